@@ -1,0 +1,32 @@
+// One register_*.cpp a noun: checks, release of the interpreter lock, nothing else.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <optional>
+
+#include "core/parallel.h"
+
+namespace ilo {
+
+void register_simd(pybind11::module_& m);
+void register_knn(pybind11::module_& m);
+void register_overlap(pybind11::module_& m);
+
+// Lets Python look for Ctrl-C, and tells it the finished share, while the core works.
+class PythonMonitor : public Monitor {
+ public:
+  // progress: None, or a callable that takes the finished share in [0, 1].
+  explicit PythonMonitor(pybind11::object progress) : progress_(std::move(progress)) {}
+  void poll(double done_share) override {
+    pybind11::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
+    if (!progress_.is_none()) progress_(done_share);
+  }
+
+ private:
+  pybind11::object progress_;
+};
+
+}  // namespace ilo

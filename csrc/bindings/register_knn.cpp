@@ -1,0 +1,133 @@
+#include <pybind11/stl.h>
+
+#include <vector>
+
+#include "bindings/bindings.h"
+#include "core/errors.h"
+#include "knn/graph.h"
+#include "simd/dispatch.h"
+
+namespace py = pybind11;
+
+namespace ilo {
+
+namespace {
+
+DType dtype_named(const std::string& name) {
+  if (name == "float16") return DType::f16;
+  if (name == "bfloat16") return DType::bf16;
+  if (name == "float32") return DType::f32;
+  if (name == "float64") return DType::f64;
+  throw InvalidArgument("dtype '" + name + "' is not float16, bfloat16, float32 or float64");
+}
+
+// The rows of one layer over all segments, each (layers, n_s, d) with any strides.
+MatrixView layer_view(const std::vector<py::array>& segments, DType dtype, std::int64_t layer) {
+  MatrixView view;
+  view.dtype = dtype;
+  view.d = segments.front().shape(2);
+  view.col_stride = segments.front().strides(2);
+  for (const py::array& s : segments) {
+    const auto* base = static_cast<const std::byte*>(s.data()) + layer * s.strides(0);
+    for (py::ssize_t i = 0; i < s.shape(1); ++i) view.rows.push_back(base + i * s.strides(1));
+  }
+  return view;
+}
+
+void check_segments(const std::vector<py::array>& segments, DType dtype) {
+  if (segments.empty()) throw InvalidArgument("X holds no rows");
+  for (const py::array& s : segments) {
+    if (s.ndim() != 3 || s.shape(0) != segments.front().shape(0) ||
+        s.shape(2) != segments.front().shape(2) || s.strides(2) != segments.front().strides(2) ||
+        static_cast<std::size_t>(s.itemsize()) != size_of(dtype))
+      throw InvalidArgument("segments must be (layers, n, d) arrays of one dtype and layout");
+  }
+}
+
+py::dict to_dict(const GraphInfo& info) {
+  py::dict out;
+  out["rows"] = info.rows;
+  out["unique_rows"] = info.unique_rows;
+  out["certified_rows"] = info.certified_rows;
+  out["widened_rows"] = info.widened_rows;
+  out["superblocks"] = info.superblocks;
+  out["seconds_prepare"] = info.seconds_prepare;
+  out["seconds_filter"] = info.seconds_filter;
+  out["seconds_rerank"] = info.seconds_rerank;
+  out["seconds_widen"] = info.seconds_widen;
+  return out;
+}
+
+py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::string& dtype_name,
+                            std::int64_t n_neighbors, bool cosine, int n_threads,
+                            const std::string& simd,
+                            std::optional<std::vector<std::int64_t>> queries, py::object progress,
+                            std::int64_t max_memory, std::int64_t block_rows,
+                            bool force_widening) {
+  const DType dtype = dtype_named(dtype_name);
+  check_segments(segments, dtype);
+  const Kernels& kernels = choose_kernels(simd);
+  GraphOptions options;
+  options.n_neighbors = n_neighbors;
+  options.metric = cosine ? Metric::cosine : Metric::euclidean;
+  options.block_rows = block_rows;
+  options.force_widening = force_widening;
+  if (max_memory > 0) options.max_memory = max_memory;
+
+  const std::int64_t n_layers = segments.front().shape(0);
+  std::int64_t n = 0;
+  for (const py::array& s : segments) n += s.shape(1);
+  if (n > (std::int64_t{1} << 31) - 4096)
+    throw InvalidArgument(text("X has ", n, " rows; at most 2^31 - 4096 are supported"));
+  if (n_neighbors < 1 || n_neighbors >= n)
+    throw InvalidArgument(text("n_neighbors=", n_neighbors, " needs at least ",
+                               n_neighbors < 1 ? 2 : n_neighbors + 1, " rows, got ", n,
+                               " (rows of X)"));
+  if (n_threads < 1) throw InvalidArgument(text("n_threads=", n_threads, " must be at least 1"));
+  if (queries)
+    for (const std::int64_t q : *queries)
+      if (q < 0 || q >= n) throw InvalidArgument(text("query row ", q, " is not a row of X"));
+
+  const std::int64_t n_out = queries ? static_cast<std::int64_t>(queries->size()) : n;
+  py::array_t<std::int64_t> indices({n_layers, n_out, n_neighbors});
+  py::array_t<float> distances({n_layers, n_out, n_neighbors});
+  std::int64_t* out_indices = indices.mutable_data();
+  float* out_distances = distances.mutable_data();
+  std::vector<MatrixView> layers;
+  for (std::int64_t layer = 0; layer < n_layers; ++layer)
+    layers.push_back(layer_view(segments, dtype, layer));
+
+  PythonMonitor monitor(std::move(progress));
+  Team team(n_threads, &monitor);
+  team.expect(n_layers * expected_work(n, queries ? n_out : 0));
+  std::vector<GraphInfo> infos;
+  {
+    py::gil_scoped_release release;
+    for (std::int64_t layer = 0; layer < n_layers; ++layer) {
+      try {
+        infos.push_back(ilo::knn_graph(layers[layer], options, kernels, team,
+                                       queries ? &*queries : nullptr,
+                                       out_indices + layer * n_out * n_neighbors,
+                                       out_distances + layer * n_out * n_neighbors));
+      } catch (BadRow& bad) {
+        bad.layer = layer;
+        throw;
+      }
+    }
+  }
+  py::list info;
+  for (const GraphInfo& i : infos) info.append(to_dict(i));
+  return py::make_tuple(indices, distances, info, std::string(kernels.name));
+}
+
+}  // namespace
+
+void register_knn(py::module_& m) {
+  m.def("knn_graph", &knn_graph_binding, py::arg("segments"), py::arg("dtype"),
+        py::arg("n_neighbors"), py::kw_only(), py::arg("cosine"), py::arg("n_threads"),
+        py::arg("simd") = "", py::arg("queries") = py::none(), py::arg("progress") = py::none(),
+        py::arg("max_memory") = 0, py::arg("block_rows") = 0, py::arg("force_widening") = false,
+        "Exact k-NN graph of stacked layers; see ilo_fast.knn_graph.");
+}
+
+}  // namespace ilo

@@ -1,0 +1,99 @@
+#include "core/parallel.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace ilo {
+
+namespace {
+
+// The error bounds assume round-to-nearest with gradual underflow. A host application may have set
+// other modes (torch.set_flush_denormal does), and threads inherit them.
+void standard_floating_point() {
+#if defined(__x86_64__)
+  _mm_setcsr(0x1f80);
+#endif
+}
+
+}  // namespace
+
+void Team::advance(double units) {
+  double seen = done_.load(std::memory_order_relaxed);
+  while (!done_.compare_exchange_weak(seen, seen + units, std::memory_order_relaxed)) {
+  }
+}
+
+void Team::run(std::int64_t n_tasks, const std::function<void(std::int64_t, int)>& task) {
+  if (n_tasks <= 0) return;
+  const int n_workers = static_cast<int>(std::min<std::int64_t>(n_threads_, n_tasks));
+  std::atomic<std::int64_t> next{0};
+  std::atomic<bool> cancelled{false};
+  std::mutex mutex;
+  std::condition_variable finished;
+  int running = 0;
+  std::exception_ptr failure;
+
+  const auto fail = [&] {
+    std::lock_guard lock(mutex);
+    if (!failure) failure = std::current_exception();
+    cancelled = true;
+  };
+  const auto work = [&](int worker) {
+    standard_floating_point();
+    try {
+      while (!cancelled.load(std::memory_order_relaxed)) {
+        const std::int64_t index = next.fetch_add(1, std::memory_order_relaxed);
+        if (index >= n_tasks) break;
+        task(index, worker);
+      }
+    } catch (...) {
+      fail();
+    }
+    std::lock_guard lock(mutex);
+    if (--running == 0) finished.notify_one();
+  };
+
+  std::vector<std::thread> threads;
+  threads.reserve(n_workers);
+  for (int worker = 0; worker < n_workers; ++worker) {
+    try {
+      {
+        std::lock_guard lock(mutex);
+        ++running;
+      }
+      threads.emplace_back(work, worker);
+    } catch (...) {  // the system gives no more threads: go on with those there are, if any
+      std::lock_guard lock(mutex);
+      --running;
+      if (threads.empty()) throw;
+      break;
+    }
+  }
+  {
+    std::unique_lock lock(mutex);
+    const auto idle = [&] { return running == 0; };
+    while (!finished.wait_for(lock, std::chrono::milliseconds(50), idle)) {
+      if (!monitor_ || cancelled) continue;
+      lock.unlock();
+      try {
+        monitor_->poll(std::min(1.0, done_.load() / total_));
+      } catch (...) {
+        fail();
+      }
+      lock.lock();
+    }
+  }
+  for (auto& thread : threads) thread.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace ilo

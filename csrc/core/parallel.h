@@ -1,0 +1,43 @@
+// Tasks over threads, with cancel and progress.
+//
+// The calling thread does not work: it waits, and every 50 ms lets the monitor look for an interrupt
+// and draw progress. So Ctrl-C is answered within one task's length, and the monitor (Python) is only
+// ever called from the thread that owns the interpreter. Threads live for one call: nothing is left
+// behind that a fork() could trip over.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+
+namespace ilo {
+
+struct Monitor {
+  virtual ~Monitor() = default;
+  // Called about 20 times a second with the finished share of all work. May throw: the work is then
+  // cancelled, the threads joined, and the exception goes on to the caller.
+  virtual void poll(double done_share) = 0;
+};
+
+class Team {
+ public:
+  Team(int n_threads, Monitor* monitor) : n_threads_(n_threads), monitor_(monitor) {}
+
+  int size() const { return n_threads_; }
+
+  // Announces how much work there will be, in the units that advance() counts.
+  void expect(double total_units) { total_ = total_units; }
+  void advance(double units);
+
+  // Runs task(index, worker) for every index in [0, n_tasks), worker in [0, size()).
+  // The first exception of a task, or of the monitor, stops the rest and is rethrown here.
+  void run(std::int64_t n_tasks, const std::function<void(std::int64_t, int)>& task);
+
+ private:
+  int n_threads_;
+  Monitor* monitor_;
+  double total_ = 1;
+  std::atomic<double> done_{0};
+};
+
+}  // namespace ilo

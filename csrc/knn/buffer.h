@@ -1,0 +1,42 @@
+// Uninitialised memory for packed rows, aligned to cache lines and, where large, to huge pages: the
+// product walks panels that are far apart, and small pages would miss the translation cache.
+#pragma once
+
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace ilo {
+
+class FloatBuffer {
+ public:
+  FloatBuffer() = default;
+  explicit FloatBuffer(std::size_t n_floats) {
+    constexpr std::size_t kHuge = std::size_t{1} << 21;
+    const std::size_t bytes = n_floats * sizeof(float);
+    const std::size_t alignment = bytes >= kHuge ? kHuge : 64;
+    // aligned_alloc wants a multiple of the alignment; pages beyond the last used are never touched.
+    const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    data_.reset(static_cast<float*>(std::aligned_alloc(alignment, rounded ? rounded : alignment)));
+    if (!data_) throw std::bad_alloc();
+#if defined(__linux__)
+    // Only whole huge pages that are filled: the tail must not cost more memory than it holds.
+    if (bytes >= kHuge) madvise(data_.get(), bytes / kHuge * kHuge, MADV_HUGEPAGE);
+#endif
+  }
+  float* data() { return data_.get(); }
+  const float* data() const { return data_.get(); }
+
+ private:
+  struct Free {
+    void operator()(float* p) const { std::free(p); }
+  };
+  std::unique_ptr<float, Free> data_;
+};
+
+}  // namespace ilo

@@ -1,0 +1,96 @@
+// AVX-512 kernels (F, BW, DQ, VL: every AVX-512 server since Skylake).
+// product: 8 rows x 32 columns of the tile in 16 of the 32 registers; 16 multiply-adds for 10 loads a
+// step, so that the two multiply-add ports are the limit. A chunk of 128 terms of a panel is 16 KiB:
+// the column panel stays in the first-level cache while the row panels stream from the second
+// (blocking after Goto & van de Geijn, "Anatomy of high-performance matrix multiplication", 2008).
+#include <immintrin.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "knn/kernels/kernels.h"
+#include "knn/kernels/rows.inl"
+
+namespace ilo {
+namespace {
+
+constexpr int kPanel = 32, kRows = 8, kDepth = 128;
+
+void micro(const float* __restrict a, const float* __restrict b, std::int64_t depth, bool first,
+           float* __restrict tile, std::int64_t ld) {
+  __m512 sum[kRows][2];
+  for (int r = 0; r < kRows; ++r) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
+  for (std::int64_t k = 0; k < depth; ++k, a += kPanel, b += kPanel) {
+    const __m512 b0 = _mm512_load_ps(b), b1 = _mm512_load_ps(b + 16);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const __m512 x = _mm512_set1_ps(a[r]);
+      sum[r][0] = _mm512_fmadd_ps(x, b0, sum[r][0]);
+      sum[r][1] = _mm512_fmadd_ps(x, b1, sum[r][1]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r)
+    for (int c = 0; c < 2; ++c) {
+      float* at = tile + r * ld + c * 16;
+      _mm512_store_ps(at, first ? sum[r][c] : _mm512_add_ps(_mm512_load_ps(at), sum[r][c]));
+    }
+}
+
+void product(const float* a, std::int64_t a_panels, const float* b, std::int64_t b_panels,
+             std::int64_t d, float* tile, std::int64_t ld) {
+  for (std::int64_t k = 0; k < d; k += kDepth) {
+    const std::int64_t depth = d - k < kDepth ? d - k : kDepth;
+    for (std::int64_t q = 0; q < b_panels; ++q)
+      for (std::int64_t p = 0; p < a_panels; ++p)
+        for (int r = 0; r < kPanel; r += kRows)
+          micro(a + p * kPanel * d + k * kPanel + r, b + q * kPanel * d + k * kPanel, depth, k == 0,
+                tile + (p * kPanel + r) * ld + q * kPanel, ld);
+  }
+}
+
+// Survivors are rare: one compare and one branch for sixteen columns, then bit by bit.
+inline std::int64_t take(__m512 score, __mmask16 mask, std::int64_t j, Hit* hits,
+                         std::int64_t count) {
+  alignas(64) float values[16];
+  _mm512_store_ps(values, score);
+  for (unsigned bits = mask; bits; bits &= bits - 1) {
+    const int lane = __builtin_ctz(bits);
+    hits[count++] = {values[lane], static_cast<std::int32_t>(j + lane)};
+  }
+  return count;
+}
+
+std::int64_t scan_row(const float* c, const float* half, float threshold, std::int64_t n,
+                      Hit* hits) {
+  const __m512 limit = _mm512_set1_ps(threshold);
+  std::int64_t count = 0;
+  for (std::int64_t j = 0; j < n; j += 16) {
+    const __m512 score = _mm512_sub_ps(_mm512_load_ps(c + j), _mm512_loadu_ps(half + j));
+    const __mmask16 mask = _mm512_cmp_ps_mask(score, limit, _CMP_GT_OQ);
+    if (mask) count = take(score, mask, j, hits, count);
+  }
+  return count;
+}
+
+std::int64_t scan_columns(const float* c, float half, const float* thresholds, std::int64_t n,
+                          Hit* hits) {
+  const __m512 h = _mm512_set1_ps(half);
+  std::int64_t count = 0;
+  for (std::int64_t j = 0; j < n; j += 16) {
+    const __m512 score = _mm512_sub_ps(_mm512_load_ps(c + j), h);
+    const __mmask16 mask = _mm512_cmp_ps_mask(score, _mm512_loadu_ps(thresholds + j), _CMP_GT_OQ);
+    if (mask) count = take(score, mask, j, hits, count);
+  }
+  return count;
+}
+
+}  // namespace
+
+const Kernels* kernels_avx512() {
+  static const Kernels table{"avx512", kPanel,       kDepth,       1,
+                             product,  scan_row,     scan_columns, load_row,
+                             squared_distance, sum_of_squares, centre_row};
+  return &table;
+}
+
+}  // namespace ilo

@@ -1,0 +1,69 @@
+// Portable kernels: no instruction set beyond the compiler's baseline.
+// product: 4 x 8 entries of the tile at a time in local sums, depth 128; the compiler may vectorise
+// over the 8 columns (SSE2, NEON), which changes no bit.
+#include <cmath>
+#include <cstring>
+
+#include "knn/kernels/kernels.h"
+#include "knn/kernels/rows.inl"
+
+namespace ilo {
+namespace {
+
+constexpr int kPanel = 8, kRows = 4, kDepth = 128;
+
+void micro(const float* __restrict a, const float* __restrict b, std::int64_t depth, bool first,
+           float* __restrict tile, std::int64_t ld) {
+  float sum[kRows][kPanel] = {};
+  for (std::int64_t k = 0; k < depth; ++k)
+    for (int r = 0; r < kRows; ++r)
+      for (int c = 0; c < kPanel; ++c) sum[r][c] += a[k * kPanel + r] * b[k * kPanel + c];
+  for (int r = 0; r < kRows; ++r)
+    for (int c = 0; c < kPanel; ++c) {
+      float& entry = tile[r * ld + c];
+      entry = first ? sum[r][c] : entry + sum[r][c];
+    }
+}
+
+void product(const float* a, std::int64_t a_panels, const float* b, std::int64_t b_panels,
+             std::int64_t d, float* tile, std::int64_t ld) {
+  for (std::int64_t k = 0; k < d; k += kDepth) {
+    const std::int64_t depth = d - k < kDepth ? d - k : kDepth;
+    for (std::int64_t q = 0; q < b_panels; ++q)
+      for (std::int64_t p = 0; p < a_panels; ++p)
+        for (int r = 0; r < kPanel; r += kRows)
+          micro(a + p * kPanel * d + k * kPanel + r, b + q * kPanel * d + k * kPanel, depth, k == 0,
+                tile + (p * kPanel + r) * ld + q * kPanel, ld);
+  }
+}
+
+std::int64_t scan_row(const float* c, const float* half, float threshold, std::int64_t n,
+                      Hit* hits) {
+  std::int64_t count = 0;
+  for (std::int64_t j = 0; j < n; ++j) {
+    const float score = c[j] - half[j];
+    if (score > threshold) hits[count++] = {score, static_cast<std::int32_t>(j)};
+  }
+  return count;
+}
+
+std::int64_t scan_columns(const float* c, float half, const float* thresholds, std::int64_t n,
+                          Hit* hits) {
+  std::int64_t count = 0;
+  for (std::int64_t j = 0; j < n; ++j) {
+    const float score = c[j] - half;
+    if (score > thresholds[j]) hits[count++] = {score, static_cast<std::int32_t>(j)};
+  }
+  return count;
+}
+
+}  // namespace
+
+const Kernels* kernels_scalar() {
+  static const Kernels table{"scalar", kPanel,       kDepth,   2,
+                             product,  scan_row,     scan_columns, load_row,
+                             squared_distance, sum_of_squares, centre_row};
+  return &table;
+}
+
+}  // namespace ilo

@@ -1,0 +1,164 @@
+// Row operations in float64, written once and compiled anew, in an anonymous namespace, by every
+// instruction set's translation unit: plain loops over 16 lanes that the compiler vectorises without
+// changing a bit (no reassociation, no contraction: see -ffp-contract=off in CMakeLists.txt).
+//
+// Needs before inclusion: kernels.h, <cmath>, <cstring>, and <immintrin.h> where __F16C__ is defined.
+
+namespace {
+
+constexpr int kLanes = 16;
+
+inline float half_to_float(std::uint16_t h) {
+  const std::uint32_t sign = (h & 0x8000u) << 16, exponent = (h >> 10) & 0x1f, fraction = h & 0x3ff;
+  std::uint32_t bits;
+  if (exponent == 0x1f) {
+    bits = sign | 0x7f800000u | (fraction << 13);
+  } else if (exponent != 0) {
+    bits = sign | ((exponent + 112) << 23) | (fraction << 13);
+  } else {  // zero or subnormal: fraction * 2^-24, exact
+    const float magnitude = static_cast<float>(fraction) * 5.9604644775390625e-8f;
+    return sign ? -magnitude : magnitude;
+  }
+  float out;
+  std::memcpy(&out, &bits, 4);
+  return out;
+}
+
+inline float bfloat_to_float(std::uint16_t b) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(b) << 16;
+  float out;
+  std::memcpy(&out, &bits, 4);
+  return out;
+}
+
+inline double read(const unsigned char* at, int dtype) {
+  switch (dtype) {
+    case 0: {
+      std::uint16_t v;
+      std::memcpy(&v, at, 2);
+      return half_to_float(v);
+    }
+    case 1: {
+      std::uint16_t v;
+      std::memcpy(&v, at, 2);
+      return bfloat_to_float(v);
+    }
+    case 2: {
+      float v;
+      std::memcpy(&v, at, 4);
+      return v;
+    }
+    default: {
+      double v;
+      std::memcpy(&v, at, 8);
+      return v;
+    }
+  }
+}
+
+bool load_row(const void* row, int dtype, std::ptrdiff_t col_stride, std::int64_t d,
+              double multiplier, double divisor, double* __restrict out) {
+  const auto* bytes = static_cast<const unsigned char*>(row);
+  const std::ptrdiff_t size = dtype == 3 ? 8 : dtype == 2 ? 4 : 2;
+  if (col_stride != size) {
+    for (std::int64_t k = 0; k < d; ++k) out[k] = read(bytes + k * col_stride, dtype);
+  } else if (dtype == 3) {
+    std::memcpy(out, row, static_cast<std::size_t>(d) * 8);
+  } else if (dtype == 2) {
+    const auto* x = static_cast<const float*>(row);
+    for (std::int64_t k = 0; k < d; ++k) out[k] = x[k];
+  } else if (dtype == 1) {
+    const auto* x = static_cast<const std::uint16_t*>(row);
+    for (std::int64_t k = 0; k < d; ++k) out[k] = bfloat_to_float(x[k]);
+  } else {
+    const auto* x = static_cast<const std::uint16_t*>(row);
+    std::int64_t k = 0;
+#if defined(__F16C__)
+    for (; k + 8 <= d; k += 8) {
+      const __m256 v = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + k)));
+      _mm256_storeu_pd(out + k, _mm256_cvtps_pd(_mm256_castps256_ps128(v)));
+      _mm256_storeu_pd(out + k + 4, _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)));
+    }
+#endif
+    for (; k < d; ++k) out[k] = half_to_float(x[k]);
+  }
+  if (divisor != 1.0) {
+    for (std::int64_t k = 0; k < d; ++k) out[k] = out[k] * multiplier / divisor;
+  } else if (multiplier != 1.0) {
+    for (std::int64_t k = 0; k < d; ++k) out[k] = out[k] * multiplier;
+  }
+  // x - x is 0 for a finite x and NaN otherwise; the sum is NaN if any is.
+  double lanes[kLanes] = {};
+  std::int64_t k = 0;
+  for (; k + kLanes <= d; k += kLanes)
+    for (int l = 0; l < kLanes; ++l) lanes[l] += out[k + l] - out[k + l];
+  double check = 0;
+  for (; k < d; ++k) check += out[k] - out[k];
+  for (int l = 0; l < kLanes; ++l) check += lanes[l];
+  return check == 0;
+}
+
+inline double add_lanes(double* lanes) {
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int l = 0; l < width; ++l) lanes[l] += lanes[l + width];
+  return lanes[0];
+}
+
+double squared_distance(const double* __restrict x, const double* __restrict y, std::int64_t d) {
+  double lanes[kLanes] = {};
+  std::int64_t k = 0;
+  for (; k + kLanes <= d; k += kLanes)
+    for (int l = 0; l < kLanes; ++l) {
+      const double e = x[k + l] - y[k + l];
+      lanes[l] += e * e;
+    }
+  for (int l = 0; k + l < d; ++l) {
+    const double e = x[k + l] - y[k + l];
+    lanes[l] += e * e;
+  }
+  return add_lanes(lanes);
+}
+
+double sum_of_squares(const double* __restrict x, std::int64_t d) {
+  double lanes[kLanes] = {};
+  std::int64_t k = 0;
+  for (; k + kLanes <= d; k += kLanes)
+    for (int l = 0; l < kLanes; ++l) lanes[l] += x[k + l] * x[k + l];
+  for (int l = 0; k + l < d; ++l) lanes[l] += x[k + l] * x[k + l];
+  return add_lanes(lanes);
+}
+
+void centre_row(const double* __restrict u, const double* __restrict centre, double scale,
+                std::int64_t d, float* __restrict y, std::int64_t stride, double* norm2,
+                double* residual2, double* source2) {
+  double norm[kLanes] = {}, residual[kLanes] = {}, source[kLanes] = {};
+  float rounded[kLanes];
+  for (std::int64_t k = 0; k < d; k += kLanes) {
+    const int width = d - k < kLanes ? static_cast<int>(d - k) : kLanes;
+    if (width == kLanes) {
+      for (int l = 0; l < kLanes; ++l) {
+        const double z = scale * (u[k + l] - centre[k + l]);
+        rounded[l] = static_cast<float>(z);
+        const double f = rounded[l], e = z - f;
+        norm[l] += f * f;
+        residual[l] += e * e;
+        source[l] += z * z;
+      }
+    } else {
+      for (int l = 0; l < width; ++l) {
+        const double z = scale * (u[k + l] - centre[k + l]);
+        rounded[l] = static_cast<float>(z);
+        const double f = rounded[l], e = z - f;
+        norm[l] += f * f;
+        residual[l] += e * e;
+        source[l] += z * z;
+      }
+    }
+    for (int l = 0; l < width; ++l) y[(k + l) * stride] = rounded[l];
+  }
+  *norm2 = add_lanes(norm);
+  *residual2 = add_lanes(residual);
+  *source2 = add_lanes(source);
+}
+
+}  // namespace

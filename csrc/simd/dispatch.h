@@ -1,0 +1,19 @@
+// Which instruction sets this processor has, and which one to use.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "knn/kernels/kernels.h"
+
+namespace ilo {
+
+// Best last. "scalar" is always there.
+std::vector<std::string> available_levels();
+
+// The kernels of `level`, or of the environment variable ILO_FAST_SIMD if `level` is empty, or the
+// best there are if that is unset. Throws InvalidArgument for a name that is unknown or that this
+// processor lacks: a test by override must never silently run something else.
+const Kernels& choose_kernels(const std::string& level);
+
+}  // namespace ilo

@@ -1,0 +1,53 @@
+"""Arrays as the core takes them: (layers, n, d), native float16, bfloat16, float32 or float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_DTYPES = ("float16", "bfloat16", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack of layers. ``values`` is (layers, n, d); bfloat16 travels as uint16 bit patterns."""
+
+    values: NDArray[Any]
+    dtype: str
+    was_matrix: bool  # came as (n, d)
+
+
+def as_stack(X: Any, name: str = "X") -> Stack:
+    """Take a NumPy array or a torch tensor, without a copy where memory allows."""
+    if type(X).__module__.partition(".")[0] == "torch":
+        values, dtype = _from_torch(X)
+    else:
+        values = np.asarray(X)
+        dtype = values.dtype.name
+        if dtype == "bfloat16":  # ml_dtypes
+            values = values.view(np.uint16)
+    if dtype not in _DTYPES:
+        raise TypeError(
+            f"{name} has dtype {dtype}, wanted one of {', '.join(_DTYPES)}: "
+            f"convert it, e.g. {name}.astype('float32')"
+        )
+    if values.ndim not in (2, 3):
+        raise ValueError(f"{name} has shape {values.shape}, wanted (n, d) or (layers, n, d)")
+    if 0 in values.shape:
+        raise ValueError(f"{name} has shape {values.shape}: it holds no values")
+    if not values.dtype.isnative or not values.flags.aligned:
+        values = np.require(values, values.dtype.newbyteorder("="), ["ALIGNED"])
+    was_matrix = values.ndim == 2
+    return Stack(values[np.newaxis] if was_matrix else values, dtype, was_matrix)
+
+
+def _from_torch(X: Any) -> tuple[NDArray[Any], str]:
+    import torch
+
+    tensor = X.detach().cpu().resolve_conj().resolve_neg()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.view(torch.int16).numpy().view(np.uint16), "bfloat16"
+    return tensor.numpy(), str(tensor.dtype).removeprefix("torch.")

@@ -1,0 +1,33 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+def simd_available() -> list[str]: ...
+def simd_level() -> str: ...
+def knn_graph(
+    segments: Sequence[NDArray[Any]],
+    dtype: str,
+    n_neighbors: int,
+    *,
+    cosine: bool,
+    n_threads: int,
+    simd: str = ...,
+    queries: Sequence[int] | None = ...,
+    progress: Callable[[float], object] | None = ...,
+    max_memory: int = ...,
+    block_rows: int = ...,
+    force_widening: bool = ...,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], list[dict[str, Any]], str]: ...
+def overlap(
+    indices: NDArray[np.int64],
+    languages: NDArray[np.int32],
+    sentences: NDArray[np.int64] | None,
+    *,
+    n_languages: int,
+    threshold: int,
+    n_threads: int,
+) -> tuple[
+    NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None
+]: ...

@@ -1,0 +1,292 @@
+"""k-nearest-neighbour graphs: exact (C++), or approximate with measured recall (hnswlib).
+
+The exact engine filters in low precision and keeps a proof for what it discards; how, is written in
+``csrc/knn/graph.h`` and the files that it lists.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from ._arrays import Stack, as_stack
+from ._progress import share_bar
+
+Metric = Literal["cosine", "euclidean"]
+Backend = Literal["auto", "exact", "cuda", "hnsw"]
+
+_HNSW_M = 16
+_HNSW_EF_CONSTRUCTION = 200
+_HNSW_SAMPLE = 1000
+_HNSW_SEED = 0
+
+
+@dataclass(frozen=True)
+class NeighborGraph:
+    """The nearest neighbours of every row.
+
+    Attributes
+    ----------
+    indices : int64, shape (n, k) or (layers, n, k)
+        Row numbers of the neighbours, nearest first; equal distances by ascending row number. A row
+        is never its own neighbour, its exact duplicates are.
+    distances : float32, same shape
+        ``1 - cosine similarity``, or the Euclidean distance in the units of the input.
+    info : dict
+        ``backend``, ``simd``, ``n_threads``, ``seconds``, and a list ``layers`` with, for each
+        layer, how many rows the low-precision filter decided with proof (``certified_rows``) and
+        how many needed a second look (``widened_rows``). For ``backend="hnsw"`` the measured
+        ``recall``.
+    """
+
+    indices: NDArray[np.int64]
+    distances: NDArray[np.float32]
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"NeighborGraph(shape={self.indices.shape}, backend={self.info.get('backend')!r})"
+
+    def to_csr(self) -> Any:
+        """As SciPy CSR distances (n, n), e.g. for scikit-learn's ``metric="precomputed"``.
+
+        Needs SciPy, and a graph of one layer.
+        """
+        from scipy.sparse import csr_matrix
+
+        if self.indices.ndim != 2:
+            raise ValueError(f"to_csr() takes one layer, got a stack of {len(self.indices)}")
+        n, k = self.indices.shape
+        pointers = np.arange(0, n * k + 1, k)
+        return csr_matrix((self.distances.ravel(), self.indices.ravel(), pointers), shape=(n, n))
+
+
+def simd_level() -> str:
+    """Instruction set in use: ``ILO_FAST_SIMD`` if set, else the best that this processor has."""
+    return _core.simd_level()
+
+
+def simd_available() -> tuple[str, ...]:
+    """Instruction sets that ``ILO_FAST_SIMD`` may name on this processor, best last."""
+    return tuple(_core.simd_available())
+
+
+def default_threads() -> int:
+    """Number of processors that this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
+
+
+def knn_graph(
+    X: Any,
+    n_neighbors: int = 5,
+    *,
+    metric: Metric = "cosine",
+    backend: Backend = "auto",
+    n_threads: int | None = None,
+    progress: bool = False,
+) -> NeighborGraph:
+    """Link every row of ``X`` to its nearest other rows.
+
+    Parameters
+    ----------
+    X : array or torch tensor, shape (n, d) or (layers, n, d)
+        float16, bfloat16, float32 or float64; any strides; memory maps are read in place.
+    n_neighbors : int
+        k, at most n - 1.
+    metric : {"cosine", "euclidean"}
+    backend : {"auto", "exact", "cuda", "hnsw"}
+        ``"exact"`` returns what a float64 brute force returns, ordered by (distance, index),
+        whatever the instruction set and the number of threads. ``"hnsw"`` is approximate; its
+        recall, measured against the exact neighbours of a random sample of rows, is in ``info``.
+        ``"auto"`` is exact.
+    n_threads : int, optional
+        All processors that this process may use.
+    progress : bool
+        A bar on standard error.
+
+    Returns
+    -------
+    NeighborGraph
+
+    Raises
+    ------
+    ValueError
+        Wrong shape, ``n_neighbors`` out of range, NaN or infinity, a zero vector under cosine (the
+        message names the row), an instruction set in ``ILO_FAST_SIMD`` that is not available.
+    TypeError
+        A dtype other than the four.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ilo_fast import knn_graph
+    >>> knn_graph(np.array([[0.0], [1.0], [3.0]]), 1, metric="euclidean").indices.tolist()
+    [[1], [0], [1]]
+    """
+    stack = as_stack(X)
+    graph = stacked_graph(
+        [stack],
+        n_neighbors,
+        metric=metric,
+        backend=backend,
+        n_threads=n_threads,
+        progress=progress,
+    )
+    if not stack.was_matrix:
+        return graph
+    return NeighborGraph(graph.indices[0], graph.distances[0], graph.info)
+
+
+def stacked_graph(
+    segments: Sequence[Stack],
+    n_neighbors: int,
+    *,
+    metric: str,
+    backend: str,
+    n_threads: int | None,
+    progress: bool | Callable[[float], None],
+) -> NeighborGraph:
+    """`knn_graph` of rows that lie in several arrays, one after the other: no copy is made of them.
+
+    ``progress`` may be a callable that takes the finished share.
+    """
+    if metric not in ("cosine", "euclidean"):
+        raise ValueError(f"metric={metric!r} is not known: use 'cosine' or 'euclidean'")
+    if backend not in ("auto", "exact", "cuda", "hnsw"):
+        raise ValueError(f"backend={backend!r} is not known: use 'auto', 'exact', 'cuda' or 'hnsw'")
+    if backend == "cuda":
+        raise ValueError(
+            "backend='cuda' is not part of this build: use backend='exact', which gives the same "
+            "neighbours"
+        )
+    threads = default_threads() if n_threads is None else n_threads
+    if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, (int, np.integer)):
+        raise TypeError(f"n_neighbors must be an int, got {n_neighbors!r}")
+    start = time.perf_counter()
+    if callable(progress):
+        graph = _run(segments, int(n_neighbors), metric, backend, threads, progress)
+    else:
+        with share_bar(progress, "k-NN graph") as update:
+            graph = _run(segments, int(n_neighbors), metric, backend, threads, update)
+    graph.info["seconds"] = time.perf_counter() - start
+    return graph
+
+
+def _run(
+    segments: Sequence[Stack],
+    n_neighbors: int,
+    metric: str,
+    backend: str,
+    threads: int,
+    update: Callable[[float], None] | None,
+) -> NeighborGraph:
+    if backend == "hnsw":
+        return _hnsw(segments, n_neighbors, metric, threads, update)
+    indices, distances, layers, simd = _core.knn_graph(
+        [s.values for s in segments],
+        segments[0].dtype,
+        n_neighbors,
+        cosine=metric == "cosine",
+        n_threads=threads,
+        progress=update,
+    )
+    info = {"backend": "exact", "simd": simd, "n_threads": threads, "layers": layers}
+    return NeighborGraph(indices, distances, info)
+
+
+def _hnsw(
+    segments: Sequence[Stack],
+    n_neighbors: int,
+    metric: str,
+    threads: int,
+    update: Callable[[float], None] | None,
+) -> NeighborGraph:
+    import hnswlib
+
+    n_layers, _, dim = segments[0].values.shape
+    n = sum(s.values.shape[1] for s in segments)
+    ef = max(100, 4 * (n_neighbors + 1))
+    sample = np.sort(
+        np.random.default_rng(_HNSW_SEED).choice(n, min(n, _HNSW_SAMPLE), replace=False)
+    )
+    # First the exact neighbours of the sample: this also finds NaN, zero vectors and a k too large.
+    exact, _, _, _ = _core.knn_graph(
+        [s.values for s in segments],
+        segments[0].dtype,
+        n_neighbors,
+        cosine=metric == "cosine",
+        n_threads=threads,
+        queries=sample.tolist(),
+    )
+    indices = np.empty((n_layers, n, n_neighbors), np.int64)
+    distances = np.empty((n_layers, n, n_neighbors), np.float32)
+    layers: list[dict[str, Any]] = []
+    for layer in range(n_layers):
+        rows = np.concatenate([_float32(s, layer) for s in segments])
+        index = hnswlib.Index(space="cosine" if metric == "cosine" else "l2", dim=dim)
+        index.init_index(
+            n, M=_HNSW_M, ef_construction=_HNSW_EF_CONSTRUCTION, random_seed=_HNSW_SEED
+        )
+        index.set_num_threads(threads)
+        index.set_ef(min(ef, n))
+        index.add_items(rows)
+        for begin in range(0, n, 4096):  # in pieces: hnswlib itself cannot be interrupted
+            end = min(n, begin + 4096)
+            found, dist = index.knn_query(rows[begin:end], k=n_neighbors + 1)
+            keep = _without_self(found.astype(np.int64), np.arange(begin, end))
+            indices[layer, begin:end] = np.take_along_axis(found.astype(np.int64), keep, axis=1)
+            distances[layer, begin:end] = np.take_along_axis(dist, keep, axis=1)
+            if update:
+                update((layer + end / n) / n_layers)
+        layers.append(_recall(indices[layer, sample], exact[layer]))
+    if metric == "euclidean":
+        np.sqrt(np.maximum(distances, 0, out=distances), out=distances)
+    info = {
+        "backend": "hnsw",
+        "n_threads": threads,
+        "hnsw": {"M": _HNSW_M, "ef_construction": _HNSW_EF_CONSTRUCTION, "ef": min(ef, n)},
+        "seed": _HNSW_SEED,
+        "layers": layers,
+    }
+    return NeighborGraph(indices, distances, info)
+
+
+def _float32(stack: Stack, layer: int) -> NDArray[np.float32]:
+    values = stack.values[layer]
+    if stack.dtype == "bfloat16":
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    return values.astype(np.float32)
+
+
+def _without_self(found: NDArray[np.int64], own: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Columns to keep of k + 1: all but the row itself, or but the last where it is not there."""
+    is_self = found == own[:, None]
+    is_self[~is_self.any(axis=1), -1] = True
+    return np.nonzero(~is_self)[1].reshape(len(found), -1)
+
+
+def _recall(found: NDArray[np.int64], exact: NDArray[np.int64]) -> dict[str, Any]:
+    """Share of the exact neighbours that were found, with a 95 % Wilson interval.
+
+    The neighbours of one row stand or fall together, so the interval counts rows, not neighbours:
+    wider than it need be rather than too narrow.
+    """
+    hits = (found[:, :, None] == exact[:, None, :]).any(axis=2)
+    share, n, z = float(hits.mean()), len(hits), 1.959963984540054
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return {
+        "recall": share,
+        "recall_interval_95": [max(0.0, centre - half), min(1.0, centre + half)],
+        "recall_sample_rows": n,
+    }

@@ -1,0 +1,392 @@
+"""Interlingual Local Overlap: bridge, reach, ILO, and how many neighbours are translations.
+
+Source of the scores: Wilie, Cahyawijaya, He and Fung, arXiv 2503.11280.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import __version__, _core
+from ._arrays import Stack, as_stack
+from ._progress import share_bar
+from .graph import default_threads, stacked_graph
+
+SCHEMA_VERSION = 1
+_KIND = "ilo_fast.scores"
+
+
+@dataclass(frozen=True)
+class OverlapScores:
+    """Scores of every layer and language.
+
+    Attributes
+    ----------
+    bridge, reach, ilo : float64, shape (layers, languages)
+        Shares between 0 and 1. ILO is the harmonic mean of bridge and reach. It measures how
+        languages mix, not whether meanings meet: unstructured noise scores near 1.
+    layers, languages : tuple
+        What the two axes stand for. Layer 0 is the embedding output.
+    n_sentences : tuple of int
+        Points of each language.
+    n_neighbors, threshold : int
+    metric : str
+    translation_share : float64, shape (layers, languages), or None
+        Share of a point's neighbours that are its translations, for parallel text.
+    translation_chance : float64, shape (languages,), or None
+        The same if neighbours were drawn at random.
+    info : dict
+        How the scores were made: backend, instruction set, certified and widened rows of each
+        layer, seconds, and under ``"representations"`` what `extract` said.
+    """
+
+    bridge: NDArray[np.float64]
+    reach: NDArray[np.float64]
+    ilo: NDArray[np.float64]
+    layers: tuple[int, ...]
+    languages: tuple[str, ...]
+    n_sentences: tuple[int, ...]
+    n_neighbors: int
+    threshold: int
+    metric: str
+    translation_share: NDArray[np.float64] | None = None
+    translation_chance: NDArray[np.float64] | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        best = int(self.ilo.mean(axis=1).argmax())
+        return (
+            f"OverlapScores({len(self.layers)} layers x {len(self.languages)} languages, "
+            f"k={self.n_neighbors}, t={self.threshold}, {self.metric}; mean ILO is highest at "
+            f"layer {self.layers[best]}: {self.ilo[best].mean():.3f})"
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One record for each layer and language, as in ``scores.json`` and ``scores.csv``."""
+        share, chance = self.translation_share, self.translation_chance
+        return [
+            {
+                "layer": layer,
+                "language": language,
+                "bridge": float(self.bridge[h, c]),
+                "reach": float(self.reach[h, c]),
+                "ilo": float(self.ilo[h, c]),
+                "translation_share": None if share is None else float(share[h, c]),
+                "translation_chance": None if chance is None else float(chance[c]),
+                "n_sentences": self.n_sentences[c],
+            }
+            for h, layer in enumerate(self.layers)
+            for c, language in enumerate(self.languages)
+        ]
+
+    def to_dataframe(self) -> Any:
+        """`rows` as a pandas DataFrame (needs pandas)."""
+        import pandas
+
+        return pandas.DataFrame(self.rows())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON can hold it."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "kind": _KIND,
+            "settings": {
+                "n_neighbors": self.n_neighbors,
+                "threshold": self.threshold,
+                "metric": self.metric,
+                "backend": self.info.get("backend"),
+            },
+            "versions": {
+                "ilo_fast": __version__,
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+            },
+            "info": self.info,
+            "rows": self.rows(),
+        }
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """`to_dict` as JSON text; with ``path``, also written there, whole or not at all."""
+        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        if path is not None:
+            target = Path(path)
+            partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+            try:
+                partial.write_text(text, encoding="utf-8")
+                os.replace(partial, target)
+            finally:
+                partial.unlink(missing_ok=True)
+        return text
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> OverlapScores:
+        """The inverse of `to_dict`."""
+        if data.get("kind") != _KIND:
+            raise ValueError(f"not a scores file: kind={data.get('kind')!r}, wanted {_KIND!r}")
+        if data.get("schema_version") != SCHEMA_VERSION:
+            raise ValueError(
+                f"schema_version={data.get('schema_version')!r} cannot be read by ilo_fast "
+                f"{__version__}, which knows {SCHEMA_VERSION}: score again, or update ilo_fast"
+            )
+        rows, settings = data["rows"], data["settings"]
+        layers = tuple(dict.fromkeys(row["layer"] for row in rows))
+        languages = tuple(dict.fromkeys(row["language"] for row in rows))
+        shape = (len(layers), len(languages))
+        if len(rows) != shape[0] * shape[1]:
+            raise ValueError(
+                f"the scores are incomplete: {len(rows)} rows for {shape[0]} layers x {shape[1]} "
+                "languages"
+            )
+
+        def column(name: str) -> NDArray[np.float64]:
+            return np.array([row[name] for row in rows], np.float64).reshape(shape)
+
+        parallel = rows[0]["translation_share"] is not None
+        return cls(
+            bridge=column("bridge"),
+            reach=column("reach"),
+            ilo=column("ilo"),
+            layers=layers,
+            languages=languages,
+            n_sentences=tuple(row["n_sentences"] for row in rows[: shape[1]]),
+            n_neighbors=settings["n_neighbors"],
+            threshold=settings["threshold"],
+            metric=settings["metric"],
+            translation_share=column("translation_share") if parallel else None,
+            translation_chance=column("translation_chance")[0] if parallel else None,
+            info=dict(data.get("info", {})),
+        )
+
+    @classmethod
+    def from_json(cls, source: str | os.PathLike[str]) -> OverlapScores:
+        """Read what `to_json` gave: its text, or the path it was written to."""
+        if isinstance(source, str) and source.lstrip().startswith("{"):
+            text = source
+        else:
+            text = Path(source).read_text(encoding="utf-8")
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{source} is not complete JSON ({error})") from error
+        return cls.from_dict(data)
+
+    def plot(self, kind: str = "heatmap", score: str = "ilo", ax: Any = None) -> Any:
+        """Draw a ``"heatmap"`` (layers x languages) or a ``"curve"``; gives Matplotlib axes."""
+        from .report import figures
+
+        if kind == "heatmap":
+            return figures.heatmap(self, score=score, ax=ax)
+        if kind == "curve":
+            return figures.curve(self, ax=ax)
+        raise ValueError(f"kind={kind!r} is not known: use 'heatmap' or 'curve'")
+
+
+def overlap(
+    representations: Mapping[str, Any],
+    *,
+    n_neighbors: int = 5,
+    threshold: int = 3,
+    metric: str = "cosine",
+    backend: str = "auto",
+    n_threads: int | None = None,
+    parallel: bool | None = None,
+    progress: bool = False,
+) -> OverlapScores:
+    """Score how far the neighbourhoods of each language reach into the others, layer by layer.
+
+    All points of all languages lie in one pool. For a point, L is the set of *other* languages
+    among its ``n_neighbors`` nearest points. Of a language, ``bridge`` is the share of points with
+    at least ``threshold`` languages in L; ``reach`` is the share of the other languages that occur
+    in the L of any of its points; ``ilo`` is their harmonic mean (arXiv 2503.11280).
+
+    Parameters
+    ----------
+    representations : Representations, or mapping of language to (n, d) or (layers, n, d)
+        NumPy arrays or torch tensors. Languages may differ in n, not in layers, d and dtype.
+    n_neighbors, threshold : int
+        k and t.
+    metric : {"cosine", "euclidean"}
+    backend : {"auto", "exact", "cuda", "hnsw"}
+        As in `knn_graph`.
+    n_threads : int, optional
+    parallel : bool, optional
+        Whether equal row numbers are translations of each other, so that ``translation_share`` can
+        be given. By default what `Representations` say of their corpus; False for a plain mapping.
+    progress : bool
+        A bar on standard error.
+
+    Returns
+    -------
+    OverlapScores
+
+    Raises
+    ------
+    ValueError
+        Fewer than two languages, an empty language, a threshold that no point can reach, shapes
+        that do not fit, NaN, infinity or a zero vector (naming language, sentence and layer).
+
+    Notes
+    -----
+    Memory: the input and at most 512 MiB, one layer at a time, whatever the number of layers.
+    """
+    languages = tuple(representations)
+    stacks = _stacks(representations, languages)
+    n_layers, _, _ = stacks[0].values.shape
+    sizes = [s.values.shape[1] for s in stacks]
+    if parallel is None:
+        parallel = bool(getattr(representations, "parallel", False))
+    _check(languages, sizes, n_neighbors, threshold, parallel)
+    threads = default_threads() if n_threads is None else n_threads
+
+    labels = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+    sentences = np.tile(np.arange(sizes[0]), len(sizes)) if parallel else None
+    layers = tuple(getattr(representations, "layers", range(n_layers)))
+    shape = (n_layers, len(sizes))
+    bridge, reach, ilo = np.empty(shape), np.empty(shape), np.empty(shape)
+    share = np.empty(shape) if parallel else None
+    info: dict[str, Any] = {"layers": []}
+    start = time.perf_counter()
+    seconds_scoring = 0.0
+    with share_bar(progress, "overlap") as update:
+        # Layer by layer: a graph lives only until it is counted.
+        for h in range(n_layers):
+            graph = _layer_graph(
+                stacks, h, languages, layers, n_neighbors, metric, backend, threads, update
+            )
+            counted = time.perf_counter()
+            b, r, i, s = _core.overlap(
+                graph.indices,
+                labels,
+                sentences,
+                n_languages=len(sizes),
+                threshold=threshold,
+                n_threads=threads,
+            )
+            seconds_scoring += time.perf_counter() - counted
+            bridge[h], reach[h], ilo[h] = b[0], r[0], i[0]
+            if share is not None and s is not None:
+                share[h] = s[0]
+            details = graph.info.pop("layers")[0]
+            info["layers"].append({"layer": layers[h], **details})
+            info.update(graph.info)
+    info["seconds"] = time.perf_counter() - start
+    info["seconds_scoring"] = seconds_scoring
+    source = getattr(representations, "info", None)
+    if source is not None:
+        info["representations"] = source
+    n = sum(sizes)
+    return OverlapScores(
+        bridge=bridge,
+        reach=reach,
+        ilo=ilo,
+        layers=layers,
+        languages=languages,
+        n_sentences=tuple(sizes),
+        n_neighbors=n_neighbors,
+        threshold=threshold,
+        metric=metric,
+        translation_share=share,
+        translation_chance=np.full(len(sizes), (len(sizes) - 1) / (n - 1)) if parallel else None,
+        info=info,
+    )
+
+
+def _stacks(representations: Mapping[str, Any], languages: tuple[str, ...]) -> list[Stack]:
+    if not isinstance(representations, Mapping):
+        raise TypeError(
+            f"representations must map each language to its array, got "
+            f"{type(representations).__name__}"
+        )
+    stacks = []
+    for language in languages:
+        array = representations[language]
+        shape = tuple(getattr(array, "shape", ()))
+        if len(shape) in (2, 3) and shape[-2] == 0:
+            raise ValueError(f"representations[{language!r}] has no sentences: leave it out")
+        stacks.append(as_stack(array, f"representations[{language!r}]"))
+    for language, stack in zip(languages, stacks, strict=True):
+        first, own = stacks[0], stack.values.shape
+        wanted = first.values.shape
+        if (own[0], own[2]) != (wanted[0], wanted[2]) or stack.dtype != first.dtype:
+            raise ValueError(
+                f"representations[{language!r}] has {own[0]} layers of dimension {own[2]} in "
+                f"{stack.dtype}, but {languages[0]!r} has {wanted[0]} of {wanted[2]} in "
+                f"{first.dtype}: all languages need the same layers, dimension and dtype"
+            )
+    if len({s.values.strides[2] for s in stacks}) > 1:  # the core wants one layout
+        stacks = [Stack(np.ascontiguousarray(s.values), s.dtype, s.was_matrix) for s in stacks]
+    return stacks
+
+
+def _check(
+    languages: tuple[str, ...], sizes: list[int], n_neighbors: int, threshold: int, parallel: bool
+) -> None:
+    if len(languages) < 2:
+        raise ValueError(
+            f"representations has {len(languages)} language(s): overlap between languages needs at "
+            "least 2"
+        )
+    if threshold < 1:
+        raise ValueError(f"threshold={threshold} must be at least 1")
+    reachable = min(len(languages) - 1, n_neighbors)
+    if threshold > reachable:
+        raise ValueError(
+            f"threshold={threshold} cannot be reached with {len(languages)} languages "
+            f"and n_neighbors={n_neighbors}: use threshold={max(1, reachable)} or less"
+        )
+    if parallel and len(set(sizes)) > 1:
+        counts = ", ".join(f"{c}: {n}" for c, n in zip(languages, sizes, strict=True))
+        raise ValueError(
+            f"parallel=True needs the same number of sentences in every language, got {counts}"
+        )
+
+
+def _layer_graph(
+    stacks: list[Stack],
+    h: int,
+    languages: tuple[str, ...],
+    layers: tuple[int, ...],
+    n_neighbors: int,
+    metric: str,
+    backend: str,
+    threads: int,
+    update: Callable[[float], None] | None,
+) -> Any:
+    n_layers = stacks[0].values.shape[0]
+    one = [Stack(s.values[h : h + 1], s.dtype, s.was_matrix) for s in stacks]
+
+    def overall(share: float) -> None:
+        if update:
+            update((h + share) / n_layers)
+
+    try:
+        return stacked_graph(
+            one,
+            n_neighbors,
+            metric=metric,
+            backend=backend,
+            n_threads=threads,
+            progress=overall,
+        )
+    except ValueError as error:
+        row = getattr(error, "row", None)
+        if row is None:
+            raise
+        for language, stack in zip(languages, stacks, strict=True):
+            if row < stack.values.shape[1]:
+                raise ValueError(
+                    f"representations[{language!r}], sentence {row}, layer {layers[h]} "
+                    f"{getattr(error, 'problem', '')}"
+                ) from None
+            row -= stack.values.shape[1]
+        raise
