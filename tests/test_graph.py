@@ -181,7 +181,8 @@ def test_many_neighbors():
 
 
 def test_near_ties_of_one_unit_in_the_last_place():
-    """Columns whose float64 distances differ in the last bits: float32 cannot tell, the answer must."""
+    """Columns whose float64 distances differ in the last bits: float32 cannot tell, the answer
+    must."""
     rng = np.random.default_rng(9)
     base = rng.standard_normal(64)
     X = base + rng.standard_normal((1, 64)) * (1 + 2.0**-50 * rng.integers(-40, 40, (200, 1)))
@@ -398,7 +399,8 @@ def test_wrong_dtype(dtype):
         knn_graph(np.eye(4).astype(dtype), 1)
 
 
-# ---- interrupt, progress, concurrency -------------------------------------------------------------
+# ---- interrupt, progress, concurrency
+-------------------------------------------------------------
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to a child on Windows")
@@ -473,7 +475,8 @@ def test_works_after_fork():
     assert os.waitpid(pid, 0)[1] == 0
 
 
-# ---- the approximate backend, and conversions -----------------------------------------------------
+# ---- the approximate backend, and conversions
+-----------------------------------------------------
 
 
 def test_hnsw_reports_its_recall():

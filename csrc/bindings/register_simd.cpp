@@ -1,5 +1,8 @@
 #include <pybind11/stl.h>
 
+#include <chrono>
+#include <vector>
+
 #include "bindings/bindings.h"
 #include "simd/dispatch.h"
 
@@ -7,12 +10,40 @@ namespace py = pybind11;
 
 namespace ilo {
 
+namespace {
+
+// float32 operations a second of all threads together, from registers.
+double peak_flops(const std::string& simd, int n_threads, double seconds) {
+  const Kernels& kernels = choose_kernels(simd);
+  std::vector<double> rate(n_threads, 0.0);
+  Team team(n_threads, nullptr);
+  py::gil_scoped_release release;
+  team.run(n_threads, [&](std::int64_t t, int) {
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    double operations = 0, elapsed = 0;
+    while (elapsed < seconds) {
+      operations += kernels.peak(1 << 18);
+      elapsed = std::chrono::duration<double>(Clock::now() - start).count();
+    }
+    rate[t] = operations / elapsed;
+  });
+  double total = 0;
+  for (const double r : rate) total += r;
+  return total;
+}
+
+}  // namespace
+
 void register_simd(py::module_& m) {
   m.def("simd_available", &available_levels,
         "Instruction sets that this processor has and that were built, best last.");
   m.def(
       "simd_level", [] { return std::string(choose_kernels("").name); },
       "The one in use: ILO_FAST_SIMD, or the best there is.");
+  m.def("peak_flops", &peak_flops, py::arg("simd") = "", py::kw_only(), py::arg("n_threads"),
+        py::arg("seconds") = 0.2,
+        "float32 operations a second that the processor does on registers alone.");
 }
 
 }  // namespace ilo

@@ -307,6 +307,11 @@ def _stacks(representations: Mapping[str, Any], languages: tuple[str, ...]) -> l
             f"representations must map each language to its array, got "
             f"{type(representations).__name__}"
         )
+    if len(languages) < 2:
+        raise ValueError(
+            f"representations has {len(languages)} language(s): overlap between languages needs at "
+            "least 2"
+        )
     stacks = []
     for language in languages:
         array = representations[language]
@@ -331,11 +336,6 @@ def _stacks(representations: Mapping[str, Any], languages: tuple[str, ...]) -> l
 def _check(
     languages: tuple[str, ...], sizes: list[int], n_neighbors: int, threshold: int, parallel: bool
 ) -> None:
-    if len(languages) < 2:
-        raise ValueError(
-            f"representations has {len(languages)} language(s): overlap between languages needs at "
-            "least 2"
-        )
     if threshold < 1:
         raise ValueError(f"threshold={threshold} must be at least 1")
     reachable = min(len(languages) - 1, n_neighbors)

@@ -51,6 +51,10 @@ struct Kernels {
   // rounding to float32 took away, and of the float64 vector that was rounded.
   void (*centre_row)(const double* u, const double* centre, double scale, std::int64_t d, float* y,
                      std::int64_t stride, double* norm2, double* residual2, double* source2);
+
+  // Multiply-adds on registers alone, `steps` times; returns how many floating-point operations that
+  // were. What benchmarks and `doctor` call this processor's float32 peak at this instruction set.
+  double (*peak)(std::int64_t steps);
 };
 
 const Kernels* kernels_scalar();

@@ -84,12 +84,26 @@ std::int64_t scan_columns(const float* c, float half, const float* thresholds, s
   return count;
 }
 
+double peak(std::int64_t steps) {
+  constexpr int kChains = 12;  // more than latency times ports
+  __m512 sum[kChains];
+  for (int c = 0; c < kChains; ++c) sum[c] = _mm512_set1_ps(static_cast<float>(c));
+  const __m512 half = _mm512_set1_ps(0.5f), one = _mm512_set1_ps(1.0f);
+  for (std::int64_t s = 0; s < steps; ++s) {
+#pragma GCC unroll 12
+    for (int c = 0; c < kChains; ++c) sum[c] = _mm512_fmadd_ps(sum[c], half, one);
+    // Hides the values from the optimiser, which would fold the loop.
+    for (int c = 0; c < kChains; ++c) asm volatile("" : "+v"(sum[c]));
+  }
+  return static_cast<double>(steps) * kChains * 16 * 2;
+}
+
 }  // namespace
 
 const Kernels* kernels_avx512() {
   static const Kernels table{"avx512", kPanel,       kDepth,       1,
                              product,  scan_row,     scan_columns, load_row,
-                             squared_distance, sum_of_squares, centre_row};
+                             squared_distance, sum_of_squares, centre_row, peak};
   return &table;
 }
 

@@ -57,12 +57,23 @@ std::int64_t scan_columns(const float* c, float half, const float* thresholds, s
   return count;
 }
 
+double peak(std::int64_t steps) {
+  constexpr int kChains = 32;
+  float sum[kChains];
+  for (int c = 0; c < kChains; ++c) sum[c] = static_cast<float>(c);
+  for (std::int64_t s = 0; s < steps; ++s) {
+    for (int c = 0; c < kChains; ++c) sum[c] = sum[c] * 0.5f + 1.0f;
+    asm volatile("" : : "r"(sum) : "memory");  // hides the values from the optimiser
+  }
+  return static_cast<double>(steps) * kChains * 2;
+}
+
 }  // namespace
 
 const Kernels* kernels_scalar() {
   static const Kernels table{"scalar", kPanel,       kDepth,   2,
                              product,  scan_row,     scan_columns, load_row,
-                             squared_distance, sum_of_squares, centre_row};
+                             squared_distance, sum_of_squares, centre_row, peak};
   return &table;
 }
 
