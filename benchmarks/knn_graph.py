@@ -158,8 +158,8 @@ def show(case: dict) -> None:
     print(
         f"\n{case['data']}, {case['n']} x {case['d']}, k = {case['n_neighbors']}, "
         f"{case['threads']} threads, {case['simd']}; certified at first pass: "
-        f"{100 * case['certified_share']:.2f} %; float32 peak {case['float32_peak_gflops']:.0f}
-        GFLOP/s"
+        f"{100 * case['certified_share']:.2f} %; "
+        f"float32 peak {case['float32_peak_gflops']:.0f} GFLOP/s"
     )
     print("| | median s | range | speed, ilo_fast = 1 | rows not as in float64 |")
     print("|---|---|---|---|---|")
@@ -175,8 +175,8 @@ def show(case: dict) -> None:
             f"{max(r['seconds']):.2f} | {ours / r['median_seconds']:.2f} | {wrong} |"
         )
     print(
-        f"ilo_fast does {100 * case['results']['ilo_fast']['share_of_peak']:.0f} % of the peak,
-        counting " "the half of the product that symmetry leaves, all stages included."
+        f"ilo_fast does {100 * case['results']['ilo_fast']['share_of_peak']:.0f} % of the peak, "
+        "counting the half of the product that symmetry leaves, all stages included."
     )
 
 

@@ -181,8 +181,7 @@ def test_many_neighbors():
 
 
 def test_near_ties_of_one_unit_in_the_last_place():
-    """Columns whose float64 distances differ in the last bits: float32 cannot tell, the answer
-    must."""
+    """Float64 distances that differ in the last bits: float32 cannot tell, the answer must."""
     rng = np.random.default_rng(9)
     base = rng.standard_normal(64)
     X = base + rng.standard_normal((1, 64)) * (1 + 2.0**-50 * rng.integers(-40, 40, (200, 1)))
@@ -309,7 +308,7 @@ def test_result_does_not_depend_on_flush_to_zero():
     np.testing.assert_array_equal(got, wanted)
 
 
-# ---- instruction sets ---------------------------------------------------------------------------
+# ---- instruction sets
 
 
 @pytest.mark.parametrize("simd", LEVELS)
@@ -330,7 +329,7 @@ def test_unknown_instruction_set(monkeypatch):
         knn_graph(np.eye(4), 1)
 
 
-# ---- bad input ----------------------------------------------------------------------------------
+# ---- bad input
 
 
 @pytest.mark.parametrize(
@@ -400,7 +399,6 @@ def test_wrong_dtype(dtype):
 
 
 # ---- interrupt, progress, concurrency
--------------------------------------------------------------
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to a child on Windows")
@@ -476,7 +474,6 @@ def test_works_after_fork():
 
 
 # ---- the approximate backend, and conversions
------------------------------------------------------
 
 
 def test_hnsw_reports_its_recall():

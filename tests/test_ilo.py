@@ -157,7 +157,7 @@ def test_hnsw_backend():
     np.testing.assert_allclose(scores.ilo, overlap(reps).ilo, atol=0.05)
 
 
-# ---- bad input ----------------------------------------------------------------------------------
+# ---- bad input
 
 GOOD = {c: np.random.default_rng(7).standard_normal((2, 10, 4)) for c in "abcde"}
 
@@ -215,7 +215,7 @@ def test_bad_input(reps, options, error, message):
         overlap(reps, **options)
 
 
-# ---- the result ---------------------------------------------------------------------------------
+# ---- the result
 
 
 def test_json_round_trip(tmp_path):
