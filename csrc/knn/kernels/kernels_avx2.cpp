@@ -15,6 +15,7 @@ namespace ilo {
 namespace {
 
 constexpr int kPanel = 24, kRows = 4, kDepth = 160;
+constexpr int kAhead = 16;  // steps between the fetch of a row value and its use
 
 void micro(const float* __restrict a, const float* __restrict b, std::int64_t depth, bool first,
            float* __restrict tile, std::int64_t ld) {
@@ -22,6 +23,7 @@ void micro(const float* __restrict a, const float* __restrict b, std::int64_t de
   for (int r = 0; r < kRows; ++r)
     for (int c = 0; c < 3; ++c) sum[r][c] = _mm256_setzero_ps();
   for (std::int64_t k = 0; k < depth; ++k, a += kPanel, b += kPanel) {
+    _mm_prefetch(reinterpret_cast<const char*>(a + kAhead * kPanel), _MM_HINT_T0);
     const __m256 b0 = _mm256_load_ps(b), b1 = _mm256_load_ps(b + 8), b2 = _mm256_load_ps(b + 16);
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
