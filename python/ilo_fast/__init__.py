@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .graph import knn_graph as knn_graph
     from .ilo import OverlapScores as OverlapScores
     from .ilo import overlap as overlap
-    from .measure import measure as measure
+    from .pipeline import measure as measure
     from .representations import Representations as Representations
     from .representations import extract as extract
 
@@ -32,7 +32,7 @@ _HOME = {
     "knn_graph": "graph",
     "OverlapScores": "ilo",
     "overlap": "ilo",
-    "measure": "measure",
+    "measure": "pipeline",
     "Representations": "representations",
     "extract": "representations",
 }
