@@ -264,8 +264,8 @@ def _hnsw(
 def _float32(stack: Stack, layer: int) -> NDArray[np.float32]:
     values = stack.values[layer]
     if stack.dtype == "bfloat16":
-        return (values.astype(np.uint32) << 16).view(np.float32)
-    return values.astype(np.float32)
+        values = (values.astype(np.uint32) << 16).view(np.float32)
+    return np.asarray(values, np.float32)
 
 
 def _without_self(found: NDArray[np.int64], own: NDArray[np.int64]) -> NDArray[np.intp]:

@@ -106,11 +106,7 @@ class OverlapScores:
                 "metric": self.metric,
                 "backend": self.info.get("backend"),
             },
-            "versions": {
-                "ilo_fast": __version__,
-                "numpy": np.__version__,
-                "python": platform.python_version(),
-            },
+            "versions": self.info.get("versions", _versions()),
             "info": self.info,
             "rows": self.rows(),
         }
@@ -254,7 +250,7 @@ def overlap(
     shape = (n_layers, len(sizes))
     bridge, reach, ilo = np.empty(shape), np.empty(shape), np.empty(shape)
     share = np.empty(shape) if parallel else None
-    info: dict[str, Any] = {"layers": []}
+    info: dict[str, Any] = {"versions": _versions(), "layers": []}
     start = time.perf_counter()
     seconds_scoring = 0.0
     with share_bar(progress, "overlap") as update:
@@ -299,6 +295,14 @@ def overlap(
         translation_chance=np.full(len(sizes), (len(sizes) - 1) / (n - 1)) if parallel else None,
         info=info,
     )
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "ilo_fast": __version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def _stacks(representations: Mapping[str, Any], languages: tuple[str, ...]) -> list[Stack]:

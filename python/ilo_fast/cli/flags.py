@@ -1,0 +1,221 @@
+"""Flags that several commands share, and the types that read their values."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def new_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    action: Callable[[argparse.Namespace], int],
+    *,
+    description: str | None = None,
+    when_interrupted: Callable[[argparse.Namespace], str] = lambda args: "Nothing was written.",
+) -> argparse.ArgumentParser:
+    """A subparser with what all commands have: -v, -q, and its action."""
+    parser = commands.add_parser(
+        name, help=summary, description=description or summary, allow_abbrev=False
+    )
+    loudness = parser.add_mutually_exclusive_group()
+    loudness.add_argument(
+        "-v", "--verbose", action="store_true", help="more messages, and tracebacks of errors"
+    )
+    loudness.add_argument(
+        "-q", "--quiet", action="store_true", help="no progress and no remarks, only errors"
+    )
+    parser.set_defaults(action=action, when_interrupted=when_interrupted)
+    return parser
+
+
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "-m",
+        "--model",
+        default="demo",
+        metavar="MODEL",
+        help="Hugging Face Hub name or local folder (default: demo, the embedded model)",
+    )
+    group.add_argument("--model-revision", metavar="REV", help="branch, tag or commit on the Hub")
+    group.add_argument(
+        "--trust-remote-code",
+        action="store_true",
+        help="run the Python code that some models on the Hub bring along",
+    )
+
+
+def add_corpus_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("parallel text")
+    group.add_argument(
+        "--corpus",
+        default="demo",
+        metavar="DIR|NAME",
+        help="folder of <code>.txt files, same line same meaning, or flores200, flores+, "
+        "ntrex128 (default: demo, the embedded corpus)",
+    )
+    group.add_argument("--corpus-revision", metavar="REV", help="revision of a corpus by name")
+    group.add_argument("--split", help="split of a corpus by name")
+    group.add_argument(
+        "-l",
+        "--languages",
+        metavar="CODES",
+        help="codes or named sets with commas between: eng_Latn,fra_Latn or paper31 "
+        "(default: all of the corpus)",
+    )
+    group.add_argument(
+        "--limit", type=positive_int, metavar="N", help="first N sentences of every language"
+    )
+    group.add_argument(
+        "--allow-unknown",
+        action="store_true",
+        help="take files of the folder whose name is no known language code",
+    )
+
+
+def add_extract_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("representations")
+    group.add_argument(
+        "--layers",
+        type=layer_list,
+        metavar="LIST",
+        help="layers, 0 the embeddings, -1 the last: 0,4,8-12 (default: all)",
+    )
+    group.add_argument(
+        "--pooling",
+        choices=("mean",),
+        default="mean",
+        help="how the tokens of a sentence become one vector (default: mean)",
+    )
+    group.add_argument(
+        "--special-tokens",
+        choices=("include", "exclude"),
+        default="include",
+        help="whether they count in the mean (default: include, as published)",
+    )
+    group.add_argument(
+        "--max-length",
+        type=positive_int,
+        metavar="N",
+        help="tokens at which sentences are cut (default: what the model takes)",
+    )
+    group.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16", "float16", "float64"),
+        help="type to run the model in (default: float32 on a CPU, the checkpoint's own else)",
+    )
+    group.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: a GPU if there is one)")
+    group.add_argument(
+        "--batch-tokens", type=positive_int, metavar="N", help="tokens in a batch, padding included"
+    )
+    cache = group.add_mutually_exclusive_group()
+    cache.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="where representations are kept (default: $ILO_FAST_CACHE, else with the caches of "
+        "Hugging Face)",
+    )
+    cache.add_argument("--no-cache", action="store_true", help="neither read nor keep them")
+
+
+def add_overlap_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("overlap")
+    group.add_argument(
+        "-k",
+        "--n-neighbors",
+        type=positive_int,
+        default=5,
+        metavar="K",
+        help="neighbours of each sentence (default: 5)",
+    )
+    group.add_argument(
+        "--threshold",
+        type=positive_int,
+        default=3,
+        metavar="T",
+        help="other languages among them that make a bridge (default: 3)",
+    )
+    group.add_argument("--metric", choices=("cosine", "euclidean"), default="cosine")
+    group.add_argument(
+        "--backend",
+        choices=("auto", "exact", "hnsw"),
+        default="auto",
+        help="auto and exact: exact neighbours; hnsw: approximate, recall reported",
+    )
+
+
+def add_thread_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--threads", type=positive_int, metavar="N", help="CPU threads (default: all cores)"
+    )
+
+
+def add_output_flag(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="OUT", help=f"output folder (default: {default})"
+    )
+
+
+def positive_int(text: str) -> int:
+    """A whole number of at least 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is too small, give at least 1")
+    return value
+
+
+def layer_list(text: str) -> tuple[int, ...]:
+    """``"0,4,8-12,-1"`` as numbers, in the order given, each once."""
+    layers: dict[int, None] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(-?\d+)(?:-(\d+))?\s*", part)
+        if match is None:
+            raise argparse.ArgumentTypeError(
+                f"{part.strip()!r} is no layer: give numbers and ranges, such as 0,4,8-12,-1"
+            )
+        first = int(match[1])
+        last = first if match[2] is None else int(match[2])
+        if last < first or (match[2] is not None and first < 0):
+            raise argparse.ArgumentTypeError(f"the range {part.strip()!r} runs backwards")
+        if last - first > 10_000:
+            raise argparse.ArgumentTypeError(f"no model has as many layers as {part.strip()!r}")
+        layers.update(dict.fromkeys(range(first, last + 1)))
+    return tuple(layers)
+
+
+def extract_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of :func:`ilo_fast.extract` that the flags stand for."""
+    return {
+        "layers": args.layers,
+        "device": args.device,
+        "dtype": args.dtype,
+        "batch_tokens": args.batch_tokens,
+        "cache": False if args.no_cache else args.cache or True,
+        "pooling": args.pooling,
+        "special_tokens": args.special_tokens,
+        "max_length": args.max_length,
+        "revision": args.model_revision,
+        "trust_remote_code": args.trust_remote_code,
+        "progress": not args.quiet,
+    }
+
+
+def overlap_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of :func:`ilo_fast.overlap` that the flags stand for."""
+    return {
+        "n_neighbors": args.n_neighbors,
+        "threshold": args.threshold,
+        "metric": args.metric,
+        "backend": args.backend,
+        "n_threads": args.threads,
+        "progress": not args.quiet,
+    }

@@ -1,0 +1,43 @@
+"""``ilo-fast report``: tables, figures and the HTML page again, from ``scores.json``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ilo_fast.cli import flags
+from ilo_fast.cli.output import show
+from ilo_fast.errors import AccessError
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = flags.new_command(
+        commands,
+        "report",
+        "rebuild tables, figures and the HTML report from scores.json",
+        run,
+    )
+    parser.add_argument(
+        "input", type=Path, metavar="INPUT", help="scores.json, or the folder that holds it"
+    )
+    flags.add_output_flag(parser, "the folder of INPUT")
+
+
+def run(args: argparse.Namespace) -> int:
+    from ilo_fast.ilo import OverlapScores
+    from ilo_fast.report.files import SCORES_FILE, check_can_draw, write_drawn, write_table
+
+    source: Path = args.input / SCORES_FILE if args.input.is_dir() else args.input
+    if not source.is_file():
+        raise AccessError(f"INPUT {source} does not exist; `ilo-fast run` writes it")
+    check_can_draw()
+    try:
+        scores = OverlapScores.from_json(source)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{source} is not a file of scores: {error}") from error
+    output: Path = args.output or source.parent
+    other = output / SCORES_FILE
+    if other.exists() and not other.samefile(source):
+        raise FileExistsError(f"{output} holds scores of its own: choose another -o")
+    show(scores, [write_table(scores, output), *write_drawn(scores, output)])
+    return 0

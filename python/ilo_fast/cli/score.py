@@ -1,0 +1,141 @@
+"""``ilo-fast score``: from representations, ours or anyone's, to scores, tables and figures."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import time
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ilo_fast.cli import flags
+from ilo_fast.cli.extract import MANIFEST
+from ilo_fast.cli.output import RESULTS_FOLDER, OutputFolder, add_overwrite_flag, folder_name, show
+from ilo_fast.cli.run import content_of, finished, overlap_settings
+from ilo_fast.errors import AccessError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ilo_fast.representations import Representations
+
+logger = logging.getLogger(__name__)
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = flags.new_command(
+        commands,
+        "score",
+        "score representations that are on disk",
+        run,
+        description="Score representations that `ilo-fast extract` wrote, or arrays of your own: "
+        "a folder of <code>.npy files or an .npz file, each array (sentences, dim) or "
+        "(layers, sentences, dim).",
+    )
+    parser.add_argument("input", type=Path, metavar="INPUT", help="folder, or .npz file")
+    parser.add_argument(
+        "--parallel",
+        action="store_true",
+        help="row i of every array means the same (known already of what extract wrote)",
+    )
+    flags.add_overlap_flags(parser)
+    flags.add_thread_flag(parser)
+    flags.add_output_flag(parser, f"beside INPUT where extract put it, else {RESULTS_FOLDER}/NAME")
+    add_overwrite_flag(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from ilo_fast.ilo import overlap
+
+    began = time.monotonic()
+    representations = read_representations(args.input)
+    output = OutputFolder(args.output or default_output(args.input), args.overwrite_strategy)
+    with output.made():
+        settings = origin(representations, args.input)
+        settings |= overlap_settings(args) | {"command": "score", "input": str(args.input)}
+        settings["parallel"] = args.parallel or bool(getattr(representations, "parallel", False))
+        output.existing(settings)
+        settings |= content_of(representations)
+        scores = output.existing(settings)
+        fresh = scores is None
+        if scores is None:
+            options = flags.overlap_options(args)
+            # None leaves it to what the representations say of themselves.
+            scores = overlap(representations, parallel=True if args.parallel else None, **options)
+            settings |= finished(began)
+            scores = dataclasses.replace(scores, info={**scores.info, "run": settings})
+        else:
+            logger.info("%s has these scores already; they are kept", output.path)
+        written = output.write(scores, fresh=fresh)
+    show(scores, written)
+    return 0
+
+
+def read_representations(path: Path) -> Representations | dict[str, NDArray[Any]]:
+    """What ``path`` holds: our own folder, a folder of ``.npy`` files, or an ``.npz`` file.
+
+    Raises
+    ------
+    AccessError
+        There is nothing at ``path``.
+    ValueError
+        There is no array in it, or something that only pickle could read.
+    """
+
+    if (path / MANIFEST).is_file():
+        from ilo_fast.representations import Representations
+
+        return Representations.load(path)
+    if path.is_dir():
+        files = sorted(path.glob("*.npy"))
+        if not files:
+            raise ValueError(
+                f"{path} holds neither {MANIFEST} (as `ilo-fast extract` writes it) nor <code>.npy "
+                "files"
+            )
+        return {file.stem: _array(_load(file), file) for file in files}
+    if not path.exists():
+        raise AccessError(f"INPUT {path} does not exist")
+    if path.suffix != ".npz":
+        raise ValueError(f"INPUT {path} is neither a folder nor an .npz file")
+    with _load(path) as archive:
+        arrays = {name: _array(archive[name], path) for name in archive.files}
+    if not arrays:
+        raise ValueError(f"{path} holds no arrays")
+    return arrays
+
+
+def _load(path: Path) -> Any:
+    import numpy as np
+
+    try:
+        return np.load(path, mmap_mode="r" if path.suffix == ".npy" else None, allow_pickle=False)
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} cannot be read as numbers: {error}") from error
+
+
+def _array(array: NDArray[Any], path: Path) -> NDArray[Any]:
+    if array.ndim not in (2, 3):
+        raise ValueError(
+            f"{path} holds an array of shape {array.shape}; wanted (sentences, dim) or "
+            "(layers, sentences, dim)"
+        )
+    return array
+
+
+def default_output(path: Path) -> Path:
+    """The folder above what extract wrote by default, else one named after ``path``."""
+    resolved = path.resolve()
+    if resolved.name == "representations" and (path / MANIFEST).is_file():
+        return path.parent
+    return RESULTS_FOLDER / folder_name(resolved.stem if path.is_file() else resolved.name)
+
+
+def origin(representations: Mapping[str, NDArray[Any]], path: Path) -> dict[str, Any]:
+    """The settings of the extraction where they are known, else the name of the file."""
+    info = getattr(representations, "info", {})
+    run = info.get("run") if isinstance(info, Mapping) else None
+    return dict(run) if isinstance(run, Mapping) else {"model_name": path.resolve().stem}

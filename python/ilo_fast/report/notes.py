@@ -1,0 +1,87 @@
+"""What a reader must know beside the numbers: caveats, and what the run met."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ilo_fast.report.summary import best_layer_index, counted, layer_means, plain, section
+
+if TYPE_CHECKING:
+    from ilo_fast.ilo import OverlapScores
+
+# Below this multiple of chance, neighbours are not translations to any extent worth the name.
+_MEANINGFUL_RATIO = 3.0
+
+
+def notes(scores: OverlapScores) -> list[str]:
+    """Sentences that a reader needs beside the numbers: caveats, and what the run met."""
+    found = [
+        "ILO measures how much languages mix, not whether they mix by meaning: "
+        "unstructured noise scores near 1. Read it beside the share of neighbours that are "
+        "translations."
+    ]
+    best = layer_means(scores)[best_layer_index(scores)]
+    if best.translation_share is None:
+        found.append(
+            "The text is not parallel (or not known to be), so the share of neighbours that are "
+            "translations is not there to guard the ILO."
+        )
+    elif best.times_chance is not None and best.times_chance < _MEANINGFUL_RATIO:
+        found.append(
+            f"At layer {best.layer}, where mean ILO is highest, neighbours are translations only "
+            f"{best.times_chance:.1f} times as often as chance: languages mix there, but hardly "
+            "by meaning."
+        )
+    found += _representation_notes(section(scores.info, "representations"))
+    found += _graph_notes(scores)
+    return found
+
+
+def _representation_notes(info: Mapping[str, Any]) -> list[str]:
+    found = []
+    special = info.get("special_tokens")
+    if special == "include":
+        found.append("Special tokens count in the mean over tokens, as in the published code.")
+    elif special == "exclude":
+        found.append(
+            "Special tokens do not count in the mean over tokens (the published code counts them)."
+        )
+    truncated = info.get("truncated")
+    if isinstance(truncated, Mapping):
+        cut = {code: int(count) for code, count in truncated.items() if count}
+        if cut:
+            worst = sorted(cut, key=lambda code: (-cut[code], code))[:5]
+            listed = ", ".join(f"{plain(code)} {cut[code]}" for code in worst)
+            more = "" if len(cut) <= len(worst) else ", …"
+            sentences, languages = (
+                counted(sum(cut.values()), "sentence"),
+                counted(len(cut), "language"),
+            )
+            found.append(
+                f"Longer than the model takes, so cut: {sentences} in {languages} ({listed}{more})."
+            )
+    return found
+
+
+def _graph_notes(scores: OverlapScores) -> list[str]:
+    info = scores.info
+    found = []
+    layers = [layer for layer in info.get("layers", ()) if isinstance(layer, Mapping)]
+    certified = sum(int(layer.get("certified_rows", 0)) for layer in layers)
+    widened = sum(int(layer.get("widened_rows", 0)) for layer in layers)
+    if certified + widened:
+        share = 100.0 * certified / (certified + widened)
+        found.append(
+            f"Neighbours are exact: {certified} of {certified + widened} rows ({share:.2f} %) were "
+            f"certified by the first filter, {widened} were widened and decided in float64."
+        )
+    recalls = [float(layer["recall"]) for layer in layers if "recall" in layer]
+    if recalls:
+        rows = layers[0].get("recall_sample_rows")
+        found.append(
+            f"Neighbours are approximate (backend {plain(info.get('backend'))}): recall "
+            f"{min(recalls):.4f} at the worst layer, against exact neighbours of {rows} random "
+            "rows."
+        )
+    return found

@@ -1,0 +1,59 @@
+"""What ships with the package: the demo corpus' text, and that the demo model shows what it is for."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import numpy as np
+import pytest
+
+from ilo_fast import ParallelCorpus
+
+# How Unicode names the letters of a script of ISO 15924; Japanese mixes three.
+SCRIPTS = {
+    "Latn": ("LATIN",),
+    "Cyrl": ("CYRILLIC",),
+    "Arab": ("ARABIC",),
+    "Beng": ("BENGALI",),
+    "Deva": ("DEVANAGARI",),
+    "Hans": ("CJK",),
+    "Hant": ("CJK",),
+    "Jpan": ("CJK", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC"),
+    "Sinh": ("SINHALA",),
+    "Telu": ("TELUGU",),
+    "Thai": ("THAI",),
+}
+
+
+@pytest.mark.parametrize("code", ParallelCorpus.demo().languages)
+def test_demo_text(code):
+    lines = ParallelCorpus.demo().sentences[code]
+    assert len(lines) == len(set(lines)) == 60
+    for line in lines:
+        assert line == unicodedata.normalize("NFC", line).strip()
+        for letter in filter(str.isalpha, line):
+            name = unicodedata.name(letter)
+            assert name.startswith(SCRIPTS[code.partition("_")[2]]), (line, name)
+
+
+def test_demo_model_mixes_by_meaning_in_the_middle():
+    """The claims of the model's card, on the demo corpus, with the shuffled control."""
+    from ilo_fast import extract, overlap
+    from ilo_fast.models import demo_model_path
+
+    reps = extract(demo_model_path(), ParallelCorpus.demo(), progress=False)
+    scores = overlap(reps)
+    mean = scores.ilo.mean(axis=1)
+    best = int(mean.argmax())
+    assert 0 < best < len(mean) - 1
+    assert mean[best] > mean[0] + 0.2 and mean[best] > mean[-1] + 0.2
+    assert scores.translation_share[best].mean() > 10 * scores.translation_chance.mean()
+    # Scripts that it never saw: they stay among themselves.
+    unseen = [scores.languages.index(code) for code in ("tha_Thai", "sin_Sinh")]
+    assert scores.ilo[best, unseen].max() < 0.2 < mean[best]
+
+    rng = np.random.default_rng(0)
+    shuffled = {code: reps[code][best][rng.permutation(60)] for code in reps}
+    control = overlap(shuffled, parallel=True)
+    assert abs(control.ilo.mean() - mean[best]) < 1e-9  # the same graph: ILO cannot see meaning
+    assert control.translation_share.mean() < 3 * scores.translation_chance.mean()
