@@ -5,6 +5,7 @@
 #include "bindings/bindings.h"
 #include "core/errors.h"
 #include "knn/graph.h"
+#include "knn/inspect.h"
 #include "simd/dispatch.h"
 
 namespace py = pybind11;
@@ -120,6 +121,18 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
   return py::make_tuple(indices, distances, info, std::string(kernels.name));
 }
 
+py::tuple certified_bounds_binding(const py::array& X, const std::string& dtype, bool cosine,
+                                   const std::string& simd) {
+  const std::vector<py::array> segments{X};
+  check_segments(segments, dtype_named(dtype));
+  const MatrixView view = layer_view(segments, dtype_named(dtype), 0);
+  py::array_t<double> bounds({view.n(), view.n()});
+  Team team(1, nullptr);
+  const double scale = certified_bounds(view, cosine ? Metric::cosine : Metric::euclidean,
+                                        choose_kernels(simd), team, bounds.mutable_data());
+  return py::make_tuple(bounds, scale);
+}
+
 }  // namespace
 
 void register_knn(py::module_& m) {
@@ -128,6 +141,9 @@ void register_knn(py::module_& m) {
         py::arg("simd") = "", py::arg("queries") = py::none(), py::arg("progress") = py::none(),
         py::arg("max_memory") = 0, py::arg("block_rows") = 0, py::arg("force_widening") = false,
         "Exact k-NN graph of stacked layers; see ilo_fast.knn_graph.");
+  m.def("certified_bounds", &certified_bounds_binding, py::arg("X"), py::arg("dtype"), py::kw_only(),
+        py::arg("cosine"), py::arg("simd") = "",
+        "For tests: the certificate's lower bound of every distance of X (1, n, d), and its scale.");
 }
 
 }  // namespace ilo

@@ -21,6 +21,9 @@ def knn_graph(
     block_rows: int = ...,
     force_widening: bool = ...,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], list[dict[str, Any]], str]: ...
+def certified_bounds(
+    X: NDArray[Any], dtype: str, *, cosine: bool, simd: str = ...
+) -> tuple[NDArray[np.float64], float]: ...
 def overlap(
     indices: NDArray[np.int64],
     languages: NDArray[np.int32],
