@@ -1,4 +1,4 @@
-"""What ships with the package: the demo corpus' text, and that the demo model shows what it is for."""
+"""What ships with the package: the demo text, and that the demo model shows what it is for."""
 
 from __future__ import annotations
 

@@ -63,8 +63,7 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
                             std::int64_t n_neighbors, bool cosine, int n_threads,
                             const std::string& simd,
                             std::optional<std::vector<std::int64_t>> queries, py::object progress,
-                            std::int64_t max_memory, std::int64_t block_rows,
-                            bool force_widening) {
+                            std::int64_t max_memory, std::int64_t block_rows, bool force_widening) {
   const DType dtype = dtype_named(dtype_name);
   check_segments(segments, dtype);
   const Kernels& kernels = choose_kernels(simd);
@@ -141,9 +140,10 @@ void register_knn(py::module_& m) {
         py::arg("simd") = "", py::arg("queries") = py::none(), py::arg("progress") = py::none(),
         py::arg("max_memory") = 0, py::arg("block_rows") = 0, py::arg("force_widening") = false,
         "Exact k-NN graph of stacked layers; see ilo_fast.knn_graph.");
-  m.def("certified_bounds", &certified_bounds_binding, py::arg("X"), py::arg("dtype"), py::kw_only(),
-        py::arg("cosine"), py::arg("simd") = "",
-        "For tests: the certificate's lower bound of every distance of X (1, n, d), and its scale.");
+  m.def(
+      "certified_bounds", &certified_bounds_binding, py::arg("X"), py::arg("dtype"), py::kw_only(),
+      py::arg("cosine"), py::arg("simd") = "",
+      "For tests: the certificate's lower bound of every distance of X (1, n, d), and its scale.");
 }
 
 }  // namespace ilo

@@ -25,20 +25,22 @@ py::tuple overlap_binding(const Indices& indices, const Languages& languages,
   if (sentences && (sentences->ndim() != 1 || sentences->shape(0) != in.n))
     throw InvalidArgument(text("sentences must have shape (", in.n, ",), one a point"));
   if (n_languages < 2)
-    throw InvalidArgument(text("n_languages=", n_languages,
-                               ": overlap between languages needs at least 2"));
+    throw InvalidArgument(
+        text("n_languages=", n_languages, ": overlap between languages needs at least 2"));
   in.indices = indices.data(), in.languages = languages.data();
   in.sentences = sentences ? sentences->data() : nullptr;
   for (std::int64_t i = 0; i < in.n; ++i)
     if (in.languages[i] < 0 || in.languages[i] >= n_languages)
-      throw InvalidArgument(text("languages[", i, "]=", in.languages[i], " is not in [0, ",
-                                 n_languages, ")"));
+      throw InvalidArgument(
+          text("languages[", i, "]=", in.languages[i], " is not in [0, ", n_languages, ")"));
   for (std::int64_t i = 0; i < in.n_layers * in.n * in.k; ++i)
     if (in.indices[i] < 0 || in.indices[i] >= in.n)
-      throw InvalidArgument(text("indices hold ", in.indices[i], ", which is not a point of ", in.n));
+      throw InvalidArgument(
+          text("indices hold ", in.indices[i], ", which is not a point of ", in.n));
 
   py::array_t<double> bridge({in.n_layers, std::int64_t{n_languages}}),
-      reach({in.n_layers, std::int64_t{n_languages}}), ilo({in.n_layers, std::int64_t{n_languages}});
+      reach({in.n_layers, std::int64_t{n_languages}}),
+      ilo({in.n_layers, std::int64_t{n_languages}});
   py::object share = py::none();
   OverlapOutput out{bridge.mutable_data(), reach.mutable_data(), ilo.mutable_data(), nullptr};
   if (sentences) {

@@ -1,5 +1,5 @@
-// Errors of the core. The bindings turn InvalidArgument into ValueError; what() is shown to the user
-// as it is, so it names the argument, what came, what was wanted and the fix.
+// Errors of the core. The bindings turn InvalidArgument into ValueError; what() is shown to the
+// user as it is, so it names the argument, what came, what was wanted and the fix.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ struct InvalidArgument : std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
 
-// A row that cannot be used. `problem` completes "row 7 of X ...": a caller that knows the row by another
-// name (a language and a sentence) puts that in its place.
+// A row that cannot be used. `problem` completes "row 7 of X ...": a caller that knows the row by
+// another name (a language and a sentence) puts that in its place.
 struct BadRow : InvalidArgument {
   BadRow(std::int64_t bad_row, const std::string& what_is_wrong)
       : InvalidArgument("row " + std::to_string(bad_row) + " of X " + what_is_wrong),

@@ -1,9 +1,9 @@
 // Tasks over threads, with cancel and progress.
 //
-// The calling thread does not work: it waits, and every 50 ms lets the monitor look for an interrupt
-// and draw progress. So Ctrl-C is answered within one task's length, and the monitor (Python) is only
-// ever called from the thread that owns the interpreter. Threads live for one call: nothing is left
-// behind that a fork() could trip over.
+// The calling thread does not work: it waits, and every 50 ms lets the monitor look for an
+// interrupt and draw progress. So Ctrl-C is answered within one task's length, and the monitor
+// (Python) is only ever called from the thread that owns the interpreter. Threads live for one
+// call: nothing is left behind that a fork() could trip over.
 #pragma once
 
 #include <atomic>

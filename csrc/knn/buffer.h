@@ -20,7 +20,8 @@ class FloatBuffer {
     constexpr std::size_t kHuge = std::size_t{1} << 21;
     const std::size_t bytes = n_floats * sizeof(float);
     const std::size_t alignment = bytes >= kHuge ? kHuge : 64;
-    // aligned_alloc wants a multiple of the alignment; pages beyond the last used are never touched.
+    // aligned_alloc wants a multiple of the alignment; pages beyond the last used are never
+    // touched.
     const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
     data_.reset(static_cast<float*>(std::aligned_alloc(alignment, rounded ? rounded : alignment)));
     if (!data_) throw std::bad_alloc();

@@ -1,7 +1,8 @@
 // The best few columns of every row, as the filter scores them.
 //
-// Hits above a row's threshold are appended; when the row is full it is compacted to the best `keep`,
-// whose worst becomes the threshold. Everything ever discarded scored at most the final threshold.
+// Hits above a row's threshold are appended; when the row is full it is compacted to the best
+// `keep`, whose worst becomes the threshold. Everything ever discarded scored at most the final
+// threshold.
 #pragma once
 
 #include <algorithm>

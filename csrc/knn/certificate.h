@@ -5,13 +5,15 @@
 // since |y_i - y_j|^2 = |y_i|^2 - 2 (y_i . y_j - |y_j|^2 / 2). Against the exact value it errs by
 //
 //   |score - exact| <= gamma |y_i||y_j|          the product: every term meets at most
-//                                                depth * roundings_per_term roundings in its chain and
-//                                                ceil(d / depth) when chains are added; each is at most
-//                                                u = 2^-24 (Higham, Accuracy and Stability, sec. 3.1),
-//                                                and sum |y_ik y_jk| <= |y_i||y_j| by Cauchy-Schwarz
+//                                                depth * roundings_per_term roundings in its chain
+//                                                and ceil(d / depth) when chains are added; each is
+//                                                at most u = 2^-24 (Higham, Accuracy and Stability,
+//                                                sec. 3.1), and sum |y_ik y_jk| <= |y_i||y_j| by
+//                                                Cauchy-Schwarz
 //                    + u |y_j|^2                 rounding |y_j|^2 / 2, and subtracting it
 //                    + 2 u |y_i||y_j|            subtracting, with room to spare
-//                    + d 2^-148                  products that underflow (half a subnormal each, twice)
+//                    + d 2^-148                  products that underflow (half a subnormal each,
+//                    twice)
 //                 =: error(i, |y_j|).
 //
 // A column whose score is at most t is therefore at least
@@ -19,13 +21,15 @@
 //   |z_i - z_j| >= |y_i - y_j| - r_i - r_j,   r = |z - y| <= residual   (rows.h)
 //              >= sqrt(max(0, |y_i|^2 - 2 (t + error))) - r_i - r_j
 //
-// away from row i. The error grows with |y_j|, but no column with |z_j| > |z_i| + delta is closer than
-// delta (triangle inequality), so for the question "can anything discarded be closer than delta?" only
-// |y_j| <= |y_i| + r_i + r_j + delta counts: far-off outliers do not spoil everybody's bound.
+// away from row i. The error grows with |y_j|, but no column with |z_j| > |z_i| + delta is closer
+// than delta (triangle inequality), so for the question "can anything discarded be closer than
+// delta?" only |y_j| <= |y_i| + r_i + r_j + delta counts: far-off outliers do not spoil everybody's
+// bound.
 //
 // Distances that the definition compares are float64 sums of d squares: each is within a factor
-// 1 +- eta of its exact value, eta = (d + 16) 2^-52, since all terms are positive; `beyond` asks for
-// more than that difference, so what is excluded is strictly farther also as float64 computes it.
+// 1 +- eta of its exact value, eta = (d + 16) 2^-52, since all terms are positive; `beyond` asks
+// for more than that difference, so what is excluded is strictly farther also as float64 computes
+// it.
 #pragma once
 
 #include <algorithm>

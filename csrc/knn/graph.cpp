@@ -172,7 +172,8 @@ class Graph {
         *std::max_element(residual_.begin(), residual_.begin() + n_));
   }
 
-  // ---- filter: every pair of blocks once, for its rows and its columns ---------------------------
+  // ---- filter: every pair of blocks once, for its rows and its columns
+  // ---------------------------
 
   void filter() {
     locks_ = std::vector<std::mutex>(blocks(n_));
@@ -209,14 +210,15 @@ class Graph {
     });
   }
 
-  void filter_pair(const FloatBuffer& a, std::int64_t super_a, std::int64_t i,
-                   const FloatBuffer& b, std::int64_t super_b, std::int64_t j, Scratch& s) {
+  void filter_pair(const FloatBuffer& a, std::int64_t super_a, std::int64_t i, const FloatBuffer& b,
+                   std::int64_t super_b, std::int64_t j, Scratch& s) {
     const std::int64_t row0 = super_a * superblock_ + i * block_;
     const std::int64_t col0 = super_b * superblock_ + j * block_;
     const std::int64_t n_rows = std::min(block_, n_ - row0);
     const std::int64_t n_cols = padded(std::min(block_, n_ - col0));
     kernels_.product(a.data() + i * block_ * d_, ceil_div(n_rows, kernels_.panel),
-                     b.data() + j * block_ * d_, n_cols / kernels_.panel, d_, s.tile.data(), block_);
+                     b.data() + j * block_ * d_, n_cols / kernels_.panel, d_, s.tile.data(),
+                     block_);
     team_.advance(static_cast<double>(n_rows) * n_cols);
 
     const bool diagonal = row0 == col0;
@@ -244,7 +246,8 @@ class Graph {
     }
   }
 
-  // ---- re-rank in float64, and certify -----------------------------------------------------------
+  // ---- re-rank in float64, and certify
+  // -----------------------------------------------------------
 
   std::vector<Open> certify() {
     constexpr std::int64_t kChunk = 64;
@@ -289,7 +292,8 @@ class Graph {
     return certificate_->excludes(candidates_->threshold(g), norm_[g], residual_[g], delta);
   }
 
-  // ---- widen: rows without proof meet every column that the bound does not exclude -----------------
+  // ---- widen: rows without proof meet every column that the bound does not exclude
+  // -----------------
 
   void widen(const std::vector<Open>& open) {
     if (open.empty()) return;
@@ -338,10 +342,9 @@ class Graph {
                          scratch.tile.data(), block_);
         for (std::int64_t r = 0; r < n_rows; ++r) {
           const std::int64_t o = row0 + r;
-          const std::int64_t n_hits =
-              kernels_.scan_row(scratch.tile.data() + r * block_, &half_[col0],
-                                threshold[o].load(std::memory_order_relaxed), n_cols,
-                                scratch.hits.data());
+          const std::int64_t n_hits = kernels_.scan_row(
+              scratch.tile.data() + r * block_, &half_[col0],
+              threshold[o].load(std::memory_order_relaxed), n_cols, scratch.hits.data());
           if (n_hits == 0) continue;
           rows_.load(ids[o], scratch.u.data());
           for (std::int64_t h = 0; h < n_hits; ++h) {
@@ -366,7 +369,8 @@ class Graph {
     team_.run(count, [&](std::int64_t o, int) { deal_out(ids[o], nearest[o].sorted()); });
   }
 
-  // ---- from unique rows to all rows ----------------------------------------------------------------
+  // ---- from unique rows to all rows
+  // ----------------------------------------------------------------
 
   // Writes the neighbours of every row that equals unique row g: its equals at distance 0, and the
   // members of the groups found, in the order (distance, index).

@@ -33,7 +33,8 @@ struct GraphInfo {
   double seconds_prepare = 0, seconds_filter = 0, seconds_rerank = 0, seconds_widen = 0;
 };
 
-// indices[rows][k], distances[rows][k]: for every row, or for `queries` only (rows of x, each once).
+// indices[rows][k], distances[rows][k]: for every row, or for `queries` only (rows of x, each
+// once).
 GraphInfo knn_graph(const MatrixView& x, const GraphOptions& options, const Kernels& kernels,
                     Team& team, const std::vector<std::int64_t>* queries, std::int64_t* indices,
                     float* distances);

@@ -1,4 +1,5 @@
-// The k smallest of a stream of (squared distance, index), in the order that the definition asks for.
+// The k smallest of a stream of (squared distance, index), in the order that the definition asks
+// for.
 #pragma once
 
 #include <algorithm>

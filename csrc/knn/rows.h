@@ -1,12 +1,13 @@
 // The rows as the definition sees them, and as the filter sees them.
 //
 // Definition. u_i = x_i (euclidean) or x_i / |x_i| (cosine), in float64. The distance of i and j is
-// |u_i - u_j| or |u_i - u_j|^2 / 2 = 1 - cos; both are ordered by |u_i - u_j|^2, computed in float64 in
-// one defined order of summation (Kernels::squared_distance). That is the float64 brute force that the
-// engine's answer equals.
+// |u_i - u_j| or |u_i - u_j|^2 / 2 = 1 - cos; both are ordered by |u_i - u_j|^2, computed in
+// float64 in one defined order of summation (Kernels::squared_distance). That is the float64 brute
+// force that the engine's answer equals.
 //
-// Filter. y_i = float32 of s (u_i - c): c the mean of all rows, s a power of two that rules overflow
-// out. Distances do not change when c is subtracted, rounding errors shrink with the norms.
+// Filter. y_i = float32 of s (u_i - c): c the mean of all rows, s a power of two that rules
+// overflow out. Distances do not change when c is subtracted, rounding errors shrink with the
+// norms.
 //
 // Duplicates. Rows with equal u_i have equal distances to everything, so the engine works on one of
 // each (the "unique" rows, in order of their first appearance) and deals them out again at the end.
@@ -49,8 +50,8 @@ class Rows {
   float distance(double squared) const;
 
   // Packs unique rows ids[0..count) into panels; missing rows of the last panel are zero.
-  // Writes per row: half the squared norm of y, its norm, and the norm of s(u - c) - y, the last two
-  // rounded up.
+  // Writes per row: half the squared norm of y, its norm, and the norm of s(u - c) - y, the last
+  // two rounded up.
   void pack(const std::int64_t* ids, std::int64_t count, float* panels, float* half, double* norm,
             double* residual, Team& team) const;
 

@@ -1,6 +1,7 @@
-// What an instruction set has to provide. One translation unit each fills this table; only those files
-// are compiled with -m flags, and they share no inline function with the rest: a linker that keeps one
-// copy of an inline function might keep the one with instructions that this processor lacks.
+// What an instruction set has to provide. One translation unit each fills this table; only those
+// files are compiled with -m flags, and they share no inline function with the rest: a linker that
+// keeps one copy of an inline function might keep the one with instructions that this processor
+// lacks.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +20,8 @@ struct Kernels {
   // Packed layout: panels of `panel` rows, within a panel column-major: value k of row r lies at
   // [k * panel + r]. Missing rows are zero.
   int panel;
-  // Terms of a product summed in one register chain before they are added to the tile, and roundings
-  // a term meets in it (1 with fused multiply-add): both enter the error bound.
+  // Terms of a product summed in one register chain before they are added to the tile, and
+  // roundings a term meets in it (1 with fused multiply-add): both enter the error bound.
   int depth;
   int roundings_per_term;
 
@@ -29,7 +30,8 @@ struct Kernels {
   void (*product)(const float* a, std::int64_t a_panels, const float* b, std::int64_t b_panels,
                   std::int64_t d, float* tile, std::int64_t ld);
 
-  // Hits of one row of a tile: columns j with c[j] - half[j] > threshold. n is a multiple of `panel`.
+  // Hits of one row of a tile: columns j with c[j] - half[j] > threshold. n is a multiple of
+  // `panel`.
   std::int64_t (*scan_row)(const float* c, const float* half, float threshold, std::int64_t n,
                            Hit* hits);
   // The same row seen from its columns: j with c[j] - half > thresholds[j].
@@ -47,13 +49,14 @@ struct Kernels {
   double (*squared_distance)(const double* x, const double* y, std::int64_t d);
   double (*sum_of_squares)(const double* x, std::int64_t d);
 
-  // y[k * stride] = float32 of scale * (u[k] - centre[k]). Returns the squared norms of y and of what
-  // rounding to float32 took away, and of the float64 vector that was rounded.
+  // y[k * stride] = float32 of scale * (u[k] - centre[k]). Returns the squared norms of y and of
+  // what rounding to float32 took away, and of the float64 vector that was rounded.
   void (*centre_row)(const double* u, const double* centre, double scale, std::int64_t d, float* y,
                      std::int64_t stride, double* norm2, double* residual2, double* source2);
 
-  // Multiply-adds on registers alone, `steps` times; returns how many floating-point operations that
-  // were. What benchmarks and `doctor` call this processor's float32 peak at this instruction set.
+  // Multiply-adds on registers alone, `steps` times; returns how many floating-point operations
+  // that were. What benchmarks and `doctor` call this processor's float32 peak at this instruction
+  // set.
   double (*peak)(std::int64_t steps);
 };
 

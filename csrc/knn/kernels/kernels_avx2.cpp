@@ -1,8 +1,9 @@
 // AVX2 + FMA kernels.
-// product: 4 rows x 24 columns of the tile in 12 of the 16 registers, 3 more hold the columns, 1 the
-// broadcast row: 12 multiply-adds for 7 loads a step, so that the two multiply-add ports are the limit.
-// A chunk of 160 terms of a panel is 15 KiB: two of them fit the first-level cache (blocking after
-// Goto & van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 2008).
+// product: 4 rows x 24 columns of the tile in 12 of the 16 registers, 3 more hold the columns, 1
+// the broadcast row: 12 multiply-adds for 7 loads a step, so that the two multiply-add ports are
+// the limit. A chunk of 160 terms of a panel is 15 KiB: two of them fit the first-level cache
+// (blocking after Goto & van de Geijn, "Anatomy of high-performance matrix multiplication", ACM
+// TOMS 2008).
 #include <immintrin.h>
 
 #include <cmath>
@@ -105,9 +106,9 @@ double peak(std::int64_t steps) {
 }  // namespace
 
 const Kernels* kernels_avx2() {
-  static const Kernels table{"avx2",  kPanel,       kDepth,       1,
-                             product, scan_row,     scan_columns, load_row,
-                             squared_distance, sum_of_squares, centre_row, peak};
+  static const Kernels table{"avx2",           kPanel,         kDepth,       1,
+                             product,          scan_row,       scan_columns, load_row,
+                             squared_distance, sum_of_squares, centre_row,   peak};
   return &table;
 }
 

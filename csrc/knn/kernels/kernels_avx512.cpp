@@ -1,8 +1,9 @@
 // AVX-512 kernels (F, BW, DQ, VL: every AVX-512 server since Skylake).
-// product: 8 rows x 48 columns of the tile in 24 of the 32 registers; 24 multiply-adds for 11 loads a
-// step, so that the two multiply-add ports are the limit. A chunk of 96 terms of a panel is 18 KiB: the
-// column panel stays in the first-level cache while row panels stream from the second, fetched ahead
-// (blocking after Goto & van de Geijn, "Anatomy of high-performance matrix multiplication", 2008).
+// product: 8 rows x 48 columns of the tile in 24 of the 32 registers; 24 multiply-adds for 11 loads
+// a step, so that the two multiply-add ports are the limit. A chunk of 96 terms of a panel is 18
+// KiB: the column panel stays in the first-level cache while row panels stream from the second,
+// fetched ahead (blocking after Goto & van de Geijn, "Anatomy of high-performance matrix
+// multiplication", 2008).
 #include <immintrin.h>
 
 #include <cmath>
@@ -105,9 +106,9 @@ double peak(std::int64_t steps) {
 }  // namespace
 
 const Kernels* kernels_avx512() {
-  static const Kernels table{"avx512", kPanel,       kDepth,       1,
-                             product,  scan_row,     scan_columns, load_row,
-                             squared_distance, sum_of_squares, centre_row, peak};
+  static const Kernels table{"avx512",         kPanel,         kDepth,       1,
+                             product,          scan_row,       scan_columns, load_row,
+                             squared_distance, sum_of_squares, centre_row,   peak};
   return &table;
 }
 

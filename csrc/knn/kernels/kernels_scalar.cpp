@@ -71,9 +71,9 @@ double peak(std::int64_t steps) {
 }  // namespace
 
 const Kernels* kernels_scalar() {
-  static const Kernels table{"scalar", kPanel,       kDepth,   2,
-                             product,  scan_row,     scan_columns, load_row,
-                             squared_distance, sum_of_squares, centre_row, peak};
+  static const Kernels table{"scalar",         kPanel,         kDepth,       2,
+                             product,          scan_row,       scan_columns, load_row,
+                             squared_distance, sum_of_squares, centre_row,   peak};
   return &table;
 }
 

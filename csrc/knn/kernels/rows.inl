@@ -1,8 +1,10 @@
 // Row operations in float64, written once and compiled anew, in an anonymous namespace, by every
-// instruction set's translation unit: plain loops over 16 lanes that the compiler vectorises without
-// changing a bit (no reassociation, no contraction: see -ffp-contract=off in CMakeLists.txt).
+// instruction set's translation unit: plain loops over 16 lanes that the compiler vectorises
+// without changing a bit (no reassociation, no contraction: see -ffp-contract=off in
+// CMakeLists.txt).
 //
-// Needs before inclusion: kernels.h, <cmath>, <cstring>, and <immintrin.h> where __F16C__ is defined.
+// Needs before inclusion: kernels.h, <cmath>, <cstring>, and <immintrin.h> where __F16C__ is
+// defined.
 
 namespace {
 
