@@ -27,7 +27,7 @@
 // bound.
 //
 // Distances that the definition compares are float64 sums of d squares: each is within a factor
-// 1 +- eta of its exact value, eta = (d + 16) 2^-52, since all terms are positive; `beyond` asks
+// 1 +- eta of its exact value, eta = (d + 64) 2^-52, since all terms are positive; `beyond` asks
 // for more than that difference, so what is excluded is strictly farther also as float64 computes
 // it.
 #pragma once
