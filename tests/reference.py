@@ -33,7 +33,7 @@ def unit_rows(X: Floats) -> Floats:
     for i, row in enumerate(X):
         largest = np.abs(row).max()
         if not 2.0**-400 <= largest <= 2.0**400:
-            row = row * 2.0 ** -(np.frexp(largest)[1] - 1)
+            row = row * 2.0 ** min(1023, 1 - np.frexp(largest)[1])
         norm = np.sqrt(lane_sum(row * row))
         out[i] = row if norm == 1.0 else row / norm
     return out
@@ -46,7 +46,7 @@ def as_definition(X: NDArray, metric: str) -> tuple[Floats, float]:
         return unit_rows(X), 1.0
     largest = np.abs(X).max()
     if largest and not 2.0**-400 <= largest <= 2.0**400:
-        multiplier = 2.0 ** -(np.frexp(largest)[1] - 1)
+        multiplier = 2.0 ** min(1023, 1 - np.frexp(largest)[1])
         return X * multiplier, multiplier
     return X, 1.0
 

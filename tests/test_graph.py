@@ -141,6 +141,23 @@ def test_scale_of_float64_changes_nothing(metric, exponent):
         assert np.isfinite(distances).all()
 
 
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("exponent", [-310, -322])
+@pytest.mark.parametrize("flush", [False, True])
+def test_subnormal_float64(metric, exponent, flush):
+    torch = pytest.importorskip("torch")
+    X = np.random.default_rng(24).standard_normal((60, 7)) * 10.0**exponent
+    X = X[np.abs(X).max(axis=1) > 0]
+    wanted, _ = reference.knn(X, 4, metric)
+    if torch.set_flush_denormal(flush) != flush and flush:
+        pytest.skip("this processor cannot flush denormals")
+    try:
+        indices, _, _, _ = core_graph(X, 4, metric, "float64")
+    finally:
+        torch.set_flush_denormal(False)
+    np.testing.assert_array_equal(indices, wanted)
+
+
 def test_rows_of_very_different_scales():
     rng = np.random.default_rng(6)
     X = rng.standard_normal((200, 12)) * 10.0 ** rng.integers(-30, 30, (200, 1))
@@ -341,8 +358,8 @@ def test_unknown_instruction_set(monkeypatch):
         (np.zeros((4, 0)), 1, "holds no values"),
         (np.ones((20, 2)), 31, r"n_neighbors=31 needs at least 32 rows, got 20 \(rows of X\)"),
         (np.ones((20, 2)), 20, "needs at least 21 rows"),
-        (np.ones((20, 2)), 0, "n_neighbors=0"),
-        (np.ones((20, 2)), -3, "n_neighbors=-3"),
+        (np.ones((20, 2)), 0, "n_neighbors=0 must be at least 1"),
+        (np.ones((20, 2)), -3, "n_neighbors=-3 must be at least 1"),
     ],
 )
 def test_wrong_shapes_and_k(X, k, message):
@@ -385,6 +402,7 @@ def test_zero_vector_under_cosine_names_the_row():
         ({"n_threads": 0}, ValueError, "n_threads=0 must be at least 1"),
         ({"n_neighbors": 2.5}, TypeError, "n_neighbors must be an int"),
         ({"n_neighbors": True}, TypeError, "n_neighbors must be an int"),
+        ({"n_threads": 2.0}, TypeError, "n_threads must be an int"),
     ],
 )
 def test_wrong_options(options, error, message):
@@ -401,24 +419,33 @@ def test_wrong_dtype(dtype):
 # ---- interrupt, progress, concurrency
 
 
+SLOW_WORK = {
+    "filter": "knn_graph(rng.standard_normal((60_000, 2048)).astype('f4'))",
+    "a stack of many short layers": "knn_graph(rng.standard_normal((1, 60, 8)).repeat(30_000, 0))",
+    "re-rank": "knn_graph(rng.standard_normal((4000, 8192)).astype('f4'), 2500)",
+    "widening": "knn_graph(rng.standard_normal((3, 4096)).repeat(2000, 0)"
+    " + 1e-9 * rng.standard_normal((6000, 4096)), metric='euclidean')",
+}
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to a child on Windows")
-def test_ctrl_c_is_answered_within_a_second():
+@pytest.mark.parametrize("work", SLOW_WORK)
+def test_ctrl_c_is_answered_within_a_second(work):
     code = """
         import numpy as np, time
         from ilo_fast import knn_graph
-        X = np.random.default_rng(0).standard_normal((60_000, 2048)).astype(np.float32)
+        rng = np.random.default_rng(0)
         print("ready", flush=True)
         try:
-            knn_graph(X)
+            WORK
         except KeyboardInterrupt:
             print("interrupted", time.time(), flush=True)
     """
-    child = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
-    )
+    code = textwrap.dedent(code).replace("WORK", SLOW_WORK[work])
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
         assert child.stdout.readline() == "ready\n"
-        time.sleep(2)
+        time.sleep(4)
         sent = time.time()
         child.send_signal(signal.SIGINT)
         word, at = child.stdout.readline().split()

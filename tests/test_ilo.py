@@ -180,6 +180,10 @@ def with_value(language, index, value):
         ({**GOOD, "c": GOOD["c"].astype("f4")}, {}, ValueError, "float32, but 'a' has .* float64"),
         ({**GOOD, "c": np.array(["x"])}, {}, TypeError, r"\['c'\] has dtype"),
         (GOOD, {"threshold": 0}, ValueError, "threshold=0 must be at least 1"),
+        (GOOD, {"threshold": 2.5}, TypeError, "threshold must be an int, got 2.5"),
+        (GOOD, {"threshold": True}, TypeError, "threshold must be an int"),
+        (GOOD, {"n_neighbors": 0}, ValueError, "n_neighbors=0 must be at least 1"),
+        (GOOD, {"n_threads": "2"}, TypeError, "n_threads must be an int"),
         (GOOD, {"threshold": 5}, ValueError, "threshold=5 cannot be reached with 5 languages"),
         (GOOD, {"n_neighbors": 2}, ValueError, "n_neighbors=2: use threshold=2 or less"),
         (GOOD, {"n_neighbors": 50}, ValueError, "n_neighbors=50 needs at least 51 rows, got 50"),
@@ -238,6 +242,20 @@ def test_json_round_trip(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["scores.json"]
 
 
+def test_numpy_numbers_as_options_and_one_dimension():
+    rng = np.random.default_rng(8)
+    x, y = rng.standard_normal((2, 30))
+    reps = {"a": x[:, None], "b": y[:, None].copy(), "c": (x * y)[::-1][:, None]}
+    scores = overlap(
+        reps,
+        n_neighbors=np.int64(4),
+        threshold=np.int32(2),
+        n_threads=np.int64(2),
+        metric="euclidean",
+    )
+    assert OverlapScores.from_json(scores.to_json()).n_neighbors == 4
+
+
 def test_a_damaged_file_is_refused(tmp_path):
     path = tmp_path / "scores.json"
     text = overlap(GOOD).to_json(path)
@@ -251,6 +269,10 @@ def test_a_damaged_file_is_refused(tmp_path):
         OverlapScores.from_dict({})
     with pytest.raises(ValueError, match="incomplete: 9 rows"):
         OverlapScores.from_dict({**data, "rows": data["rows"][:-1]})
+    with pytest.raises(ValueError, match="incomplete: 10 rows"):
+        OverlapScores.from_dict({**data, "rows": data["rows"][::-1]})
+    with pytest.raises(ValueError, match="incomplete: no rows"):
+        OverlapScores.from_dict({**data, "rows": []})
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

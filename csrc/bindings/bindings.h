@@ -20,6 +20,13 @@ class PythonMonitor : public Monitor {
   // progress: None, or a callable that takes the finished share in [0, 1].
   explicit PythonMonitor(pybind11::object progress) : progress_(std::move(progress)) {}
   void poll(double done_share) override {
+    // A daemon thread may still be here when the interpreter goes: it must not ask for the lock
+    // then.
+#if PY_VERSION_HEX >= 0x030D0000
+    if (Py_IsFinalizing()) return;
+#else
+    if (_Py_IsFinalizing()) return;
+#endif
     pybind11::gil_scoped_acquire gil;
     if (PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
     if (!progress_.is_none()) progress_(done_share);

@@ -10,7 +10,6 @@ PYBIND11_MODULE(_core, m) {
       // A ValueError that also says which row, for callers that can name it better.
       pybind11::object error = pybind11::handle(PyExc_ValueError)(e.what());
       error.attr("row") = e.row;
-      error.attr("layer") = e.layer;
       error.attr("problem") = e.problem;
       PyErr_SetObject(PyExc_ValueError, error.ptr());
     } catch (const ilo::InvalidArgument& e) {

@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include <set>
 #include <vector>
 
 #include "bindings/bindings.h"
@@ -39,7 +40,8 @@ void check_segments(const std::vector<py::array>& segments, DType dtype) {
   if (segments.empty()) throw InvalidArgument("X holds no rows");
   for (const py::array& s : segments) {
     if (s.ndim() != 3 || s.shape(0) != segments.front().shape(0) ||
-        s.shape(2) != segments.front().shape(2) || s.strides(2) != segments.front().strides(2) ||
+        s.shape(2) != segments.front().shape(2) ||
+        (s.shape(2) > 1 && s.strides(2) != segments.front().strides(2)) ||
         static_cast<std::size_t>(s.itemsize()) != size_of(dtype))
       throw InvalidArgument("segments must be (layers, n, d) arrays of one dtype and layout");
   }
@@ -80,13 +82,17 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
   if (n > (std::int64_t{1} << 31) - 4096)
     throw InvalidArgument(text("X has ", n, " rows; at most 2^31 - 4096 are supported"));
   if (n_neighbors < 1 || n_neighbors >= n)
-    throw InvalidArgument(text("n_neighbors=", n_neighbors, " needs at least ",
-                               n_neighbors < 1 ? 2 : n_neighbors + 1, " rows, got ", n,
-                               " (rows of X)"));
+    throw InvalidArgument(n_neighbors < 1
+                              ? text("n_neighbors=", n_neighbors, " must be at least 1")
+                              : text("n_neighbors=", n_neighbors, " needs at least ",
+                                     n_neighbors + 1, " rows, got ", n, " (rows of X)"));
   if (n_threads < 1) throw InvalidArgument(text("n_threads=", n_threads, " must be at least 1"));
-  if (queries)
+  if (queries) {
     for (const std::int64_t q : *queries)
       if (q < 0 || q >= n) throw InvalidArgument(text("query row ", q, " is not a row of X"));
+    if (std::set<std::int64_t>(queries->begin(), queries->end()).size() != queries->size())
+      throw InvalidArgument("query rows must be distinct");
+  }
 
   const std::int64_t n_out = queries ? static_cast<std::int64_t>(queries->size()) : n;
   py::array_t<std::int64_t> indices({n_layers, n_out, n_neighbors});
@@ -109,10 +115,11 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
                                        queries ? &*queries : nullptr,
                                        out_indices + layer * n_out * n_neighbors,
                                        out_distances + layer * n_out * n_neighbors));
-      } catch (BadRow& bad) {
-        bad.layer = layer;
-        throw;
+      } catch (const BadRow& bad) {
+        if (n_layers == 1) throw;
+        throw BadRow(bad.row, bad.problem, layer);
       }
+      team.arrive(static_cast<double>(layer + 1) / n_layers);
     }
   }
   py::list info;

@@ -24,6 +24,7 @@ py::tuple overlap_binding(const Indices& indices, const Languages& languages,
     throw InvalidArgument(text("languages must have shape (", in.n, ",), one a point"));
   if (sentences && (sentences->ndim() != 1 || sentences->shape(0) != in.n))
     throw InvalidArgument(text("sentences must have shape (", in.n, ",), one a point"));
+  if (n_threads < 1) throw InvalidArgument(text("n_threads=", n_threads, " must be at least 1"));
   if (n_languages < 2)
     throw InvalidArgument(
         text("n_languages=", n_languages, ": overlap between languages needs at least 2"));

@@ -16,13 +16,14 @@ struct InvalidArgument : std::invalid_argument {
 // A row that cannot be used. `problem` completes "row 7 of X ...": a caller that knows the row by
 // another name (a language and a sentence) puts that in its place.
 struct BadRow : InvalidArgument {
-  BadRow(std::int64_t bad_row, const std::string& what_is_wrong)
-      : InvalidArgument("row " + std::to_string(bad_row) + " of X " + what_is_wrong),
+  BadRow(std::int64_t bad_row, const std::string& what_is_wrong, std::int64_t in_layer = -1)
+      : InvalidArgument("row " + std::to_string(bad_row) + " of " +
+                        (in_layer < 0 ? "" : "layer " + std::to_string(in_layer) + " of ") + "X " +
+                        what_is_wrong),
         row(bad_row),
         problem(what_is_wrong) {}
   std::int64_t row;
   std::string problem;
-  std::int64_t layer = 0;
 };
 
 // Concatenates anything printable, so that messages can carry values.

@@ -14,17 +14,19 @@
 
 namespace ilo {
 
-namespace {
-
-// The error bounds assume round-to-nearest with gradual underflow. A host application may have set
-// other modes (torch.set_flush_denormal does), and threads inherit them.
-void standard_floating_point() {
 #if defined(__x86_64__)
-  _mm_setcsr(0x1f80);
-#endif
+StandardFloatingPoint::StandardFloatingPoint() : saved_(_mm_getcsr()) { _mm_setcsr(0x1f80); }
+StandardFloatingPoint::~StandardFloatingPoint() { _mm_setcsr(static_cast<unsigned>(saved_)); }
+#elif defined(__aarch64__)
+StandardFloatingPoint::StandardFloatingPoint() {
+  asm volatile("mrs %0, fpcr" : "=r"(saved_));
+  asm volatile("msr fpcr, %0" : : "r"(std::uint64_t{0}));
 }
-
-}  // namespace
+StandardFloatingPoint::~StandardFloatingPoint() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
+#else
+StandardFloatingPoint::StandardFloatingPoint() = default;
+StandardFloatingPoint::~StandardFloatingPoint() = default;
+#endif
 
 void Team::advance(double units) {
   double seen = done_.load(std::memory_order_relaxed);
@@ -32,11 +34,19 @@ void Team::advance(double units) {
   }
 }
 
+void Team::poll() {
+  const auto now = std::chrono::steady_clock::now();
+  if (!monitor_ || now - polled_ < std::chrono::milliseconds(50)) return;
+  polled_ = now;
+  monitor_->poll(std::min(1.0, done_.load() / total_));
+}
+
 void Team::run(std::int64_t n_tasks, const std::function<void(std::int64_t, int)>& task) {
   if (n_tasks <= 0) return;
+  poll();  // runs may be too short to be looked into
   const int n_workers = static_cast<int>(std::min<std::int64_t>(n_threads_, n_tasks));
   std::atomic<std::int64_t> next{0};
-  std::atomic<bool> cancelled{false};
+  cancelled_ = false;
   std::mutex mutex;
   std::condition_variable finished;
   int running = 0;
@@ -45,12 +55,12 @@ void Team::run(std::int64_t n_tasks, const std::function<void(std::int64_t, int)
   const auto fail = [&] {
     std::lock_guard lock(mutex);
     if (!failure) failure = std::current_exception();
-    cancelled = true;
+    cancelled_ = true;
   };
   const auto work = [&](int worker) {
-    standard_floating_point();
+    const StandardFloatingPoint standard;
     try {
-      while (!cancelled.load(std::memory_order_relaxed)) {
+      while (!cancelled()) {
         const std::int64_t index = next.fetch_add(1, std::memory_order_relaxed);
         if (index >= n_tasks) break;
         task(index, worker);
@@ -82,10 +92,10 @@ void Team::run(std::int64_t n_tasks, const std::function<void(std::int64_t, int)
     std::unique_lock lock(mutex);
     const auto idle = [&] { return running == 0; };
     while (!finished.wait_for(lock, std::chrono::milliseconds(50), idle)) {
-      if (!monitor_ || cancelled) continue;
+      if (cancelled()) continue;
       lock.unlock();
       try {
-        monitor_->poll(std::min(1.0, done_.load() / total_));
+        poll();
       } catch (...) {
         fail();
       }

@@ -7,10 +7,25 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 
 namespace ilo {
+
+// Round to nearest, with gradual underflow, for as long as it lives: what the error bounds assume.
+// A host application may have set other modes (torch.set_flush_denormal does), and threads inherit
+// them.
+class StandardFloatingPoint {
+ public:
+  StandardFloatingPoint();
+  ~StandardFloatingPoint();
+  StandardFloatingPoint(const StandardFloatingPoint&) = delete;
+  StandardFloatingPoint& operator=(const StandardFloatingPoint&) = delete;
+
+ private:
+  std::uint64_t saved_ = 0;
+};
 
 struct Monitor {
   virtual ~Monitor() = default;
@@ -29,6 +44,15 @@ class Team {
   void expect(double total_units) { total_ = total_units; }
   void advance(double units);
 
+  // All announced work up to this share is done, whatever was counted: some was not needed.
+  void arrive(double share) { done_ = share * total_; }
+
+  // Lets the monitor look, if 50 ms have passed since it last did. Only for the calling thread: for
+  // its own long loops, and between short runs.
+  void poll();
+  // For tasks of more than a fraction of a second: true once the rest of the work is not wanted.
+  bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+
   // Runs task(index, worker) for every index in [0, n_tasks), worker in [0, size()).
   // The first exception of a task, or of the monitor, stops the rest and is rethrown here.
   void run(std::int64_t n_tasks, const std::function<void(std::int64_t, int)>& task);
@@ -38,6 +62,8 @@ class Team {
   Monitor* monitor_;
   double total_ = 1;
   std::atomic<double> done_{0};
+  std::atomic<bool> cancelled_{false};
+  std::chrono::steady_clock::time_point polled_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace ilo

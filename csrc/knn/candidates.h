@@ -19,11 +19,15 @@ class Candidates {
   // threshold_rows: rows rounded up to whole panels; the padding's threshold lets nothing pass.
   Candidates(std::int64_t rows, std::int64_t threshold_rows, std::int64_t keep)
       : keep_(keep),
-        capacity_(keep + std::max<std::int64_t>(16, keep)),
+        capacity_(capacity(keep)),
         hits_(static_cast<std::size_t>(rows) * capacity_),
         count_(rows, 0),
         threshold_(threshold_rows, std::numeric_limits<float>::infinity()) {
     std::fill_n(threshold_.begin(), rows, -std::numeric_limits<float>::infinity());
+  }
+
+  static std::int64_t bytes_per_row(std::int64_t keep) {
+    return capacity(keep) * static_cast<std::int64_t>(sizeof(Hit)) + 8;
   }
 
   const float* thresholds() const { return threshold_.data(); }
@@ -46,6 +50,9 @@ class Candidates {
  private:
   static bool better(const Hit& a, const Hit& b) {
     return a.score != b.score ? a.score > b.score : a.column < b.column;
+  }
+  static std::int64_t capacity(std::int64_t keep) {
+    return keep + std::max<std::int64_t>(16, keep);
   }
   void compact(std::int64_t row) {
     Hit* hits = &hits_[row * capacity_];

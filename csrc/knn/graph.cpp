@@ -42,13 +42,6 @@ struct Scratch {
   std::vector<double> u, v;
 };
 
-// A run of packed rows, and what the certificate knows of each.
-struct Packed {
-  FloatBuffer panels;
-  std::vector<float> half;
-  std::vector<double> norm, residual;
-};
-
 class Graph {
  public:
   Graph(const MatrixView& x, const GraphOptions& options, const Kernels& kernels, Team& team,
@@ -109,7 +102,7 @@ class Graph {
     double worst;
   };
 
-  std::int64_t keep() const { return k_groups_ + 8 + k_groups_ / 8; }
+  std::int64_t keep() const { return std::min(n_, k_groups_ + 8 + k_groups_ / 8); }
   std::int64_t padded(std::int64_t rows) const {
     return ceil_div(rows, kernels_.panel) * kernels_.panel;
   }
@@ -124,7 +117,10 @@ class Graph {
            blocks(n_) * (blocks(n_) + 1) / 2 < 8 * team_.size())
       block_ = padded(block_ / 2);
     const std::int64_t row_bytes = d_ * static_cast<std::int64_t>(sizeof(float));
-    const std::int64_t for_rows = options_.max_memory - team_.size() * block_ * block_ * 4;
+    // What else grows with the rows: candidates, the result, norms, duplicates' bookkeeping.
+    const std::int64_t lists = n_ * (Candidates::bytes_per_row(keep()) + 12 * k_groups_ + 128);
+    const std::int64_t for_rows =
+        options_.max_memory - lists - team_.size() * (block_ * block_ * 4 + d_ * 32);
     superblock_ = blocks(n_) * block_;
     if (superblock_ * row_bytes > for_rows)
       superblock_ = std::max<std::int64_t>(1, for_rows / 2 / row_bytes / block_) * block_;
@@ -197,16 +193,19 @@ class Graph {
     team_.run(n_blocks, [&](std::int64_t i, int worker) {
       filter_pair(panels_[0], a, i, panels_[0], a, i, scratch_[worker]);
     });
-    std::vector<std::pair<std::int32_t, std::int32_t>> pairs;
-    // Squares of 8 x 8 blocks, whose panels stay in the last-level cache.
-    constexpr std::int64_t kSquare = 8;
-    for (std::int64_t i0 = 0; i0 < n_blocks; i0 += kSquare)
-      for (std::int64_t j0 = i0; j0 < n_blocks; j0 += kSquare)
-        for (std::int64_t i = i0; i < std::min(n_blocks, i0 + kSquare); ++i)
-          for (std::int64_t j = std::max(i + 1, j0); j < std::min(n_blocks, j0 + kSquare); ++j)
-            pairs.emplace_back(i, j);
-    team_.run(static_cast<std::int64_t>(pairs.size()), [&](std::int64_t t, int worker) {
-      filter_pair(panels_[0], a, pairs[t].first, panels_[0], a, pairs[t].second, scratch_[worker]);
+    // Then squares of 8 x 8 blocks, whose panels stay in the last-level cache: square (p, q), p <=
+    // q, has the number q (q + 1) / 2 + p.
+    constexpr std::int64_t kSide = 8;
+    const std::int64_t sides = ceil_div(n_blocks, kSide);
+    team_.run(sides * (sides + 1) / 2 * kSide * kSide, [&](std::int64_t t, int worker) {
+      const std::int64_t square = t / (kSide * kSide), place = t % (kSide * kSide);
+      auto q =
+          static_cast<std::int64_t>((std::sqrt(8.0 * static_cast<double>(square) + 1) - 1) / 2);
+      while (q * (q + 1) / 2 > square) --q;  // the root may have rounded
+      while ((q + 1) * (q + 2) / 2 <= square) ++q;
+      const std::int64_t p = square - q * (q + 1) / 2;
+      const std::int64_t i = p * kSide + place / kSide, j = q * kSide + place % kSide;
+      if (i < j && j < n_blocks) filter_pair(panels_[0], a, i, panels_[0], a, j, scratch_[worker]);
     });
   }
 
@@ -257,6 +256,7 @@ class Graph {
     team_.run(ceil_div(n_, kChunk), [&](std::int64_t chunk, int worker) {
       Nearest nearest(k_groups_);
       for (std::int64_t g = chunk * kChunk; g < std::min(n_, (chunk + 1) * kChunk); ++g) {
+        if (team_.cancelled()) return;
         const bool proved = rerank(g, nearest, scratch_[worker]) && !options_.force_widening;
         if (proved) {
           certified += rows_.members_end(g) - rows_.members_begin(g);
@@ -340,7 +340,9 @@ class Graph {
         kernels_.product(a.data() + row0 * d_, ceil_div(n_rows, kernels_.panel),
                          panels_[0].data() + j * block_ * d_, n_cols / kernels_.panel, d_,
                          scratch.tile.data(), block_);
+        if (!slot_.empty()) team_.advance(static_cast<double>(n_rows) * n_cols);
         for (std::int64_t r = 0; r < n_rows; ++r) {
+          if (team_.cancelled()) return;
           const std::int64_t o = row0 + r;
           const std::int64_t n_hits = kernels_.scan_row(
               scratch.tile.data() + r * block_, &half_[col0],
@@ -424,6 +426,7 @@ class Graph {
 GraphInfo knn_graph(const MatrixView& x, const GraphOptions& options, const Kernels& kernels,
                     Team& team, const std::vector<std::int64_t>* queries, std::int64_t* indices,
                     float* distances) {
+  const StandardFloatingPoint standard;
   return Graph(x, options, kernels, team, queries, indices, distances).run(queries);
 }
 

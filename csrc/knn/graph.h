@@ -20,7 +20,8 @@ namespace ilo {
 struct GraphOptions {
   std::int64_t n_neighbors = 5;
   Metric metric = Metric::cosine;
-  // Bytes for packed rows and tiles; candidate lists and the result come on top.
+  // Bytes for everything that grows with the rows. Lists of candidates and the result (about 16 to
+  // 28 bytes a row and neighbour) are taken off first; packed rows get the rest, or two blocks.
   std::int64_t max_memory = std::int64_t{480} << 20;
   // Rows of a block; 0 chooses. Tests set it, and force_widening, to walk every path.
   std::int64_t block_rows = 0;

@@ -12,6 +12,7 @@ namespace ilo {
 
 double certified_bounds(const MatrixView& x, Metric metric, const Kernels& kernels, Team& team,
                         double* bounds) {
+  const StandardFloatingPoint standard;
   const Rows rows(x, metric, kernels, team);
   const std::int64_t n = rows.n(), d = rows.d(), width = kernels.panel;
   if (rows.n_unique() != n) throw InvalidArgument("the rows of X must be distinct");

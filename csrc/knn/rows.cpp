@@ -6,6 +6,7 @@
 #include <limits>
 #include <mutex>
 #include <numeric>
+#include <utility>
 
 #include "core/errors.h"
 
@@ -18,7 +19,10 @@ constexpr std::int64_t kChunk = 256;  // rows a task
 std::int64_t chunks(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
 
 // The power of two that brings `largest` into [1, 2).
-double bring_to_one(double largest) { return std::ldexp(1.0, -std::ilogb(largest)); }
+// (2^1023 at most, since 2^1024 is infinite: a subnormal then ends at 2^-51 or more.)
+double bring_to_one(double largest) {
+  return std::ldexp(1.0, std::min(1023, -std::ilogb(largest)));
+}
 
 std::uint64_t hash(const double* u, std::int64_t d) {
   std::uint64_t h = 0x9e3779b97f4a7c15u;
@@ -44,7 +48,7 @@ Rows::Rows(const MatrixView& x, Metric metric, const Kernels& kernels, Team& tea
     : x_(x), metric_(metric), kernels_(kernels) {
   std::vector<std::uint64_t> hashes(n());
   measure(team, hashes);
-  find_duplicates(hashes);
+  find_duplicates(team, hashes);
   find_centre(team);
 }
 
@@ -130,23 +134,22 @@ void Rows::measure(Team& team, std::vector<std::uint64_t>& hashes) {
                              column, "): every value must be finite"));
 }
 
-void Rows::find_duplicates(const std::vector<std::uint64_t>& hashes) {
+void Rows::find_duplicates(Team& team, const std::vector<std::uint64_t>& hashes) {
   const std::int64_t n_rows = n();
-  std::vector<std::int64_t> order(n_rows);
-  std::iota(order.begin(), order.end(), std::int64_t{0});
-  std::sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
-    return hashes[a] != hashes[b] ? hashes[a] < hashes[b] : a < b;
-  });
+  std::vector<std::pair<std::uint64_t, std::int64_t>> order(n_rows);
+  for (std::int64_t row = 0; row < n_rows; ++row) order[row] = {hashes[row], row};
+  std::sort(order.begin(), order.end());
   // Equal hashes are only a hint: every row is compared with the distinct rows of its run.
   unique_of_.resize(n_rows);
   std::vector<std::int64_t> first_of(n_rows);
   std::vector<double> u(d()), v(d());
   for (std::int64_t begin = 0, end; begin < n_rows; begin = end) {
     end = begin + 1;
-    while (end < n_rows && hashes[order[end]] == hashes[order[begin]]) ++end;
+    while (end < n_rows && order[end].first == order[begin].first) ++end;
     std::vector<std::int64_t> distinct;
     for (std::int64_t p = begin; p < end; ++p) {
-      const std::int64_t row = order[p];
+      if (p % 64 == 0) team.poll();
+      const std::int64_t row = order[p].second;
       first_of[row] = row;
       if (end - begin > 1) {
         load_row(row, u.data());
@@ -178,8 +181,9 @@ void Rows::find_duplicates(const std::vector<std::uint64_t>& hashes) {
 }
 
 void Rows::find_centre(Team& team) {
-  // Fixed slices added in order: the same centre for any number of threads, thus the same counts of
-  // certified rows in `info`. (The neighbours do not depend on it.)
+  // Fixed slices added in order: the same centre for any number of threads. (The neighbours do not
+  // depend on it. How many rows are certified at once may, by a few in ten thousand, with the order
+  // in which threads raise thresholds.)
   const std::int64_t slice = std::max<std::int64_t>(kChunk, chunks(n(), 64));
   const std::int64_t n_slices = chunks(n(), slice);
   std::vector<std::vector<double>> sums(n_slices, std::vector<double>(d(), 0.0));

@@ -62,7 +62,7 @@ class Rows {
                       norm_.empty() ? 1.0 : norm_[row], out);
   }
   void measure(Team& team, std::vector<std::uint64_t>& hashes);
-  void find_duplicates(const std::vector<std::uint64_t>& hashes);
+  void find_duplicates(Team& team, const std::vector<std::uint64_t>& hashes);
   void find_centre(Team& team);
 
   const MatrixView& x_;

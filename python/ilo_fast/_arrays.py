@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,8 @@ class Stack:
 
 def as_stack(X: Any, name: str = "X") -> Stack:
     """Take a NumPy array or a torch tensor, without a copy where memory allows."""
-    if type(X).__module__.partition(".")[0] == "torch":
+    torch = sys.modules.get("torch")  # a tensor cannot come from elsewhere
+    if torch is not None and isinstance(X, torch.Tensor):
         values, dtype = _from_torch(X)
     else:
         values = np.asarray(X)
@@ -42,6 +44,20 @@ def as_stack(X: Any, name: str = "X") -> Stack:
         values = np.require(values, values.dtype.newbyteorder("="), ["ALIGNED"])
     was_matrix = values.ndim == 2
     return Stack(values[np.newaxis] if was_matrix else values, dtype, was_matrix)
+
+
+def as_count(value: Any, name: str) -> int:
+    """A whole number of at least 1, from Python or NumPy."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an int, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name}={value} must be at least 1")
+    return int(value)
+
+
+def same_layout(first: Stack, other: Stack) -> bool:
+    """Whether the columns of both lie equally far apart (a single column has no distance)."""
+    return first.values.shape[2] == 1 or first.values.strides[2] == other.values.strides[2]
 
 
 def _from_torch(X: Any) -> tuple[NDArray[Any], str]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._arrays import Stack, as_stack
+from ._arrays import Stack, as_count, as_stack
 from ._progress import share_bar
 
 Metric = Literal["cosine", "euclidean"]
@@ -86,6 +86,11 @@ def default_threads() -> int:
         return os.cpu_count() or 1
 
 
+def thread_count(n_threads: int | None) -> int:
+    """The number of threads that ``n_threads`` stands for, at most 1024."""
+    return default_threads() if n_threads is None else min(1024, as_count(n_threads, "n_threads"))
+
+
 def knn_graph(
     X: Any,
     n_neighbors: int = 5,
@@ -108,7 +113,8 @@ def knn_graph(
         ``"exact"`` returns what a float64 brute force returns, ordered by (distance, index),
         whatever the instruction set and the number of threads. ``"hnsw"`` is approximate; its
         recall, measured against the exact neighbours of a random sample of rows, is in ``info``.
-        ``"auto"`` is exact.
+        (By row number: a tie that goes the other way is a miss. With several threads the result
+        may differ a little from run to run.) ``"auto"`` is exact.
     n_threads : int, optional
         All processors that this process may use.
     progress : bool
@@ -169,15 +175,14 @@ def stacked_graph(
             "backend='cuda' is not part of this build: use backend='exact', which gives the same "
             "neighbours"
         )
-    threads = default_threads() if n_threads is None else n_threads
-    if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, (int, np.integer)):
-        raise TypeError(f"n_neighbors must be an int, got {n_neighbors!r}")
+    n_neighbors = as_count(n_neighbors, "n_neighbors")
+    threads = thread_count(n_threads)
     start = time.perf_counter()
     if callable(progress):
-        graph = _run(segments, int(n_neighbors), metric, backend, threads, progress)
+        graph = _run(segments, n_neighbors, metric, backend, threads, progress)
     else:
         with share_bar(progress, "k-NN graph") as update:
-            graph = _run(segments, int(n_neighbors), metric, backend, threads, update)
+            graph = _run(segments, n_neighbors, metric, backend, threads, update)
     graph.info["seconds"] = time.perf_counter() - start
     return graph
 
@@ -232,25 +237,33 @@ def _hnsw(
     distances = np.empty((n_layers, n, n_neighbors), np.float32)
     layers: list[dict[str, Any]] = []
     for layer in range(n_layers):
-        rows = np.concatenate([_float32(s, layer) for s in segments])
+        rows, multiplier = _float32(segments, layer, metric)
         index = hnswlib.Index(space="cosine" if metric == "cosine" else "l2", dim=dim)
         index.init_index(
             n, M=_HNSW_M, ef_construction=_HNSW_EF_CONSTRUCTION, random_seed=_HNSW_SEED
         )
         index.set_num_threads(threads)
         index.set_ef(min(ef, n))
-        index.add_items(rows)
         for begin in range(0, n, 4096):  # in pieces: hnswlib itself cannot be interrupted
+            index.add_items(rows[begin : begin + 4096])
+            if update:
+                update((layer + min(n, begin + 4096) / n / 2) / n_layers)
+        for begin in range(0, n, 4096):
             end = min(n, begin + 4096)
-            found, dist = index.knn_query(rows[begin:end], k=n_neighbors + 1)
+            try:
+                found, dist = index.knn_query(rows[begin:end], k=n_neighbors + 1)
+            except RuntimeError as error:
+                raise ValueError(
+                    f"hnswlib finds fewer than n_neighbors={n_neighbors} neighbours for some rows "
+                    "(duplicates disconnect its graph): use backend='exact'"
+                ) from error
             keep = _without_self(found.astype(np.int64), np.arange(begin, end))
             indices[layer, begin:end] = np.take_along_axis(found.astype(np.int64), keep, axis=1)
-            distances[layer, begin:end] = np.take_along_axis(dist, keep, axis=1)
+            kept = np.maximum(np.take_along_axis(dist, keep, axis=1), 0)
+            distances[layer, begin:end] = kept if metric == "cosine" else np.sqrt(kept) / multiplier
             if update:
-                update((layer + end / n) / n_layers)
+                update((layer + 0.5 + end / n / 2) / n_layers)
         layers.append(_recall(indices[layer, sample], exact[layer]))
-    if metric == "euclidean":
-        np.sqrt(np.maximum(distances, 0, out=distances), out=distances)
     info = {
         "backend": "hnsw",
         "n_threads": threads,
@@ -261,11 +274,27 @@ def _hnsw(
     return NeighborGraph(indices, distances, info)
 
 
-def _float32(stack: Stack, layer: int) -> NDArray[np.float32]:
-    values = stack.values[layer]
-    if stack.dtype == "bfloat16":
-        values = (values.astype(np.uint32) << 16).view(np.float32)
-    return np.asarray(values, np.float32)
+def _float32(
+    segments: Sequence[Stack], layer: int, metric: str
+) -> tuple[NDArray[np.float32], float]:
+    """One layer as hnswlib can take it, and what its distances were multiplied with.
+
+    hnswlib squares in float32: rows are brought near 1, by their norm or by a common factor.
+    """
+    parts = []
+    for stack in segments:
+        values = stack.values[layer]
+        if stack.dtype == "bfloat16":
+            values = (values.astype(np.uint32) << 16).view(np.float32)
+        parts.append(values.astype(np.float64))
+    rows = np.concatenate(parts)
+    if metric == "cosine":
+        rows /= np.abs(rows).max(axis=1, keepdims=True)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows.astype(np.float32), 1.0
+    largest = float(np.abs(rows).max())
+    multiplier = 2.0 ** min(1023, 1 - math.frexp(largest)[1]) if largest else 1.0
+    return (rows * multiplier).astype(np.float32), multiplier
 
 
 def _without_self(found: NDArray[np.int64], own: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -287,6 +316,10 @@ def _recall(found: NDArray[np.int64], exact: NDArray[np.int64]) -> dict[str, Any
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return {
         "recall": share,
-        "recall_interval_95": [max(0.0, centre - half), min(1.0, centre + half)],
+        # At 0 and 1 rounding may push an end past the share itself.
+        "recall_interval_95": [
+            max(0.0, min(share, centre - half)),
+            min(1.0, max(share, centre + half)),
+        ],
         "recall_sample_rows": n,
     }

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import __version__, _core
-from ._arrays import Stack, as_stack
+from ._arrays import Stack, as_count, as_stack, same_layout
 from ._progress import share_bar
-from .graph import default_threads, stacked_graph
+from .graph import stacked_graph, thread_count
 
 SCHEMA_VERSION = 1
 _KIND = "ilo_fast.scores"
@@ -134,11 +134,14 @@ class OverlapScores:
                 f"schema_version={data.get('schema_version')!r} cannot be read by ilo_fast "
                 f"{__version__}, which knows {SCHEMA_VERSION}: score again, or update ilo_fast"
             )
-        rows, settings = data["rows"], data["settings"]
+        rows, settings = data.get("rows"), data.get("settings")
+        if not rows or not settings:
+            raise ValueError("the scores are incomplete: no rows or no settings")
         layers = tuple(dict.fromkeys(row["layer"] for row in rows))
         languages = tuple(dict.fromkeys(row["language"] for row in rows))
         shape = (len(layers), len(languages))
-        if len(rows) != shape[0] * shape[1]:
+        order = [(h, c) for h in layers for c in languages]
+        if [(row["layer"], row["language"]) for row in rows] != order:
             raise ValueError(
                 f"the scores are incomplete: {len(rows)} rows for {shape[0]} layers x {shape[1]} "
                 "languages"
@@ -233,8 +236,14 @@ def overlap(
 
     Notes
     -----
-    Memory: the input and at most 512 MiB, one layer at a time, whatever the number of layers.
+    Memory of the exact backend: the input and at most 512 MiB, one layer at a time, whatever the
+    number of layers. Beyond some 500 000 points, or with many neighbours, the lists of neighbours
+    (about 16 to 28 bytes a point and neighbour) may need more. Languages whose arrays differ in
+    memory order, and arrays that are not native or not aligned, are copied on top.
     """
+    n_neighbors = as_count(n_neighbors, "n_neighbors")
+    threshold = as_count(threshold, "threshold")
+    threads = thread_count(n_threads)
     languages = tuple(representations)
     stacks = _stacks(representations, languages)
     n_layers, _, _ = stacks[0].values.shape
@@ -242,11 +251,12 @@ def overlap(
     if parallel is None:
         parallel = bool(getattr(representations, "parallel", False))
     _check(languages, sizes, n_neighbors, threshold, parallel)
-    threads = default_threads() if n_threads is None else n_threads
 
     labels = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     sentences = np.tile(np.arange(sizes[0]), len(sizes)) if parallel else None
-    layers = tuple(getattr(representations, "layers", range(n_layers)))
+    layers = tuple(int(h) for h in getattr(representations, "layers", range(n_layers)))
+    if len(layers) != n_layers:
+        raise ValueError(f"layers names {len(layers)} layers, but the arrays hold {n_layers}")
     shape = (n_layers, len(sizes))
     bridge, reach, ilo = np.empty(shape), np.empty(shape), np.empty(shape)
     share = np.empty(shape) if parallel else None
@@ -275,6 +285,8 @@ def overlap(
             details = graph.info.pop("layers")[0]
             info["layers"].append({"layer": layers[h], **details})
             info.update(graph.info)
+            if update:  # layers may be too short for the core to report
+                update((h + 1) / n_layers)
     info["seconds"] = time.perf_counter() - start
     info["seconds_scoring"] = seconds_scoring
     source = getattr(representations, "info", None)
@@ -332,21 +344,17 @@ def _stacks(representations: Mapping[str, Any], languages: tuple[str, ...]) -> l
                 f"{stack.dtype}, but {languages[0]!r} has {wanted[0]} of {wanted[2]} in "
                 f"{first.dtype}: all languages need the same layers, dimension and dtype"
             )
-    if len({s.values.strides[2] for s in stacks}) > 1:  # the core wants one layout
-        stacks = [Stack(np.ascontiguousarray(s.values), s.dtype, s.was_matrix) for s in stacks]
     return stacks
 
 
 def _check(
     languages: tuple[str, ...], sizes: list[int], n_neighbors: int, threshold: int, parallel: bool
 ) -> None:
-    if threshold < 1:
-        raise ValueError(f"threshold={threshold} must be at least 1")
     reachable = min(len(languages) - 1, n_neighbors)
     if threshold > reachable:
         raise ValueError(
             f"threshold={threshold} cannot be reached with {len(languages)} languages "
-            f"and n_neighbors={n_neighbors}: use threshold={max(1, reachable)} or less"
+            f"and n_neighbors={n_neighbors}: use threshold={reachable} or less"
         )
     if parallel and len(set(sizes)) > 1:
         counts = ", ".join(f"{c}: {n}" for c, n in zip(languages, sizes, strict=True))
@@ -368,6 +376,8 @@ def _layer_graph(
 ) -> Any:
     n_layers = stacks[0].values.shape[0]
     one = [Stack(s.values[h : h + 1], s.dtype, s.was_matrix) for s in stacks]
+    if not all(same_layout(one[0], s) for s in one):  # the core wants one; a layer's copy at a time
+        one = [Stack(np.ascontiguousarray(s.values), s.dtype, s.was_matrix) for s in one]
 
     def overall(share: float) -> None:
         if update:
