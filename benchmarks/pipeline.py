@@ -114,7 +114,7 @@ def main() -> None:
 
     from transformers import AutoModel, AutoTokenizer
 
-    from ilo_fast.representations import extract
+    from ilo_fast.extraction import extract
 
     corpus = read_corpus(arguments.corpus, arguments.languages, arguments.limit or None)
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)

@@ -207,7 +207,7 @@ def test_other_settings_are_refused_before_any_work(
 ) -> None:
     assert run("-q", "-o", "out") == 0
     before = (here / "out" / "scores.json").read_bytes()
-    monkeypatch.setattr("ilo_fast.representations.extract", None, raising=False)
+    monkeypatch.setattr("ilo_fast.extraction.extract", None)
     assert run("-q", "-o", "out", *changed) == 1
     err = capsys.readouterr().err
     assert named in err

@@ -530,7 +530,7 @@ def test_hnsw_euclidean_stack_and_bad_rows():
     same = graph.indices == exact.indices
     np.testing.assert_allclose(graph.distances[same], exact.distances[same], rtol=1e-3, atol=1e-3)
     X[1, 5, 0] = float("nan")
-    with pytest.raises(ValueError, match="row 5 of X holds NaN"):
+    with pytest.raises(ValueError, match="row 5 of layer 1 of X holds NaN"):
         knn_graph(X, 3, backend="hnsw")
 
 

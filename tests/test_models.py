@@ -11,10 +11,10 @@ from tiny_models import ARCHITECTURES, SENTENCES, build, tokenizer
 from torch import nn
 
 from ilo_fast.errors import AccessError
+from ilo_fast.extraction import extract
 from ilo_fast.loading import open_files
 from ilo_fast.models import find_parts
 from ilo_fast.pooling import verify
-from ilo_fast.representations import extract
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

@@ -13,7 +13,8 @@ from tiny_models import ARCHITECTURES, SENTENCES, build, published, tokenizer
 
 from ilo_fast import extraction
 from ilo_fast.errors import CorpusError
-from ilo_fast.representations import Representations, extract
+from ilo_fast.extraction import extract
+from ilo_fast.representations import Representations
 from ilo_fast.tokens import plan_batches
 from ilo_fast.workers import Workers
 

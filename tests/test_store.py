@@ -15,7 +15,8 @@ import transformers as hf
 from tiny_models import SENTENCES, build, tokenizer
 
 from ilo_fast import extraction, store, subject
-from ilo_fast.representations import Representations, extract
+from ilo_fast.extraction import extract
+from ilo_fast.representations import Representations
 from ilo_fast.store import DamagedFileError, Store, default_cache_dir
 
 

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from .corpus import ParallelCorpus as ParallelCorpus
     from .errors import AccessError as AccessError
     from .errors import CorpusError as CorpusError
+    from .extraction import extract as extract
     from .graph import NeighborGraph as NeighborGraph
     from .graph import knn_graph as knn_graph
     from .ilo import OverlapScores as OverlapScores
     from .ilo import overlap as overlap
     from .pipeline import measure as measure
     from .representations import Representations as Representations
-    from .representations import extract as extract
 
 _HOME = {
     "ParallelCorpus": "corpus",
@@ -34,7 +34,7 @@ _HOME = {
     "overlap": "ilo",
     "measure": "pipeline",
     "Representations": "representations",
-    "extract": "representations",
+    "extract": "extraction",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

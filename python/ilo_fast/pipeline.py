@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast.corpus import ParallelCorpus
+from ilo_fast.extraction import extract
 from ilo_fast.ilo import OverlapScores, overlap
-from ilo_fast.representations import extract
 
 if TYPE_CHECKING:
     import torch

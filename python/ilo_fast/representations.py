@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .store import DamagedFileError, read_array, read_json, write_array, write_json
-
-if TYPE_CHECKING:
-    from .extraction import extract as extract
 
 SCHEMA_VERSION = 1
 _KIND = "ilo_fast.representations"
@@ -188,12 +185,3 @@ class Representations(Mapping[str, NDArray[np.float32]]):
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise DamagedFileError(f"{manifest_path} is damaged: {error!r}") from error
-
-
-def __getattr__(name: str) -> Any:
-    # extract() lives in a file of its own and needs torch; a saved folder can be read without.
-    if name == "extract":
-        from .extraction import extract
-
-        return extract
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -41,17 +41,7 @@ void micro(const float* __restrict a, const float* __restrict b, std::int64_t de
     }
 }
 
-void product(const float* a, std::int64_t a_panels, const float* b, std::int64_t b_panels,
-             std::int64_t d, float* tile, std::int64_t ld) {
-  for (std::int64_t k = 0; k < d; k += kDepth) {
-    const std::int64_t depth = d - k < kDepth ? d - k : kDepth;
-    for (std::int64_t q = 0; q < b_panels; ++q)
-      for (std::int64_t p = 0; p < a_panels; ++p)
-        for (int r = 0; r < kPanel; r += kRows)
-          micro(a + p * kPanel * d + k * kPanel + r, b + q * kPanel * d + k * kPanel, depth, k == 0,
-                tile + (p * kPanel + r) * ld + q * kPanel, ld);
-  }
-}
+#include "knn/kernels/product.inl"
 
 // Survivors are rare: one compare and one branch for eight columns, then bit by bit.
 inline std::int64_t take(__m256 score, int mask, std::int64_t j, Hit* hits, std::int64_t count) {

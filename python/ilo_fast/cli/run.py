@@ -106,8 +106,8 @@ def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) ->
     logger.info("model: %s", model_name(args.model))
     import torch
 
+    from ilo_fast.extraction import extract
     from ilo_fast.models import demo_model_path
-    from ilo_fast.representations import extract
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
