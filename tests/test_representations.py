@@ -75,6 +75,18 @@ def test_batches_do_not_matter(batch_tokens):
         assert_same(got[code], published(model, tokenizer(), lines))
 
 
+@pytest.mark.parametrize("supported", [True, False])
+def test_half_precision_without_instructions_for_it_is_pointed_out(supported, monkeypatch, caplog):
+    monkeypatch.setattr(
+        torch.cpu, "get_capabilities", lambda: {"avx512_bf16": supported, "amx_bf16": False}
+    )
+    with caplog.at_level(logging.WARNING, logger="ilo_fast"):
+        run(build("llama").to(torch.bfloat16))
+        run(build("llama"))
+    said = [r.message for r in caplog.records if "no instructions" in r.message]
+    assert len(said) == (0 if supported else 1)
+
+
 def test_bfloat16_runs_on_a_cpu_and_pools_in_float32(tmp_path):
     model = build("llama")
     model.save_pretrained(tmp_path)

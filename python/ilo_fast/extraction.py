@@ -282,6 +282,8 @@ class _Job:
             verify_hooks(parts, self.layers, pad_id, self._samples(left))
             self.verified = True
         on_cpu = self.subject.device.type == "cpu"
+        if on_cpu:
+            _warn_of_slow_dtype(self.subject.facts().dtype)
         self.budget = self.batch_tokens or (CPU_BATCH_TOKENS if on_cpu else GPU_BATCH_TOKENS)
         arrays: dict[str, NDArray[np.float32]] = {}
         self.workers = Workers(torch.get_num_threads() if on_cpu else 1)
@@ -451,6 +453,18 @@ def _report_truncation(texts: Mapping[str, TokenizedText], limit: int | None) ->
             sum(cut.values()),
             limit,
             ", ".join(f"{code}: {count}" for code, count in cut.items()),
+        )
+
+
+def _warn_of_slow_dtype(dtype: str) -> None:
+    """Half precision without instructions for it is slower than float32, not faster."""
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    needed = {"bfloat16": ("avx512_bf16", "amx_bf16"), "float16": ("avx512_fp16", "amx_fp16")}
+    # On other processors the names differ: say nothing rather than something wrong.
+    known = [capabilities[name] for name in needed.get(dtype, ()) if name in capabilities]
+    if known and not any(known):
+        logger.warning(
+            "dtype=%r: this processor has no instructions for it, float32 is faster", dtype
         )
 
 
