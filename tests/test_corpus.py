@@ -686,14 +686,6 @@ def test_offline_for_real(tmp_path: Path) -> None:
 # --- real text
 
 
-@pytest.fixture(scope="module")
-def corpora() -> Path:
-    folder = os.environ.get("ILO_FAST_TEST_CORPORA")
-    if not folder:
-        pytest.skip("ILO_FAST_TEST_CORPORA is not set")
-    return Path(folder)
-
-
 def test_real_flores(corpora: Path) -> None:
     corpus = ParallelCorpus.from_dir(corpora / "flores200_devtest")
     assert corpus.languages == PAPER_31 and corpus.n_sentences == 1012

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 
@@ -179,9 +178,6 @@ def test_read_only() -> None:
     assert pickle.loads(pickle.dumps(language)) == language
 
 
-def test_paper31_is_the_corpus() -> None:
-    corpora = os.environ.get("ILO_FAST_TEST_CORPORA")
-    if not corpora:
-        pytest.skip("ILO_FAST_TEST_CORPORA is not set")
-    files = (Path(corpora) / "flores200_devtest").glob("*.txt")
+def test_paper31_is_the_corpus(corpora: Path) -> None:
+    files = (corpora / "flores200_devtest").glob("*.txt")
     assert tuple(sorted(file.stem for file in files)) == PAPER_31
