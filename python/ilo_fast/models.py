@@ -252,8 +252,8 @@ def _token_embeddings(model: nn.Module, backbone: nn.Module) -> nn.Module:
         getter = getattr(holder, "get_input_embeddings", None)
         if getter is None:
             continue
-        # transformers defines the getter for every model, and it raises where a model has no such
-        # table or keeps it elsewhere: then the next holder, or the search below, finds it or says so.
+        # transformers defines the getter for every model; it raises where a model has no such table
+        # or keeps it elsewhere. Then the next holder, or the search below, finds it or says so.
         with contextlib.suppress(NotImplementedError, AttributeError):
             table = getter()
             if isinstance(table, nn.Module):
