@@ -14,6 +14,7 @@ import pytest
 import reference
 
 from ilo_fast import _core, knn_graph
+from ilo_fast._progress import share_bar
 from ilo_fast.graph import simd_available, simd_level
 
 LEVELS = simd_available()
@@ -457,12 +458,12 @@ def test_ctrl_c_is_answered_within_a_second(work):
     assert float(at) - sent < 5
 
 
-def test_progress_goes_up_to_one():
+def test_progress_rises():
     shares = []
-    X = np.random.default_rng(18).standard_normal((6000, 256)).astype(np.float32)
+    X = np.random.default_rng(18).standard_normal((12_000, 512)).astype(np.float32)
     core_graph(X, 5, "cosine", progress=shares.append, n_threads=1)
     assert shares == sorted(shares)
-    assert all(0 <= s <= 1 for s in shares)
+    assert 0 <= shares[0] < 0.5 < shares[-1] <= 1
 
 
 def test_an_exception_in_progress_stops_the_work():
@@ -474,9 +475,15 @@ def test_an_exception_in_progress_stops_the_work():
         core_graph(X, 5, "cosine", progress=refuse)
 
 
-def test_a_bar_is_drawn_on_standard_error(capfd):
+def test_a_bar_is_drawn_on_standard_error_and_only_for_long_work(capfd):
     knn_graph(np.random.default_rng(20).standard_normal((50, 4)), 2, progress=True)
-    assert capfd.readouterr().out == ""
+    assert capfd.readouterr() == ("", "")
+    with share_bar(True, "long work") as update:
+        time.sleep(1.1)
+        update(0.4)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "long work:  40%" in err and "100%" in err
 
 
 def test_callers_in_several_threads():

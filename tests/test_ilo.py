@@ -295,14 +295,12 @@ def test_dataframe_and_repr():
     assert "2 layers x 5 languages" in repr(scores)
 
 
-def test_import_is_quick_and_without_torch():
+def test_import_loads_no_torch():
     code = """
-        import sys, time
-        start = time.perf_counter()
+        import sys
         import ilo_fast
         from ilo_fast import overlap, knn_graph
         assert not {"torch", "transformers", "pandas", "matplotlib"} & set(sys.modules)
-        print(time.perf_counter() - start)
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True)
 

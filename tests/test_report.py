@@ -301,7 +301,7 @@ def test_page_of_one_layer_and_of_text_that_is_not_parallel(parallel: bool) -> N
 
 
 def test_versions_are_those_of_the_run_not_of_today() -> None:
-    info = {"run": {"versions": {"ilo_fast": "0.0.old"}}}
+    info = {"versions": {"ilo_fast": "0.0.old"}}
     assert "0.0.old" in html_report(make_scores(info=info))
 
 

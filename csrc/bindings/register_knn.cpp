@@ -99,9 +99,6 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
   py::array_t<float> distances({n_layers, n_out, n_neighbors});
   std::int64_t* out_indices = indices.mutable_data();
   float* out_distances = distances.mutable_data();
-  std::vector<MatrixView> layers;
-  for (std::int64_t layer = 0; layer < n_layers; ++layer)
-    layers.push_back(layer_view(segments, dtype, layer));
 
   PythonMonitor monitor(std::move(progress));
   Team team(n_threads, &monitor);
@@ -111,8 +108,9 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
     py::gil_scoped_release release;
     for (std::int64_t layer = 0; layer < n_layers; ++layer) {
       try {
-        infos.push_back(ilo::knn_graph(layers[layer], options, kernels, team,
-                                       queries ? &*queries : nullptr,
+        // Reads the arrays' shapes and addresses only: no need of the interpreter.
+        const MatrixView view = layer_view(segments, dtype, layer);
+        infos.push_back(ilo::knn_graph(view, options, kernels, team, queries ? &*queries : nullptr,
                                        out_indices + layer * n_out * n_neighbors,
                                        out_distances + layer * n_out * n_neighbors));
       } catch (const BadRow& bad) {

@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import importlib
 import logging
-import platform
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from ilo_fast.cli import flags
 from ilo_fast.cli.output import RESULTS_FOLDER, OutputFolder, add_overwrite_flag, folder_name, show
-from ilo_fast.doctor import package_version
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ilo_fast.corpus import ParallelCorpus
+    from ilo_fast.ilo import OverlapScores
     from ilo_fast.representations import Representations
 
 logger = logging.getLogger(__name__)
@@ -46,8 +45,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    from ilo_fast.ilo import overlap
-
     began = time.monotonic()
     corpus = load_corpus(args)
     name = model_name(args.model)
@@ -58,18 +55,33 @@ def run(args: argparse.Namespace) -> int:
         settings = extract_settings(args, corpus) | overlap_settings(args)
         output.existing(settings)  # refuses before the long work, where it must refuse
         representations = extract_representations(args, corpus)
-        settings |= content_of(representations)
-        scores = output.existing(settings)
-        fresh = scores is None
-        if scores is None:
-            scores = overlap(representations, **flags.overlap_options(args))
-            settings |= finished(began)
-            scores = dataclasses.replace(scores, info={**scores.info, "run": settings})
-        else:
-            logger.info("%s has these scores already; they are kept", output.path)
-        written = output.write(scores, fresh=fresh)
+        scores, written = score_into(output, representations, settings, args, began)
     show(scores, written)
     return 0
+
+
+def score_into(
+    output: OutputFolder,
+    representations: Mapping[str, NDArray[Any]],
+    settings: dict[str, Any],
+    args: argparse.Namespace,
+    began: float,
+    *,
+    parallel: bool | None = None,
+) -> tuple[OverlapScores, list[Path]]:
+    """Score, unless the folder has these very scores, and write what is to be written."""
+    from ilo_fast.ilo import overlap
+
+    settings = settings | content_of(representations)
+    scores = output.existing(settings)
+    fresh = scores is None
+    if scores is None:
+        scores = overlap(representations, parallel=parallel, **flags.overlap_options(args))
+        run_info = settings | finished(began)
+        scores = dataclasses.replace(scores, info={**scores.info, "run": run_info})
+    else:
+        logger.info("%s has these scores already; they are kept", output.path)
+    return scores, output.write(scores, fresh=fresh)
 
 
 def when_interrupted(args: argparse.Namespace) -> str:
@@ -174,13 +186,8 @@ def content_of(representations: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
 
 
 def finished(began: float) -> dict[str, Any]:
-    """When the work ended, how long it took (``began``: of :func:`time.monotonic`), and in what."""
+    """When the work ended, and how long it took (``began``: of :func:`time.monotonic`)."""
     return {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.monotonic() - began, 2),
-        "versions": {
-            "ilo_fast": package_version("ilo_fast"),
-            "numpy": package_version("numpy"),
-            "python": platform.python_version(),
-        },
     }

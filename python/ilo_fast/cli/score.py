@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import logging
 import time
 import zipfile
 from collections.abc import Mapping
@@ -14,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 from ilo_fast.cli import flags
 from ilo_fast.cli.extract import MANIFEST
 from ilo_fast.cli.output import RESULTS_FOLDER, OutputFolder, add_overwrite_flag, folder_name, show
-from ilo_fast.cli.run import content_of, finished, overlap_settings
+from ilo_fast.cli.run import overlap_settings, score_into
 from ilo_fast.errors import AccessError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ilo_fast.representations import Representations
-
-logger = logging.getLogger(__name__)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,8 +44,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    from ilo_fast.ilo import overlap
-
     began = time.monotonic()
     representations = read_representations(args.input)
     output = OutputFolder(args.output or default_output(args.input), args.overwrite_strategy)
@@ -58,18 +52,11 @@ def run(args: argparse.Namespace) -> int:
         settings |= overlap_settings(args) | {"command": "score", "input": str(args.input)}
         settings["parallel"] = args.parallel or bool(getattr(representations, "parallel", False))
         output.existing(settings)
-        settings |= content_of(representations)
-        scores = output.existing(settings)
-        fresh = scores is None
-        if scores is None:
-            options = flags.overlap_options(args)
-            # None leaves it to what the representations say of themselves.
-            scores = overlap(representations, parallel=True if args.parallel else None, **options)
-            settings |= finished(began)
-            scores = dataclasses.replace(scores, info={**scores.info, "run": settings})
-        else:
-            logger.info("%s has these scores already; they are kept", output.path)
-        written = output.write(scores, fresh=fresh)
+        # None leaves it to what the representations say of themselves.
+        parallel = True if args.parallel else None
+        scores, written = score_into(
+            output, representations, settings, args, began, parallel=parallel
+        )
     show(scores, written)
     return 0
 

@@ -79,16 +79,13 @@ def html_report(scores: OverlapScores) -> str:
 
 def _versions(document: dict[str, Any]) -> dict[str, Any]:
     """Versions of the libraries that made the scores, not of those that draw this page."""
-    run = section(document["info"], "run")
-    return {
-        **section(section(document["info"], "representations"), "versions"),
-        **(section(run, "versions") or document["versions"]),
-    }
+    extracted = section(section(document["info"], "representations"), "versions")
+    return {**extracted, **document["versions"]}
 
 
 def _settings(document: dict[str, Any]) -> dict[str, Any]:
     """What was asked for, and where that left a choice, what was taken."""
-    asked = {k: v for k, v in section(document["info"], "run").items() if k != "versions"}
+    asked = section(document["info"], "run")
     source = section(document["info"], "representations")
     taken = {key: source[key] for key in _TAKEN if key in source}
     merged = {**document["settings"], **asked, **taken}
