@@ -102,7 +102,7 @@ def find_parts(model: nn.Module) -> ModelParts:
     inner = _unwrap(model)
     backbone = _backbone(inner)
     embeddings = _token_embeddings(inner, backbone)
-    first, second = _trial_ids(embeddings)
+    first, second = trial_ids(embeddings)
     trace = _trial(backbone, first)
     path, schedule = _choose_blocks(backbone, trace)
     members = list(backbone.get_submodule(path).children())
@@ -123,8 +123,14 @@ def find_parts(model: nn.Module) -> ModelParts:
 
 
 def accepted(module: nn.Module, **arguments: Any) -> dict[str, Any]:
-    """Those of `arguments` that the module's forward names among its parameters."""
+    """Those of `arguments` that the module's forward names among its parameters.
+
+    All of them, where it names none and passes on whatever comes.
+    """
     names = inspect.signature(module.forward).parameters
+    kinds = {parameter.kind for parameter in names.values()}
+    if kinds == {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
+        return arguments
     return {name: value for name, value in arguments.items() if name in names}
 
 
@@ -159,7 +165,9 @@ def inference(module: nn.Module) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for device in sorted(devices):
             stack.enter_context(torch.autocast(device, enabled=False))
-        stack.enter_context(torch.inference_mode())
+        # Not inference_mode: a model may keep a tensor that its first forward pass makes (a rotary
+        # table), and what inference_mode makes can never be trained through afterwards.
+        stack.enter_context(torch.no_grad())
         yield
 
 
@@ -177,6 +185,24 @@ class _Trace:
 
     def width_into(self, module: nn.Module, default: int) -> int:
         return self.widths.get(id(module), default)
+
+
+def trial_ids(embeddings: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two short inputs, each (1, tokens), that differ in their last token only."""
+    weight = next(embeddings.parameters(), None)
+    rows = int(weight.shape[0]) if weight is not None else _TRIAL_TOKENS + 2
+    device = weight.device if weight is not None else torch.device("cpu")
+    # From the middle of the vocabulary: the first and the last ids are the special ones.
+    ids = torch.arange(_TRIAL_TOKENS + 1, device=device) + rows // 2
+    ids = ids.clamp(max=rows - 1) if rows > _TRIAL_TOKENS * 2 else ids % rows
+    return ids[None, :-1], torch.cat([ids[:-2], ids[-1:]])[None]
+
+
+def trial_state(backbone: nn.Module, ids: torch.Tensor) -> torch.Tensor:
+    """The last hidden state (1, tokens, dim) of a plain forward pass over `ids`."""
+    mask = torch.ones_like(ids)
+    arguments = accepted(backbone, input_ids=ids, attention_mask=mask, use_cache=False)
+    return last_state(backbone(**arguments))
 
 
 def first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | None:
@@ -272,17 +298,6 @@ def _head(model: nn.Module, backbone: nn.Module) -> nn.Module | None:
     return head if isinstance(head, nn.Module) else None
 
 
-def _trial_ids(embeddings: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two short inputs that differ in their last token only."""
-    weight = next(embeddings.parameters(), None)
-    rows = int(weight.shape[0]) if weight is not None else _TRIAL_TOKENS + 2
-    device = weight.device if weight is not None else torch.device("cpu")
-    # From the middle of the vocabulary: the first and the last ids are the special ones.
-    ids = torch.arange(_TRIAL_TOKENS + 1, device=device) + rows // 2
-    ids = ids.clamp(max=rows - 1) if rows > _TRIAL_TOKENS * 2 else ids % rows
-    return ids[None, :-1], torch.cat([ids[:-2], ids[-1:]])[None]
-
-
 def _trial(backbone: nn.Module, ids: torch.Tensor) -> _Trace:
     """Run the backbone on `ids` with every submodule watched."""
     trace = _Trace()
@@ -302,10 +317,7 @@ def _trial(backbone: nn.Module, ids: torch.Tensor) -> _Trace:
             handles.append(module.register_forward_pre_hook(starts, with_kwargs=True))
             handles.append(module.register_forward_hook(ends))
         with evaluating(backbone), inference(backbone):
-            mask = torch.ones_like(ids)
-            arguments = accepted(backbone, input_ids=ids, attention_mask=mask, use_cache=False)
-            output = backbone(**arguments)
-            trace.output = last_state(output)
+            trace.output = trial_state(backbone, ids)
     finally:
         for handle in handles:
             handle.remove()

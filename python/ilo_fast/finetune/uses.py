@@ -1,0 +1,107 @@
+"""Which parameters each step of a forward pass depends on: the embeddings, every block, the output.
+
+Read off the autograd graph of a trial forward pass, so that a table which several blocks share, a
+projection before the first or a convolution between two is seen, whatever the module is called.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd.graph import Node
+
+from ..models import (
+    ModelParts,
+    evaluating,
+    first_tensor,
+    last_state,
+    trial_ids,
+    trial_state,
+)
+
+Parameters = set[nn.Parameter]
+
+
+@dataclass(frozen=True)
+class Uses:
+    """The parameters that the steps of a forward pass depend on, one set a step.
+
+    Attributes
+    ----------
+    embeddings
+        From the token ids to the input of the first block.
+    runs
+        From the input of each block to that of the next, or to the output of the last.
+    output
+        From the output of the last block to the last hidden state.
+    """
+
+    embeddings: Parameters
+    runs: tuple[Parameters, ...]
+    output: Parameters
+
+
+def trace_uses(parts: ModelParts) -> Uses:
+    """Run the model on a few tokens, and read what each step depends on off the autograd graph."""
+    entries: list[Node | None] = []
+    leaving: list[Node | None] = []
+
+    def enters(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        hidden = first_tensor(args, kwargs)
+        entries.append(None if hidden is None else hidden.grad_fn)
+
+    def leaves(module: nn.Module, args: Any, output: Any) -> None:
+        leaving[:] = [last_state(output).grad_fn]
+
+    handles = []
+    try:
+        for block in parts.blocks:
+            handles.append(block.register_forward_pre_hook(enters, with_kwargs=True))
+            handles.append(block.register_forward_hook(leaves))
+        with evaluating(parts.backbone), _recording(parts.backbone):
+            output = trial_state(parts.backbone, trial_ids(parts.embeddings)[0]).grad_fn
+    finally:
+        for handle in handles:
+            handle.remove()
+    steps = [*entries, *leaving]
+    return Uses(
+        embeddings=_reached(steps[0], []),
+        runs=tuple(_reached(end, steps) for end in steps[1:]),
+        output=_reached(output, steps) if output is not steps[-1] else set(),
+    )
+
+
+@contextlib.contextmanager
+def _recording(module: nn.Module) -> Iterator[None]:
+    """Every parameter takes part in autograd, frozen ones too; all is as before after."""
+    silent = [p for p in module.parameters() if not p.requires_grad and p.is_floating_point()]
+    try:
+        for parameter in silent:
+            parameter.requires_grad_(True)
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        for parameter in silent:
+            parameter.requires_grad_(False)
+
+
+def _reached(end: Node | None, stops: Iterable[Node | None]) -> Parameters:
+    """The parameters on the paths to `end` in the autograd graph that pass none of `stops`."""
+    found: Parameters = set()
+    seen = {node for node in (*stops, end) if node is not None}
+    ahead = [end] if end is not None else []
+    while ahead:
+        node = ahead.pop()
+        parameter = getattr(node, "variable", None)  # only the leaves of the graph have it
+        if isinstance(parameter, nn.Parameter):
+            found.add(parameter)
+        for following, _ in node.next_functions:
+            if following is not None and following not in seen:
+                seen.add(following)
+                ahead.append(following)
+    return found
