@@ -1,0 +1,452 @@
+"""OverlapCallback: the overlap of every layer, measured while somebody's Trainer trains.
+
+The training must not notice. A measurement runs without gradients or autocast, restores the mode of
+every module, the random state and the number of threads, and its log entry swallows nobody else's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import json
+import logging
+import random
+import re
+import time
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import TrainerCallback
+
+from ilo_fast.corpus import ParallelCorpus
+from ilo_fast.errors import AccessError
+from ilo_fast.extraction import extract
+from ilo_fast.ilo import OverlapScores, overlap
+from ilo_fast.models import demo_model_path
+from ilo_fast.pipeline import measure, option_names
+from ilo_fast.tokens import read_corpus
+
+from .records import OverlapRecord, RecordFile
+
+logger = logging.getLogger(__name__)
+
+# Options of measure() that make no sense for a model that is in memory and in training.
+_NOT_HERE = frozenset(
+    {"tokenizer", "device", "dtype", "cache", "revision", "trust_remote_code", "progress"}
+)
+_SHARDING_MODULES = ("FullyShardedDataParallel", "XlaFullyShardedDataParallel")
+
+
+class OverlapCallback(TrainerCallback):
+    """Measure bridge, reach, ILO and translations of every layer in the course of training.
+
+    For any ``transformers.Trainer``, also a subclass: ``Trainer(..., callbacks=[OverlapCallback(
+    corpus)])`` or ``trainer.add_callback(OverlapCallback(corpus))``. It measures before the first
+    step, at every evaluation, every `every` steps, and after the last step; never twice at one
+    step. Training with it gives the same weights, to the bit, as training without it.
+
+    Means over languages go through ``Trainer.log`` under ``{name}/ilo_layer_03`` and likewise
+    ``bridge``, ``reach`` and (parallel text) ``translations``, with ``{name}/seconds`` and
+    ``{name}/share_of_time``, what measuring costs. (TensorBoard and W&B show them below
+    ``train/``.) All languages go to a file, see `output`. A measurement that fails while training
+    is under way (not-finite representations, say) is a warning and a record in that file, not the
+    end of the training; one that fails before the first step is an error.
+
+    Under several processes, process zero alone measures and the others wait for it. Parameters that
+    are sharded (FSDP, DeepSpeed ZeRO-3, tensor parallel) are not supported.
+
+    Parameters
+    ----------
+    corpus
+        A ParallelCorpus, a folder or a corpus name, or a mapping from language code to sentences.
+        Best sentences that the training does not see.
+    tokenizer
+        None: the trainer's ``processing_class``, else the model's own.
+    every
+        Measure after every so many optimizer steps; None: not by steps.
+    at_evaluation
+        Measure at every evaluation during training.
+    output
+        The file, one JSON record a measurement, read by `read_overlap_log`. None:
+        ``{name}.jsonl`` in the trainer's output folder. Resumed training goes on in it.
+    name
+        Prefix of the logged names. Several callbacks on one trainer need different ones.
+    **options
+        As `measure`: ``layers``, ``n_neighbors``, ``threshold``, ``metric``, ``batch_tokens``,
+        ``special_tokens``, ``max_length``, ``backend``, ...
+
+    Attributes
+    ----------
+    path : Path or None
+        The file; None before training starts.
+    records : list of OverlapRecord
+        The measurements of the present or last training, those before a resumption included.
+
+    Raises
+    ------
+    TypeError
+        An unknown option, or one that does not apply to a model in training.
+    ValueError, CorpusError, AccessError
+        At construction for what can be known then, else when training starts.
+    """
+
+    def __init__(
+        self,
+        corpus: ParallelCorpus | Mapping[str, Sequence[str]] | str | PathLike[str],
+        *,
+        tokenizer: Any = None,
+        every: int | None = None,
+        at_evaluation: bool = True,
+        output: str | PathLike[str] | None = None,
+        name: str = "overlap",
+        **options: Any,
+    ) -> None:
+        _check_options(options)
+        if every is not None and (
+            isinstance(every, bool) or not isinstance(every, int) or every < 1
+        ):
+            raise ValueError(f"every={every!r}: wanted a number of steps above 0, or None")
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise ValueError(
+                f"name={name!r} is the prefix of metrics and the name of a file: use letters, "
+                "digits, '.', '_' and '-'"
+            )
+        self.corpus = _open_corpus(corpus)
+        self.tokenizer = tokenizer
+        self.every = every
+        self.at_evaluation = bool(at_evaluation)
+        self.output = None if output is None else Path(output).expanduser()
+        self.name = name
+        self.options = dict(options)
+        self.path: Path | None = None
+        self.records: list[OverlapRecord] = []
+        self._fixed = {**_describe_corpus(self.corpus), **_describe_options(self.options)}
+        self._settings: dict[str, Any] = {}
+        self._trainer: weakref.ref[Any] | None = None
+        self._measures = False  # in this process, and training is under way
+        self._started = False
+        self._verified = False
+        self._began = self._spent = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Some hyperparameter searches pickle the trainer with its callbacks; a weak reference
+        # cannot be, and is looked up anew when training starts.
+        return {**self.__dict__, "_trainer": None}
+
+    # ---- events, in the order in which a Trainer fires them
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        trainer, model = _find_trainer(self), kwargs["model"]
+        self._trainer = weakref.ref(trainer)
+        _refuse_sharded(model)
+        self.path = self.output or Path(args.output_dir) / f"{self.name}.jsonl"
+        self._refuse_twin(trainer, args)
+        self._settings = {**self._fixed, "model": _model_name(model)}
+        self.records = []
+        self._measures = bool(state.is_world_process_zero)
+        self._started = False
+        self._began, self._spent = time.perf_counter(), 0.0
+        if self._measures:
+            self.records = RecordFile(self.path).begin(state.global_step, self._settings)
+            self._started = self._is_recorded(state.global_step)
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        # Not in on_train_begin: there, callbacks after this one are not ready to log.
+        return None if self._started else self._visit("start", state, control, kwargs)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        if self.every is None or state.global_step % self.every:
+            return None
+        return self._visit("step", state, control, kwargs)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        if self.at_evaluation:
+            return self._visit("evaluate", state, control, kwargs)
+        return self._visit("end", state, control, kwargs) if control.should_training_stop else None
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        # The end of training, as a rule: later, the best checkpoint may have replaced the weights,
+        # and loggers may have closed.
+        return self._visit("end", state, control, kwargs) if control.should_training_stop else None
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        try:
+            best = getattr(state, "best_global_step", None)
+            if not args.load_best_model_at_end or best in (None, state.global_step):
+                return self._visit("end", state, control, kwargs)
+            if self._measures and not self._is_recorded(state.global_step):
+                logger.warning(
+                    "%s: the end of training (step %d) was not measured: the weights of step %d, "
+                    "the best, have been loaded in place of its",
+                    self.name, state.global_step, best,
+                )  # fmt: skip
+            return None
+        finally:
+            self._measures = False
+
+    # ----
+
+    def _visit(self, event: str, state: Any, control: Any, kwargs: Mapping[str, Any]) -> Any:
+        """Measure, record and log, unless this step has been measured; the control to go on with.
+
+        Outside of training (a separate ``trainer.evaluate()``), nothing is measured.
+        """
+        if not self._measures or self._is_recorded(state.global_step):
+            return None
+        first, self._started = not self._started, True
+        record = self._measure("start" if first else event, first, state, kwargs)
+        self._keep(record, first)
+        return control if record.scores is None else self._log(record, control)
+
+    def _is_recorded(self, step: int) -> bool:
+        return bool(self.records) and self.records[-1].step == step
+
+    def _measure(
+        self, event: str, first: bool, state: Any, kwargs: Mapping[str, Any]
+    ) -> OverlapRecord:
+        scores, failed = None, None
+        if _cuda_in_use():
+            torch.cuda.synchronize()  # training steps still under way are not our time
+        began = time.perf_counter()
+        try:
+            with _undisturbed():
+                scores = self._scores(kwargs["model"], kwargs.get("processing_class"))
+        except Exception as error:
+            # Before the first step every error ends the training, which has lost nothing yet; but
+            # resuming from weights that have diverged is no mistake in the settings.
+            if first and not (isinstance(error, FloatingPointError) and state.global_step > 0):
+                raise
+            failed = f"{type(error).__name__}: {error}"
+            logger.warning(
+                "%s: the measurement at step %d failed, training goes on: %s",
+                self.name, state.global_step, failed,
+            )  # fmt: skip
+        now = time.perf_counter()
+        self._spent += now - began
+        return OverlapRecord(
+            step=int(state.global_step),
+            epoch=None if state.epoch is None else float(state.epoch),
+            event=event,
+            seconds=now - began,
+            scores=scores,
+            failed=failed,
+            share_of_time=None if first else self._spent / max(now - self._began, 1e-9),
+            settings=self._settings,
+        )
+
+    def _scores(self, model: nn.Module, processing_class: Any) -> OverlapScores:
+        tokenizer = self.tokenizer
+        if tokenizer is None and processing_class is not None:
+            # A processor of several kinds of input holds its tokenizer.
+            tokenizer = getattr(processing_class, "tokenizer", processing_class)
+        verify = bool(self.options.get("verify", True)) and not self._verified
+        options = {**self.options, "verify": verify, "progress": False}
+        scores = measure(model, self.corpus, tokenizer=tokenizer, **options)
+        self._verified = True
+        corpus = self._settings["corpus"]
+        scores.info["run"] = {
+            "model_name": self._settings["model"],
+            "corpus_name": "demo corpus" if corpus == "demo" else corpus,
+        }
+        return scores
+
+    def _keep(self, record: OverlapRecord, first: bool) -> None:
+        self.records.append(record)
+        assert self.path is not None
+        try:
+            RecordFile(self.path).append(record)
+        except OSError as error:
+            if first:
+                raise
+            logger.warning(
+                "%s: the measurement at step %d could not be written to %s: %s",
+                self.name, record.step, self.path, error,
+            )  # fmt: skip
+
+    def _log(self, record: OverlapRecord, control: Any) -> Any:
+        """Through the Trainer to all who listen; the control as it was but for their wishes."""
+        from transformers import Trainer
+
+        trainer = self._trainer() if self._trainer is not None else None
+        if trainer is None or record.scores is None:
+            return control
+        before = control.should_log
+        # The Trainer's own method, not an override: those of many subclasses add means of what the
+        # steps have gathered since the last entry, and start to gather anew.
+        Trainer.log(trainer, _metrics(self.name, record, record.scores))
+        # Logging counts as the entry that was asked for at this step, but that one is the loss.
+        trainer.control.should_log = before
+        return trainer.control
+
+    def _refuse_twin(self, trainer: Any, args: Any) -> None:
+        for other in trainer.callback_handler.callbacks:
+            if other is self or not isinstance(other, OverlapCallback):
+                continue
+            theirs = other.output or Path(args.output_dir) / f"{other.name}.jsonl"
+            if other.name == self.name or theirs == self.path:
+                raise ValueError(
+                    f"two OverlapCallbacks on one trainer have name={self.name!r} and "
+                    f"name={other.name!r}, and write to {self.path} and {theirs}: give each a "
+                    "name= and an output= of its own"
+                )
+
+
+def _metrics(name: str, record: OverlapRecord, scores: OverlapScores) -> dict[str, float]:
+    """Means over languages of every layer, and the cost, under the names they are logged by."""
+    tables = {"ilo": scores.ilo, "bridge": scores.bridge, "reach": scores.reach}
+    if scores.translation_share is not None:
+        tables["translations"] = scores.translation_share
+    metrics = {
+        f"{name}/{score}_layer_{layer:02d}": float(table[h].mean())
+        for score, table in tables.items()
+        for h, layer in enumerate(scores.layers)
+    }
+    metrics[f"{name}/seconds"] = record.seconds
+    if record.share_of_time is not None:
+        metrics[f"{name}/share_of_time"] = record.share_of_time
+    return metrics
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Random state and number of threads as before, whatever happens inside."""
+    threads = torch.get_num_threads()
+    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state_all() if _cuda_in_use() else None
+    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    try:
+        # Gradient checkpointing of adapters makes the embeddings' output ask for gradients.
+        with torch.no_grad():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(cpu)
+        if cuda is not None:
+            torch.cuda.set_rng_state_all(cuda)
+        if mps is not None:
+            torch.mps.set_rng_state(mps)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+
+
+def _cuda_in_use() -> bool:
+    """Whether this process uses a GPU; before, it has no state, and asking would start it."""
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
+def _find_trainer(callback: OverlapCallback) -> Any:
+    """The Trainer that is firing an event at `callback`.
+
+    transformers hands a callback the model and much else, but not the trainer. It is among the
+    callers: the first method whose object is a Trainer that has this callback.
+    """
+    from transformers import Trainer
+
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_argcount:
+            owner = frame.f_locals.get(frame.f_code.co_varnames[0])
+            if isinstance(owner, Trainer) and any(
+                other is callback for other in owner.callback_handler.callbacks
+            ):
+                return owner
+        frame = frame.f_back
+    raise RuntimeError(
+        "OverlapCallback was called by something other than a transformers.Trainer that has it "
+        "among its callbacks: pass it as Trainer(callbacks=[...]) or to trainer.add_callback()"
+    )
+
+
+def _refuse_sharded(model: nn.Module) -> None:
+    """Where each process holds a part of the weights, one process alone cannot run the model."""
+    found = None
+    if any(type(module).__name__ in _SHARDING_MODULES for module in model.modules()):
+        found = "FSDP"
+    for parameter in model.parameters():
+        if hasattr(parameter, "ds_id"):
+            found = "DeepSpeed ZeRO-3"
+        elif hasattr(parameter, "device_mesh"):
+            found = "FSDP or tensor parallelism"
+    if found is not None:
+        raise ValueError(
+            f"OverlapCallback does not support models whose parameters are sharded ({found}): "
+            "train with DDP or ZeRO stage 2 at most, or leave the callback out and measure the "
+            "saved checkpoints with ilo_fast.measure()"
+        )
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    known = (option_names(extract) | option_names(overlap)) - _NOT_HERE
+    for name in options:
+        if name in _NOT_HERE:
+            raise TypeError(
+                f"OverlapCallback takes no {name}=: it measures the model in memory, as it is "
+                f"being trained. It takes {', '.join(sorted(known))}"
+            )
+        if name not in known:
+            raise TypeError(
+                f"OverlapCallback got an unknown option: {name}. It takes "
+                f"{', '.join(sorted(known))}"
+            )
+
+
+def _open_corpus(corpus: Any) -> ParallelCorpus | dict[str, tuple[str, ...]]:
+    if isinstance(corpus, (str, PathLike)):
+        return ParallelCorpus.load(corpus)
+    sentences = read_corpus(corpus)
+    return corpus if isinstance(corpus, ParallelCorpus) else sentences
+
+
+def _describe_corpus(corpus: ParallelCorpus | dict[str, tuple[str, ...]]) -> dict[str, Any]:
+    sentences: Mapping[str, Sequence[str]]
+    if isinstance(corpus, ParallelCorpus):
+        name, fingerprint, sentences = corpus.name, corpus.fingerprint(), corpus.sentences
+    else:
+        text = json.dumps(corpus, sort_keys=True, ensure_ascii=False)
+        name, fingerprint, sentences = "mapping", hashlib.sha256(text.encode()).hexdigest(), corpus
+    return {
+        "corpus": name,
+        "corpus_fingerprint": fingerprint,
+        "languages": list(sentences),
+        "n_sentences": [len(lines) for lines in sentences.values()],
+    }
+
+
+def _describe_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the scores depend on, defaults written out."""
+    defaults = {
+        name: parameter.default
+        for function in (extract, overlap)
+        for name, parameter in inspect.signature(function).parameters.items()
+    }
+    names = (
+        "n_neighbors", "threshold", "metric", "parallel",
+        "layers", "pooling", "special_tokens", "max_length",
+    )  # fmt: skip
+    chosen = {name: options.get(name, defaults[name]) for name in names}
+    layers = chosen["layers"]
+    if layers is not None:
+        chosen["layers"] = [layers] if isinstance(layers, int) else [int(h) for h in layers]
+    return chosen
+
+
+def _model_name(model: nn.Module) -> str:
+    """A model's name for titles: a Hub name as it is, of a folder the last part."""
+    name = str(getattr(getattr(model, "config", None), "_name_or_path", "") or "")
+    if not name:
+        return type(model).__name__
+    path = Path(name)
+    if not path.is_dir():
+        return name
+    with contextlib.suppress(AccessError):  # an installation may lack the demo model
+        if path.resolve() == demo_model_path():
+            return "demo model"
+    return path.resolve().name
