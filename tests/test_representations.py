@@ -121,6 +121,15 @@ def test_no_logits_and_everything_put_back():
     assert all(not block._forward_pre_hooks for block in model.model.layers)
 
 
+def test_a_model_made_ready_for_adapters_is_read_as_before():
+    # Gradient checkpointing with adapters makes the embedding output ask for gradients.
+    model = build("llama")
+    before = run(model)
+    model.enable_input_require_grads()
+    after = run(model)
+    assert all(np.array_equal(before[code], after[code]) for code in SENTENCES)
+
+
 @pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt()])
 def test_hooks_go_and_modes_return_after_an_error(error):
     model = build("llama").train()

@@ -286,7 +286,7 @@ def verify(
         for row, layer in enumerate(layers):
             theirs = states[layer]
             shaped = theirs.dim() == 3 and theirs.shape[:2] == (1, len(ids))
-            mean = theirs[0].float().mean(dim=0).cpu().numpy() if shaped else None
+            mean = theirs[0].detach().float().mean(dim=0).cpu().numpy() if shaped else None
             if mean is None or _distance(ours[row, 0], mean) > 1e-5:
                 raise ValueError(
                     f"layer {layer} of {name}: what enters the layer is not the model's "
