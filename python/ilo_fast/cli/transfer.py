@@ -1,0 +1,223 @@
+"""``ilo-fast transfer``: what a fine-tuned classifier gets right in every language."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ilo_fast.cli import flags
+from ilo_fast.cli.console import emit
+from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
+
+if TYPE_CHECKING:
+    from ilo_fast.finetune.labelled import LabelledCorpus
+    from ilo_fast.finetune.transfer_scores import TransferScores
+    from ilo_fast.ilo import OverlapScores
+
+logger = logging.getLogger(__name__)
+
+GROUPINGS = ("resource_class", "family", "region", "script")
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = flags.new_command(
+        commands,
+        "transfer",
+        "evaluate a fine-tuned classifier in every language: accuracy, macro-F1, groups",
+        run,
+        description="Evaluate a classifier in every language of a labelled set: accuracy (Wilson "
+        "95 % interval) and macro-F1 (bootstrap), and their means over groups of languages "
+        "without the one that was trained on.",
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="Hub name or folder of a model with a classification head, or of a PEFT adapter",
+    )
+    parser.add_argument("--model-revision", metavar="REV", help="branch, tag or commit on the Hub")
+    parser.add_argument(
+        "--trust-remote-code",
+        action="store_true",
+        help="run the Python code that some models on the Hub bring along",
+    )
+    group = parser.add_argument_group("labelled text")
+    group.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of <code>.jsonl, .csv or .tsv files with text, label and split, or of "
+        "<split>/<code>.jsonl",
+    )
+    group.add_argument(
+        "-l",
+        "--languages",
+        metavar="CODES",
+        help="codes or named sets with commas between: eng_Latn,fra_Latn or paper31 "
+        "(default: all of the data)",
+    )
+    group.add_argument("--split", default="test", help="what to evaluate on (default: test)")
+    group.add_argument(
+        "--source",
+        default="eng_Latn",
+        metavar="CODE",
+        help="language that was trained on, left out of groups; none: leave none out "
+        "(default: eng_Latn)",
+    )
+    group.add_argument(
+        "--labels",
+        type=_names,
+        metavar="NAMES",
+        help="the model's classes in the order of its scores, with commas between, where its "
+        "configuration does not name them",
+    )
+    group = parser.add_argument_group("evaluation")
+    group.add_argument(
+        "--max-length",
+        type=flags.positive_int,
+        metavar="N",
+        help="tokens at which texts are cut (default: what the model takes)",
+    )
+    group.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16", "float16", "float64"),
+        help="type to run the model in (default: float32 on a CPU, the checkpoint's own else)",
+    )
+    group.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: a GPU if there is one)")
+    group.add_argument(
+        "--batch-tokens",
+        type=flags.positive_int,
+        metavar="N",
+        help="tokens in a batch, padding included",
+    )
+    group.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the intervals' bootstraps (default: 0)"
+    )
+    flags.add_thread_flag(parser)
+    group = parser.add_argument_group("overlap beside accuracy (one figure)")
+    group.add_argument(
+        "--before", type=Path, metavar="SCORES", help="scores.json of the model before fine-tuning"
+    )
+    group.add_argument("--after", type=Path, metavar="SCORES", help="scores.json of the same after")
+    group.add_argument(
+        "--group-by",
+        choices=GROUPINGS,
+        metavar="WHAT",
+        help=f"rows of the figure in groups: {', '.join(GROUPINGS)} (default: by accuracy alone)",
+    )
+    flags.add_output_flag(parser, f"{RESULTS_FOLDER}/transfer__MODEL__DATA")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the transfer.json that OUT holds"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from ilo_fast.finetune.labelled import LabelledCorpus
+
+    before, after = _overlap_scores(args)
+    data = LabelledCorpus.from_dir(args.data, args.languages)
+    folder = args.output or RESULTS_FOLDER / folder_name("transfer", _name(args.model), data.name)
+    _check_output(folder, overwrite=args.overwrite)
+    if before is not None and after is not None:
+        from ilo_fast.report.transfer_files import check_comparable
+
+        having = [code for code in data.languages if args.split in data.splits_of(code)]
+        check_comparable(before, after, having)  # before the long work
+    found = _evaluate(args, data)
+
+    from ilo_fast.report.transfer_tables import text_report
+
+    written = _write(found, folder, before, after, args)
+    emit(text_report(found))
+    if before is not None and after is not None:
+        from ilo_fast.report.transfer_tables import overlap_table
+
+        emit("\n" + overlap_table(before, after, found))
+    emit("\n" + "".join(f"{path}\n" for path in written))
+    return 0
+
+
+def _evaluate(args: argparse.Namespace, data: LabelledCorpus) -> TransferScores:
+    import torch
+
+    from ilo_fast.finetune.transfer import transfer
+
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    if args.quiet:
+        importlib.import_module("transformers.utils.logging").disable_progress_bar()
+    logger.info("model: %s", _name(args.model))
+    return transfer(
+        args.model,
+        data,
+        split=args.split,
+        languages=args.languages,
+        source=None if args.source.lower() == "none" else args.source,
+        labels=args.labels,
+        batch_tokens=args.batch_tokens,
+        max_length=args.max_length,
+        device=args.device,
+        dtype=args.dtype,
+        revision=args.model_revision,
+        trust_remote_code=args.trust_remote_code,
+        seed=args.seed,
+        progress=not args.quiet,
+    )
+
+
+def _write(
+    found: TransferScores,
+    folder: Path,
+    before: OverlapScores | None,
+    after: OverlapScores | None,
+    args: argparse.Namespace,
+) -> list[Path]:
+    """Write everything; without the libraries that draw, scores alone, and say so."""
+    from ilo_fast.report.files import ReportDependencyError
+    from ilo_fast.report.transfer_files import write_transfer
+
+    try:
+        return write_transfer(found, folder, before=before, after=after, by=args.group_by)
+    except ReportDependencyError as error:
+        logger.warning("%s", error)
+        return write_transfer(found, folder)
+
+
+def _overlap_scores(args: argparse.Namespace) -> tuple[OverlapScores | None, OverlapScores | None]:
+    """What --before and --after name, read before the long work."""
+    if (args.before is None) != (args.after is None):
+        raise ValueError("--before and --after are drawn together: give both, or neither")
+    if args.before is None:
+        if args.group_by is not None:
+            raise ValueError("--group-by orders the figure: give --before and --after with it")
+        return None, None
+    from ilo_fast.ilo import OverlapScores
+
+    return OverlapScores.from_json(args.before), OverlapScores.from_json(args.after)
+
+
+def _check_output(folder: Path, *, overwrite: bool) -> None:
+    from ilo_fast.report.transfer_files import TRANSFER_FILE
+
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"-o {folder} is a file; give a folder")
+    if (folder / TRANSFER_FILE).exists() and not overwrite:
+        raise FileExistsError(
+            f"{folder / TRANSFER_FILE} exists: choose another -o, or replace it with --overwrite"
+        )
+
+
+def _name(model: str) -> str:
+    """A model's name for folders: of a folder its last part, or the last two of ``run/model``."""
+    path = Path(model).expanduser()
+    if not path.is_dir():
+        return model
+    whole = path.resolve()
+    return f"{whole.parent.name}/{whole.name}" if whole.name in ("model", "adapter") else whole.name
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,310 @@
+"""Zero-shot transfer: evaluate a classifier in languages that it was not trained on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from tqdm.auto import tqdm
+
+from ilo_fast.corpus_checks import listed
+from ilo_fast.extraction import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS, _check_positive
+from ilo_fast.finetune.classifiers import Classifier, open_classifier
+from ilo_fast.finetune.labelled import LabelledCorpus
+from ilo_fast.finetune.transfer_scores import Group, OverlapGroup, TransferScores
+from ilo_fast.languages import resolve_codes
+from ilo_fast.models import accepted, evaluating, inference
+from ilo_fast.subject import versions
+from ilo_fast.tokens import TokenizedText, length_limit, plan_batches, position_limit, tokenize
+from ilo_fast.workers import Workers
+
+__all__ = ["Group", "OverlapGroup", "TransferScores", "transfer"]
+
+logger = logging.getLogger(__name__)
+
+_TRAIN_ONE = (
+    "load it with AutoModelForSequenceClassification, or train one with ilo_fast.finetune() on "
+    "labelled data"
+)
+
+
+def transfer(
+    model: str | os.PathLike[str] | nn.Module,
+    data: LabelledCorpus | str | os.PathLike[str],
+    *,
+    tokenizer: Any = None,
+    split: str = "test",
+    languages: str | Sequence[str] | None = None,
+    source: str | None = "eng_Latn",
+    labels: Sequence[str] | None = None,
+    batch_tokens: int | None = None,
+    max_length: int | None = None,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    seed: int = 0,
+    n_boot: int = 1000,
+    progress: bool = True,
+) -> TransferScores:
+    """Evaluate a classifier in every language of a labelled set.
+
+    Parameters
+    ----------
+    model
+        A folder or Hub name of a model with a classification head, or of a PEFT adapter of one
+        (``adapter_config.json``); or a loaded module, which is left as it is, mode included.
+    data
+        A `LabelledCorpus`, or a folder for `LabelledCorpus.from_dir`. Its classes and the model's
+        (``config.id2label``) are matched by name.
+    tokenizer
+        Needed for a loaded module whose ``name_or_path`` names none; else the model's own.
+    split
+        What to evaluate on.
+    languages
+        Codes or names of sets. None: all that have the split.
+    source
+        The language that was trained on. It is evaluated like all others, and left out of groups.
+        None: nothing is left out.
+    labels
+        Names of the model's classes in the order of its scores, where its configuration does not
+        name them (``LABEL_0``, ...).
+    batch_tokens
+        Padded tokens in a batch. On a GPU too small for it, it is halved until it fits.
+    max_length
+        Tokens kept of a text; None: what the tokenizer and the model allow.
+    device, dtype, revision, trust_remote_code
+        As in `extract`.
+    seed, n_boot
+        Of the bootstraps behind the intervals, and their number of draws. Predictions do not depend
+        on them; no random state of the caller's is touched.
+    progress
+        A bar on stderr.
+
+    Returns
+    -------
+    TransferScores
+
+    Raises
+    ------
+    AccessError
+        The model is absent, gated or offline; there is no such folder.
+    CorpusError
+        A language without labelled examples or without the split; flaws of the data.
+    ValueError
+        A model without a trained classification head, or classes that do not match.
+    ImportError
+        An adapter, where peft is not installed.
+    FloatingPointError
+        Scores that are not numbers; names language and example.
+    """
+    started = time.perf_counter()
+    _check_positive("batch_tokens", batch_tokens)
+    _check_positive("max_length", max_length)
+    _check_positive("n_boot", n_boot)
+    corpus = data if isinstance(data, LabelledCorpus) else _read(data, languages)
+    codes = _languages(corpus, languages, split)
+    classifier = open_classifier(
+        model,
+        tokenizer=tokenizer,
+        labels=labels,
+        device=device,
+        dtype=dtype,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        progress=progress,
+    )
+    module = classifier.module
+    numbers = _match_labels(classifier, corpus)
+    config: Any = module.config
+    limit = length_limit(classifier.tokenizer, position_limit(module, config), max_length)
+    texts = {
+        code: tokenize(
+            classifier.tokenizer,
+            code,
+            corpus.texts(code, split),
+            limit=limit,
+            exclude_special=False,
+        )
+        for code in codes
+    }
+    with tqdm(
+        total=sum(len(text.ids) for text in texts.values()),
+        desc="transfer",
+        unit="text",
+        disable=not progress,
+        dynamic_ncols=True,
+    ) as bar:
+        found = _Evaluation(classifier, texts, batch_tokens).run(bar)
+    weight = next(p for p in module.parameters() if p.is_floating_point())
+    return TransferScores.from_predictions(
+        {code: corpus.targets(code, split) for code in codes},
+        {code: numbers[found[code]] for code in codes},
+        corpus.labels,
+        split=split,
+        source=source,
+        seed=seed,
+        n_boot=n_boot,
+        info={
+            "model": classifier.name,
+            "architecture": type(module).__name__,
+            "dtype": str(weight.dtype).removeprefix("torch."),
+            "device": str(classifier.device),
+            "max_length": limit,
+            "truncated": {c: text.truncated for c, text in texts.items() if text.truncated},
+            "data": {"name": corpus.name, **corpus.source, "sha256": corpus.fingerprint()},
+            "seconds": round(time.perf_counter() - started, 3),
+            "versions": versions(),
+        },
+    )
+
+
+def _read(path: Any, languages: str | Sequence[str] | None) -> LabelledCorpus:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"data is a {type(path).__name__}: wanted a LabelledCorpus, or a folder of labelled "
+            "files"
+        )
+    return LabelledCorpus.from_dir(Path(path), languages)
+
+
+def _languages(
+    corpus: LabelledCorpus, languages: str | Sequence[str] | None, split: str
+) -> tuple[str, ...]:
+    """The languages to evaluate: those asked for, else all that have the split."""
+    if languages is not None:
+        codes = resolve_codes(languages, allow_unknown=True)
+    else:
+        having = [code for code in corpus.languages if split in corpus.splits_of(code)]
+        lacking = [code for code in corpus.languages if code not in having]
+        if having and lacking:
+            logger.warning("not evaluated, having no split %r: %s", split, listed(lacking))
+        codes = tuple(having) or corpus.languages
+    for code in codes:
+        corpus.n(code, split)  # raises, naming what there is
+    return codes
+
+
+def _match_labels(classifier: Classifier, corpus: LabelledCorpus) -> NDArray[np.int64]:
+    """The number in the corpus of each of the model's classes.
+
+    Raises
+    ------
+    ValueError
+        The names are not the same.
+    """
+    own, wanted = classifier.labels, corpus.labels
+    if sorted(own) == sorted(wanted):
+        return np.array([wanted.index(label) for label in own], np.int64)
+    unnamed = own == tuple(f"LABEL_{i}" for i in range(len(own)))
+    kind = type(classifier.module).__name__
+    if unnamed and "SequenceClassification" not in kind:
+        raise ValueError(f"model is a {kind} without a classification head: {_TRAIN_ONE}")
+    fix = "Evaluate the model that was trained for these classes, or spell them alike"
+    if unnamed and len(own) == len(wanted):
+        fix = (
+            "The model's configuration does not name its classes: pass labels= with their names, "
+            "in the order that it was trained with"
+        )
+    raise ValueError(
+        f"classes do not match: model {classifier.name!r} ({kind}) has {len(own)} "
+        f"({listed(own)}), data {corpus.name!r} has {len(wanted)} ({listed(wanted)}). "
+        f"{fix}"
+    )
+
+
+class _Evaluation:
+    """The forward passes over all texts of all languages, those of one length together."""
+
+    def __init__(
+        self, classifier: Classifier, texts: dict[str, TokenizedText], batch_tokens: int | None
+    ) -> None:
+        self._classifier = classifier
+        self._texts = texts
+        self._on_cpu = classifier.device.type == "cpu"
+        self._budget = batch_tokens or (CPU_BATCH_TOKENS if self._on_cpu else GPU_BATCH_TOKENS)
+        if classifier.pad_id is None:
+            # A head that looks for the last token before the padding cannot be given any.
+            logger.info("%s has no padding token: one text at a time", classifier.name)
+            self._budget = 1
+
+    def run(self, bar: Any) -> dict[str, NDArray[np.int64]]:
+        """The position of the highest score of each text; of equals the first."""
+        items = [(code, row) for code, text in self._texts.items() for row in range(len(text.ids))]
+        lengths = [len(self._texts[code].ids[row]) for code, row in items]
+        best = np.empty(len(items), np.int64)
+        todo = plan_batches(lengths, range(len(items)), self._budget)
+
+        def classify(members: Sequence[int]) -> NDArray[np.int64]:
+            return self._classify([items[i] for i in members])
+
+        with self._ready() as workers:
+            while todo:
+                finished = 0
+                try:
+                    for done, answers in zip(todo, workers.map(classify, todo), strict=True):
+                        best[done] = answers
+                        bar.update(len(done))
+                        finished += 1
+                    todo = []
+                except torch.cuda.OutOfMemoryError:
+                    batch = todo[finished]
+                    if len(batch) == 1:
+                        raise
+                    taken = len(batch) * max(lengths[i] for i in batch)
+                    self._budget = max(1, min(self._budget, taken) // 2)
+                    logger.warning("out of GPU memory: going on with %d tokens", self._budget)
+                    torch.cuda.empty_cache()
+                    rest = [i for members in todo[finished:] for i in members]
+                    todo = plan_batches(lengths, rest, self._budget)
+        ends = np.cumsum([len(text.ids) for text in self._texts.values()])
+        return dict(zip(self._texts, np.split(best, ends[:-1]), strict=True))
+
+    @contextmanager
+    def _ready(self) -> Iterator[Workers]:
+        workers = Workers(torch.get_num_threads() if self._on_cpu else 1)
+        with evaluating(self._classifier.module), workers:
+            yield workers
+
+    def _classify(self, batch: Sequence[tuple[str, int]]) -> NDArray[np.int64]:
+        module: Any = self._classifier.module
+        rows = [self._texts[code].ids[row] for code, row in batch]
+        shape = len(rows), max(map(len, rows))
+        ids = np.full(shape, self._classifier.pad_id or 0, np.int64)
+        mask = np.zeros(shape, np.int64)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)], mask[i, : len(row)] = row, 1
+        device = next(module.parameters()).device
+        with inference(module):
+            output = module(
+                input_ids=torch.from_numpy(ids).to(device),
+                attention_mask=torch.from_numpy(mask).to(device),
+                **accepted(module, use_cache=False),
+            )
+            logits = getattr(output, "logits", None)
+            wanted = (len(rows), len(self._classifier.labels))
+            if logits is None or tuple(logits.shape) != wanted:
+                raise ValueError(
+                    f"model is a {type(module).__name__} without a classification head "
+                    f"({'no logits' if logits is None else f'logits of {tuple(logits.shape)}'}, "
+                    f"wanted {wanted}): {_TRAIN_ONE}"
+                )
+            scores = logits.float().cpu().numpy()
+        bad = np.flatnonzero(np.isnan(scores).any(axis=1))
+        if len(bad):
+            code, number = batch[int(bad[0])]
+            raise FloatingPointError(
+                f"{code}, example {number + 1}: the model's scores are not numbers; are its "
+                "weights sound? (float16 overflows: use dtype='bfloat16' or 'float32')"
+            )
+        best: NDArray[np.int64] = scores.argmax(axis=1).astype(np.int64)
+        return best
