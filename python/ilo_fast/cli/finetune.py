@@ -1,0 +1,391 @@
+"""``ilo-fast finetune``: train a model on one language, layers frozen, and watch its overlap."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ilo_fast.cli import flags
+from ilo_fast.cli.console import emit
+from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
+from ilo_fast.cli.run import load_corpus, model_name
+
+if TYPE_CHECKING:
+    from ilo_fast.finetune.records import OverlapRecord
+    from ilo_fast.finetune.training import FineTuned
+
+logger = logging.getLogger(__name__)
+
+# The demo model has 7 million parameters: the usual rates hardly move it in a minute.
+_DEMO_RATE = 3e-3
+_LABELLED = (".jsonl", ".csv", ".tsv")
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = flags.new_command(
+        commands,
+        "finetune",
+        "train a model on one language, layers frozen, and watch its overlap",
+        run,
+        description="Fine-tune a model on one language and measure the overlap of its layers "
+        "meanwhile. Without flags: the embedded model on the embedded English text, offline. The "
+        "same command again goes on with an interrupted run.",
+        when_interrupted=when_interrupted,
+    )
+    flags.add_model_flags(parser)
+    _add_data_flags(parser)
+    _add_freezing_flags(parser)
+    _add_training_flags(parser)
+    flags.add_corpus_flags(parser)
+    parser.add_argument(
+        "--layers",
+        type=flags.layer_list,
+        metavar="LIST",
+        help="layers to measure, 0 the embeddings, -1 the last: 0,4,8-12 (default: all)",
+    )
+    flags.add_overlap_flags(parser)
+    flags.add_thread_flag(parser)
+    flags.add_output_flag(parser, f"{RESULTS_FOLDER}/finetune_MODEL__DATA")
+    parser.add_argument(
+        "--overwrite-strategy",
+        choices=("only-missing", "always", "never"),
+        default="only-missing",
+        help="where OUT holds a run already: only-missing (default) keeps it, or goes on with it, "
+        "if it has the same settings, and refuses if it does not; always trains anew; never "
+        "refuses",
+    )
+
+
+def _add_data_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("training data")
+    group.add_argument(
+        "--data",
+        default="demo",
+        metavar="PATH",
+        help="text: a file, or a folder of <code>.txt; labelled: a folder of <code>.jsonl, .csv or "
+        ".tsv with text, label and split (default: demo, the embedded English text)",
+    )
+    group.add_argument(
+        "--language", default="eng_Latn", metavar="CODE", help="its language (default: eng_Latn)"
+    )
+    group.add_argument(
+        "--task",
+        choices=("auto", "causal-lm", "classification"),
+        default="auto",
+        help="default: causal-lm on text, classification on labelled data",
+    )
+    group.add_argument(
+        "--heldout",
+        type=float,
+        default=0.05,
+        metavar="SHARE",
+        help="of the lines of text, evaluated on and not trained on (default: 0.05)",
+    )
+
+
+def _add_freezing_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is trained")
+    group.add_argument(
+        "--freeze",
+        type=frozen_layers,
+        default=None,
+        metavar="LIST",
+        help="blocks to freeze, with the embeddings and the output head: 0-7; published (0-8, what "
+        "the published code does); none (default)",
+    )
+    group.add_argument(
+        "--no-freeze-embeddings", action="store_true", help="with --freeze: train the embeddings"
+    )
+    group.add_argument(
+        "--no-freeze-head",
+        action="store_true",
+        help="with --freeze: train the output head and the final norm",
+    )
+    group.add_argument(
+        "--lora",
+        type=flags.positive_int,
+        metavar="R",
+        help="train adapters of this rank on the blocks that are not frozen (needs peft)",
+    )
+
+
+def _add_training_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("training")
+    group.add_argument("--epochs", type=float, default=3, metavar="N", help="default: 3")
+    group.add_argument(
+        "--max-steps", type=flags.positive_int, metavar="N", help="steps, whatever --epochs says"
+    )
+    group.add_argument(
+        "--learning-rate",
+        type=float,
+        metavar="RATE",
+        help="default: 5e-5 on text, 2e-5 for a classifier, 2e-4 with --lora; of the embedded "
+        f"model {_DEMO_RATE:g}",
+    )
+    group.add_argument(
+        "--batch-size", type=flags.positive_int, default=16, metavar="N", help="default: 16"
+    )
+    group.add_argument(
+        "--accumulate",
+        type=flags.positive_int,
+        default=1,
+        metavar="N",
+        help="batches to a step (default: 1)",
+    )
+    group.add_argument(
+        "--max-length",
+        type=flags.positive_int,
+        metavar="N",
+        help="tokens of an example (default: what the model takes, at most 512)",
+    )
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    group.add_argument("--device", help="cpu, cuda or mps (default: a GPU if there is one)")
+    group.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16", "float16"),
+        help="to compute in (default: bfloat16 on a GPU that has it, else float32)",
+    )
+    group.add_argument(
+        "--evaluate-every",
+        type=flags.positive_int,
+        metavar="N",
+        help="steps between evaluations and measurements (default: six in the run)",
+    )
+    group.add_argument(
+        "--save-every",
+        type=flags.positive_int,
+        metavar="N",
+        help="steps between checkpoints (default: about a minute)",
+    )
+    group.add_argument(
+        "--keep-checkpoints", action="store_true", help="keep the last two after the end"
+    )
+    group.add_argument(
+        "--report-to",
+        default="none",
+        metavar="NAMES",
+        help="where the Trainer logs to: tensorboard, wandb, ... with commas between",
+    )
+
+
+def frozen_layers(text: str) -> tuple[int, ...] | str | None:
+    """``--freeze``: numbers, ``published``, or None for ``none``."""
+    word = text.strip().lower()
+    if word == "none":
+        return None
+    return word if word == "published" else flags.layer_list(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    import torch
+
+    from ilo_fast.finetune.card import read_card
+    from ilo_fast.finetune.training import finetune
+    from ilo_fast.models import demo_model_path
+
+    folder = output_folder(args)
+    if args.overwrite_strategy == "never" and read_card(folder) is not None:
+        raise FileExistsError(
+            f"{folder} holds a run and --overwrite-strategy is never: choose another -o"
+        )
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    is_demo = args.model == "demo"
+    rate = args.learning_rate
+    if rate is None and is_demo and args.lora is None:
+        rate = _DEMO_RATE
+    corpus = None if args.corpus == "none" else load_corpus(args)
+    result = finetune(
+        demo_model_path() if is_demo else args.model,
+        load_data(args),
+        folder,
+        language=args.language,
+        task=args.task,
+        freeze=args.freeze,
+        freeze_embeddings=not args.no_freeze_embeddings,
+        freeze_head=not args.no_freeze_head,
+        lora=args.lora,
+        corpus=corpus,
+        overlap_options=None if corpus is None else overlap_options(args),
+        epochs=args.epochs,
+        max_steps=args.max_steps,
+        learning_rate=rate,
+        batch_size=args.batch_size,
+        accumulate=args.accumulate,
+        max_length=args.max_length,
+        heldout=args.heldout,
+        seed=args.seed,
+        device=args.device,
+        dtype=args.dtype,
+        evaluate_every=args.evaluate_every,
+        save_every=args.save_every,
+        keep_checkpoints=args.keep_checkpoints,
+        report_to=args.report_to.split(","),
+        revision=args.model_revision,
+        trust_remote_code=args.trust_remote_code,
+        overwrite=args.overwrite_strategy == "always",
+        resume=args.overwrite_strategy != "always",
+        progress=not args.quiet,
+    )
+    records = [record for record in result.overlap if record.scores is not None]
+    written = [result.path, *written_beside(result, records)]
+    emit(report(result, records, model_name(args.model)))
+    emit("\n" + "".join(f"{path}\n" for path in written))
+    return 0
+
+
+def when_interrupted(args: argparse.Namespace) -> str:
+    """What a reader of "interrupted" must know: how to go on."""
+    return (
+        f"The same command goes on from the last checkpoint in {output_folder(args)}; before the "
+        "first one it begins again."
+    )
+
+
+def output_folder(args: argparse.Namespace) -> Path:
+    """``-o``, or a folder named after model and data."""
+    if args.output is not None:
+        return Path(args.output)
+    path = Path(args.data).expanduser()
+    data = args.data if args.data == "demo" else path.resolve().stem
+    return RESULTS_FOLDER / f"finetune_{folder_name(model_name(args.model), data)}"
+
+
+def overlap_options(args: argparse.Namespace) -> dict[str, Any]:
+    """For the callback that measures; only what changes a score, and the threads."""
+    options = flags.overlap_options(args)
+    options.pop("progress")
+    options["layers"] = None if args.layers is None else list(args.layers)
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def load_data(args: argparse.Namespace) -> Any:
+    """Labelled data where the folder holds no text but labelled files, or the task asks for it."""
+    path = Path(args.data).expanduser()
+    if args.data == "demo":
+        return args.data
+    labelled = args.task == "classification" or (args.task == "auto" and _is_labelled(path))
+    if not labelled:
+        return path
+    from ilo_fast.finetune.labelled import LabelledCorpus
+
+    return LabelledCorpus.from_dir(path, [args.language], allow_unknown=True)
+
+
+def _is_labelled(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    from ilo_fast.corpus_files import find_files
+    from ilo_fast.errors import CorpusError
+
+    try:
+        find_files(path, allow_unknown=True)
+    except CorpusError:
+        files = [*path.glob("*.*"), *path.glob("*/*.*")]
+        return any(file.suffix in _LABELLED for file in files)
+    return False
+
+
+def written_beside(result: FineTuned, records: Sequence[OverlapRecord]) -> list[Path]:
+    """The card, the measurements and, if they can be drawn, the figures."""
+    from ilo_fast.finetune.card import CARD_FILE, OVERLAP_FILE
+
+    folder = result.path.parent
+    written = [folder / CARD_FILE]
+    if not records:
+        return written
+    written.append(folder / OVERLAP_FILE)
+    if importlib.util.find_spec("matplotlib") is None:
+        logger.warning("figures need matplotlib: pip install 'ilo_fast[report]'")
+        return written
+    from ilo_fast.report.curves import write_trajectory
+
+    return written + write_trajectory(records, folder)
+
+
+def report(result: FineTuned, records: Sequence[OverlapRecord], name: str) -> str:
+    """The table: what was trained, how well, and every layer before and after."""
+    card = result.card
+    settings, data = card["settings"], card["data"]
+    lines = [
+        f"Fine-tuned {name} on {settings['language']}: {settings['task']}, {card['steps']} steps "
+        f"of {settings['batch_size'] * settings['accumulate']} of {data['train']['examples']} "
+        f"examples, {card['seconds']:.0f} s",
+        f"trained: {_share(card['parameters'])}; frozen: {_frozen(card)}",
+    ]
+    if len(card["evaluations"]) > 1:
+        lines.append(f"evaluation: {_evaluation(card)}")
+    if len(records) > 1:
+        lines += ["", *_layers(records[0], records[-1], card)]
+    return "\n".join(lines) + "\n"
+
+
+def _share(parameters: dict[str, int]) -> str:
+    share = parameters["trainable"] / parameters["total"]
+    return f"{parameters['trainable']:,} of {parameters['total']:,} parameters ({share:.1%})"
+
+
+def _frozen(card: dict[str, Any]) -> str:
+    if card["lora"] is not None:
+        adapted = _ranges(card["lora"]["layers"])
+        return f"all but adapters of rank {card['lora']['r']} on blocks {adapted}"
+    frozen = card["frozen"]
+    if frozen is None:
+        return "nothing"
+    blocks = [f"blocks {_ranges(frozen['layers'])}"] if frozen["layers"] else []
+    parts = [
+        part.replace("_", " ") for part in ("embeddings", "final_norm", "head") if frozen[part]
+    ]
+    tied = " (tied weights are one)" if frozen["ties"] else ""
+    return (", ".join(blocks + parts) or "nothing") + tied
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers as a flag has them: ``0-2, 5``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+
+
+def _evaluation(card: dict[str, Any]) -> str:
+    first, last = card["evaluations"][0], card["evaluations"][-1]
+    names = ("accuracy", "macro_f1", "perplexity")
+    return ", ".join(
+        f"{name.replace('_', ' ')} {first[name]:.4g} before, {last[name]:.4g} after"
+        for name in names
+        if name in first and name in last
+    )
+
+
+def _layers(before: OverlapRecord, after: OverlapRecord, card: dict[str, Any]) -> list[str]:
+    from ilo_fast.report.summary import layer_means
+
+    assert before.scores is not None and after.scores is not None
+    frozen = card["frozen"] or {"layers": [], "embeddings": False}
+    is_parallel = before.scores.translation_share is not None
+    head = f"{'':8} {'ILO':>7} {'':7} {'':7}"
+    columns = f"{'layer':>7}  {'before':>7} {'after':>7} {'change':>7}"
+    if is_parallel:
+        head += f"   {'transl.':>7}"
+        columns += f"   {'before':>7} {'after':>7} {'change':>7}"
+    lines = [head.rstrip(), columns]
+    for old, new in zip(layer_means(before.scores), layer_means(after.scores), strict=True):
+        line = f"{old.layer:>7}  {old.ilo:7.3f} {new.ilo:7.3f} {new.ilo - old.ilo:+7.3f}"
+        if old.translation_share is not None and new.translation_share is not None:
+            change = new.translation_share - old.translation_share
+            line += f"   {old.translation_share:7.3f} {new.translation_share:7.3f} {change:+7.3f}"
+        is_frozen = frozen["embeddings"] if old.layer == 0 else old.layer - 1 in frozen["layers"]
+        lines.append(line + ("  frozen" if is_frozen else ""))
+    lines.append(f"means over {len(before.scores.languages)} languages; layer 0 is the embeddings, "
+                 "layer h the output of block h-1")  # fmt: skip
+    if is_parallel:
+        lines.append("transl.: share of a sentence's neighbours that are its translations")
+    return lines

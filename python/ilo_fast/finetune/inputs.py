@@ -1,0 +1,91 @@
+"""What a fine-tuning run is given: text or labelled text to train on, a corpus to measure on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ilo_fast.corpus import ParallelCorpus
+from ilo_fast.finetune.examples import hold_out
+from ilo_fast.finetune.heads import CLASSIFICATION, LANGUAGE_MODEL
+from ilo_fast.finetune.labelled import LabelledCorpus
+from ilo_fast.finetune.options import Options
+from ilo_fast.finetune.texts import read_text
+from ilo_fast.store import digest
+from ilo_fast.tokens import read_corpus
+
+_EVALUATION_SPLITS = ("dev", "validation")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What is trained and evaluated on, as text."""
+
+    name: str
+    train: tuple[str, ...]
+    held: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    train_targets: Any = None
+    held_targets: Any = None
+    info: Any = None
+
+    def fingerprint(self) -> str:
+        """SHA-256 over texts and labels, in their order."""
+        targets = [[int(t) for t in part] if part is not None else []
+                   for part in (self.train_targets, self.held_targets)]  # fmt: skip
+        return digest([self.train, self.held, self.labels, targets])
+
+
+def task_of(task: str, data: Any) -> str:
+    """The task that `task` stands for; a ValueError where `data` does not fit it."""
+    fits = CLASSIFICATION if isinstance(data, LabelledCorpus) else LANGUAGE_MODEL
+    if task == "auto" or task == fits:
+        return fits
+    if fits == CLASSIFICATION:
+        raise ValueError(
+            f"task={task!r} wants text, and data is a LabelledCorpus: pass "
+            "data.texts(language, 'train')"
+        )
+    raise ValueError(
+        f"task={task!r} wants labels, and data is a {type(data).__name__}: pass a LabelledCorpus, "
+        "LabelledCorpus.from_dir(folder)"
+    )
+
+
+def read_data(data: Any, task: str, options: Options) -> TrainingData:
+    """Text with some lines held out, or the splits of labelled data; errors as `read_text`."""
+    language = options.language
+    if task == LANGUAGE_MODEL:
+        lines = read_text(data, language)
+        kept, held = hold_out(lines, options.heldout)
+        named = isinstance(data, (str, os.PathLike))
+        name = Path(os.fspath(data)).name if named else getattr(data, "name", "text")
+        info = {"path": os.fspath(data)} if named else None
+        return TrainingData(str(name), tuple(kept), tuple(held), info=info)
+    split = next((s for s in _EVALUATION_SPLITS if s in data.splits_of(language)), None)
+    return TrainingData(
+        data.name,
+        data.texts(language, "train"),
+        () if split is None else data.texts(language, split),
+        labels=tuple(data.labels),
+        train_targets=data.targets(language, "train"),
+        held_targets=None if split is None else data.targets(language, split),
+        info=dict(data.source),
+    )
+
+
+def open_corpus(corpus: Any) -> Any:
+    """A corpus by name, by folder, or as it is; checked."""
+    if corpus is None:
+        return None
+    if isinstance(corpus, (str, os.PathLike)):
+        return ParallelCorpus.load(corpus)
+    sentences = read_corpus(corpus)
+    return corpus if isinstance(corpus, ParallelCorpus) else sentences
+
+
+def corpus_hash(corpus: Any) -> str:
+    """SHA-256 over languages and text."""
+    return str(corpus.fingerprint()) if isinstance(corpus, ParallelCorpus) else digest(corpus)

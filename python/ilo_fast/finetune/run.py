@@ -1,0 +1,423 @@
+"""One fine-tuning run: its settings, its parts put together, its results written down."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ilo_fast.corpus import ParallelCorpus
+from ilo_fast.corpus_checks import listed
+from ilo_fast.finetune import examples as ex
+from ilo_fast.finetune.callback import OverlapCallback
+from ilo_fast.finetune.card import (
+    ADAPTER_FOLDER,
+    MODEL_FOLDER,
+    OVERLAP_FILE,
+    RunFolder,
+    checkpoint_facts,
+    put_in_place,
+    replaced,
+)
+from ilo_fast.finetune.freezing import Frozen, freeze
+from ilo_fast.finetune.heads import (
+    CLASSIFICATION,
+    LANGUAGE_MODEL,
+    Trainee,
+    load_model,
+    prepare,
+)
+from ilo_fast.finetune.inputs import corpus_hash, open_corpus, read_data, task_of
+from ilo_fast.finetune.loop import Bar, Checkpoints, LengthTrainer, own_randomness, quiet, silence
+from ilo_fast.finetune.lora import add_lora, lora_settings
+from ilo_fast.finetune.options import Options, precision, training_device
+from ilo_fast.finetune.texts import shared_lines
+from ilo_fast.finetune.training import default_learning_rate, n_steps
+from ilo_fast.loading import ModelFiles, load_tokenizer, open_files, resolve_dtype
+from ilo_fast.store import digest, hash_file
+from ilo_fast.subject import Subject, hash_state, versions
+from ilo_fast.tokens import length_limit, position_limit
+
+logger = logging.getLogger(__name__)
+
+_LONGEST = 512  # tokens of an example, where max_length says nothing
+_EVALUATIONS = 6  # in a run, after the one at the start, where evaluate_every says nothing
+
+
+class Run:
+    """A run that has not begun; made, it has looked at its arguments, data and model files.
+
+    Raises: as :func:`~ilo_fast.finetune.finetune`.
+    """
+
+    def __init__(self, model: Any, data: Any, options: Options) -> None:
+        self.options = options
+        self.task = task_of(options.task, data)
+        self.lora = lora_settings(options.lora)
+        self.data = read_data(data, self.task, options)
+        self.device = training_device(options.device)
+        self.dtype = precision(options.dtype, self.device)
+        self.corpus = open_corpus(options.corpus)
+        self.files: ModelFiles | None = None
+        self._module: Any = None
+        self._fresh: tuple[str, ...] = ()
+        with quiet(), own_randomness():
+            if isinstance(model, nn.Module):
+                self._module = model
+                self.tokenizer = _subject(model, options).tokenizer
+                self.name = str(getattr(model.config, "_name_or_path", "") or type(model).__name__)
+                self.weights_hash = hash_state(model)
+            else:
+                self.files = open_files(
+                    model, revision=options.revision, trust_remote_code=options.trust_remote_code
+                )
+                self.name = self.files.name
+                if not self.files.weight_files():  # on the Hub, not downloaded yet
+                    self._load()
+                self.weights_hash = digest([hash_file(p) for p in self.files.weight_files()])
+                self.tokenizer = options.tokenizer or load_tokenizer(
+                    self.files, revision=options.revision
+                )
+
+    def settings(self) -> dict[str, Any]:
+        """All that the result depends on, JSON-able."""
+        options = self.options
+        chosen = options.freeze
+        if chosen is not None and not isinstance(chosen, (int, str)):
+            chosen = [int(layer) for layer in chosen]
+        rate = options.learning_rate or default_learning_rate(self.task, self.lora is not None)
+        dtype = resolve_dtype(options.dtype)
+        return {
+            "weights_sha256": self.weights_hash,
+            "data_sha256": self.data.fingerprint(),
+            "language": options.language,
+            "task": self.task,
+            "freeze": chosen,
+            "freeze_embeddings": options.freeze_embeddings if chosen is not None else False,
+            "freeze_head": options.freeze_head if chosen is not None else False,
+            "lora": self.lora,
+            "epochs": options.epochs if options.max_steps is None else None,
+            "max_steps": options.max_steps,
+            "learning_rate": rate,
+            "weight_decay": options.weight_decay,
+            "warmup": options.warmup,
+            "batch_size": options.batch_size,
+            "accumulate": options.accumulate,
+            "max_length": options.max_length,
+            "heldout": options.heldout if self.task == LANGUAGE_MODEL else None,
+            "seed": options.seed,
+            "dtype": None if dtype is None else str(dtype).removeprefix("torch."),
+            "evaluate_every": options.evaluate_every,
+            "corpus_sha256": None if self.corpus is None else corpus_hash(self.corpus),
+            "overlap_options": dict(options.overlap_options) if self.corpus is not None else None,
+        }
+
+    def go(self, folder: RunFolder, *, resumed: bool) -> tuple[dict[str, Any], Any, Any]:
+        """Train; the finished card, the model and its tokenizer."""
+        shared = self._warn_of_shared_lines()
+        with quiet(), own_randomness():
+            trainee = self._trainee()
+            undisturbed_cache = getattr(trainee.model.config, "use_cache", None)
+            frozen, lora = self._restrict(trainee)
+            train, held = self._examples(trainee)
+            # Whatever is wrong with model, data or layers has been said: now the folder changes.
+            checkpoint = folder.last_checkpoint() if resumed else None
+            if checkpoint is None:
+                started = folder.card.get("started")
+                folder.clear()
+                folder.card = {"started": started} if resumed and started else {}
+            folder.begin(self._account(trainee, frozen, lora, train, held, shared))
+            spent = float(checkpoint_facts(checkpoint)["seconds"]) if checkpoint else 0.0
+            saving = Checkpoints(self.options.save_every, spent)
+            trainer = self._trainer(trainee, folder, train, held, saving, checkpoint)
+            if checkpoint is not None:
+                logger.info("%s: goes on from %s", folder.path, checkpoint.name)
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            if undisturbed_cache is not None:
+                trainee.model.config.use_cache = undisturbed_cache
+            model = self._save(folder.path, trainee, lora is not None)
+        if frozen is not None:
+            frozen.undo()
+        folder.finish(self._results(trainer.state, saving.seconds))
+        if not self.options.keep_checkpoints:
+            folder.drop_checkpoints()
+        return folder.card, model, trainee.tokenizer
+
+    # ---- before
+
+    def _load(self) -> None:
+        assert self.files is not None
+        dtype: Any = torch.float32
+        if self.lora is not None and self.device.type != "cpu":
+            dtype = "auto"  # beneath adapters no weight is updated, so none needs the precision
+        self._module, self._fresh = load_model(
+            self.files,
+            self.task,
+            labels=self.data.labels,
+            revision=self.options.revision,
+            dtype=dtype,
+            seed=self.options.seed,
+        )
+
+    def _trainee(self) -> Trainee:
+        if self._module is None:
+            self._load()
+        return prepare(
+            self._module,
+            self.task,
+            self.tokenizer,
+            labels=self.data.labels,
+            name=self.name,
+            fresh=self._fresh,
+        )
+
+    def _restrict(self, trainee: Trainee) -> tuple[Frozen | None, dict[str, Any] | None]:
+        """Freeze, and add adapters to the rest."""
+        options, frozen = self.options, None
+        if options.freeze is not None:
+            frozen = freeze(
+                trainee.model,
+                options.freeze,
+                embeddings=options.freeze_embeddings,
+                head=options.freeze_head,
+            )
+        if self.lora is None:
+            _check_trainable(trainee.model)
+            return frozen, None
+        layers: tuple[int, ...] = ()
+        if frozen is not None:
+            layers = frozen.layers
+            frozen.undo()  # peft freezes all of the model's own weights
+        torch.manual_seed(options.seed)
+        trainee.model, account = add_lora(trainee, self.lora, layers, self.task)
+        return frozen, account
+
+    def _examples(self, trainee: Trainee) -> tuple[list[ex.Example], list[ex.Example]]:
+        data, tokenizer = self.data, trainee.tokenizer
+        config = getattr(trainee.parts.backbone, "config", None)
+        allowed = position_limit(trainee.parts.backbone, config)
+        asked = self.options.max_length
+        limit = length_limit(tokenizer, allowed, asked)
+        if asked is None:
+            limit = min(limit or _LONGEST, _LONGEST)
+        assert limit is not None
+        if self.task == CLASSIFICATION:
+            train = ex.labelled_examples(tokenizer, data.train, data.train_targets, limit)
+            held = ex.labelled_examples(tokenizer, data.held, data.held_targets, limit)
+        else:
+            train = ex.text_examples(tokenizer, data.train, limit)
+            held = ex.text_examples(tokenizer, data.held, limit)
+        if not train:
+            raise ValueError("data: no example of two tokens or more to train on")
+        return train, ex.by_length(held)
+
+    def _warn_of_shared_lines(self) -> list[list[Any]]:
+        if self.corpus is None:
+            return []
+        found = shared_lines(self.data.train, self.corpus)
+        if found:
+            where = listed([f"{code} line {number}" for code, number in found])
+            logger.warning(
+                "%d lines of the corpus that is measured are in the training text, too (%s): what "
+                "is measured there is not what untrained text would show",
+                len(found), where,
+            )  # fmt: skip
+        return [[code, number] for code, number in found]
+
+    def _account(
+        self,
+        trainee: Trainee,
+        frozen: Frozen | None,
+        lora: dict[str, Any] | None,
+        train: Sequence[ex.Example],
+        held: Sequence[ex.Example],
+        shared: list[list[Any]],
+    ) -> dict[str, Any]:
+        """What the card says from the start, besides the settings."""
+        parameters = list(trainee.model.parameters())
+        corpus = self.corpus
+        return {
+            "model": {
+                "name": self.name,
+                "revision": self.files.revision if self.files is not None else None,
+                "weights_sha256": self.weights_hash,
+                "architecture": type(trainee.parts.backbone).__name__,
+                "kind": trainee.parts.kind,
+                "n_blocks": trainee.parts.n_blocks,
+                "new_weights": list(trainee.fresh),
+            },
+            "data": {
+                "name": self.data.name,
+                "language": self.options.language,
+                "sha256": self.data.fingerprint(),
+                "labels": list(self.data.labels),
+                "train": ex.describe(train),
+                "evaluation": ex.describe(held),
+                "source": self.data.info,
+            },
+            "corpus": corpus.info if isinstance(corpus, ParallelCorpus) else None,
+            "shared_lines": shared,
+            "overlap": OVERLAP_FILE if corpus is not None else None,
+            "frozen": None if frozen is None else frozen.to_dict(),
+            "lora": lora,
+            "parameters": {
+                "total": sum(p.numel() for p in parameters),
+                "trainable": sum(p.numel() for p in parameters if p.requires_grad),
+            },
+            "device": str(self.device),
+            "precision": str(self.dtype).removeprefix("torch."),
+            "threads": torch.get_num_threads(),
+            "versions": _versions(lora is not None),
+        }
+
+    # ---- training
+
+    def _trainer(
+        self,
+        trainee: Trainee,
+        folder: RunFolder,
+        train: Sequence[ex.Example],
+        held: Sequence[ex.Example],
+        saving: Checkpoints,
+        checkpoint: Path | None,
+    ) -> LengthTrainer:
+        options = self.options
+        total = options.max_steps or n_steps(
+            len(train), options.batch_size, options.accumulate, options.epochs
+        )
+        every = options.evaluate_every or math.ceil(total / _EVALUATIONS)
+        callbacks: list[Any] = []
+        if self.corpus is not None:
+            callbacks.append(
+                OverlapCallback(
+                    self.corpus,
+                    tokenizer=trainee.tokenizer,
+                    every=None if held else every,
+                    output=folder.path / OVERLAP_FILE,
+                    **options.overlap_options,
+                )
+            )
+        callbacks += [*options.callbacks, saving]
+        language_model = self.task == LANGUAGE_MODEL
+        trainer = LengthTrainer(
+            model=trainee.model,
+            args=self._arguments(folder.path, total, every, bool(held), checkpoint is None),
+            train_dataset=train,
+            eval_dataset=list(held) or None,
+            data_collator=ex.Padding(trainee.pad_id),
+            callbacks=callbacks,
+            compute_metrics=(
+                ex.language_model_metrics if language_model else ex.classification_metrics
+            ),
+            preprocess_logits_for_metrics=(
+                ex.language_model_loss if language_model else ex.predicted_class
+            ),
+        )
+        silence(trainer)
+        if options.progress:
+            trainer.add_callback(Bar())
+        return trainer
+
+    def _arguments(
+        self, folder: Path, total: int, every: int, evaluates: bool, from_start: bool
+    ) -> Any:
+        from transformers import TrainingArguments
+
+        options, settings = self.options, self.settings()
+        reports = options.report_to
+        arguments = TrainingArguments(
+            output_dir=str(folder),
+            max_steps=total,
+            learning_rate=settings["learning_rate"],
+            weight_decay=options.weight_decay,
+            warmup_steps=round(options.warmup * total),
+            lr_scheduler_type="linear",
+            optim="adamw_torch",
+            per_device_train_batch_size=options.batch_size,
+            per_device_eval_batch_size=options.batch_size,
+            gradient_accumulation_steps=options.accumulate,
+            seed=options.seed,
+            data_seed=options.seed,
+            use_cpu=self.device.type == "cpu",
+            bf16=self.dtype == torch.bfloat16,
+            fp16=self.dtype == torch.float16,
+            eval_strategy="steps" if evaluates else "no",
+            eval_steps=every if evaluates else None,
+            eval_on_start=evaluates and from_start,
+            save_strategy="no",  # Checkpoints asks for them
+            save_total_limit=2,
+            logging_steps=max(1, min(10, total // 20)),
+            logging_first_step=True,
+            report_to=reports if isinstance(reports, str) else list(reports),
+            disable_tqdm=True,
+            remove_unused_columns=False,
+            label_names=["labels"],
+            dataloader_pin_memory=self.device.type == "cuda",
+        )
+        if arguments.n_gpu > 1:
+            # Several GPUs in one process would mean DataParallel, and batches of another size.
+            arguments._n_gpu = 1
+        return arguments
+
+    # ---- after
+
+    def _save(self, folder: Path, trainee: Trainee, adapted: bool) -> Any:
+        """Write the model, whole or not at all."""
+        model = trainee.model
+        if adapted:
+            model.save_pretrained(replaced(folder / ADAPTER_FOLDER), save_embedding_layers=False)
+            put_in_place(folder / ADAPTER_FOLDER)
+            model = model.merge_and_unload()
+            model.requires_grad_(True)
+        target = replaced(folder / MODEL_FOLDER)
+        model.save_pretrained(target)
+        trainee.tokenizer.save_pretrained(target)
+        put_in_place(folder / MODEL_FOLDER)
+        return model.eval()
+
+    def _results(self, state: Any, seconds: float) -> dict[str, Any]:
+        history = state.log_history
+        losses = [{k: e[k] for k in ("step", "loss", "learning_rate")}
+                  for e in history if "loss" in e]  # fmt: skip
+        evaluations = [
+            {"step": entry["step"], **_metrics(entry)} for entry in history if "eval_loss" in entry
+        ]
+        last = evaluations[-1] if evaluations else {}
+        return {
+            "steps": state.global_step,
+            "epochs": state.epoch,
+            "seconds": round(seconds, 3),
+            "losses": losses,
+            "evaluations": evaluations,
+            "metrics": {name: value for name, value in last.items() if name != "step"},
+        }
+
+
+def _metrics(entry: Mapping[str, Any]) -> dict[str, float]:
+    names = ("eval_loss", "eval_accuracy", "eval_macro_f1", "eval_token_loss", "eval_perplexity")
+    return {name.removeprefix("eval_"): entry[name] for name in names if name in entry}
+
+
+def _check_trainable(model: nn.Module) -> None:
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError("freeze: every parameter of the model is frozen, nothing is left to train")
+
+
+def _subject(module: nn.Module, options: Options) -> Subject:
+    """Finds the tokenizer of a loaded module."""
+    return Subject.open(
+        module, tokenizer=options.tokenizer, device=None, dtype=None, revision=None,
+        trust_remote_code=False, store=None, progress=False,
+    )  # fmt: skip
+
+
+def _versions(with_peft: bool) -> dict[str, str]:
+    from importlib import metadata
+
+    names = ["accelerate", *(["peft"] if with_peft else [])]
+    return versions() | {name: metadata.version(name) for name in names}
