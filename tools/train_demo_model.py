@@ -12,27 +12,27 @@ kept in the run folder and skipped when its file is there, so that an interrupte
 3. training      next-token loss + translation-ranking loss (InfoNCE) on the mean of a middle layer
 4. export        float16 safetensors in plain transformers format, and the training curve
 
-Checkpoints hold the optimizer, and the batches of step s depend on (seed, s) alone.
-Needs: numpy, scipy, torch, transformers, tokenizers, safetensors.
+The third stage is a call of ``ilo_fast.pretrain``: what is the demo's own is handed to it.
+Needs: ilo_fast[train], scipy.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import logging
-import pickle
 import shutil
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from demo_model import data, evaluate, network, vocabulary, warmstart
-from demo_model.losses import ranking_loss
+from demo_model import data, network, training, vocabulary, warmstart
 from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM
+
+from ilo_fast.finetune.pretraining import pretrain
 
 log = logging.getLogger("train_demo_model")
 
@@ -92,13 +92,10 @@ def prepare(args: argparse.Namespace) -> tuple[data.Text, Tokenizer, data.Encode
         )
         vocabulary.save_tokenizer(tokenizer, folder, max_length=512)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    cache = args.run / "encoded.pickle"  # read back only by the run that wrote it
-    if cache.exists():
-        encoded = pickle.loads(cache.read_bytes())
-    else:
-        encoded = data.encode_text(tokenizer, text)
-        cache.write_bytes(pickle.dumps(encoded))
-    return text, tokenizer, encoded
+    cache = args.run / "encoded.npz"
+    if not cache.exists():
+        data.encode_text(tokenizer, text).save(cache)
+    return text, tokenizer, data.Encoded.load(cache)
 
 
 def aligned_sampler(encoded: data.Encoded, max_tokens: int) -> data.AlignedSampler:
@@ -141,16 +138,10 @@ def warm_start(args: argparse.Namespace, encoded: data.Encoded) -> np.ndarray:
     return vectors
 
 
-def rate(step: int, args: argparse.Namespace) -> float:
-    """Share of the full learning rate: warm-up, constant, then linear to zero."""
-    left = (args.steps - step) / max(1.0, args.decay_share * args.steps)
-    return min(1.0, (step + 1) / 30, left)
-
-
 def train(
     args: argparse.Namespace, text: data.Text, tokenizer: Tokenizer, encoded: data.Encoded
 ) -> Any:
-    """Stage 3.  Returns the model; writes curve.csv and checkpoint.pt in the run folder."""
+    """Stage 3.  Returns the model; writes curve.csv in the run folder."""
     model = network.build(
         warm_start(args, encoded),
         *data.token_use(encoded, args.vocab_size),
@@ -164,96 +155,54 @@ def train(
         language_norm=args.language_norm,
         seed=args.seed,
     )
-    log.info("%d parameters", sum(p.numel() for p in model.parameters()))
-    table = model.model.embed_tokens.weight
-    blocks = [p for p in model.parameters() if p is not table]
-    groups = [
-        {"params": blocks, "full_lr": args.lr, "weight_decay": 0.01},
-        {"params": [table], "full_lr": args.embedding_lr, "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98), fused=True)
-    aligned = aligned_sampler(encoded, args.max_tokens)
-    plain = data.PlainSampler(encoded, alpha=0.5, plain_share=0.5)
+    batches = training.Batches(
+        data.PlainSampler(encoded, alpha=0.5, plain_share=0.5),
+        aligned_sampler(encoded, args.max_tokens),
+        lines=args.lm_lines,
+        max_tokens=args.max_tokens,
+        passages=args.passages,
+        views=args.views,
+        seed=args.seed,
+    )
+    losses = training.Losses(
+        args.ranking_layers, ranking_weight=args.ranking_weight, temperature=args.temperature
+    )
     heldout = {code: lines[:60] for code, lines in text.heldout.items()}
-
-    checkpoint, curve = args.run / "checkpoint.pt", args.run / "curve.csv"
-    step, minutes = 0, 0.0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, minutes = state["step"], state["minutes"]
-        log.info("resumed at step %d", step)
-
-    running: list[tuple[float, float]] = []
-    evaluated = step if step else -1  # a checkpoint is written where its evaluation was
-    layers = tuple(args.ranking_layers)
-    while True:
-        if step != evaluated and (step % args.evaluate_every == 0 or step == args.steps):
-            evaluated = step
-            scores = evaluate.layer_scores(model, tokenizer, heldout)
-            lm, ranking = np.mean(running, axis=0) if running else (float("nan"),) * 2
-            record(curve, step, minutes, lm, ranking, scores)
-            running = []
-            if step:
-                state = {
-                    "model": model.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "step": step,
-                    "minutes": minutes,
-                }
-                torch.save(state, checkpoint.with_suffix(".part"))
-                checkpoint.with_suffix(".part").replace(checkpoint)
-        if step >= args.steps:
-            return model
-        began = time.perf_counter()
-        rng = np.random.default_rng([args.seed, step])
-        for group in optimizer.param_groups:
-            group["lr"] = group["full_lr"] * rate(step, args)
-        lm_loss = network.language_model_loss(
-            model, plain.draw(rng, args.lm_lines, args.max_tokens), chunks=2
-        )
-        lm_loss.backward()
-        sequences, passage = aligned.draw(rng, args.passages, args.views)
-        means = network.sentence_means(model, sequences, layers, chunks=3)
-        losses = [
-            ranking_loss(means[h], torch.from_numpy(passage), args.temperature) for h in layers
-        ]
-        rank_loss = torch.stack(losses).mean()
-        (args.ranking_weight * rank_loss).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        running.append((lm_loss.item(), rank_loss.item()))
-        minutes += (time.perf_counter() - began) / 60
-        step += 1
-        if step % 20 == 0:
-            lm, ranking = np.mean(running[-20:], axis=0)
-            log.info("step %d, %.1f min: LM %.3f, ranking %.3f", step, minutes, lm, ranking)
+    curve = training.Curve(
+        args.run / "curve.csv", tokenizer, heldout, losses, every=args.evaluate_every
+    )
+    paths = ("corpora", "run", "out", "export_only", "threads", "evaluate_every")
+    trained = pretrain(
+        None,
+        args.run / "training",
+        model=model,
+        tokenizer=args.run / "tokenizer",
+        batches=batches,
+        loss=losses,
+        optimizer=partial(training.optimizer, lr=args.lr, embedding_lr=args.embedding_lr),
+        settings={k: v for k, v in vars(args).items() if k not in paths},
+        steps=args.steps,
+        warmup_steps=30,
+        decay_share=args.decay_share,
+        clip=1.0,
+        dtype="float32",
+        seed=args.seed,
+        save_every=args.evaluate_every,
+        callbacks=[curve],
+        progress=False,
+    )
+    return trained.model
 
 
-def record(
-    path: Path, step: int, minutes: float, lm: float, ranking: float, scores: list[dict[str, Any]]
-) -> None:
-    """Append one line to the training curve."""
-    row = {
-        "step": step,
-        "minutes": f"{minutes:.2f}",
-        "lm_loss": f"{lm:.4f}",
-        "ranking_loss": f"{ranking:.4f}",
-    }
-    for h, score in enumerate(scores):
-        row[f"heldout_ilo_{h}"] = f"{np.mean(score['ilo']):.4f}"
-    for h, score in enumerate(scores):
-        row[f"heldout_translations_{h}"] = f"{np.mean(score['translations']):.4f}"
-    row["heldout_chance"] = f"{scores[0]['chance']:.5f}"
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-    log.info("held out: %s", row)
+def newest(args: argparse.Namespace) -> Any:
+    """The trained model, or that of the newest checkpoint."""
+    folder = args.run / "training"
+    found = [folder / "model"] if (folder / "model").exists() else []
+    found = found or [path.parent for path in folder.glob("checkpoint-*/complete.json")]
+    if not found:
+        raise FileNotFoundError(f"--export-only: no model and no checkpoint in {folder}")
+    path = max(found, key=lambda p: int(p.name.partition("-")[2] or 0))
+    return AutoModelForCausalLM.from_pretrained(path)
 
 
 def export(args: argparse.Namespace, model: Any) -> None:
@@ -270,23 +219,12 @@ def export(args: argparse.Namespace, model: Any) -> None:
     shutil.copyfile(args.run / "curve.csv", args.out / "training_curve.csv")
 
 
-def save_settings(args: argparse.Namespace) -> None:
-    paths = ("corpora", "run", "out", "export_only")
-    settings = {k: v for k, v in vars(args).items() if k not in paths}
-    (args.run / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
-
-
 def main() -> None:
     args = parse_arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(args.threads)
     args.run.mkdir(parents=True, exist_ok=True)
-    if args.export_only:
-        args.steps = 0  # any checkpoint's step is past it, so train() returns at once
-    else:
-        save_settings(args)
-    text, tokenizer, encoded = prepare(args)
-    model = train(args, text, tokenizer, encoded)
+    model = newest(args) if args.export_only else train(args, *prepare(args))
     if args.out:
         export(args, model)
 

@@ -121,6 +121,29 @@ class Encoded:
     aligned: dict[str, dict[str, Ragged]]
     plain: dict[str, Ragged]
 
+    def save(self, path: Path) -> None:
+        """Write an .npz that `load` reads."""
+        arrays = {}
+        for name, corpus in (*self.aligned.items(), (PLAIN, self.plain)):
+            for code, ragged in corpus.items():
+                arrays[f"{name}/{code}/ids"] = ragged.ids
+                arrays[f"{name}/{code}/offsets"] = ragged.offsets
+        partial = path.with_suffix(".part.npz")
+        np.savez(partial, **arrays)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Encoded:
+        corpora: dict[str, dict[str, Ragged]] = {}
+        with np.load(path) as arrays:
+            for key in arrays.files:  # in the order in which they were written
+                name, code, part = key.split("/")
+                if part == "ids":
+                    offsets = arrays[f"{name}/{code}/offsets"]
+                    corpora.setdefault(name, {})[code] = Ragged(arrays[key], offsets)
+        plain = corpora.pop(PLAIN, {})
+        return cls(corpora, plain)
+
 
 def encode_text(tokenizer: Tokenizer, text: Text) -> Encoded:
     return Encoded(

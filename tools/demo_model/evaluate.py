@@ -88,10 +88,11 @@ def sentence_vectors(
         for i, row in enumerate(chosen):
             ids[i, : len(rows[row])] = torch.tensor(rows[row])
             mask[i, : len(rows[row])] = 1
+        ids, mask = ids.to(model.device), mask.to(model.device)
         states = model.model(ids, attention_mask=mask, output_hidden_states=True).hidden_states
         weight = mask[:, :, None].float()
         for layer, state in enumerate(states):
-            out[layer, chosen] = ((state.float() * weight).sum(1) / weight.sum(1)).numpy()
+            out[layer, chosen] = ((state.float() * weight).sum(1) / weight.sum(1)).cpu().numpy()
         begin = end
     return out
 
@@ -127,7 +128,7 @@ def bits_per_byte(
         n_bytes = sum(len(line.encode()) for line in lines)
         for line in lines:
             ids = tokenizer.encode(line, add_special_tokens=False).ids
-            row = torch.tensor([[bos, *ids, eos]])
+            row = torch.tensor([[bos, *ids, eos]], device=model.device)
             logp = model(row).logits[0, :-1].float().log_softmax(-1)
             bits -= float(logp.gather(1, row[0, 1:, None]).sum()) / np.log(2)
             base -= float(log_unigram[[*ids, eos]].sum())

@@ -15,7 +15,7 @@ def ranking_loss(vectors: torch.Tensor, passage: torch.Tensor, temperature: floa
     """
     x = F.normalize(vectors, dim=-1)
     logits = x @ x.T / temperature
-    itself = torch.eye(len(x), dtype=torch.bool)
+    itself = torch.eye(len(x), dtype=torch.bool, device=x.device)
     same = (passage[:, None] == passage[None, :]) & ~itself
     log_p = logits.masked_fill(itself, float("-inf")).log_softmax(dim=-1)
     n_positive = same.sum(dim=-1)

@@ -80,14 +80,16 @@ def build(
     return model
 
 
-def pad(sequences: list[NDArray[np.int32]], bos: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+def pad(
+    sequences: list[NDArray[np.int32]], device: torch.device, bos: int = 1
+) -> tuple[torch.Tensor, torch.Tensor]:
     """<s> before each sequence, zeros after; and the lengths, <s> counted."""
     lengths = torch.tensor([len(s) + 1 for s in sequences])
     ids = torch.zeros(len(sequences), int(lengths.max()), dtype=torch.long)
     ids[:, 0] = bos
     for row, sequence in zip(ids, sequences, strict=True):
         row[1 : len(sequence) + 1] = torch.from_numpy(sequence)
-    return ids, lengths
+    return ids.to(device), lengths.to(device)
 
 
 def _run(model: Any, ids: torch.Tensor, n_layers: int) -> list[torch.Tensor]:
@@ -97,7 +99,7 @@ def _run(model: Any, ids: torch.Tensor, n_layers: int) -> list[torch.Tensor]:
     """
     core = model.model
     states = [core.embed_tokens(ids)]
-    position = torch.arange(ids.shape[1])[None, :]
+    position = torch.arange(ids.shape[1], device=ids.device)[None, :]
     rotary = core.rotary_emb(states[0], position)
     for layer in core.layers[:n_layers]:
         states.append(layer(states[-1], position_embeddings=rotary, position_ids=position))
@@ -112,8 +114,9 @@ def sentence_means(
     back = torch.from_numpy(np.argsort(order, kind="stable"))
     parts: dict[int, list[torch.Tensor]] = {layer: [] for layer in layers}
     for chosen in np.array_split(order, chunks):
-        ids, lengths = pad([sequences[i] for i in chosen])
-        weight = (torch.arange(ids.shape[1])[None, :] < lengths[:, None]).float()
+        ids, lengths = pad([sequences[i] for i in chosen], model.device)
+        place = torch.arange(ids.shape[1], device=ids.device)[None, :]
+        weight = (place < lengths[:, None]).float()
         weight = (weight / lengths[:, None]).unsqueeze(1)  # (n, 1, width)
         states = _run(model, ids, max(layers))
         for layer in layers:
@@ -126,12 +129,14 @@ def language_model_loss(
 ) -> torch.Tensor:
     """Mean cross-entropy of the next token, </s> at the end included (nats per token)."""
     order = np.argsort([len(s) for s in sequences], kind="stable")
-    total = torch.zeros(())
+    total = torch.zeros((), device=model.device)
     count = 0
     for chosen in np.array_split(order, chunks):
-        ids, lengths = pad([np.append(sequences[i], np.int32(eos)) for i in chosen])
+        rows = [np.append(sequences[i], np.int32(eos)) for i in chosen]
+        ids, lengths = pad(rows, model.device)
         hidden = _run(model, ids, len(model.model.layers))[-1]
-        real = torch.arange(ids.shape[1] - 1)[None, :] < (lengths - 1)[:, None]
+        place = torch.arange(ids.shape[1] - 1, device=ids.device)[None, :]
+        real = place < (lengths - 1)[:, None]
         logits = model.lm_head(model.model.norm(hidden[:, :-1][real]))
         total = total + F.cross_entropy(logits, ids[:, 1:][real], reduction="sum")
         count += int(real.sum())

@@ -1,4 +1,4 @@
-"""The tokenizer: byte-level BPE, lower-cased, trained on an equal number of lines a language."""
+"""The tokenizer: that of ``ilo_fast.pretrain``, lower-cased, trained on aligned and plain lines."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-from tokenizers.processors import TemplateProcessing
-from tokenizers.trainers import BpeTrainer
+from tokenizers import Tokenizer
+
+from ilo_fast.finetune.tokenizer_training import BOS, EOS, PAD, UNK
+from ilo_fast.finetune.tokenizer_training import train_tokenizer as train_on
 
 from .data import Text
-
-BOS, EOS, PAD, UNK = "<s>", "</s>", "<pad>", "<unk>"
-SPECIAL = [PAD, BOS, EOS, UNK]  # ids 0, 1, 2, 3
-
-# Letters keep their combining marks (Indic vowel signs are \p{M}, not \p{L}): GPT-2's own
-# pattern would cut every Hindi, Bengali and Telugu word at each of them.  Chinese and Japanese
-# runs come first, so that no space sticks to them.
-WORD = (
-    r"[\p{Han}\p{Hiragana}\p{Katakana}ー]+| ?[\p{L}\p{M}]+| ?\p{N}"
-    r"| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
-)
 
 
 def train_tokenizer(
@@ -35,31 +25,7 @@ def train_tokenizer(
         for lines in (pool, text.plain.get(code, [])):
             take = rng.permutation(len(lines))[:lines_per_language]
             sample.extend(lines[i] for i in take)
-
-    tokenizer = Tokenizer(models.BPE(unk_token=None))
-    # A space before the first word, so that a word has one token wherever it stands.
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFC(), normalizers.Lowercase(), normalizers.Prepend(" ")]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(WORD), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
-    trainer = BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=SPECIAL,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        max_token_length=24,
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(sample, trainer)
-    tokenizer.post_processor = TemplateProcessing(
-        single=f"{BOS} $A", pair=f"{BOS} $A {BOS} $B", special_tokens=[(BOS, 1)]
-    )
-    return tokenizer
+    return train_on(sample, vocab_size=vocab_size, lowercase=True)
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, *, max_length: int) -> None:

@@ -13,7 +13,17 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from ilo_fast.cli import doctor, extract, languages, report, run, score
+from ilo_fast.cli import (
+    doctor,
+    extract,
+    finetune,
+    languages,
+    pretrain,
+    report,
+    run,
+    score,
+    transfer,
+)
 from ilo_fast.cli.console import ReaderGoneError, logging_to_stderr, noting_interrupts
 from ilo_fast.errors import AccessError
 
@@ -28,6 +38,7 @@ first steps:
   ilo-fast run -m FacebookAI/xlm-roberta-base --corpus flores200 -l paper31
   ilo-fast run -m ./my-checkpoint --corpus ./my-texts     one <code>.txt a language, same line
                                                           same meaning
+  ilo-fast finetune --freeze 0-2                  the demo model, fine-tuned on English, watched
   ilo-fast doctor                                 what this machine can do
 
 exit status: 0 done, 1 error, 2 wrong usage, 3 data or model not accessible, 130 interrupted
@@ -46,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (run, extract, score, report, languages, doctor):
+    for module in (run, extract, score, report, finetune, transfer, pretrain, languages, doctor):
         module.add_parser(commands)
     return parser
 

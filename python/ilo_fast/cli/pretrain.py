@@ -1,0 +1,327 @@
+"""``ilo-fast pretrain``: a small multilingual language model at a chosen mixture of languages."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ilo_fast.cli import flags
+from ilo_fast.cli.console import emit
+from ilo_fast.cli.finetune import overlap_options, written_beside
+from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
+from ilo_fast.cli.run import load_corpus
+
+if TYPE_CHECKING:
+    from ilo_fast.corpus import ParallelCorpus
+    from ilo_fast.finetune.pretraining import Pretrained
+    from ilo_fast.finetune.records import OverlapRecord
+
+logger = logging.getLogger(__name__)
+
+_COLUMNS = 6  # measurements in the table; the figure shows all
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = flags.new_command(
+        commands,
+        "pretrain",
+        "train a small multilingual language model at a chosen mixture",
+        run,
+        description="Train a tokenizer and a small language model on text of several languages, "
+        "each at its share of the tokens, and measure the overlap of its layers meanwhile. The "
+        "same command again goes on with an interrupted run.",
+        when_interrupted=when_interrupted,
+    )
+    _add_text_flags(parser)
+    _add_model_flags(parser)
+    _add_training_flags(parser)
+    flags.add_corpus_flags(parser)
+    parser.add_argument(
+        "--layers-measured",
+        dest="layers",
+        type=flags.layer_list,
+        metavar="LIST",
+        help="layers to measure, 0 the embeddings, -1 the last: 0,4,8-12 (default: all)",
+    )
+    parser.add_argument(
+        "--measure-every",
+        type=flags.positive_int,
+        metavar="N",
+        help="steps between measurements (default: ten of them)",
+    )
+    flags.add_overlap_flags(parser)
+    flags.add_thread_flag(parser)
+    flags.add_output_flag(parser, f"{RESULTS_FOLDER}/pretrain_TEXT__MIXTURE")
+    parser.add_argument(
+        "--overwrite-strategy",
+        choices=("only-missing", "always", "never"),
+        default="only-missing",
+        help="where OUT holds a run already: only-missing (default) keeps it, or goes on with it, "
+        "if it has the same settings, and refuses if it does not; always trains anew; never "
+        "refuses",
+    )
+
+
+def _add_text_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("training text")
+    group.add_argument(
+        "--text",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="DIR",
+        help="folders of <code>.txt, a sentence or paragraph a line; joined by language",
+    )
+    group.add_argument(
+        "--text-languages",
+        metavar="CODES",
+        help="codes or named sets with commas between (default: all there are)",
+    )
+    group.add_argument(
+        "--mixture",
+        type=share,
+        nargs="+",
+        default=[],
+        metavar="CODE=SHARE",
+        help="shares of the tokens, eng_Latn=0.5; the rest is shared equally by all other "
+        "languages; eng_Latn=0 leaves one out (default: equal shares)",
+    )
+
+
+def _add_model_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("model (Llama)")
+    sizes = (
+        ("--hidden-size", 192, "width"),
+        ("--num-layers", 6, "blocks"),
+        ("--heads", None, "attention heads (default: one to 32 dimensions)"),
+        ("--kv-heads", None, "key-value heads (default: as many)"),
+        ("--mlp-size", None, "width inside the MLP (default: 8/3 of the width)"),
+        ("--vocab-size", 16384, "tokens of the tokenizer that is trained"),
+    )
+    for name, default, text in sizes:
+        shown = text if default is None else f"{text} (default: {default})"
+        group.add_argument(name, type=flags.positive_int, default=default, metavar="N", help=shown)
+    group.add_argument(
+        "--tokenizer",
+        metavar="NAME|DIR",
+        help="a tokenizer that exists (default: one is trained, on as many lines of each language)",
+    )
+
+
+def _add_training_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("training")
+    counts = (
+        ("--steps", 1000, "optimizer steps"),
+        ("--context", 64, "tokens in a row, all of one language"),
+        ("--batch-size", 64, "rows in a step"),
+        ("--accumulate", 1, "parts in which a step is gone through, where memory is short"),
+    )
+    for name, default, text in counts:
+        group.add_argument(
+            name, type=flags.positive_int, default=default, metavar="N",
+            help=f"{text} (default: {default})",
+        )  # fmt: skip
+    group.add_argument(
+        "--learning-rate", type=float, default=1e-3, metavar="RATE", help="default: 0.001"
+    )
+    group.add_argument(
+        "--warmup-steps", type=flags.positive_int, metavar="N", help="default: 5 %% of the steps"
+    )
+    group.add_argument(
+        "--decay-share",
+        type=float,
+        default=0.3,
+        metavar="SHARE",
+        help="last part of the steps, in which the rate falls to 0 (default: 0.3)",
+    )
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    group.add_argument("--device", help="cpu, cuda or mps (default: a GPU if there is one)")
+    group.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        help="to compute in (default: bfloat16 on a GPU that has it, else float32)",
+    )
+    group.add_argument(
+        "--save-every",
+        type=flags.positive_int,
+        metavar="N",
+        help="steps between checkpoints (default: about a minute)",
+    )
+    group.add_argument("--keep-checkpoints", action="store_true", help="keep all of them")
+    group.add_argument(
+        "--report-to",
+        default="none",
+        metavar="NAMES",
+        help="where the Trainer logs to: tensorboard, wandb, ... with commas between",
+    )
+
+
+def share(text: str) -> tuple[str, float]:
+    """``eng_Latn=0.5``."""
+    code, equals, value = text.partition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if not code or not equals or not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no share: give CODE=SHARE with a share from 0 to 1, such as eng_Latn=0.5"
+        )
+    return code.strip(), number
+
+
+def run(args: argparse.Namespace) -> int:
+    import torch
+
+    from ilo_fast.finetune.card import read_card
+    from ilo_fast.finetune.mixture import read_texts
+    from ilo_fast.finetune.pretraining import pretrain
+
+    folder = output_folder(args)
+    if args.overwrite_strategy == "never" and read_card(folder) is not None:
+        raise FileExistsError(
+            f"{folder} holds a run and --overwrite-strategy is never: choose another -o"
+        )
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    texts = read_texts(args.text, args.text_languages, allow_unknown=args.allow_unknown)
+    corpus = None if args.corpus == "none" else measured(args, tuple(texts))
+    result = pretrain(
+        texts,
+        folder,
+        mixture=mixture(args.mixture),
+        allow_unknown=args.allow_unknown,
+        tokenizer=args.tokenizer,
+        vocab_size=args.vocab_size,
+        hidden_size=args.hidden_size,
+        layers=args.num_layers,
+        heads=args.heads,
+        kv_heads=args.kv_heads,
+        mlp_size=args.mlp_size,
+        steps=args.steps,
+        context=args.context,
+        batch_size=args.batch_size,
+        accumulate=args.accumulate,
+        learning_rate=args.learning_rate,
+        warmup_steps=args.warmup_steps,
+        decay_share=args.decay_share,
+        device=args.device,
+        dtype=args.dtype,
+        seed=args.seed,
+        corpus=corpus,
+        measure_every=args.measure_every,
+        overlap_options=None if corpus is None else overlap_options(args),
+        save_every=args.save_every,
+        keep_checkpoints=args.keep_checkpoints,
+        report_to=args.report_to.split(","),
+        overwrite=args.overwrite_strategy == "always",
+        progress=not args.quiet,
+    )
+    records = [record for record in result.overlap if record.scores is not None]
+    written = [result.path, *written_beside(cast("Any", result), records)]
+    emit(report(result, records))
+    emit("\n" + "".join(f"{path}\n" for path in written))
+    return 0
+
+
+def when_interrupted(args: argparse.Namespace) -> str:
+    """What a reader of "interrupted" must know: how to go on."""
+    return (
+        f"The same command goes on from the last checkpoint in {output_folder(args)}; before the "
+        "first one it begins again."
+    )
+
+
+def output_folder(args: argparse.Namespace) -> Path:
+    """``-o``, or a folder named after text and mixture."""
+    if args.output is not None:
+        return Path(args.output)
+    texts = "+".join(path.expanduser().resolve().name for path in args.text)
+    shares = "+".join(f"{code}-{number:g}" for code, number in args.mixture) or "equal"
+    return RESULTS_FOLDER / f"pretrain_{folder_name(texts, shares)}"
+
+
+def mixture(shares: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """``--mixture`` as a mapping.
+
+    Raises
+    ------
+    ValueError
+        A language that is named twice.
+    """
+    found = dict(shares)
+    if len(found) < len(shares):
+        codes = [code for code, _ in shares]
+        twice = next(code for code in codes if codes.count(code) > 1)
+        raise ValueError(f"--mixture names {twice} more than once")
+    return found
+
+
+def measured(args: argparse.Namespace, trained: Sequence[str]) -> ParallelCorpus:
+    """The corpus to measure on: without ``--languages``, in the languages that have text."""
+    corpus = load_corpus(args)
+    both = [code for code in corpus.languages if code in trained]
+    if args.languages is not None or len(both) < 2:
+        return corpus
+    return corpus.select(both)
+
+
+def report(result: Pretrained, records: Sequence[OverlapRecord]) -> str:
+    """The tables: languages and how much of their text was used; ILO of every layer over time."""
+    card = result.card
+    settings = card["settings"]
+    tokens = settings["steps"] * settings["batch_size"] * settings["context"]
+    lines = [
+        f"Trained {card['parameters']:,} parameters from nothing on {tokens:,} tokens: "
+        f"{settings['steps']} steps, loss {card['loss'][-1][1]:.3f}, {card['seconds']:.0f} s "
+        f"({card['tokens_per_second']:,} tokens a second)",
+        "",
+        *_languages(card["text"]),
+    ]
+    if len(records) > 1:
+        lines += ["", *_layers(records)]
+    return "\n".join(lines) + "\n"
+
+
+def _languages(text: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Languages of equal share on one line: there are mostly one or two kinds."""
+    kinds: dict[str, list[str]] = {}
+    for code, facts in text.items():
+        kinds.setdefault(f"{facts['share']:.1%}", []).append(code)
+    lines = [f"{'share':>7}  {'passes through the text':24} languages"]
+    for shown, codes in sorted(kinds.items(), key=lambda kind: -text[kind[1][0]]["share"]):
+        passes = [text[code]["epochs"] for code in codes]
+        span = (
+            f"{min(passes):.2f}" if len(codes) == 1 else f"{min(passes):.2f} to {max(passes):.2f}"
+        )
+        lines.append(f"{shown:>7}  {span:24} {' '.join(codes)}")
+    return lines
+
+
+def _layers(records: Sequence[OverlapRecord]) -> list[str]:
+    from ilo_fast.report.summary import layer_means
+
+    count = min(_COLUMNS, len(records))
+    chosen = [records[round(i * (len(records) - 1) / (count - 1))] for i in range(count)]
+    means = [layer_means(record.scores) for record in chosen if record.scores is not None]
+    first = chosen[0].scores
+    assert first is not None
+    lines = [f"ILO at step{''.join(f'{record.step:>8}' for record in chosen)}"]
+    is_parallel = first.translation_share is not None
+    if is_parallel:
+        lines[0] += f"   {'translations':>14}"
+    for h, layer in enumerate(first.layers):
+        line = f"{f'layer {layer}':>11}" + "".join(f"{mean[h].ilo:8.3f}" for mean in means)
+        if is_parallel:
+            begin, end = means[0][h].translation_share, means[-1][h].translation_share
+            line += f"   {begin:>6.1%} {end:>7.1%}"
+        lines.append(line)
+    lines.append(f"means over {len(first.languages)} languages; layer 0 is the embeddings")
+    if is_parallel:
+        lines.append(
+            "translations: share of a sentence's neighbours that are, at the first and the last"
+        )
+    return lines
