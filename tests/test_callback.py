@@ -19,9 +19,9 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from ilo_fast import ParallelCorpus, measure
 from ilo_fast.errors import AccessError, CorpusError
-from ilo_fast.finetune import callback as module
-from ilo_fast.finetune.callback import OverlapCallback
-from ilo_fast.finetune.records import OverlapRecord, RecordFile, read_overlap_log
+from ilo_fast.training import callback as module
+from ilo_fast.training.callback import OverlapCallback
+from ilo_fast.training.records import OverlapRecord, RecordFile, read_overlap_log
 
 CORPUS = ParallelCorpus.from_dict(tiny_models.SENTENCES, name="tiny")
 OPTIONS = {"n_neighbors": 4, "threshold": 2}

@@ -17,8 +17,8 @@ import transformers as hf
 import ilo_fast.cli as cli
 from ilo_fast.cli import finetune as command
 from ilo_fast.cli import flags
-from ilo_fast.finetune import loop
-from ilo_fast.finetune.records import read_overlap_log
+from ilo_fast.training import loop
+from ilo_fast.training.records import read_overlap_log
 
 Run = Callable[..., int]
 

@@ -9,7 +9,7 @@ from tiny_models import SENTENCES
 
 from ilo_fast.cli import build_parser, main
 from ilo_fast.cli.pretrain import output_folder
-from ilo_fast.finetune.records import read_overlap_log
+from ilo_fast.training.records import read_overlap_log
 
 pytest.importorskip("accelerate")
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from ilo_fast.cli import main
-from ilo_fast.finetune.transfer_scores import TransferScores
 from ilo_fast.ilo import OverlapScores
+from ilo_fast.training.transfer.scores import TransferScores
 
 LABELS = ("dry", "wet")
 TEXT = {

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ilo_fast.finetune.records import OverlapRecord
 from ilo_fast.ilo import OverlapScores
 from ilo_fast.report import curves
 from ilo_fast.report.figures import png_bytes
+from ilo_fast.training.records import OverlapRecord
 
 
 def make_records(

@@ -21,13 +21,13 @@ from safetensors.torch import load_file
 
 from ilo_fast.corpus import ParallelCorpus
 from ilo_fast.errors import AccessError, CorpusError
-from ilo_fast.finetune import examples as ex
-from ilo_fast.finetune import loop
-from ilo_fast.finetune.card import read_card
-from ilo_fast.finetune.labelled import LabelledCorpus
-from ilo_fast.finetune.texts import read_text, shared_lines
-from ilo_fast.finetune.training import FineTuned, finetune
 from ilo_fast.store import digest, hash_file
+from ilo_fast.training import loop
+from ilo_fast.training.card import read_card
+from ilo_fast.training.finetuning import examples as ex
+from ilo_fast.training.finetuning.finetune import FineTuned, finetune
+from ilo_fast.training.labelled.corpus import LabelledCorpus
+from ilo_fast.training.texts import read_text, shared_lines
 
 WORDS = [
     "water",
@@ -450,7 +450,7 @@ def test_finished_run_comes_back_without_training(
     def no(*args: Any, **options: Any) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("ilo_fast.finetune.run.LengthTrainer", no)
+    monkeypatch.setattr("ilo_fast.training.finetuning.run.LengthTrainer", no)
     again = train(folder_of("gpt2"), straight.path.parent, **RESUMED)
     assert again.card == straight.card and again.metrics == straight.metrics
     assert [r.step for r in again.overlap] == [0, 4, 8]
@@ -473,6 +473,43 @@ def test_run_of_other_settings_is_refused_and_named(
     assert (output / "run_card.json").read_bytes() == before
     replaced = train(folder_of("llama"), output, max_steps=1, learning_rate=2e-2, overwrite=True)
     assert replaced.card["settings"]["learning_rate"] == 2e-2
+
+
+def test_unfinished_run_with_nothing_to_lose_gives_way_to_other_settings(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    model, output = folder_of("llama"), tmp_path / "run"
+    with pytest.raises(RuntimeError, match="stopped"):
+        train(model, output, callbacks=[StopAt(1)], seed=1)
+    assert_same(
+        weights(train(model, output, seed=2)), weights(train(model, tmp_path / "b", seed=2))
+    )
+
+
+def test_two_trainings_in_one_folder_are_refused(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    model, output = folder_of("llama"), tmp_path / "run"
+
+    class Second(hf.TrainerCallback):
+        def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+            with pytest.raises(ValueError, match="another process trains in it"):
+                train(model, output)
+            self.refused = True
+
+    second = Second()
+    train(model, output, callbacks=[second])
+    assert second.refused
+    assert ".lock" not in {entry.name for entry in output.iterdir()}
+
+
+def test_an_error_leaves_the_callers_model_unfrozen(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    model = hf.AutoModelForCausalLM.from_pretrained(folder_of("llama"))
+    with pytest.raises(RuntimeError, match="stopped"):
+        train(model, tmp_path / "run", freeze=range(2), callbacks=[StopAt(1)])
+    assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 def test_folder_with_something_else_is_left_alone(

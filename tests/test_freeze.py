@@ -19,8 +19,8 @@ import transformers as hf
 from tiny_models import ARCHITECTURES, build
 from torch import nn
 
-from ilo_fast.finetune.freezing import Frozen, freeze
 from ilo_fast.models import find_parts
+from ilo_fast.training.freezing import Frozen, freeze
 
 # peft asks transformers by a name that newer versions deprecate.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ilo_fast.errors import AccessError, CorpusError
-from ilo_fast.finetune.labelled import LabelledCorpus
+from ilo_fast.training.labelled.corpus import LabelledCorpus
 
 ENGLISH = {"train": (["sun", "rain", "snow"], ["good", "bad", "bad"]), "test": (["fog"], ["bad"])}
 GERMAN = {"test": (["Sonne", "Regen"], ["good", "bad"])}

@@ -21,11 +21,17 @@ from transformers import (
 )
 
 from ilo_fast import CorpusError, ParallelCorpus
-from ilo_fast.finetune import tokenizer_training as tt
-from ilo_fast.finetune.card import read_card
-from ilo_fast.finetune.mixture import MixedRows, Quota, Stream, complete_shares, read_texts
-from ilo_fast.finetune.pretraining import Pretrained, pretrain
-from ilo_fast.finetune.pretraining_loop import Plan
+from ilo_fast.training.card import read_card
+from ilo_fast.training.pretraining import tokenizer as tt
+from ilo_fast.training.pretraining.loop import Plan
+from ilo_fast.training.pretraining.mixture import (
+    MixedRows,
+    Quota,
+    Stream,
+    complete_shares,
+    read_texts,
+)
+from ilo_fast.training.pretraining.pretrain import Pretrained, pretrain
 
 pytest.importorskip("accelerate")
 
@@ -303,7 +309,7 @@ def test_a_finished_run_is_returned_and_another_is_not_touched(
     made: Pretrained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "ilo_fast.finetune.pretraining.train", lambda *a, **k: pytest.fail("it trains")
+        "ilo_fast.training.pretraining.pretrain.train", lambda *a, **k: pytest.fail("it trains")
     )
     folder = made.path.parent
     before = (folder / "run_card.json").read_bytes()
@@ -363,11 +369,11 @@ def test_interrupted_before_the_first_step_it_begins_again(
     def interrupted(*args: Any, **options: Any) -> Any:
         raise KeyboardInterrupt
 
-    for place in ("tokenizer_training.train_tokenizer", "pretraining.encode_lines"):
+    for place in ("tokenizer.train_tokenizer", "pretrain.encode_lines"):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(f"ilo_fast.finetune.{place}", interrupted)
+            patch.setattr(f"ilo_fast.training.pretraining.{place}", interrupted)
             run(tmp_path / "run", mixture={"eng_Latn": 0.5})
-    monkeypatch.setattr("ilo_fast.finetune.tokenizer_training.train_tokenizer", interrupted)
+    monkeypatch.setattr("ilo_fast.training.pretraining.tokenizer.train_tokenizer", interrupted)
     again = run(tmp_path / "run", mixture={"eng_Latn": 0.5})  # the tokenizer was kept
     assert_same_weights(again.model, made.model)
 

@@ -62,7 +62,7 @@ def test_spread_lines_are_distinct_and_reach_both_ends() -> None:
 def test_real_corpora_are_split_without_a_shared_sentence(corpora: Path) -> None:
     from single_language.data import read_data
 
-    from ilo_fast.finetune.texts import shared_lines
+    from ilo_fast.training.texts import shared_lines
 
     data = read_data(corpora, limit=None, test_limit=20, lm_text="nllb_seed", lm_lines=50)
     sib = [

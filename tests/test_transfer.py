@@ -16,10 +16,10 @@ import torch
 import transformers as hf
 
 from ilo_fast.errors import AccessError, CorpusError
-from ilo_fast.finetune import statistics
-from ilo_fast.finetune.labelled import LabelledCorpus
-from ilo_fast.finetune.transfer import TransferScores, transfer
 from ilo_fast.ilo import OverlapScores
+from ilo_fast.training.labelled.corpus import LabelledCorpus
+from ilo_fast.training.transfer import statistics
+from ilo_fast.training.transfer.transfer import TransferScores, transfer
 
 LABELS = ("alpha", "beta", "gamma")
 TARGETS = {
@@ -182,7 +182,7 @@ def test_an_adapter_folder(data: LabelledCorpus, tmp_path: Path) -> None:
 def test_a_batch_too_large_for_the_device_is_halved(
     data: LabelledCorpus, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from ilo_fast.finetune.transfer import _Evaluation
+    from ilo_fast.training.transfer.transfer import _Evaluation
 
     model = classifier("bert")
     expected = run(model, data)

@@ -32,7 +32,7 @@ from demo_model import data, network, training, vocabulary, warmstart
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
-from ilo_fast.finetune.pretraining import pretrain
+from ilo_fast.training.pretraining.pretrain import pretrain
 
 log = logging.getLogger("train_demo_model")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ilo_fast import ParallelCorpus
-from ilo_fast.finetune.labelled import LabelledCorpus
-from ilo_fast.finetune.texts import read_text, shared_lines
+from ilo_fast.training.labelled.corpus import LabelledCorpus
+from ilo_fast.training.texts import read_text, shared_lines
 
 from .plan import SOURCE, read_articles, spread, unseen_lines
 

@@ -129,7 +129,7 @@ def train(
     tuning: bool = False,
 ) -> Any:
     """One call of `finetune`; with ``tuning`` a classifier is evaluated on the dev split."""
-    from ilo_fast.finetune.training import finetune
+    from ilo_fast.training.finetuning.finetune import finetune
 
     labelled = run.task == CLASSIFICATION
     return finetune(
@@ -208,7 +208,7 @@ def _scores(module: Any, tokenizer: Any, data: Data, options: Options) -> dict[s
 
 
 def _transfer(trained: Any, data: Data, options: Options) -> dict[str, Any]:
-    from ilo_fast.finetune.transfer import transfer
+    from ilo_fast.training.transfer.transfer import transfer
 
     found = transfer(
         trained.model,

@@ -3,6 +3,8 @@
     text -> representations -> neighbour graph -> overlap -> report
     corpus  representations    graph              ilo        report/
 
+and training/, which moves the model that the flow starts from, and measures it on the way.
+
 Names are loaded when first used: ``import ilo_fast`` imports neither torch nor transformers.
 """
 
@@ -23,6 +25,17 @@ if TYPE_CHECKING:
     from .ilo import overlap as overlap
     from .pipeline import measure as measure
     from .representations import Representations as Representations
+    from .training.callback import OverlapCallback as OverlapCallback
+    from .training.finetuning.finetune import FineTuned as FineTuned
+    from .training.finetuning.finetune import finetune as finetune
+    from .training.freezing import Frozen as Frozen
+    from .training.freezing import freeze as freeze
+    from .training.labelled.corpus import LabelledCorpus as LabelledCorpus
+    from .training.pretraining.pretrain import Pretrained as Pretrained
+    from .training.pretraining.pretrain import pretrain as pretrain
+    from .training.records import read_overlap_log as read_overlap_log
+    from .training.transfer.scores import TransferScores as TransferScores
+    from .training.transfer.transfer import transfer as transfer
 
 _HOME = {
     "ParallelCorpus": "corpus",
@@ -35,6 +48,17 @@ _HOME = {
     "measure": "pipeline",
     "Representations": "representations",
     "extract": "extraction",
+    "freeze": "training.freezing",
+    "Frozen": "training.freezing",
+    "finetune": "training.finetuning.finetune",
+    "FineTuned": "training.finetuning.finetune",
+    "OverlapCallback": "training.callback",
+    "read_overlap_log": "training.records",
+    "LabelledCorpus": "training.labelled.corpus",
+    "transfer": "training.transfer.transfer",
+    "TransferScores": "training.transfer.scores",
+    "pretrain": "training.pretraining.pretrain",
+    "Pretrained": "training.pretraining.pretrain",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

@@ -115,7 +115,7 @@ def open_files(
     name = os.fspath(model)
     folder = _local_folder(model)
     source = str(folder) if folder is not None else name
-    with _access(name, "configuration"):
+    with access_errors(name, "configuration"):
         config = AutoConfig.from_pretrained(
             source, revision=revision, trust_remote_code=trust_remote_code
         )
@@ -141,7 +141,7 @@ def load_tokenizer(files: ModelFiles, *, revision: str | None) -> Any:
     from transformers import AutoTokenizer
 
     source = files.name if files.revision else str(files.folder)
-    with _access(files.name, "tokenizer"):
+    with access_errors(files.name, "tokenizer"):
         return AutoTokenizer.from_pretrained(
             source, revision=revision, trust_remote_code=files.trust_remote_code
         )
@@ -173,7 +173,7 @@ def load_weights(
 
     own: Any = torch.float32 if device.type == "cpu" else "auto"
     source = files.name if files.revision else str(files.folder)
-    with _access(files.name, "weights"), _bars(progress):
+    with access_errors(files.name, "weights"), _bars(progress):
         model, report = AutoModel.from_pretrained(
             source,
             config=files.config,
@@ -248,7 +248,7 @@ def _transformer_folder(path: Path) -> Path:
 def _snapshot_folder(name: str, revision: str | None) -> Path:
     from transformers.utils.hub import cached_file
 
-    with _access(name, "configuration"):
+    with access_errors(name, "configuration"):
         found = cached_file(name, "config.json", revision=revision)
     if found is None:
         raise AccessError(f"{name!r} has no config.json on the Hub: it is no transformers model")
@@ -272,7 +272,7 @@ def _bars(progress: bool) -> Iterator[None]:
             chatter.enable_progress_bar()
 
 
-class _access:  # noqa: N801 - reads as a verb at the call: `with _access(name, "weights")`
+class access_errors:  # noqa: N801 - a context, named as contextlib names its own
     """Turn what transformers and the Hub raise into one error that says what to do."""
 
     def __init__(self, name: str, what: str) -> None:

@@ -15,8 +15,8 @@ from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
 from ilo_fast.cli.run import load_corpus, model_name
 
 if TYPE_CHECKING:
-    from ilo_fast.finetune.records import OverlapRecord
-    from ilo_fast.finetune.training import FineTuned
+    from ilo_fast.training.finetuning.finetune import FineTuned
+    from ilo_fast.training.records import OverlapRecord
 
 logger = logging.getLogger(__name__)
 
@@ -183,9 +183,9 @@ def frozen_layers(text: str) -> tuple[int, ...] | str | None:
 def run(args: argparse.Namespace) -> int:
     import torch
 
-    from ilo_fast.finetune.card import read_card
-    from ilo_fast.finetune.training import finetune
     from ilo_fast.models import demo_model_path
+    from ilo_fast.training.card import read_card
+    from ilo_fast.training.finetuning.finetune import finetune
 
     folder = output_folder(args)
     if args.overwrite_strategy == "never" and read_card(folder) is not None:
@@ -271,7 +271,7 @@ def load_data(args: argparse.Namespace) -> Any:
     labelled = args.task == "classification" or (args.task == "auto" and _is_labelled(path))
     if not labelled:
         return path
-    from ilo_fast.finetune.labelled import LabelledCorpus
+    from ilo_fast.training.labelled.corpus import LabelledCorpus
 
     return LabelledCorpus.from_dir(path, [args.language], allow_unknown=True)
 
@@ -292,7 +292,7 @@ def _is_labelled(path: Path) -> bool:
 
 def written_beside(result: FineTuned, records: Sequence[OverlapRecord]) -> list[Path]:
     """The card, the measurements and, if they can be drawn, the figures."""
-    from ilo_fast.finetune.card import CARD_FILE, OVERLAP_FILE
+    from ilo_fast.training.card import CARD_FILE, OVERLAP_FILE
 
     folder = result.path.parent
     written = [folder / CARD_FILE]

@@ -16,8 +16,8 @@ from ilo_fast.cli.run import load_corpus
 
 if TYPE_CHECKING:
     from ilo_fast.corpus import ParallelCorpus
-    from ilo_fast.finetune.pretraining import Pretrained
-    from ilo_fast.finetune.records import OverlapRecord
+    from ilo_fast.training.pretraining.pretrain import Pretrained
+    from ilo_fast.training.records import OverlapRecord
 
 logger = logging.getLogger(__name__)
 
@@ -176,9 +176,9 @@ def share(text: str) -> tuple[str, float]:
 def run(args: argparse.Namespace) -> int:
     import torch
 
-    from ilo_fast.finetune.card import read_card
-    from ilo_fast.finetune.mixture import read_texts
-    from ilo_fast.finetune.pretraining import pretrain
+    from ilo_fast.training.card import read_card
+    from ilo_fast.training.pretraining.mixture import read_texts
+    from ilo_fast.training.pretraining.pretrain import pretrain
 
     folder = output_folder(args)
     if args.overwrite_strategy == "never" and read_card(folder) is not None:

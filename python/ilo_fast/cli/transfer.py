@@ -13,9 +13,9 @@ from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
 
 if TYPE_CHECKING:
-    from ilo_fast.finetune.labelled import LabelledCorpus
-    from ilo_fast.finetune.transfer_scores import TransferScores
     from ilo_fast.ilo import OverlapScores
+    from ilo_fast.training.labelled.corpus import LabelledCorpus
+    from ilo_fast.training.transfer.scores import TransferScores
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    from ilo_fast.finetune.labelled import LabelledCorpus
+    from ilo_fast.training.labelled.corpus import LabelledCorpus
 
     before, after = _overlap_scores(args)
     data = LabelledCorpus.from_dir(args.data, args.languages)
@@ -143,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace, data: LabelledCorpus) -> TransferScores:
     import torch
 
-    from ilo_fast.finetune.transfer import transfer
+    from ilo_fast.training.transfer.transfer import transfer
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)

@@ -29,7 +29,7 @@ from ilo_fast.report.summary import counted, subtitle
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ilo_fast.finetune.records import OverlapRecord
+    from ilo_fast.training.records import OverlapRecord
 
 _NAMED_UP_TO = 14  # layers that are named at the ends of their lines; above, a colour bar
 _DOTS_UP_TO = 40  # measurements that get a dot; above, dots hide the line

@@ -14,7 +14,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ilo_fast.finetune.statistics import bootstrap_means, group_languages
 from ilo_fast.report.figures import (
     _TITLES,
     INK,
@@ -27,12 +26,13 @@ from ilo_fast.report.figures import (
 )
 from ilo_fast.report.summary import counted, elide, plain, subtitle
 from ilo_fast.report.transfer_files import check_comparable, write_transfer
+from ilo_fast.training.transfer.statistics import bootstrap_means, group_languages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ilo_fast.finetune.transfer_scores import TransferScores
     from ilo_fast.ilo import OverlapScores
+    from ilo_fast.training.transfer.scores import TransferScores
 
 __all__ = ["transfer_figure", "write_transfer"]
 

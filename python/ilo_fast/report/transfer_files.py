@@ -10,8 +10,8 @@ from ilo_fast.corpus_checks import listed
 from ilo_fast.report.files import _staged, check_can_draw
 
 if TYPE_CHECKING:
-    from ilo_fast.finetune.transfer_scores import TransferScores
     from ilo_fast.ilo import OverlapScores
+    from ilo_fast.training.transfer.scores import TransferScores
 
 __all__ = ["FIGURE_FILES", "TABLE_FILE", "TRANSFER_FILE", "check_comparable", "write_transfer"]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast.finetune.statistics import GROUPINGS, bootstrap_means
 from ilo_fast.report.summary import counted, describe_language, elide, plain
 from ilo_fast.report.tables import _columns, _pad
+from ilo_fast.training.transfer.statistics import GROUPINGS, bootstrap_means
 
 if TYPE_CHECKING:
-    from ilo_fast.finetune.transfer_scores import Group, TransferScores
     from ilo_fast.ilo import OverlapScores
+    from ilo_fast.training.transfer.scores import Group, TransferScores
 
 __all__ = ["overlap_table", "text_report"]
 

@@ -76,7 +76,7 @@ def settle_labels(examples: ByLanguage, given: Sequence[str]) -> tuple[str, ...]
     Raises
     ------
     CorpusError
-        See `ilo_fast.finetune.labelled.LabelledCorpus`.
+        See `ilo_fast.training.labelled.corpus.LabelledCorpus`.
     """
     return _given_labels(examples, tuple(given)) if given else _common_labels(examples)
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.autograd.graph import Node
 
-from ..models import (
+from ilo_fast.models import (
     ModelParts,
     evaluating,
     first_tensor,

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from ilo_fast.errors import CorpusError
-from ilo_fast.finetune.statistics import confusion_matrix, macro_f1
-from ilo_fast.finetune.texts import normalised
+from ilo_fast.training.texts import normalised
+from ilo_fast.training.transfer.statistics import confusion_matrix, macro_f1
 
 logger = logging.getLogger(__name__)
 

@@ -6,14 +6,17 @@ beside a complete result. A checkpoint counts once it holds a mark, written afte
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
+
+from filelock import FileLock, Timeout
 
 from ilo_fast.errors import AccessError
 from ilo_fast.store import read_json, write_json
@@ -25,6 +28,7 @@ ADAPTER_FOLDER: Final = "adapter"
 FORMAT: Final = 1
 _DRAWN: Final = ("trajectory.png", "trajectory.svg")  # what the command line draws
 _KIND: Final = "ilo_fast.finetune"
+_LOCK: Final = ".lock"
 _MARK: Final = "complete.json"
 _CHECKPOINT: Final = "checkpoint-"
 _RUNNING: Final = "running"
@@ -71,19 +75,51 @@ class RunFolder:
         if overwrite:
             return "new"
         differing = _differences(card.get("settings", {}), self.settings)
-        if differing:
+        if differing and self._has_work(card):
             raise ValueError(
                 f"output_dir {str(self.path)!r} holds a run of other settings "
                 f"({'; '.join(differing)}): choose another output_dir, or replace it with "
                 "overwrite=True (command line: --overwrite-strategy always)"
             )
-        if not resume:
+        if differing or not resume:
             return "new"
         if card.get("status") == _FINISHED and (self.path / MODEL_FOLDER).is_dir():
             self.card = card
             return "finished"
         self.card = card
         return "interrupted"
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """No other process works in the folder meanwhile.
+
+        Raises
+        ------
+        ValueError
+            One does already.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / _LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ValueError(
+                f"output_dir {str(self.path)!r}: another process trains in it: wait for it, or "
+                "choose another output_dir"
+            ) from None
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                (self.path / _LOCK).unlink()
+            lock.release()
+            with contextlib.suppress(OSError):
+                self.path.rmdir()  # where it was refused before it began, and is empty
+
+    def _has_work(self, card: Mapping[str, Any]) -> bool:
+        """Whether the run of a card has anything that took time to make."""
+        marked = (read_json(path / _MARK) is not None for path in self._checkpoints())
+        return card.get("status") == _FINISHED or any(marked)
 
     def begin(self, card: Mapping[str, Any]) -> None:
         """Make the folder ready and write the card, its status "running"."""
@@ -136,7 +172,7 @@ class RunFolder:
     def _refuse_foreign(self) -> None:
         if not self.path.is_dir():
             return
-        held = sorted(entry.name for entry in self.path.iterdir())
+        held = sorted(e.name for e in self.path.iterdir() if e.name != _LOCK)
         if held:
             more = ", ..." if len(held) > 3 else ""
             raise ValueError(

@@ -14,10 +14,10 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from ilo_fast.finetune.card import RunFolder, checkpoint_facts
-from ilo_fast.finetune.loop import Bar, Checkpoints, own_randomness, silence
-from ilo_fast.finetune.mixture import MixedRows
 from ilo_fast.loading import resolve_device
+from ilo_fast.training.card import RunFolder, checkpoint_facts
+from ilo_fast.training.loop import Bar, Checkpoints, own_randomness, silence
+from ilo_fast.training.pretraining.mixture import MixedRows
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ _OF_ADAM = ("learning_rate", "weight_decay", "betas")
 
 @dataclass(frozen=True)
 class Plan:
-    """How a run goes; the names are those of :func:`~ilo_fast.finetune.pretraining.pretrain`."""
+    """How a run goes; the names are those of :func:`~ilo_fast.pretrain`."""
 
     steps: int
     context: int
@@ -204,7 +204,7 @@ def train(
             loss=loss,
         )
         silence(trainer)
-        trainer.add_callback(_Bar() if plan.progress else _Lines())
+        trainer.add_callback(Bar("training") if plan.progress else _Lines())
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     if use_cache is not None:  # the Trainer turns it off, and so it would be saved
         model.config.use_cache = use_cache
@@ -269,13 +269,6 @@ def _described(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         for group in optimizer.param_groups
     ]
     return {"class": type(optimizer).__name__, "groups": groups}
-
-
-class _Bar(Bar):
-    def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
-        super().on_train_begin(args, state, control, **others)
-        if self.training_bar is not None:
-            self.training_bar.set_description("training")
 
 
 class _Lines(TrainerCallback):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ilo_fast import __version__
 from ilo_fast.corpus_checks import listed
-from ilo_fast.finetune.statistics import (
+from ilo_fast.training.transfer.statistics import (
     bootstrap_means,
     confusion_matrix,
     group_languages,
@@ -225,8 +225,8 @@ class TransferScores:
         Returns
         -------
         list of Group
-            In the order of `ilo_fast.finetune.statistics.group_languages`; empty where there are
-            no languages but the source.
+            In the order of `~ilo_fast.training.transfer.statistics.group_languages`; empty
+            where there are no languages but the source.
 
         Raises
         ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,12 @@ from torch import nn
 
 from ilo_fast.corpus import ParallelCorpus
 from ilo_fast.corpus_checks import listed
-from ilo_fast.finetune import examples as ex
-from ilo_fast.finetune.callback import OverlapCallback
-from ilo_fast.finetune.card import (
+from ilo_fast.loading import ModelFiles, load_tokenizer, open_files, resolve_dtype
+from ilo_fast.store import digest, hash_file
+from ilo_fast.subject import Subject, hash_state, versions
+from ilo_fast.tokens import length_limit, position_limit
+from ilo_fast.training.callback import OverlapCallback
+from ilo_fast.training.card import (
     ADAPTER_FOLDER,
     MODEL_FOLDER,
     OVERLAP_FILE,
@@ -24,24 +28,21 @@ from ilo_fast.finetune.card import (
     put_in_place,
     replaced,
 )
-from ilo_fast.finetune.freezing import Frozen, freeze
-from ilo_fast.finetune.heads import (
+from ilo_fast.training.finetuning import examples as ex
+from ilo_fast.training.finetuning.finetune import default_learning_rate, n_steps
+from ilo_fast.training.finetuning.heads import (
     CLASSIFICATION,
     LANGUAGE_MODEL,
     Trainee,
     load_model,
     prepare,
 )
-from ilo_fast.finetune.inputs import corpus_hash, open_corpus, read_data, task_of
-from ilo_fast.finetune.loop import Bar, Checkpoints, LengthTrainer, own_randomness, quiet, silence
-from ilo_fast.finetune.lora import add_lora, lora_settings
-from ilo_fast.finetune.options import Options, precision, training_device
-from ilo_fast.finetune.texts import shared_lines
-from ilo_fast.finetune.training import default_learning_rate, n_steps
-from ilo_fast.loading import ModelFiles, load_tokenizer, open_files, resolve_dtype
-from ilo_fast.store import digest, hash_file
-from ilo_fast.subject import Subject, hash_state, versions
-from ilo_fast.tokens import length_limit, position_limit
+from ilo_fast.training.finetuning.inputs import corpus_hash, open_corpus, read_data, task_of
+from ilo_fast.training.finetuning.lora import add_lora, lora_settings
+from ilo_fast.training.finetuning.options import Options, precision, training_device
+from ilo_fast.training.freezing import Frozen, freeze
+from ilo_fast.training.loop import Bar, Checkpoints, LengthTrainer, own_randomness, quiet, silence
+from ilo_fast.training.texts import shared_lines
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ _EVALUATIONS = 6  # in a run, after the one at the start, where evaluate_every s
 class Run:
     """A run that has not begun; made, it has looked at its arguments, data and model files.
 
-    Raises: as :func:`~ilo_fast.finetune.finetune`.
+    Raises: as :func:`~ilo_fast.finetune`.
     """
 
     def __init__(self, model: Any, data: Any, options: Options) -> None:
@@ -120,10 +121,14 @@ class Run:
     def go(self, folder: RunFolder, *, resumed: bool) -> tuple[dict[str, Any], Any, Any]:
         """Train; the finished card, the model and its tokenizer."""
         shared = self._warn_of_shared_lines()
-        with quiet(), own_randomness():
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(quiet())
+            stack.enter_context(own_randomness())
             trainee = self._trainee()
             undisturbed_cache = getattr(trainee.model.config, "use_cache", None)
             frozen, lora = self._restrict(trainee)
+            if frozen is not None:
+                stack.callback(frozen.undo)
             train, held = self._examples(trainee)
             # Whatever is wrong with model, data or layers has been said: now the folder changes.
             checkpoint = folder.last_checkpoint() if resumed else None
@@ -141,8 +146,6 @@ class Run:
             if undisturbed_cache is not None:
                 trainee.model.config.use_cache = undisturbed_cache
             model = self._save(folder.path, trainee, lora is not None)
-        if frozen is not None:
-            frozen.undo()
         folder.finish(self._results(trainer.state, saving.seconds))
         if not self.options.keep_checkpoints:
             folder.drop_checkpoints()
@@ -320,7 +323,7 @@ class Run:
         )
         silence(trainer)
         if options.progress:
-            trainer.add_callback(Bar())
+            trainer.add_callback(Bar("fine-tuning"))
         return trainer
 
     def _arguments(

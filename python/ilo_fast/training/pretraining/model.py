@@ -1,4 +1,4 @@
-"""The model that :func:`~ilo_fast.finetune.pretraining.pretrain` starts from."""
+"""The model that :func:`~ilo_fast.pretrain` starts from."""
 
 from __future__ import annotations
 

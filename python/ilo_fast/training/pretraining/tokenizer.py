@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast.finetune.card import put_in_place, replaced
 from ilo_fast.store import digest
+from ilo_fast.training.card import put_in_place, replaced
 
 logger = logging.getLogger(__name__)
 

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from ilo_fast.corpus_checks import listed
 from ilo_fast.errors import CorpusError
-from ilo_fast.finetune.labelled_checks import (
+from ilo_fast.languages import resolve_codes
+from ilo_fast.training.labelled.checks import (
     Examples,
     check_examples,
     settle_labels,
     warn_of_flaws,
 )
-from ilo_fast.finetune.labelled_files import Row, find_labelled_files, read_rows
-from ilo_fast.languages import resolve_codes
+from ilo_fast.training.labelled.files import Row, find_labelled_files, read_rows
 
 __all__ = ["Examples", "LabelledCorpus"]
 

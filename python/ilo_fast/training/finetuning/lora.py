@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from ilo_fast.finetune.heads import CLASSIFICATION, Trainee
+from ilo_fast.training import need
+from ilo_fast.training.finetuning.heads import CLASSIFICATION, Trainee
 
 # What finetune() settles itself.
 _TAKEN = ("task_type", "layers_to_transform", "layers_pattern", "modules_to_save", "inference_mode")
@@ -35,8 +35,7 @@ def lora_settings(lora: int | Mapping[str, Any] | None) -> dict[str, Any] | None
         chosen = {"r": lora}
     else:
         raise TypeError(f"lora={lora!r}: wanted a rank, a mapping of peft.LoraConfig's, or None")
-    if importlib.util.find_spec("peft") is None:
-        raise ImportError("LoRA needs peft: pip install 'ilo_fast[lora]'")
+    need("peft", "lora")
     from peft import LoraConfig
 
     rank = chosen.get("r")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ilo_fast.corpus import ParallelCorpus
-from ilo_fast.finetune.examples import hold_out
-from ilo_fast.finetune.heads import CLASSIFICATION, LANGUAGE_MODEL
-from ilo_fast.finetune.labelled import LabelledCorpus
-from ilo_fast.finetune.options import Options
-from ilo_fast.finetune.texts import read_text
 from ilo_fast.store import digest
 from ilo_fast.tokens import read_corpus
+from ilo_fast.training.finetuning.examples import hold_out
+from ilo_fast.training.finetuning.heads import CLASSIFICATION, LANGUAGE_MODEL
+from ilo_fast.training.finetuning.options import Options
+from ilo_fast.training.labelled.corpus import LabelledCorpus
+from ilo_fast.training.texts import read_text
 
 _EVALUATION_SPLITS = ("dev", "validation")
 

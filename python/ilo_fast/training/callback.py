@@ -32,8 +32,7 @@ from ilo_fast.ilo import OverlapScores, overlap
 from ilo_fast.models import demo_model_path
 from ilo_fast.pipeline import measure, option_names
 from ilo_fast.tokens import read_corpus
-
-from .records import OverlapRecord, RecordFile
+from ilo_fast.training.records import OverlapRecord, RecordFile
 
 logger = logging.getLogger(__name__)
 

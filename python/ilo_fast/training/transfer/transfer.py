@@ -18,13 +18,13 @@ from tqdm.auto import tqdm
 
 from ilo_fast.corpus_checks import listed
 from ilo_fast.extraction import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS, _check_positive
-from ilo_fast.finetune.classifiers import Classifier, open_classifier
-from ilo_fast.finetune.labelled import LabelledCorpus
-from ilo_fast.finetune.transfer_scores import Group, OverlapGroup, TransferScores
 from ilo_fast.languages import resolve_codes
 from ilo_fast.models import accepted, evaluating, inference
 from ilo_fast.subject import versions
 from ilo_fast.tokens import TokenizedText, length_limit, plan_batches, position_limit, tokenize
+from ilo_fast.training.labelled.corpus import LabelledCorpus
+from ilo_fast.training.transfer.classifiers import Classifier, open_classifier
+from ilo_fast.training.transfer.scores import Group, OverlapGroup, TransferScores
 from ilo_fast.workers import Workers
 
 __all__ = ["Group", "OverlapGroup", "TransferScores", "transfer"]

@@ -15,16 +15,19 @@ from transformers import AutoModelForCausalLM
 
 from ilo_fast.corpus import ParallelCorpus
 from ilo_fast.corpus_checks import listed
-from ilo_fast.finetune.callback import OverlapCallback
-from ilo_fast.finetune.card import (
+from ilo_fast.subject import versions
+from ilo_fast.training import need
+from ilo_fast.training.callback import OverlapCallback
+from ilo_fast.training.card import (
     MODEL_FOLDER,
     OVERLAP_FILE,
     RunFolder,
     put_in_place,
     replaced,
 )
-from ilo_fast.finetune.loop import quiet
-from ilo_fast.finetune.mixture import (
+from ilo_fast.training.loop import quiet
+from ilo_fast.training.pretraining.loop import Plan, train
+from ilo_fast.training.pretraining.mixture import (
     MixedRows,
     Quota,
     Stream,
@@ -32,28 +35,25 @@ from ilo_fast.finetune.mixture import (
     read_texts,
     text_hash,
 )
-from ilo_fast.finetune.pretraining_loop import Plan, train
-from ilo_fast.finetune.pretraining_model import (
+from ilo_fast.training.pretraining.model import (
     build_model,
     check_fit,
     llama_sizes,
     model_identity,
 )
-from ilo_fast.finetune.records import read_overlap_log
-from ilo_fast.finetune.texts import shared_lines
-from ilo_fast.finetune.tokenizer_training import (
+from ilo_fast.training.pretraining.tokenizer import (
     check_vocab_size,
     encode_lines,
     open_tokenizer,
     tokenizer_identity,
     tokenizer_in,
 )
-from ilo_fast.finetune.training import _need_accelerate
-from ilo_fast.subject import versions
+from ilo_fast.training.records import read_overlap_log
+from ilo_fast.training.texts import shared_lines
 
 if TYPE_CHECKING:
-    from ilo_fast.finetune.pretraining_loop import Batches, Loss, OptimizerOf
-    from ilo_fast.finetune.records import OverlapRecord
+    from ilo_fast.training.pretraining.loop import Batches, Loss, OptimizerOf
+    from ilo_fast.training.records import OverlapRecord
 
 logger = logging.getLogger(__name__)
 
@@ -265,7 +265,7 @@ def pretrain(
     ImportError
         ``accelerate`` is missing: ``pip install 'ilo_fast[train]'``.
     """
-    _need_accelerate()
+    need("accelerate", "train")
     _check_seams(texts, model, batches, mixture, accumulate)
     tenth = max(1, steps // 10)
     plan = Plan(
@@ -308,54 +308,57 @@ def pretrain(
             "overlap": None if corpus is None else {"every": every, **(overlap_options or {})},
         },
     )
-    state = run.examine(resume=resume, overwrite=overwrite)
-    if state == "finished":
-        logger.info("%s holds this run, finished %s", run.path, run.card["finished"])
-        return Pretrained(run.path, run.card)
-    if state == "new":
-        run.clear()
-        shutil.rmtree(run.path / TOKENIZER_FOLDER, ignore_errors=True)
-    run.begin({})  # from here on the folder is this run's
-    shared = [] if lines is None or corpus is None else _shared_lines(lines, corpus)
-    with quiet():
-        if lines is not None and tokenizer is None:
-            tokenizer = tokenizer_in(
-                run.path / TOKENIZER_FOLDER, lines, vocab_size=vocab_size,
-                n_lines=tokenizer_lines, max_length=max_length, seed=seed,
-            )  # fmt: skip
-        data, use = (None, {}) if lines is None else _rows(lines, shares, tokenizer, plan)
-        if model is None:
-            model = build_model(config, sizes, tokenizer, seed)
-        if lines is not None:
-            check_fit(model, tokenizer, context)
-        run.begin(
-            {
-                "parameters": sum(p.numel() for p in model.parameters()),
-                "text": use,
-                "corpus": None if corpus is None else corpus.info,
-                "shared_lines": shared,
-                "threads": torch.get_num_threads(),
-                "versions": versions() | {"accelerate": metadata.version("accelerate")},
-            }
-        )
-        measuring = []
-        if corpus is not None:
-            measuring.append(
-                OverlapCallback(corpus, tokenizer=tokenizer, every=every, **(overlap_options or {}))
+    with run.held():
+        state = run.examine(resume=resume, overwrite=overwrite)
+        if state == "finished":
+            logger.info("%s holds this run, finished %s", run.path, run.card["finished"])
+            return Pretrained(run.path, run.card)
+        if state == "new":
+            run.clear()
+            shutil.rmtree(run.path / TOKENIZER_FOLDER, ignore_errors=True)
+        run.begin({})  # from here on the folder is this run's
+        shared = [] if lines is None or corpus is None else _shared_lines(lines, corpus)
+        with quiet():
+            if lines is not None and tokenizer is None:
+                tokenizer = tokenizer_in(
+                    run.path / TOKENIZER_FOLDER, lines, vocab_size=vocab_size,
+                    n_lines=tokenizer_lines, max_length=max_length, seed=seed,
+                )  # fmt: skip
+            data, use = (None, {}) if lines is None else _rows(lines, shares, tokenizer, plan)
+            if model is None:
+                model = build_model(config, sizes, tokenizer, seed)
+            if lines is not None:
+                check_fit(model, tokenizer, context)
+            run.begin(
+                {
+                    "parameters": sum(p.numel() for p in model.parameters()),
+                    "text": use,
+                    "corpus": None if corpus is None else corpus.info,
+                    "shared_lines": shared,
+                    "threads": torch.get_num_threads(),
+                    "versions": versions() | {"accelerate": metadata.version("accelerate")},
+                }
             )
-        results = train(
-            model, run, plan, data=data, batches=batches, loss=loss, optimizer=optimizer,
-            callbacks=[*callbacks, *measuring],
-        )  # fmt: skip
-        folder = replaced(run.path / MODEL_FOLDER)
-        model.save_pretrained(folder)
-        if tokenizer is not None:
-            tokenizer.save_pretrained(folder)
-        put_in_place(run.path / MODEL_FOLDER)
-    run.finish(results)
-    shutil.rmtree(run.path / TOKENIZER_FOLDER, ignore_errors=True)
-    if not keep_checkpoints:
-        run.drop_checkpoints()
+            measuring = []
+            if corpus is not None:
+                measuring.append(
+                    OverlapCallback(
+                        corpus, tokenizer=tokenizer, every=every, **(overlap_options or {})
+                    )
+                )
+            results = train(
+                model, run, plan, data=data, batches=batches, loss=loss, optimizer=optimizer,
+                callbacks=[*callbacks, *measuring],
+            )  # fmt: skip
+            folder = replaced(run.path / MODEL_FOLDER)
+            model.save_pretrained(folder)
+            if tokenizer is not None:
+                tokenizer.save_pretrained(folder)
+            put_in_place(run.path / MODEL_FOLDER)
+        run.finish(results)
+        shutil.rmtree(run.path / TOKENIZER_FOLDER, ignore_errors=True)
+        if not keep_checkpoints:
+            run.drop_checkpoints()
     return Pretrained(run.path, run.card, model.eval(), tokenizer)
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from ilo_fast.finetune.heads import TASKS
 from ilo_fast.loading import resolve_device, resolve_dtype
+from ilo_fast.training.finetuning.heads import TASKS
 
 
 @dataclass(frozen=True)
 class Options:
-    """The keywords of :func:`~ilo_fast.finetune.finetune`, which documents them."""
+    """The keywords of :func:`~ilo_fast.finetune`, which documents them."""
 
     language: str
     task: str

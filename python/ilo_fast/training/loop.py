@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
-from ilo_fast.finetune.card import mark_complete
-from ilo_fast.finetune.examples import LengthSampler
+from ilo_fast.training.card import mark_complete
+from ilo_fast.training.finetuning.examples import LengthSampler
 
 # Left to itself, a run saves about once so many seconds, in at most this share of its time.
 _SAVE_SECONDS = 60.0
@@ -100,11 +100,15 @@ class Checkpoints(TrainerCallback):
 class Bar(ProgressCallback):
     """The Trainer's own bar on standard error; the loss goes into it, nothing to stdout."""
 
+    def __init__(self, description: str) -> None:
+        super().__init__()
+        self.description = description
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         begin: Any = super().on_train_begin
         begin(args, state, control, **kwargs)
         if self.training_bar is not None:
-            self.training_bar.set_description("fine-tuning")
+            self.training_bar.set_description(self.description)
             self.training_bar.update(state.global_step)
             self.current_step = state.global_step
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,14 @@ from ilo_fast.corpus_checks import listed
 from ilo_fast.errors import AccessError
 from ilo_fast.loading import (
     ModelFiles,
-    _access,
+    access_errors,
     load_tokenizer,
     open_files,
     resolve_device,
     resolve_dtype,
 )
 from ilo_fast.subject import Subject
+from ilo_fast.training import need
 
 __all__ = ["Classifier", "open_classifier"]
 
@@ -143,7 +143,7 @@ def _load(
             f"model {files.name!r} has no classification head: transformers has none for "
             f"{getattr(config, 'model_type', type(config).__name__)}"
         )
-    with _access(files.name, "weights"):
+    with access_errors(files.name, "weights"):
         model, report = auto.from_pretrained(
             files.name if files.revision else str(files.folder),
             config=config,
@@ -184,13 +184,13 @@ def _adapter_folder(model: str | os.PathLike[str], revision: str | None) -> Path
     text = os.fspath(model)
     if isinstance(model, Path) or path.is_absolute() or text.startswith((".", "~")):
         return None  # a folder that is not there: open_files says so
-    with _access(text, "configuration"):
+    with access_errors(text, "configuration"):
         found = find_adapter_config_file(text, revision=revision)
     if found is None:
         return None
     from huggingface_hub import snapshot_download
 
-    with _access(text, "adapter"):
+    with access_errors(text, "adapter"):
         return Path(
             snapshot_download(text, revision=revision, allow_patterns=["*.json", "*adapter*"])
         )
@@ -200,12 +200,11 @@ def _load_adapter(
     folder: Path, labels: Sequence[str] | None, dtype: torch.dtype | None, trust_remote_code: bool
 ) -> tuple[nn.Module, Any]:
     """The base model with the adapter in `folder`, and the tokenizer."""
-    if importlib.util.find_spec("peft") is None:
-        raise ImportError(f"{folder} is a PEFT adapter: pip install 'ilo_fast[lora]'")
+    need("peft", "lora")  # the folder is an adapter
     from peft import PeftConfig, PeftModel
     from transformers import AutoConfig, AutoTokenizer
 
-    with _access(str(folder), "configuration"):
+    with access_errors(str(folder), "configuration"):
         adapter = PeftConfig.from_pretrained(str(folder))
     base = adapter.base_model_name_or_path
     if not base:
@@ -218,7 +217,7 @@ def _load_adapter(
         raise AccessError(f"the base model of the adapter in {folder}: {error}") from error
     config = copy.deepcopy(files.config)
     if (folder / "config.json").is_file():
-        with _access(str(folder), "configuration"):
+        with access_errors(str(folder), "configuration"):
             config = AutoConfig.from_pretrained(str(folder), trust_remote_code=trust_remote_code)
     elif labels is not None:
         config.num_labels = len(labels)
@@ -242,7 +241,7 @@ def _load_adapter(
             "classifier's config.json beside it"
         ) from error
     if (folder / "tokenizer_config.json").is_file():
-        with _access(str(folder), "tokenizer"):
+        with access_errors(str(folder), "tokenizer"):
             return wrapped, AutoTokenizer.from_pretrained(
                 str(folder), trust_remote_code=trust_remote_code
             )

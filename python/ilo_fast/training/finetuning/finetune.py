@@ -6,7 +6,6 @@ freeze, the output folder. The loop is the transformers ``Trainer``'s.
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,14 +13,15 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ilo_fast.finetune.card import MODEL_FOLDER, OVERLAP_FILE, RunFolder
+from ilo_fast.training import need
+from ilo_fast.training.card import MODEL_FOLDER, OVERLAP_FILE, RunFolder
 
 if TYPE_CHECKING:
     import torch
 
     from ilo_fast.corpus import ParallelCorpus
-    from ilo_fast.finetune.labelled import LabelledCorpus
-    from ilo_fast.finetune.records import OverlapRecord
+    from ilo_fast.training.labelled.corpus import LabelledCorpus
+    from ilo_fast.training.records import OverlapRecord
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ class FineTuned:
     def model(self) -> Any:
         """The model, in evaluation mode; loaded from `path` where it is not in memory."""
         if self._model is None:
-            from ilo_fast.finetune.heads import auto_class
-            from ilo_fast.finetune.loop import quiet
+            from ilo_fast.training.finetuning.heads import auto_class
+            from ilo_fast.training.loop import quiet
 
             with quiet():
                 loaded = auto_class(self.card["settings"]["task"]).from_pretrained(self.path)
@@ -87,7 +87,7 @@ class FineTuned:
     @property
     def overlap(self) -> list[OverlapRecord]:
         """The measurements, start to end; [] where none was asked for."""
-        from ilo_fast.finetune.records import read_overlap_log
+        from ilo_fast.training.records import read_overlap_log
 
         path = self._folder / OVERLAP_FILE
         return read_overlap_log(path) if self.card["overlap"] and path.is_file() else []
@@ -163,7 +163,7 @@ def finetune(
     tokenizer
         Needed for a loaded model whose ``name_or_path`` names none; else the model's own.
     freeze
-        None: nothing. Else blocks as in :func:`~ilo_fast.finetune.freeze`: ``range(8)``,
+        None: nothing. Else blocks as in :func:`~ilo_fast.freeze`: ``range(8)``,
         ``"published"``, ``()`` for no block, and then the embeddings and the output head with the
         final norm, too, unless `freeze_embeddings` or `freeze_head` is False.
     lora
@@ -171,7 +171,7 @@ def finetune(
         the blocks that are not frozen. All else stays as it is, but for a classifier's head.
     corpus
         Parallel text to measure the overlap on, at the start, at every evaluation and at the end,
-        by an :class:`~ilo_fast.finetune.OverlapCallback`. A warning names lines that the training
+        by an :class:`~ilo_fast.OverlapCallback`. A warning names lines that the training
         text has, too.
     overlap_options
         For that callback: ``layers``, ``n_neighbors``, ...
@@ -234,9 +234,9 @@ def finetune(
         Text for a model that is no decoder, layers that do not exist, a number out of range; an
         `output_dir` with another run (names the settings that differ) or with something else.
     """
-    _need_accelerate()
-    from ilo_fast.finetune.options import Options
-    from ilo_fast.finetune.run import Run
+    need("accelerate", "train")
+    from ilo_fast.training.finetuning.options import Options
+    from ilo_fast.training.finetuning.run import Run
 
     if freeze is not None and not isinstance(freeze, (int, str)):
         freeze = tuple(freeze)
@@ -253,17 +253,13 @@ def finetune(
     )  # fmt: skip
     run = Run(model, data, options)
     folder = RunFolder(Path(output_dir).expanduser(), run.settings())
-    state = folder.examine(resume=resume, overwrite=overwrite)
-    if state == "finished":
-        logger.info("%s holds this run, finished %s", folder.path, folder.card["finished"])
-        return FineTuned(folder.path, folder.card)
-    card, trained, tokenizer = run.go(folder, resumed=state == "interrupted")
+    with folder.held():
+        state = folder.examine(resume=resume, overwrite=overwrite)
+        if state == "finished":
+            logger.info("%s holds this run, finished %s", folder.path, folder.card["finished"])
+            return FineTuned(folder.path, folder.card)
+        card, trained, tokenizer = run.go(folder, resumed=state == "interrupted")
     return FineTuned(folder.path, card, trained, tokenizer)
-
-
-def _need_accelerate() -> None:
-    if importlib.util.find_spec("accelerate") is None:
-        raise ImportError("fine-tuning needs accelerate: pip install 'ilo_fast[train]'")
 
 
 def default_learning_rate(task: str, lora: bool) -> float:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import torch
 
-from ilo_fast.loading import ModelFiles, _access, check_complete
+from ilo_fast.loading import ModelFiles, access_errors, check_complete
 from ilo_fast.models import ModelParts, find_parts
 from ilo_fast.pooling import choose_pad_id
 
@@ -71,7 +71,7 @@ def load_model(
     # The head that no checkpoint has is drawn from here: the same whatever is frozen later.
     transformers.set_seed(seed)
     source = files.name if files.revision else str(files.folder)
-    with _access(files.name, "weights"):
+    with access_errors(files.name, "weights"):
         model, report = auto.from_pretrained(
             source,
             config=config,

@@ -1,0 +1,24 @@
+"""Training: freeze, fine-tune, pre-train, watch the overlap meanwhile, measure what transfers.
+
+    texts, labelled/ ─▶ finetuning/  ─▶ transfer/
+    texts            ─▶ pretraining/
+                        both: freezing (uses), callback (records), loop, card
+
+Every loop is the transformers ``Trainer``'s. The public names are those of ``ilo_fast``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+
+def need(package: str, extra: str) -> None:
+    """Say how to install a package that is missing.
+
+    Raises
+    ------
+    ImportError
+        Where it is.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise ImportError(f"this needs {package}: pip install 'ilo_fast[{extra}]'")

@@ -1,0 +1,1 @@
+"""Labelled text in many languages: read (files), checked (checks), held (corpus)."""

@@ -1,0 +1,5 @@
+"""Small language models from nothing, at chosen mixtures of languages.
+
+mixture ─▶ tokenizer ─▶ model ─▶ loop
+pretrain   the public call that puts them together
+"""
