@@ -81,10 +81,10 @@ def test_writes_everything_and_prints_layers_before_and_after(
 ) -> None:
     assert run("--freeze", "0", "--evaluate-every", "2") == 0
     out = capsys.readouterr().out
-    folder = tmp_path / "ilo_fast_results" / "finetune_tiny__train"
+    folder = tmp_path / "ilo_fast_results" / "finetune__tiny__train__freeze-0"
     names = {"model", "run_card.json", "overlap.jsonl", "trajectory.png", "trajectory.svg"}
     assert {path.name for path in folder.iterdir()} == names
-    assert all(f"finetune_tiny__train/{name}" in out for name in names)
+    assert all(f"finetune__tiny__train__freeze-0/{name}" in out for name in names)
     card = json.loads((folder / "run_card.json").read_text(encoding="utf-8"))
     assert card["settings"]["freeze"] == [0] and card["frozen"]["layers"] == [0]
     assert "frozen: blocks 0, embeddings, final norm, head" in out

@@ -107,4 +107,4 @@ def test_what_is_no_share_is_wrong_usage(
 
 def test_the_folder_is_named_after_text_and_mixture(here: Path) -> None:
     args = build_parser().parse_args(command("--mixture", "eng_Latn=0.5"))
-    assert output_folder(args) == Path("ilo_fast_results/pretrain_old+new__eng_Latn-0.5")
+    assert output_folder(args) == Path("ilo_fast_results/pretrain__old+new__eng_Latn-0.5")

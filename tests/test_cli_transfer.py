@@ -12,6 +12,7 @@ import pytest
 
 from ilo_fast.cli import main
 from ilo_fast.ilo import OverlapScores
+from ilo_fast.training.records import OverlapRecord, RecordFile
 from ilo_fast.training.transfer.scores import TransferScores
 
 LABELS = ("dry", "wet")
@@ -110,6 +111,29 @@ def test_the_figure_and_a_second_run(
     assert TransferScores.from_json(out / "transfer.json").source is None
 
 
+def test_the_log_of_a_fine_tuning_stands_for_before_and_after(
+    model: Path,
+    data: Path,
+    tmp_path: Path,
+    overlap_file: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("matplotlib")
+    files = [overlap_file(name) for name in ("before", "meanwhile", "after")]
+    log = RecordFile(tmp_path / "overlap.jsonl")
+    for step, file in enumerate(files):
+        log.append(OverlapRecord(step, None, "step", 1.0, OverlapScores.from_json(file)))
+    log.append(OverlapRecord(3, None, "end", 1.0, None, failed="not finite"))
+    command = ["transfer", str(model), "--data", str(data), "-q"]
+    first = [*command, "-o", str(tmp_path / "a"), "--overlap", str(log.path)]
+    pair = ["--before", str(files[0]), "--after", str(files[2])]
+    assert main(first) == 0 and main([*command, "-o", str(tmp_path / "b"), *pair]) == 0
+    one, other = ((tmp_path / name / "transfer.png").read_bytes() for name in "ab")
+    assert one == other
+    assert main([*first, "--overwrite", *pair]) == 1
+    assert "--overlap stands for" in capsys.readouterr().err
+
+
 def test_without_matplotlib_the_scores_are_kept(
     model: Path,
     data: Path,
@@ -150,7 +174,7 @@ def test_errors(
         ("--labels", "dry"): "labels: 1 names (dry), but model",
         ("--labels", "dry,moist"): "classes do not match",
         ("--before", whole): "give both, or neither",
-        ("--group-by", "script"): "give --before and --after with it",
+        ("--group-by", "script"): "give --before and --after, or --overlap",
         ("--before", part, "--after", part): "lack fra_Latn",
         ("--before", whole, "--after", few): "differ in layers",
     }

@@ -247,12 +247,18 @@ def when_interrupted(args: argparse.Namespace) -> str:
 
 
 def output_folder(args: argparse.Namespace) -> Path:
-    """``-o``, or a folder named after model and data."""
+    """``-o``, or a folder named after model and data, and what of the model is trained."""
     if args.output is not None:
         return Path(args.output)
     path = Path(args.data).expanduser()
     data = args.data if args.data == "demo" else path.resolve().stem
-    return RESULTS_FOLDER / f"finetune_{folder_name(model_name(args.model), data)}"
+    names = ["finetune", model_name(args.model), data]
+    if args.freeze is not None:
+        chosen = args.freeze if isinstance(args.freeze, str) else ",".join(map(str, args.freeze))
+        names.append(f"freeze-{chosen}")
+    if args.lora is not None:
+        names.append(f"lora-{args.lora}")
+    return RESULTS_FOLDER / folder_name(*names)
 
 
 def overlap_options(args: argparse.Namespace) -> dict[str, Any]:

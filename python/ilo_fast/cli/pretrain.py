@@ -241,7 +241,7 @@ def output_folder(args: argparse.Namespace) -> Path:
         return Path(args.output)
     texts = "+".join(path.expanduser().resolve().name for path in args.text)
     shares = "+".join(f"{code}-{number:g}" for code, number in args.mixture) or "equal"
-    return RESULTS_FOLDER / f"pretrain_{folder_name(texts, shares)}"
+    return RESULTS_FOLDER / folder_name("pretrain", texts, shares)
 
 
 def mixture(shares: Sequence[tuple[str, float]]) -> dict[str, float]:

@@ -99,6 +99,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     flags.add_thread_flag(parser)
     group = parser.add_argument_group("overlap beside accuracy (one figure)")
     group.add_argument(
+        "--overlap",
+        type=Path,
+        metavar="LOG",
+        help="overlap.jsonl of the fine-tuning: its first and its last measurement",
+    )
+    group.add_argument(
         "--before", type=Path, metavar="SCORES", help="scores.json of the model before fine-tuning"
     )
     group.add_argument("--after", type=Path, metavar="SCORES", help="scores.json of the same after")
@@ -187,16 +193,33 @@ def _write(
 
 
 def _overlap_scores(args: argparse.Namespace) -> tuple[OverlapScores | None, OverlapScores | None]:
-    """What --before and --after name, read before the long work."""
+    """What --overlap, or --before and --after, name; read before the long work."""
+    if args.overlap is not None:
+        return _first_and_last(args)
     if (args.before is None) != (args.after is None):
         raise ValueError("--before and --after are drawn together: give both, or neither")
     if args.before is None:
         if args.group_by is not None:
-            raise ValueError("--group-by orders the figure: give --before and --after with it")
+            raise ValueError(
+                "--group-by orders the figure: give --before and --after, or --overlap"
+            )
         return None, None
     from ilo_fast.ilo import OverlapScores
 
     return OverlapScores.from_json(args.before), OverlapScores.from_json(args.after)
+
+
+def _first_and_last(args: argparse.Namespace) -> tuple[OverlapScores, OverlapScores]:
+    from ilo_fast.training.records import read_overlap_log
+
+    if args.before is not None or args.after is not None:
+        raise ValueError("--overlap stands for --before and --after: leave these out")
+    scores = [r.scores for r in read_overlap_log(args.overlap) if r.scores is not None]
+    if len(scores) < 2:
+        raise ValueError(
+            f"--overlap {args.overlap} holds {len(scores)} measurement(s): before and after need 2"
+        )
+    return scores[0], scores[-1]
 
 
 def _check_output(folder: Path, *, overwrite: bool) -> None:
