@@ -47,6 +47,7 @@ def test_a_missing_library_is_broken_or_a_note(monkeypatch: pytest.MonkeyPatch) 
     found = by_name(doctor.diagnose())
     assert found["libraries", "no_such_module_here"].status == "broken"
     assert found["libraries", "matplotlib"].advice == "pip install 'ilo_fast[report]'"
+    assert found["libraries", "accelerate"].advice == "pip install 'ilo_fast[train]'"
 
 
 def test_the_cache_is_found_and_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

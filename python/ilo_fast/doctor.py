@@ -21,11 +21,13 @@ from ilo_fast.errors import AccessError
 Status = Literal["ok", "note", "broken"]
 
 _NEEDED = ("numpy", "torch", "transformers", "hnswlib", "tqdm")
-_OPTIONAL = {
-    "datasets": "corpora from the Hub",
-    "matplotlib": "figures",
-    "jinja2": "the HTML report",
-    "pandas": "to_dataframe()",
+_OPTIONAL = {  # what for, and what to install
+    "datasets": ("corpora from the Hub", "datasets"),
+    "matplotlib": ("figures", "'ilo_fast[report]'"),
+    "jinja2": ("the HTML report", "'ilo_fast[report]'"),
+    "pandas": ("to_dataframe()", "pandas"),
+    "accelerate": ("finetune and pretrain", "'ilo_fast[train]'"),
+    "peft": ("LoRA", "'ilo_fast[lora]'"),
 }
 _OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 _HUB_TIMEOUT_S = 10.0
@@ -172,14 +174,11 @@ def _libraries() -> Iterator[Finding]:
             yield Finding("libraries", name, reason, "broken", f"pip install {name}")
         else:
             yield Finding("libraries", name, version or "unknown version")
-    for name, purpose in _OPTIONAL.items():
+    for name, (purpose, wanted) in _OPTIONAL.items():
         version = package_version(name)
         if version is None:
-            advice = (
-                f"pip install {name}" if name == "datasets" else "pip install 'ilo_fast[report]'"
-            )
             missing = f"not installed (for {purpose})"
-            yield Finding("libraries", name, missing, "note", advice)
+            yield Finding("libraries", name, missing, "note", f"pip install {wanted}")
         else:
             yield Finding("libraries", name, version)
 
