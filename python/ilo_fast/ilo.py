@@ -11,7 +11,6 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from . import __version__, _core
 from ._arrays import Stack, as_count, as_stack, same_layout
+from ._json import read_object, write_whole
 from ._progress import share_bar
 from .graph import stacked_graph, thread_count
 
@@ -115,13 +115,7 @@ class OverlapScores:
         """`to_dict` as JSON text; with ``path``, also written there, whole or not at all."""
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         if path is not None:
-            target = Path(path)
-            partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-            try:
-                partial.write_text(text, encoding="utf-8")
-                os.replace(partial, target)
-            finally:
-                partial.unlink(missing_ok=True)
+            write_whole(path, text)
         return text
 
     @classmethod
@@ -169,15 +163,7 @@ class OverlapScores:
     @classmethod
     def from_json(cls, source: str | os.PathLike[str]) -> OverlapScores:
         """Read what `to_json` gave: its text, or the path it was written to."""
-        if isinstance(source, str) and source.lstrip().startswith("{"):
-            text = source
-        else:
-            text = Path(source).read_text(encoding="utf-8")
-        try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{source} is not complete JSON ({error})") from error
-        return cls.from_dict(data)
+        return cls.from_dict(read_object(source))
 
     def plot(self, kind: str = "heatmap", score: str = "ilo", ax: Any = None) -> Any:
         """Draw a ``"heatmap"`` (layers x languages) or a ``"curve"``; gives Matplotlib axes."""

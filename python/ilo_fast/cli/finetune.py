@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ilo_fast.cli import flags
+from ilo_fast.cli import flags, training
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
 from ilo_fast.cli.run import load_corpus, model_name
@@ -17,8 +15,6 @@ from ilo_fast.cli.run import load_corpus, model_name
 if TYPE_CHECKING:
     from ilo_fast.training.finetuning.finetune import FineTuned
     from ilo_fast.training.records import OverlapRecord
-
-logger = logging.getLogger(__name__)
 
 # The demo model has 7 million parameters: the usual rates hardly move it in a minute.
 _DEMO_RATE = 3e-3
@@ -34,30 +30,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Fine-tune a model on one language and measure the overlap of its layers "
         "meanwhile. Without flags: the embedded model on the embedded English text, offline. The "
         "same command again goes on with an interrupted run.",
-        when_interrupted=when_interrupted,
+        when_interrupted=training.how_to_go_on(output_folder),
     )
     flags.add_model_flags(parser)
     _add_data_flags(parser)
     _add_freezing_flags(parser)
     _add_training_flags(parser)
-    flags.add_corpus_flags(parser)
-    parser.add_argument(
-        "--layers",
-        type=flags.layer_list,
-        metavar="LIST",
-        help="layers to measure, 0 the embeddings, -1 the last: 0,4,8-12 (default: all)",
-    )
-    flags.add_overlap_flags(parser)
-    flags.add_thread_flag(parser)
-    flags.add_output_flag(parser, f"{RESULTS_FOLDER}/finetune_MODEL__DATA")
-    parser.add_argument(
-        "--overwrite-strategy",
-        choices=("only-missing", "always", "never"),
-        default="only-missing",
-        help="where OUT holds a run already: only-missing (default) keeps it, or goes on with it, "
-        "if it has the same settings, and refuses if it does not; always trains anew; never "
-        "refuses",
-    )
+    training.add_measuring_flags(parser, "--layers")
+    training.add_folder_flags(parser, f"{RESULTS_FOLDER}/finetune__MODEL__DATA")
 
 
 def _add_data_flags(parser: argparse.ArgumentParser) -> None:
@@ -142,34 +122,13 @@ def _add_training_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="tokens of an example (default: what the model takes, at most 512)",
     )
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
-    group.add_argument("--device", help="cpu, cuda or mps (default: a GPU if there is one)")
-    group.add_argument(
-        "--dtype",
-        choices=("float32", "bfloat16", "float16"),
-        help="to compute in (default: bfloat16 on a GPU that has it, else float32)",
-    )
     group.add_argument(
         "--evaluate-every",
         type=flags.positive_int,
         metavar="N",
         help="steps between evaluations and measurements (default: six in the run)",
     )
-    group.add_argument(
-        "--save-every",
-        type=flags.positive_int,
-        metavar="N",
-        help="steps between checkpoints (default: about a minute)",
-    )
-    group.add_argument(
-        "--keep-checkpoints", action="store_true", help="keep the last two after the end"
-    )
-    group.add_argument(
-        "--report-to",
-        default="none",
-        metavar="NAMES",
-        help="where the Trainer logs to: tensorboard, wandb, ... with commas between",
-    )
+    training.add_loop_flags(group, ("float32", "bfloat16", "float16"))
 
 
 def frozen_layers(text: str) -> tuple[int, ...] | str | None:
@@ -181,24 +140,15 @@ def frozen_layers(text: str) -> tuple[int, ...] | str | None:
 
 
 def run(args: argparse.Namespace) -> int:
-    import torch
-
     from ilo_fast.models import demo_model_path
-    from ilo_fast.training.card import read_card
     from ilo_fast.training.finetuning.finetune import finetune
 
     folder = output_folder(args)
-    if args.overwrite_strategy == "never" and read_card(folder) is not None:
-        raise FileExistsError(
-            f"{folder} holds a run and --overwrite-strategy is never: choose another -o"
-        )
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
+    options = training.prepare(args, folder)
     is_demo = args.model == "demo"
     rate = args.learning_rate
     if rate is None and is_demo and args.lora is None:
         rate = _DEMO_RATE
-    corpus = None if args.corpus == "none" else load_corpus(args)
     result = finetune(
         demo_model_path() if is_demo else args.model,
         load_data(args),
@@ -209,8 +159,7 @@ def run(args: argparse.Namespace) -> int:
         freeze_embeddings=not args.no_freeze_embeddings,
         freeze_head=not args.no_freeze_head,
         lora=args.lora,
-        corpus=corpus,
-        overlap_options=None if corpus is None else overlap_options(args),
+        corpus=None if args.corpus == "none" else load_corpus(args),
         epochs=args.epochs,
         max_steps=args.max_steps,
         learning_rate=rate,
@@ -218,32 +167,16 @@ def run(args: argparse.Namespace) -> int:
         accumulate=args.accumulate,
         max_length=args.max_length,
         heldout=args.heldout,
-        seed=args.seed,
-        device=args.device,
-        dtype=args.dtype,
         evaluate_every=args.evaluate_every,
-        save_every=args.save_every,
-        keep_checkpoints=args.keep_checkpoints,
-        report_to=args.report_to.split(","),
         revision=args.model_revision,
         trust_remote_code=args.trust_remote_code,
-        overwrite=args.overwrite_strategy == "always",
-        resume=args.overwrite_strategy != "always",
-        progress=not args.quiet,
+        **options,
     )
-    records = [record for record in result.overlap if record.scores is not None]
-    written = [result.path, *written_beside(result, records)]
+    records = training.measurements(result)
+    paths = training.written(result, records)
     emit(report(result, records, model_name(args.model)))
-    emit("\n" + "".join(f"{path}\n" for path in written))
+    emit("\n" + "".join(f"{path}\n" for path in paths))
     return 0
-
-
-def when_interrupted(args: argparse.Namespace) -> str:
-    """What a reader of "interrupted" must know: how to go on."""
-    return (
-        f"The same command goes on from the last checkpoint in {output_folder(args)}; before the "
-        "first one it begins again."
-    )
 
 
 def output_folder(args: argparse.Namespace) -> Path:
@@ -259,14 +192,6 @@ def output_folder(args: argparse.Namespace) -> Path:
     if args.lora is not None:
         names.append(f"lora-{args.lora}")
     return RESULTS_FOLDER / folder_name(*names)
-
-
-def overlap_options(args: argparse.Namespace) -> dict[str, Any]:
-    """For the callback that measures; only what changes a score, and the threads."""
-    options = flags.overlap_options(args)
-    options.pop("progress")
-    options["layers"] = None if args.layers is None else list(args.layers)
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def load_data(args: argparse.Namespace) -> Any:
@@ -294,23 +219,6 @@ def _is_labelled(path: Path) -> bool:
         files = [*path.glob("*.*"), *path.glob("*/*.*")]
         return any(file.suffix in _LABELLED for file in files)
     return False
-
-
-def written_beside(result: FineTuned, records: Sequence[OverlapRecord]) -> list[Path]:
-    """The card, the measurements and, if they can be drawn, the figures."""
-    from ilo_fast.training.card import CARD_FILE, OVERLAP_FILE
-
-    folder = result.path.parent
-    written = [folder / CARD_FILE]
-    if not records:
-        return written
-    written.append(folder / OVERLAP_FILE)
-    if importlib.util.find_spec("matplotlib") is None:
-        logger.warning("figures need matplotlib: pip install 'ilo_fast[report]'")
-        return written
-    from ilo_fast.report.curves import write_trajectory
-
-    return written + write_trajectory(records, folder)
 
 
 def report(result: FineTuned, records: Sequence[OverlapRecord], name: str) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from ilo_fast.cli import flags
+from ilo_fast.cli import flags, training
 from ilo_fast.cli.console import emit
-from ilo_fast.cli.finetune import overlap_options, written_beside
 from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
 from ilo_fast.cli.run import load_corpus
 
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
     from ilo_fast.corpus import ParallelCorpus
     from ilo_fast.training.pretraining.pretrain import Pretrained
     from ilo_fast.training.records import OverlapRecord
-
-logger = logging.getLogger(__name__)
 
 _COLUMNS = 6  # measurements in the table; the figure shows all
 
@@ -33,36 +29,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Train a tokenizer and a small language model on text of several languages, "
         "each at its share of the tokens, and measure the overlap of its layers meanwhile. The "
         "same command again goes on with an interrupted run.",
-        when_interrupted=when_interrupted,
+        when_interrupted=training.how_to_go_on(output_folder),
     )
     _add_text_flags(parser)
     _add_model_flags(parser)
     _add_training_flags(parser)
-    flags.add_corpus_flags(parser)
-    parser.add_argument(
-        "--layers-measured",
-        dest="layers",
-        type=flags.layer_list,
-        metavar="LIST",
-        help="layers to measure, 0 the embeddings, -1 the last: 0,4,8-12 (default: all)",
-    )
+    training.add_measuring_flags(parser, "--layers-measured")
     parser.add_argument(
         "--measure-every",
         type=flags.positive_int,
         metavar="N",
         help="steps between measurements (default: ten of them)",
     )
-    flags.add_overlap_flags(parser)
-    flags.add_thread_flag(parser)
-    flags.add_output_flag(parser, f"{RESULTS_FOLDER}/pretrain_TEXT__MIXTURE")
-    parser.add_argument(
-        "--overwrite-strategy",
-        choices=("only-missing", "always", "never"),
-        default="only-missing",
-        help="where OUT holds a run already: only-missing (default) keeps it, or goes on with it, "
-        "if it has the same settings, and refuses if it does not; always trains anew; never "
-        "refuses",
-    )
+    training.add_folder_flags(parser, f"{RESULTS_FOLDER}/pretrain__TEXT__MIXTURE")
 
 
 def _add_text_flags(parser: argparse.ArgumentParser) -> None:
@@ -137,26 +116,7 @@ def _add_training_flags(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="last part of the steps, in which the rate falls to 0 (default: 0.3)",
     )
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
-    group.add_argument("--device", help="cpu, cuda or mps (default: a GPU if there is one)")
-    group.add_argument(
-        "--dtype",
-        choices=("float32", "bfloat16"),
-        help="to compute in (default: bfloat16 on a GPU that has it, else float32)",
-    )
-    group.add_argument(
-        "--save-every",
-        type=flags.positive_int,
-        metavar="N",
-        help="steps between checkpoints (default: about a minute)",
-    )
-    group.add_argument("--keep-checkpoints", action="store_true", help="keep all of them")
-    group.add_argument(
-        "--report-to",
-        default="none",
-        metavar="NAMES",
-        help="where the Trainer logs to: tensorboard, wandb, ... with commas between",
-    )
+    training.add_loop_flags(group, ("float32", "bfloat16"))
 
 
 def share(text: str) -> tuple[str, float]:
@@ -174,21 +134,12 @@ def share(text: str) -> tuple[str, float]:
 
 
 def run(args: argparse.Namespace) -> int:
-    import torch
-
-    from ilo_fast.training.card import read_card
     from ilo_fast.training.pretraining.mixture import read_texts
     from ilo_fast.training.pretraining.pretrain import pretrain
 
     folder = output_folder(args)
-    if args.overwrite_strategy == "never" and read_card(folder) is not None:
-        raise FileExistsError(
-            f"{folder} holds a run and --overwrite-strategy is never: choose another -o"
-        )
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
+    options = training.prepare(args, folder)
     texts = read_texts(args.text, args.text_languages, allow_unknown=args.allow_unknown)
-    corpus = None if args.corpus == "none" else measured(args, tuple(texts))
     result = pretrain(
         texts,
         folder,
@@ -208,31 +159,15 @@ def run(args: argparse.Namespace) -> int:
         learning_rate=args.learning_rate,
         warmup_steps=args.warmup_steps,
         decay_share=args.decay_share,
-        device=args.device,
-        dtype=args.dtype,
-        seed=args.seed,
-        corpus=corpus,
+        corpus=None if args.corpus == "none" else measured(args, tuple(texts)),
         measure_every=args.measure_every,
-        overlap_options=None if corpus is None else overlap_options(args),
-        save_every=args.save_every,
-        keep_checkpoints=args.keep_checkpoints,
-        report_to=args.report_to.split(","),
-        overwrite=args.overwrite_strategy == "always",
-        progress=not args.quiet,
+        **options,
     )
-    records = [record for record in result.overlap if record.scores is not None]
-    written = [result.path, *written_beside(cast("Any", result), records)]
+    records = training.measurements(result)
+    paths = training.written(result, records)
     emit(report(result, records))
-    emit("\n" + "".join(f"{path}\n" for path in written))
+    emit("\n" + "".join(f"{path}\n" for path in paths))
     return 0
-
-
-def when_interrupted(args: argparse.Namespace) -> str:
-    """What a reader of "interrupted" must know: how to go on."""
-    return (
-        f"The same command goes on from the last checkpoint in {output_folder(args)}; before the "
-        "first one it begins again."
-    )
 
 
 def output_folder(args: argparse.Namespace) -> Path:

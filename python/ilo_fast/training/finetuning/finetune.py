@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast.training import need
-from ilo_fast.training.card import MODEL_FOLDER, OVERLAP_FILE, RunFolder
+from ilo_fast.training.card import RunFolder
+from ilo_fast.training.trained import Trained
 
 if TYPE_CHECKING:
     import torch
 
     from ilo_fast.corpus import ParallelCorpus
     from ilo_fast.training.labelled.corpus import LabelledCorpus
-    from ilo_fast.training.records import OverlapRecord
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 _RATES = {"causal-lm": 5e-5, "classification": 2e-5, "lora": 2e-4}
 
 
-class FineTuned:
+class FineTuned(Trained):
     """What `finetune` made; also of a run that was finished before.
 
     Attributes
@@ -43,35 +43,10 @@ class FineTuned:
         evaluations, seconds.
     """
 
-    def __init__(
-        self, folder: Path, card: dict[str, Any], model: Any = None, tokenizer: Any = None
-    ) -> None:
-        self.path = folder / MODEL_FOLDER
-        self.card = card
-        self._folder = folder
-        self._model = model
-        self._tokenizer = tokenizer
+    def _loader(self) -> Any:
+        from ilo_fast.training.finetuning.heads import auto_class
 
-    @property
-    def model(self) -> Any:
-        """The model, in evaluation mode; loaded from `path` where it is not in memory."""
-        if self._model is None:
-            from ilo_fast.training.finetuning.heads import auto_class
-            from ilo_fast.training.loop import quiet
-
-            with quiet():
-                loaded = auto_class(self.card["settings"]["task"]).from_pretrained(self.path)
-            self._model = loaded.eval()
-        return self._model
-
-    @property
-    def tokenizer(self) -> Any:
-        """The tokenizer, with a padding token."""
-        if self._tokenizer is None:
-            from transformers import AutoTokenizer
-
-            self._tokenizer = AutoTokenizer.from_pretrained(self.path)
-        return self._tokenizer
+        return auto_class(self.card["settings"]["task"])
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -83,14 +58,6 @@ class FineTuned:
         """What was frozen, as ``Frozen.to_dict()`` says it; None for nothing."""
         found: dict[str, Any] | None = self.card["frozen"]
         return found
-
-    @property
-    def overlap(self) -> list[OverlapRecord]:
-        """The measurements, start to end; [] where none was asked for."""
-        from ilo_fast.training.records import read_overlap_log
-
-        path = self._folder / OVERLAP_FILE
-        return read_overlap_log(path) if self.card["overlap"] and path.is_file() else []
 
     def __repr__(self) -> str:
         card = self.card

@@ -48,12 +48,11 @@ from ilo_fast.training.pretraining.tokenizer import (
     tokenizer_identity,
     tokenizer_in,
 )
-from ilo_fast.training.records import read_overlap_log
 from ilo_fast.training.texts import shared_lines
+from ilo_fast.training.trained import Trained
 
 if TYPE_CHECKING:
     from ilo_fast.training.pretraining.loop import Batches, Loss, OptimizerOf
-    from ilo_fast.training.records import OverlapRecord
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ TOKENIZER_FOLDER = "tokenizer"  # while the run is under way; then it stands wit
 MANY_EPOCHS = 4
 
 
-class Pretrained:
+class Pretrained(Trained):
     """What `pretrain` made; also of a run that was finished before.
 
     Attributes
@@ -78,36 +77,8 @@ class Pretrained:
         versions, seconds.
     """
 
-    def __init__(
-        self, folder: Path, card: dict[str, Any], model: Any = None, tokenizer: Any = None
-    ) -> None:
-        self.path = folder / MODEL_FOLDER
-        self.card = card
-        self._folder = folder
-        self._model = model
-        self._tokenizer = tokenizer
-
-    @property
-    def model(self) -> Any:
-        """The model, in evaluation mode; loaded from `path` where it is not in memory."""
-        if self._model is None:
-            with quiet():
-                loaded: Any = AutoModelForCausalLM.from_pretrained(self.path)
-            self._model = loaded.eval()
-        return self._model
-
-    @property
-    def tokenizer(self) -> Any:
-        """Its tokenizer; None where ``batches=`` was given and no tokenizer."""
-        if self._tokenizer is None and self.card["settings"]["tokenizer"] is not None:
-            self._tokenizer = open_tokenizer(self.path)
-        return self._tokenizer
-
-    @property
-    def overlap(self) -> list[OverlapRecord]:
-        """ILO over training, one record a measurement; [] without a corpus."""
-        path = self._folder / OVERLAP_FILE
-        return read_overlap_log(path) if self.card["corpus"] and path.is_file() else []
+    def _loader(self) -> Any:
+        return AutoModelForCausalLM
 
     def __repr__(self) -> str:
         card = self.card
@@ -334,6 +305,7 @@ def pretrain(
                     "parameters": sum(p.numel() for p in model.parameters()),
                     "text": use,
                     "corpus": None if corpus is None else corpus.info,
+                    "overlap": None if corpus is None else OVERLAP_FILE,
                     "shared_lines": shared,
                     "threads": torch.get_num_threads(),
                     "versions": versions() | {"accelerate": metadata.version("accelerate")},

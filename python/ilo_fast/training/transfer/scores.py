@@ -8,13 +8,13 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast import __version__
+from ilo_fast._json import read_object, write_whole
 from ilo_fast.corpus_checks import listed
 from ilo_fast.training.transfer.statistics import (
     bootstrap_means,
@@ -363,13 +363,7 @@ class TransferScores:
         head = dump(content, 1).removesuffix("}").rstrip()
         text = f'{head},\n "rows": [\n  {rows}\n ]\n}}\n'
         if path is not None:
-            target = Path(path)
-            partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-            try:
-                partial.write_text(text, encoding="utf-8")
-                os.replace(partial, target)
-            finally:
-                partial.unlink(missing_ok=True)
+            write_whole(path, text)
         return text
 
     @classmethod
@@ -399,15 +393,7 @@ class TransferScores:
     @classmethod
     def from_json(cls, source: str | os.PathLike[str]) -> TransferScores:
         """Read what `to_json` gave: its text, or the path it was written to."""
-        if isinstance(source, str) and source.lstrip().startswith("{"):
-            text = source
-        else:
-            text = Path(source).read_text(encoding="utf-8")
-        try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{source} is not complete JSON ({error})") from error
-        return cls.from_dict(data)
+        return cls.from_dict(read_object(source))
 
     def _grouped(self, by: str, include_source: bool) -> dict[str, tuple[str, ...]]:
         codes = [code for code in self.languages if include_source or code != self.source]

@@ -1,0 +1,62 @@
+"""What a finished training run is to its caller: a folder, its card, and what can be loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ilo_fast.training.card import MODEL_FOLDER, OVERLAP_FILE
+
+if TYPE_CHECKING:
+    from ilo_fast.training.records import OverlapRecord
+
+
+class Trained:
+    """A finished run, of this call or of an earlier one.
+
+    Attributes
+    ----------
+    path : Path
+        The model with its tokenizer, as ``from_pretrained`` loads them.
+    card : dict
+        The run card (``run_card.json``).
+    """
+
+    def __init__(
+        self, folder: Path, card: dict[str, Any], model: Any = None, tokenizer: Any = None
+    ) -> None:
+        self.path = folder / MODEL_FOLDER
+        self.card = card
+        self._model = model
+        self._tokenizer = tokenizer
+
+    @property
+    def model(self) -> Any:
+        """The model, in evaluation mode; loaded from `path` where it is not in memory."""
+        if self._model is None:
+            from ilo_fast.training.loop import quiet
+
+            with quiet():
+                self._model = self._loader().from_pretrained(self.path).eval()
+        return self._model
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer; None for a model that was trained without one."""
+        if self._tokenizer is None and (self.path / "tokenizer_config.json").is_file():
+            from transformers import AutoTokenizer
+
+            self._tokenizer = AutoTokenizer.from_pretrained(self.path)
+        return self._tokenizer
+
+    @property
+    def overlap(self) -> list[OverlapRecord]:
+        """The measurements, start to end; [] where none was asked for."""
+        from ilo_fast.training.records import read_overlap_log
+
+        path = self.path.parent / OVERLAP_FILE
+        return read_overlap_log(path) if self.card["overlap"] and path.is_file() else []
+
+    def _loader(self) -> Any:
+        """The transformers auto class of the model."""
+        raise NotImplementedError
