@@ -610,6 +610,27 @@ def test_resumed_training_goes_on_in_the_same_file(tmp_path: Path) -> None:
     assert [r.step for r in read_overlap_log(file)] == [0, 1, 2, 3, 4, 5]
 
 
+def test_resuming_between_measurements_adds_none(tmp_path: Path) -> None:
+    def run(folder: Path, resume: Any = None) -> list[int]:
+        measuring = OverlapCallback(CORPUS, every=2, **OPTIONS)
+        saving = {"save_strategy": "steps", "save_steps": 3}
+        make_trainer(folder, [measuring], max_steps=5, **saving).train(
+            resume_from_checkpoint=resume
+        )
+        return [record.step for record in read_overlap_log(folder / "overlap.jsonl")]
+
+    assert run(tmp_path) == [0, 2, 4, 5]
+    assert run(tmp_path, str(tmp_path / "checkpoint-3")) == [0, 2, 4, 5]
+
+
+def test_numpy_numbers_are_numbers(tmp_path: Path) -> None:
+    numbers = {"n_neighbors": np.int64(3), "threshold": np.int64(2), "layers": np.arange(2)}
+    measuring = OverlapCallback(CORPUS, **{**OPTIONS, **numbers})
+    make_trainer(tmp_path, [measuring], max_steps=1).train()
+    settings = read_overlap_log(tmp_path / "overlap.jsonl")[0].settings
+    assert (settings["n_neighbors"], settings["layers"]) == (3, [0, 1])
+
+
 def test_resuming_from_diverged_weights_is_no_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import json
 import logging
+import operator
 import random
 import re
 import time
@@ -154,7 +155,8 @@ class OverlapCallback(TrainerCallback):
         self._began, self._spent = time.perf_counter(), 0.0
         if self._measures:
             self.records = RecordFile(self.path).begin(state.global_step, self._settings)
-            self._started = self._is_recorded(state.global_step)
+            # Resumed training was measured before its first step by the process that began it.
+            self._started = bool(self.records)
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         # Not in on_train_begin: there, callbacks after this one are not ready to log.
@@ -431,9 +433,9 @@ def _describe_options(options: Mapping[str, Any]) -> dict[str, Any]:
         "layers", "pooling", "special_tokens", "max_length",
     )  # fmt: skip
     chosen = {name: options.get(name, defaults[name]) for name in names}
-    layers = chosen["layers"]
-    if layers is not None:
-        chosen["layers"] = [layers] if isinstance(layers, int) else [int(h) for h in layers]
+    if chosen["layers"] is not None:
+        chosen["layers"] = np.atleast_1d(np.asarray(chosen["layers"])).tolist()
+    chosen |= {name: operator.index(chosen[name]) for name in ("n_neighbors", "threshold")}
     return chosen
 
 

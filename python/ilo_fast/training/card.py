@@ -72,10 +72,8 @@ class RunFolder:
         if card is None:
             self._refuse_foreign()
             return "new"
-        if overwrite:
-            return "new"
         differing = _differences(card.get("settings", {}), self.settings)
-        if differing and self._has_work(card):
+        if differing and not overwrite and self._has_work(card):
             raise ValueError(
                 f"output_dir {str(self.path)!r} holds a run of other settings "
                 f"({'; '.join(differing)}): choose another output_dir, or replace it with "
@@ -98,6 +96,7 @@ class RunFolder:
         ValueError
             One does already.
         """
+        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / _LOCK)
         try:
@@ -114,7 +113,8 @@ class RunFolder:
                 (self.path / _LOCK).unlink()
             lock.release()
             with contextlib.suppress(OSError):
-                self.path.rmdir()  # where it was refused before it began, and is empty
+                for folder in made:  # empty where the run was refused before it began
+                    folder.rmdir()
 
     def _has_work(self, card: Mapping[str, Any]) -> bool:
         """Whether the run of a card has anything that took time to make."""
@@ -204,7 +204,7 @@ def read_card(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
         return None
     card = read_json(path)
     if card is None or card.get("kind") != _KIND:
-        raise ValueError(f"{path} is no card of a fine-tuning run: choose another output_dir")
+        raise ValueError(f"{path} is no card of a training run: choose another output_dir")
     if card.get("format") != FORMAT:
         raise ValueError(
             f"{path} has format {card.get('format')!r}, this ilo_fast knows {FORMAT}: choose "

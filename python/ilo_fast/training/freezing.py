@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from ilo_fast.corpus_checks import listed
 from ilo_fast.models import ModelParts, find_parts
 from ilo_fast.training.uses import Parameters, Uses, trace_uses
 
@@ -175,7 +176,7 @@ def freeze(
     """
     _check_loaded(model)
     parts = find_parts(model)
-    runs = _resolve(layers, parts)
+    runs = resolve_blocks(layers, parts)
     uses = trace_uses(parts)
     wanted = _Wanted(
         blocks=_block_parameters(parts, uses, runs),
@@ -218,7 +219,7 @@ def _check_loaded(model: Any) -> None:
         )
 
 
-def _resolve(layers: Iterable[int] | int | str | None, parts: ModelParts) -> tuple[int, ...]:
+def resolve_blocks(layers: Iterable[int] | int | str | None, parts: ModelParts) -> tuple[int, ...]:
     """Block numbers, ascending, each once; counted from 0."""
     n, what, asks = parts.n_blocks, type(parts.backbone).__name__, "layers"
     if isinstance(layers, str):
@@ -231,7 +232,7 @@ def _resolve(layers: Iterable[int] | int | str | None, parts: ModelParts) -> tup
     numbers = _numbers(layers)
     if absent := [number for number in numbers if not -n <= number < n]:
         raise ValueError(
-            f"{asks} asks for {_listed(absent)}, but {what} has {n} blocks: 0 to {n - 1}, or -1 to "
+            f"{asks} asks for {listed(absent)}, but {what} has {n} blocks: 0 to {n - 1}, or -1 to "
             f"{-n} from the end; pass e.g. layers=range({n // 2 or 1})"
         )
     runs = {number % n for number in numbers}

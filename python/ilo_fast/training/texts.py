@@ -15,6 +15,8 @@ from ilo_fast.errors import AccessError, CorpusError
 
 __all__ = ["normalised", "read_text", "shared_lines"]
 
+_NO_TEXT = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".gz")
+
 
 def read_text(source: Any, language: str) -> tuple[str, ...]:
     """The text of one language, one line an example.
@@ -97,6 +99,13 @@ def _lines(source: Any, language: str) -> Sequence[str]:
     items: list[Any] = list(source)
     if items and all(isinstance(item, PathLike) for item in items):
         return _read([Path(fspath(item)).expanduser() for item in items], language)
+    if items and all(isinstance(item, str) and len(item) < 4096 for item in items):
+        paths = [item for item in items if Path(item).exists()]
+        if len(paths) == len(items):
+            raise CorpusError(
+                f"data: {listed(paths)}: these are files, and a list of str is sentences: pass "
+                "[Path(...), ...]"
+            )
     return items
 
 
@@ -119,6 +128,11 @@ def _demo(language: str) -> list[str]:
 def _read(paths: Sequence[Path], language: str) -> list[str]:
     """The lines of one file, or of the files of `language` in folders."""
     if len(paths) == 1 and not paths[0].is_dir():
+        if paths[0].suffix.lower() in _NO_TEXT:
+            raise CorpusError(
+                f"data: {paths[0]} is no plain text, one sentence a line: for labelled data give "
+                "its folder (LabelledCorpus.from_dir), else write the sentences to a .txt file"
+            )
         return read_lines(paths[0])
     lines: list[str] = []
     others: dict[str, None] = {}
