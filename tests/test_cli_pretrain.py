@@ -84,6 +84,11 @@ def test_without_a_corpus_nothing_is_measured(
         (["--mixture", "eng_Latn=0.9", "nld_Latn=0.2"], 1, "sum to 1.1"),
         (["--text-languages", "fin_Latn"], 1, "no text for fin_Latn"),
         (["--text", "nowhere"], 3, "nowhere"),
+        (["--tokenizer", "nosuch/tok"], 3, "the tokenizer of 'nosuch/tok'"),
+        (["--tokenizer", "nosuch/tok", "--text", "nowhere"], 3, "'nosuch/tok'"),  # comes first
+        (["--tokenizer", "old"], 3, "folder 'old' holds no tokenizer"),
+        (["--seed", "-1"], 1, "seed=-1"),
+        (["--text", "old", "--text-languages", "eng"], 1, "did you mean eng_Latn"),
     ],
 )
 def test_errors_are_one_line(
@@ -93,6 +98,21 @@ def test_errors_are_one_line(
     error = capsys.readouterr().err.strip()
     assert message in error and len(error.splitlines()) == 1
     assert not (here / "out").exists()
+
+
+def test_a_finished_run_that_diverged_is_shown(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = [flag for flag in SIZES if flag != "--quiet"]
+    diverging = [
+        "pretrain", "--text", "old", "--corpus", "none", *sizes, "-o", "out", "--steps=12",
+        "--learning-rate=1e30", "--decay-share=0", "--warmup-steps=1",
+    ]  # fmt: skip
+    for _ in range(2):  # the second time, the card is read
+        assert main(diverging) == 0
+        shown = capsys.readouterr()
+        assert "12 steps, loss nan" in shown.out
+        assert "training diverged, its last loss is nan" in shown.err
 
 
 @pytest.mark.parametrize("text", ["eng_Latn", "eng_Latn=x", "eng_Latn=50", "=0.5", "eng_Latn=nan"])

@@ -158,6 +158,34 @@ def test_without_matplotlib_the_scores_are_kept(
     assert {path.name for path in out.iterdir()} == {"transfer.json", "transfer.csv"}
 
 
+def test_a_language_that_is_not_known(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for code in ("eng_Latn", "my_own"):
+        (folder / f"{code}.jsonl").write_bytes((data / "deu_Latn.jsonl").read_bytes())
+    command = ["transfer", str(model), "--data", str(folder), "-o", str(tmp_path / "out"), "-q"]
+    assert main(command) == 1
+    assert "--allow-unknown" in capsys.readouterr().err
+    assert main([*command, "--allow-unknown", "-l", "my_own,eng_Latn"]) == 0
+    assert TransferScores.from_json(tmp_path / "out" / "transfer.json").languages == (
+        "my_own", "eng_Latn",
+    )  # fmt: skip
+
+
+def test_a_language_that_lacks_a_class(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "mine", tmp_path / "out"
+    folder.mkdir()
+    lines = (data / "deu_Latn.jsonl").read_text("utf-8").splitlines()
+    (folder / "deu_Latn.jsonl").write_text("\n".join(lines[::2]), "utf-8")  # all of them dry
+    assert main(["transfer", str(model), "--data", str(folder), "-o", str(out)]) == 0
+    assert "no examples of the model's classes wet" in capsys.readouterr().err
+    assert TransferScores.from_json(out / "transfer.json").labels == LABELS
+
+
 def test_errors(
     model: Path,
     data: Path,
@@ -178,11 +206,22 @@ def test_errors(
         ("--before", part, "--after", part): "lack fra_Latn",
         ("--before", whole, "--after", few): "differ in layers",
     }
+    cases |= {
+        ("--source", "english"): "did you mean eng_Latn",
+        ("--seed", "-1"): "seed=-1",
+    }
     for flags, message in cases.items():
         assert main([*command, *flags]) == 1, flags
         assert message in capsys.readouterr().err
     assert main(["transfer", str(tmp_path / "absent"), *command[2:]]) == 3
     assert main([*command[:2], "--data", str(tmp_path / "absent")]) == 3
+    gone = str(tmp_path / "absent.json")
+    for flags in (("--overlap", gone), ("--before", gone, "--after", whole)):
+        capsys.readouterr()
+        assert main([*command, *flags]) == 3, flags
+        assert f"{flags[0]}: there is no file" in capsys.readouterr().err
+    assert main([*command, "--before", whole, "--after", gone]) == 3
+    assert f"--after: there is no file '{gone}'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     with pytest.raises(SystemExit):
         main(["transfer", str(model)])

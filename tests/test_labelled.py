@@ -62,7 +62,8 @@ def test_layouts_hold_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture)
         write_json(tmp_path / "by_language" / "eng_Latn" / f"{split}.jsonl", part)
     for kind, comma in (("csv", ","), ("tsv", "\t")):
         table = comma.join(("split", "label", "text")) + "\r\n"
-        table += comma.join(("train", "x", '"a, ""b"""')) + "\r\n"
+        # In a TSV file, quotes are text.
+        table += comma.join(("train", "x", '"a, ""b"""' if kind == "csv" else 'a, "b"')) + "\r\n"
         table += comma.join(("train", "y", "c")) + "\r\n" + comma.join(("test", "x", "d\u2028e"))
         (tmp_path / kind).mkdir()
         (tmp_path / kind / f"eng_Latn.{kind}").write_bytes(table.encode())
@@ -82,6 +83,20 @@ def test_a_cell_may_hold_a_line_break(tmp_path: Path) -> None:
     assert corpus.texts("eng_Latn", "test") == ("one\ntwo", "three")
 
 
+def test_quotes_in_a_tsv_file_are_text(tmp_path: Path) -> None:
+    texts = ('"Stop" he said', '5" nails', '"go on', 'end"', '"whole"')
+    table = "".join(f"{text}\t{'xy'[i % 2]}\n" for i, text in enumerate(texts))
+    (tmp_path / "eng_Latn.tsv").write_text(f"text\tlabel\n{table}")
+    corpus = LabelledCorpus.from_dir(tmp_path, split="test")
+    assert corpus.texts("eng_Latn", "test") == texts
+    assert corpus.ids("eng_Latn", "test") == ("2", "3", "4", "5", "6")
+
+
+def test_an_id_that_is_null_is_the_line(tmp_path: Path) -> None:
+    write_json(tmp_path / "eng_Latn.jsonl", [row("a", id=None), row("b", id=0), row("c", id=None)])
+    assert LabelledCorpus.from_dir(tmp_path).ids("eng_Latn", "test") == ("1", "0", "3")
+
+
 def test_ids_and_other_fields(tmp_path: Path) -> None:
     write_json(tmp_path / "eng_Latn.jsonl", [row("a", id=7, flores="dev:3"), row("b")])
     corpus = LabelledCorpus.from_dir(tmp_path)
@@ -97,7 +112,9 @@ def test_other_names_of_fields(tmp_path: Path) -> None:
         tmp_path, split="test", text_field="sentence", label_field="category"
     )
     assert corpus.texts("eng_Latn", "test") == ("a",)
-    with pytest.raises(CorpusError, match=r"no field 'text'; it has sentence, category\. text_fie"):
+    with pytest.raises(
+        CorpusError, match=r"no field 'text'; it has sentence, category\..*text_field="
+    ):
         LabelledCorpus.from_dir(tmp_path, split="test")
 
 
@@ -197,8 +214,11 @@ def test_flawed_examples(examples: Any, message: str) -> None:
         ("eng_Latn.jsonl", "\n\n", "eng_Latn.jsonl holds no examples"),
         ("eng_Latn.csv", "", "is empty; wanted a header"),
         ("eng_Latn.csv", "text,label\na,b,c\n", "line 2: 3 cells, but the header names 2"),
-        ("eng_Latn.csv", 'text,label\n"a"b,c\n', "line 2: ',' expected after"),
+        ("eng_Latn.csv", 'text,label\n"a"b,c\n', "line 2: ',' expected after.*be quoted whole"),
+        ("eng_Latn.csv", 'text,label\na,b\n"c,d\ne,f\n', "_Latn.csv, line 3: .* be quoted whole"),
+        ("eng_Latn.tsv", "text\tlabel\na\tb\tc\n", "line 2: 3 cells, .*; cells hold no tabs"),
         ("english.jsonl", "{}", r"no language code: english.jsonl \(did you mean eng_Latn"),
+        ("english.jsonl", "{}", r"--languages.* allow_unknown=True \(.*: --allow-unknown\)"),
         ("notes.txt", "a", "no labelled files"),
     ],
 )

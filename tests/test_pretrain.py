@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import copy
+import importlib.util
 import json
 import logging
 from pathlib import Path
@@ -14,16 +17,17 @@ from tiny_models import SENTENCES
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    BertConfig,
     GPT2Config,
     LlamaConfig,
     LlamaForCausalLM,
     TrainerCallback,
 )
 
-from ilo_fast import CorpusError, ParallelCorpus
+from ilo_fast import AccessError, CorpusError, ParallelCorpus
 from ilo_fast.training.card import read_card
 from ilo_fast.training.pretraining import tokenizer as tt
-from ilo_fast.training.pretraining.loop import Plan
+from ilo_fast.training.pretraining.loop import Plan, default_optimizer
 from ilo_fast.training.pretraining.mixture import (
     MixedRows,
     Quota,
@@ -198,6 +202,19 @@ def test_lines_are_encoded_as_texts_with_an_end_between() -> None:
         tt.encode_lines(tokenizer, ["a"])
 
 
+def test_the_tokenizer_is_left_as_it_was() -> None:
+    core = tt.train_tokenizer(TEXTS["eng_Latn"], vocab_size=300)
+    tokenizer = tt.as_pretrained(core, max_length=64)
+    fast = tokenizer.backend_tokenizer
+    plain = tt.encode_lines(tokenizer, ["the water is cold", "in"])
+    fast.enable_truncation(3, stride=1, strategy="only_first", direction="left")
+    fast.enable_padding(direction="left", pad_id=1, pad_token="<s>", pad_to_multiple_of=8)
+    before = fast.to_str()
+    found = tt.encode_lines(tokenizer, ["the water is cold", "in"])
+    assert [part.tolist() for part in found] == [part.tolist() for part in plain]
+    assert fast.to_str() == before
+
+
 # ---- text and tokenizer
 
 
@@ -241,6 +258,26 @@ def test_the_tokenizer_gives_back_what_it_was_given() -> None:
     assert len(tokenizer.tokenize("नमस्ते")) == 1
     with pytest.raises(ValueError, match="vocab_size=259: at least 260"):
         tt.train_tokenizer(text, vocab_size=259)
+
+
+def test_a_tokenizer_is_told_from_another_by_its_special_tokens() -> None:
+    core = tt.train_tokenizer(TEXTS["eng_Latn"], vocab_size=300)
+    tokenizer = tt.as_pretrained(core, max_length=64)
+    same, other = copy.deepcopy(tokenizer), copy.deepcopy(tokenizer)
+    same("a text", truncation=True, max_length=3, padding="max_length")
+    assert tt.tokenizer_identity(same) == tt.tokenizer_identity(tokenizer)
+    other.eos_token = "<pad>"
+    assert (
+        tt.encode_lines(other, ["a"])[0].tolist() != tt.encode_lines(tokenizer, ["a"])[0].tolist()
+    )
+    assert tt.tokenizer_identity(other) != tt.tokenizer_identity(tokenizer)
+
+
+def test_a_tokenizer_that_is_not_there(tmp_path: Path) -> None:
+    for name in ("nosuch/tok", tmp_path, str(tmp_path / "gone")):
+        with pytest.raises(AccessError, match="tokenizer"):
+            run(tmp_path / "run", {"eng_Latn": []}, tokenizer=name)  # before the text is looked at
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_tokenizer_sees_as_many_lines_of_each_language() -> None:
@@ -369,13 +406,25 @@ def test_interrupted_before_the_first_step_it_begins_again(
     def interrupted(*args: Any, **options: Any) -> Any:
         raise KeyboardInterrupt
 
-    for place in ("tokenizer.train_tokenizer", "pretrain.encode_lines"):
+    for place in ("tokenizer.train_tokenizer", "rows.encode_lines"):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(f"ilo_fast.training.pretraining.{place}", interrupted)
             run(tmp_path / "run", mixture={"eng_Latn": 0.5})
     monkeypatch.setattr("ilo_fast.training.pretraining.tokenizer.train_tokenizer", interrupted)
     again = run(tmp_path / "run", mixture={"eng_Latn": 0.5})  # the tokenizer was kept
     assert_same_weights(again.model, made.model)
+
+
+def test_a_run_that_diverged_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):  # the second is the finished run, its card read
+        with caplog.at_level(logging.WARNING, logger="ilo_fast"):
+            caplog.clear()
+            made = run(
+                tmp_path / "run", learning_rate=1e30, clip=1e9, warmup_steps=1, decay_share=0.0
+            )
+        assert np.isnan(made.loss)
+        assert repr(made).endswith("12 steps, loss nan)")
+        assert "training diverged, its last loss is nan" in caplog.text
 
 
 def test_measuring_changes_nothing_and_is_kept(
@@ -438,6 +487,58 @@ def test_another_architecture_and_a_tokenizer_of_ones_own(made: Pretrained, tmp_
     assert gpt.tokenizer.get_vocab() == made.tokenizer.get_vocab()
 
 
+def test_a_model_that_sees_what_comes_is_refused(made: Pretrained, tmp_path: Path) -> None:
+    sizes = {
+        "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "intermediate_size": 24, "vocab_size": 300,
+    }  # fmt: skip
+    config = BertConfig(**sizes)
+    with pytest.raises(ValueError, match=r"BertLMHeadModel is no causal .*\(encoder\).*is_decoder"):
+        run(tmp_path / "config", config=config, tokenizer=made.path)
+    with pytest.raises(ValueError, match="BertLMHeadModel is no causal language model"):
+        run(
+            tmp_path / "model",
+            model=AutoModelForCausalLM.from_config(config), tokenizer=made.path,
+        )  # fmt: skip
+    assert not (tmp_path / "model").exists()
+    decoder = run(
+        tmp_path / "run", config=BertConfig(is_decoder=True, **sizes), tokenizer=made.path, steps=1
+    )
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.no_grad():
+        one, other = (decoder.model(ids.clone().fill_diagonal_(5)).logits,
+                      decoder.model(ids.index_fill(1, torch.tensor([3]), 9)).logits)  # fmt: skip
+    assert torch.equal(one[0, :3], other[0, :3])
+
+
+def test_a_model_comes_with_its_tokenizer(made: Pretrained, tmp_path: Path) -> None:
+    loaded = AutoModelForCausalLM.from_pretrained(made.path)
+    with pytest.raises(ValueError, match="pass the model's own tokenizer="):
+        run(tmp_path / "run", model=loaded)
+    assert not (tmp_path / "run").exists()
+    further = run(tmp_path / "run", model=loaded, tokenizer=made.tokenizer, steps=1)
+    assert further.tokenizer.get_vocab() == made.tokenizer.get_vocab()
+
+
+def test_embeddings_norms_and_biases_do_not_decay() -> None:
+    from transformers import GPT2LMHeadModel
+
+    options = {name: None for name in Plan.__dataclass_fields__}
+    options |= {k: v for k, v in SMALL.items() if k in options}
+    options |= {"accumulate": 1, "warmup_steps": 1, "log_every": 1, "decay_share": 0.3, "seed": 0}
+    options |= {"clip": 1.0, "weight_decay": 0.1, "betas": (0.9, 0.95)}
+    plan: Any = Plan(**options)
+    model = GPT2LMHeadModel(GPT2Config(n_embd=16, n_layer=1, n_head=2, n_positions=8))
+    decaying, others = default_optimizer(model, plan).param_groups
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    assert (decaying["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
+    assert {names[id(p)].split(".")[-2] for p in decaying["params"]} == {"c_attn", "c_proj", "c_fc"}
+    assert {"transformer.wte.weight", "transformer.wpe.weight"} <= {
+        names[id(p)] for p in others["params"]
+    }
+    assert len(decaying["params"]) + len(others["params"]) == len(names)
+
+
 def test_a_model_too_small_for_its_text(made: Pretrained, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"model has 30 embeddings, and the tokenizer has 300"):
         run(tmp_path / "a", model=own_model(), tokenizer=made.path)
@@ -451,14 +552,15 @@ def test_the_rate_rises_stays_and_falls() -> None:
     options = {k: v for k, v in options.items() if k in Plan.__dataclass_fields__}
     options |= {
         "steps": 100, "warmup_steps": 10, "decay_share": 0.2, "accumulate": 1, "log_every": 1,
-        "clip": 1.0, "learning_rate": 1.0,
+        "clip": 1.0, "learning_rate": 1.0, "seed": 0,
     }  # fmt: skip
     plan = Plan(**options)
     rates = [plan.rate(step) for step in range(100)]
     assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
     assert set(rates[10:81]) == {1.0}
     assert rates[80:] == pytest.approx(np.arange(20, 0, -1) / 20)
-    for wrong in ({"decay_share": 1.5}, {"steps": 0}, {"clip": 0.0}, {"dtype": "int8"}):
+    for wrong in ({"decay_share": 1.5}, {"steps": 0}, {"clip": 0.0}, {"dtype": "int8"},
+                  {"seed": -1}, {"seed": 0.5}, {"seed": 2**32}):  # fmt: skip
         with pytest.raises(ValueError, match=f"{next(iter(wrong))}="):
             Plan(**(options | wrong))
 
@@ -557,6 +659,8 @@ def test_what_own_functions_depend_on_is_compared(tmp_path: Path) -> None:
         (TEXTS, {"hidden_size": 32, "heads": 4, "kv_heads": 3}, "kv_heads=3 does not divide"),
         (TEXTS, {"steps": 0}, "steps=0"),
         (TEXTS, {"vocab_size": 200}, "vocab_size=200"),
+        (TEXTS, {"tokenizer_lines": 0}, "tokenizer_lines=0: wanted a whole number of at least 1"),
+        (TEXTS, {"seed": -1}, "seed=-1: wanted a whole number of at least 0"),
         (TEXTS, {"context": 1}, "context=1"),
     ],
 )
@@ -566,3 +670,49 @@ def test_combinations_that_cannot_be(
     with pytest.raises(ValueError, match=message):
         run(tmp_path / "run", texts, **options)
     assert not (tmp_path / "run").exists()
+
+
+# ---- the demo model's script
+
+TOOLS = Path(__file__).resolve().parent.parent / "tools"
+
+
+@pytest.mark.skipif(not TOOLS.is_dir(), reason="the project's tools are not here")
+def test_stages_of_the_demo_model_are_not_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("scipy")
+    monkeypatch.syspath_prepend(str(TOOLS))
+    spec = importlib.util.spec_from_file_location("train_demo_model", TOOLS / "train_demo_model.py")
+    assert spec is not None and spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    for name in ("bible_ot", "bible_nt", "nllb_seed", "mono_commonvoice"):
+        (tmp_path / name).mkdir()
+        for code, lines in TEXTS.items():
+            (tmp_path / name / f"{code}.txt").write_text("".join(f"{x}\n" for x in lines[:20]))
+    numbers = "".join(f"400{1 + i // 5:02d}{i % 5:03d}\n" for i in range(20))
+    (tmp_path / "bible_nt" / "verse_ids.tsv").write_text(numbers)
+
+    def prepare(run: str = "run", **changes: Any) -> Any:
+        monkeypatch.setattr(
+            "sys.argv", ["train_demo_model.py", str(tmp_path), "--run", str(tmp_path / run)]
+        )
+        args = argparse.Namespace(**vars(tool.parse_arguments()) | {
+            "vocab_size": 300, "tokenizer_lines": 10, "heldout_verses": 5, **changes,
+        })  # fmt: skip
+        args.run.mkdir(exist_ok=True)
+        return tool.prepare(args)
+
+    _, tokenizer, _ = prepare()
+    assert prepare(steps=7)[1].to_str() == tokenizer.to_str()  # of stage 3, which compares its own
+    for name, value in (("seed", 2), ("vocab_size", 400), ("vector_dim", 64)):
+        with pytest.raises(ValueError, match=rf"other settings .*{name} was .*, now {value}[;)]"):
+            prepare(**{name: value})
+    prepare("other", seed=2)
+    (tmp_path / "nllb_seed" / "eng_Latn.txt").write_text("another line\n" * 20)
+    with pytest.raises(ValueError, match="text_sha256 was"):
+        prepare()
+    (tmp_path / "run" / "settings.json").unlink()
+    with pytest.raises(ValueError, match=r"tokenizer is there, but no settings\.json"):
+        prepare()

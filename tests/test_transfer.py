@@ -238,6 +238,58 @@ def test_classes_that_do_not_match(data: LabelledCorpus) -> None:
         run(other, data, labels=("a", "b"))
 
 
+def test_data_may_lack_classes_of_the_model(
+    data: LabelledCorpus, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = classifier("bert", labels=("gamma", "omega", "alpha", "beta"))
+    with caplog.at_level(logging.WARNING, logger="ilo_fast"):
+        whole = run(model, data)
+    assert "dict: no examples of the model's classes omega" in caplog.text
+    assert whole.labels == ("gamma", "omega", "alpha", "beta")
+    for i, code in enumerate(data.languages):
+        assert [whole.labels[t] for t in whole.targets[i]] == TARGETS[code]
+        texts = data.texts(code, "test")
+        assert whole.predictions[i].tolist() == [
+            alone(model, tiny_models.tokenizer(), text) for text in texts
+        ]
+    assert len(np.unique(whole.predictions)) > 1
+    assert whole.info["data"]["sha256"] == data.fingerprint()  # of the data as they are
+    # Its own names are needed, and all of the data's.
+    unnamed = classifier("bert", labels=("LABEL_0", "LABEL_1", "LABEL_2"))
+    part = LabelledCorpus.from_dict({"eng_Latn": {"test": (["a", "b"], ["LABEL_0", "LABEL_2"])}})
+    with pytest.raises(ValueError, match="classes do not match"):
+        run(unnamed, part)
+    with pytest.raises(ValueError, match="classes do not match"):
+        run(classifier("bert", labels=("alpha", "beta")), data)
+
+
+def test_the_language_that_was_trained_on_is_checked(
+    data: LabelledCorpus, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = classifier("bert")
+    with pytest.raises(ValueError, match=r"source='eng' is neither.*did you mean eng_Latn\?.*none"):
+        run(model, data, source="eng")
+    with caplog.at_level(logging.WARNING, logger="ilo_fast"):
+        assert run(model, data, languages="deu_Latn,fra_Latn", source="deu_Latn").source
+        assert run(model, data, languages="deu_Latn,fra_Latn", source=None).source is None
+        assert not caplog.records
+        run(model, data, languages="deu_Latn,fra_Latn", source="eng_Latn")
+    assert "source=eng_Latn, is not among those evaluated (deu_Latn, fra_Latn)" in caplog.text
+    dialect = LabelledCorpus.from_dict({"my_own": {"test": (["a", "b", "c"], LABELS)}})
+    assert run(model, dialect, source="my_own").source == "my_own"
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, True])
+def test_a_seed_is_checked_before_the_work(
+    data: LabelledCorpus, monkeypatch: pytest.MonkeyPatch, seed: Any
+) -> None:
+    from ilo_fast.training.transfer import transfer as module
+
+    monkeypatch.setattr(module, "open_classifier", lambda *a, **k: pytest.fail("it works"))
+    with pytest.raises(ValueError, match=f"seed={seed}: wanted"):
+        run(classifier("bert"), data, seed=seed)
+
+
 def test_a_model_without_a_head(data: LabelledCorpus, tmp_path: Path) -> None:
     bare = tiny_models.build("bert")
     with pytest.raises(ValueError, match="BertModel without a classification head"):

@@ -5,7 +5,9 @@
 
 CORPORA is a folder with bible_ot/, bible_nt/, nllb_seed/ and mono_commonvoice/, one
 ``<code>.txt`` a language.  The defaults are the settings of the shipped weights.  Stages, each
-kept in the run folder and skipped when its file is there, so that an interrupted run goes on:
+kept in the run folder and skipped when its file is there, so that an interrupted run goes on.
+What the first two depend on is kept beside them (settings.json), and a run folder with other
+settings is refused:
 
 1. tokenizer     byte-level BPE on an equal number of lines a language
 2. warm start    word vectors shared across languages (sentence-id factorisation, then ranking)
@@ -32,7 +34,23 @@ from demo_model import data, network, training, vocabulary, warmstart
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
+from ilo_fast.store import digest, write_json
+from ilo_fast.training.pretraining.mixture import text_hash
 from ilo_fast.training.pretraining.pretrain import pretrain
+
+SETTINGS = "settings.json"
+STAGES = ("tokenizer", "encoded.npz", "word_vectors.npy")
+# What they depend on, besides the text; pretrain() compares what the third stage depends on.
+DECISIVE = (
+    "seed",
+    "heldout_verses",
+    "vocab_size",
+    "tokenizer_lines",
+    "vector_dim",
+    "vector_steps",
+    "vector_lr",
+    "temperature",
+)
 
 log = logging.getLogger("train_demo_model")
 
@@ -79,9 +97,39 @@ def parse_arguments() -> argparse.Namespace:
     return p.parse_args()
 
 
+def keep_settings(args: argparse.Namespace, text: data.Text) -> None:
+    """Write what stages 1 and 2 depend on; or compare it, where the run folder has them already.
+
+    Raises
+    ------
+    ValueError
+        They were made with other settings, or other text.
+    """
+    corpora = {**text.aligned, data.PLAIN: text.plain, "heldout": text.heldout}
+    hashes = {
+        name: {code: text_hash(lines) for code, lines in corpus.items()}
+        for name, corpus in corpora.items()
+    }
+    now = {name: getattr(args, name) for name in DECISIVE} | {"text_sha256": digest(hashes)[:16]}
+    path = args.run / SETTINGS
+    if path.exists():
+        before = json.loads(path.read_text())
+        other = [f"{k} was {before.get(k)}, now {v}" for k, v in now.items() if before.get(k) != v]
+    else:
+        made = [name for name in STAGES if (args.run / name).exists()]
+        other = [f"{name} is there, but no {SETTINGS}" for name in made]
+    if other:
+        raise ValueError(
+            f"--run {args.run} holds stages of other settings ({'; '.join(other)}): choose another "
+            "--run, or remove it"
+        )
+    write_json(path, now)
+
+
 def prepare(args: argparse.Namespace) -> tuple[data.Text, Tokenizer, data.Encoded]:
     """Stage 1: held-out split, tokenizer, token arrays."""
     text = data.load_text(args.corpora, heldout_verses=args.heldout_verses, seed=args.seed)
+    keep_settings(args, text)
     folder = args.run / "tokenizer"
     if not (folder / "tokenizer.json").exists():
         tokenizer = vocabulary.train_tokenizer(

@@ -136,16 +136,18 @@ def share(text: str) -> tuple[str, float]:
 def run(args: argparse.Namespace) -> int:
     from ilo_fast.training.pretraining.mixture import read_texts
     from ilo_fast.training.pretraining.pretrain import pretrain
+    from ilo_fast.training.pretraining.tokenizer import open_tokenizer
 
     folder = output_folder(args)
     options = training.prepare(args, folder)
+    tokenizer = open_tokenizer(args.tokenizer)  # before the text, which may be long
     texts = read_texts(args.text, args.text_languages, allow_unknown=args.allow_unknown)
     result = pretrain(
         texts,
         folder,
         mixture=mixture(args.mixture),
         allow_unknown=args.allow_unknown,
-        tokenizer=args.tokenizer,
+        tokenizer=tokenizer,
         vocab_size=args.vocab_size,
         hidden_size=args.hidden_size,
         layers=args.num_layers,
@@ -211,7 +213,7 @@ def report(result: Pretrained, records: Sequence[OverlapRecord]) -> str:
     tokens = settings["steps"] * settings["batch_size"] * settings["context"]
     lines = [
         f"Trained {card['parameters']:,} parameters from nothing on {tokens:,} tokens: "
-        f"{settings['steps']} steps, loss {card['loss'][-1][1]:.3f}, {card['seconds']:.0f} s "
+        f"{settings['steps']} steps, loss {result.loss:.3f}, {card['seconds']:.0f} s "
         f"({card['tokens_per_second']:,} tokens a second)",
         "",
         *_languages(card["text"]),

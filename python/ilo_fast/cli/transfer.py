@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ilo_fast.cli import flags
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
+from ilo_fast.errors import AccessError
 
 if TYPE_CHECKING:
     from ilo_fast.ilo import OverlapScores
@@ -58,6 +59,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="CODES",
         help="codes or named sets with commas between: eng_Latn,fra_Latn or paper31 "
         "(default: all of the data)",
+    )
+    group.add_argument(
+        "--allow-unknown",
+        action="store_true",
+        help="take files of the folder whose name is no known language code",
     )
     group.add_argument("--split", default="test", help="what to evaluate on (default: test)")
     group.add_argument(
@@ -124,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
     from ilo_fast.training.labelled.corpus import LabelledCorpus
 
     before, after = _overlap_scores(args)
-    data = LabelledCorpus.from_dir(args.data, args.languages)
+    data = LabelledCorpus.from_dir(args.data, args.languages, allow_unknown=args.allow_unknown)
     folder = args.output or RESULTS_FOLDER / folder_name("transfer", _name(args.model), data.name)
     _check_output(folder, overwrite=args.overwrite)
     if before is not None and after is not None:
@@ -193,7 +199,19 @@ def _write(
 
 
 def _overlap_scores(args: argparse.Namespace) -> tuple[OverlapScores | None, OverlapScores | None]:
-    """What --overlap, or --before and --after, name; read before the long work."""
+    """What --overlap, or --before and --after, name; read before the long work.
+
+    Raises
+    ------
+    AccessError
+        There is no such file.
+    ValueError
+        Flags that do not go together, or a file that holds something else.
+    """
+    for name in ("overlap", "before", "after"):
+        path = getattr(args, name)
+        if path is not None and not path.is_file():
+            raise AccessError(f"--{name}: there is no file {str(path)!r}")
     if args.overlap is not None:
         return _first_and_last(args)
     if (args.before is None) != (args.after is None):

@@ -98,5 +98,6 @@ def check_comparable(before: OverlapScores, after: OverlapScores, languages: Seq
     if missing:
         raise ValueError(
             f"before and after lack {listed(missing)}, which have been evaluated: measure the "
-            "overlap of all languages, or evaluate those alone that it has (languages=)"
+            "overlap of all languages, or evaluate those alone that it has (languages=, on the "
+            "command line --languages)"
         )

@@ -83,7 +83,7 @@ def settle_labels(examples: ByLanguage, given: Sequence[str]) -> tuple[str, ...]
 
 def _common_labels(examples: ByLanguage) -> tuple[str, ...]:
     """All classes, sorted, if no language and no split has one of its own."""
-    fix = "Spell the classes alike, or pass labels= with all of them, if they are meant"
+    fix = "Spell the classes alike, or if they are meant, in Python, pass labels= with all"
     by_language = {
         code: {label for part in parts.values() for label in part.labels}
         for code, parts in examples.items()

@@ -243,7 +243,8 @@ class LabelledCorpus:
         path
             Holds ``<code>.jsonl``, ``.csv`` or ``.tsv`` (a header names the columns), whose rows
             have a text, a label and a ``split``, and may have an ``id`` and other fields; or
-            ``<split>/<code>.jsonl``; or ``<code>/<split>.jsonl``.
+            ``<split>/<code>.jsonl``; or ``<code>/<split>.jsonl``. In a CSV file a cell may be
+            quoted; in a TSV file quotes are text, and no cell holds a tab or a line break.
         languages
             Codes or names of sets to take, in this order. None: all files, sorted by code.
         split
@@ -273,7 +274,7 @@ class LabelledCorpus:
                 if not isinstance(own, str):
                     raise CorpusError(
                         f"{row.place}: no split; put a field 'split' into the rows, lay the files "
-                        f"out as <split>/{file.path.name}, or pass split='test' for all of them"
+                        f"out as <split>/{file.path.name}, or in Python, pass split='test' for all"
                     )
                 text = _cell(row, text_field, "text_field")
                 label = _label(_cell(row, label_field, "label_field"), row.place)
@@ -311,16 +312,21 @@ def _examples(rows: Sequence[tuple[Row, str, str]], used: set[str]) -> Examples:
     return Examples(
         texts=tuple(text for _, text, _ in rows),
         labels=tuple(label for _, _, label in rows),
-        ids=tuple(str(row.values.get("id", row.line)) for row, _, _ in rows),
+        ids=tuple(_identity(row) for row, _, _ in rows),
         fields={name: tuple(row.values.get(name) for row, _, _ in rows) for name in names},
     )
+
+
+def _identity(row: Row) -> str:
+    own = row.values.get("id")
+    return str(row.line if own is None or own == "" else own)
 
 
 def _cell(row: Row, name: str, argument: str) -> Any:
     if row.values.get(name) is None:
         raise CorpusError(
-            f"{row.place}: no field {name!r}; it has {', '.join(map(str, row.values))}. "
-            f"{argument}= says what it is called"
+            f"{row.place}: no field {name!r}; it has {', '.join(map(str, row.values))}. Rename "
+            f"one, or in Python, say with {argument}= what it is called"
         )
     return row.values[name]
 

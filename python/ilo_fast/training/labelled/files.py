@@ -148,8 +148,8 @@ def _refuse_unknown(by_code: Mapping[str, list[LabelledFile]], folder: Path) -> 
 
     raise CorpusError(
         f"path: names in {str(folder)!r} that are no language code: {listed(unknown, show)}. "
-        "Rename them to a code such as eng_Latn.jsonl, name the files to take with languages=, or "
-        "pass allow_unknown=True"
+        "Rename them to a code such as eng_Latn.jsonl, name those to take with languages= (command "
+        "line: --languages), or pass allow_unknown=True (command line: --allow-unknown)"
     )
 
 
@@ -175,25 +175,39 @@ def _json_rows(path: Path, lines: Sequence[str]) -> list[Row]:
 
 
 def _table_rows(path: Path, lines: Sequence[str]) -> list[Row]:
-    delimiter = "\t" if path.suffix == ".tsv" else ","
+    """In TSV quotes are text like any other, as what writes TSV mostly has it."""
     text = io.StringIO("\n".join(lines), newline="")
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
-    rows = []
+    if path.suffix == ".tsv":
+        reader = csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
+        fix = "cells hold no tabs"
+    else:
+        reader = csv.reader(text, strict=True)
+        fix = "quote cells that hold the separator"
+    rows: list[Row] = []
+    begun = 1  # the line on which the row began
     try:
         header = next(reader, None)
         if not header:
             raise CorpusError(f"{path.name} is empty; wanted a header that names text and label")
+        begun = reader.line_num + 1
         for cells in reader:
+            begun = reader.line_num + 1
             if not cells:
                 continue
             place = f"{path.name}, line {reader.line_num}"
             if len(cells) != len(header):
                 raise CorpusError(
                     f"{place}: {len(cells)} cells, but the header names {len(header)} "
-                    f"({', '.join(header)}); quote cells that hold the separator"
+                    f"({', '.join(header)}); {fix}"
                 )
             values = dict(zip(header, cells, strict=True))
             rows.append(Row(place, reader.line_num, values))
     except csv.Error as error:
-        raise CorpusError(f"{path.name}, line {reader.line_num}: {error}") from None
+        hint = ""
+        if "expected after" in str(error) or "unexpected end" in str(error):
+            hint = (
+                "; a cell that begins with a quote must be quoted whole, each quote inside it "
+                'written twice: """Stop"", he said"'
+            )
+        raise CorpusError(f"{path.name}, line {begun}: {error}{hint}") from None
     return rows

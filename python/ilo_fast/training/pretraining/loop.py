@@ -63,6 +63,10 @@ class Plan:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}={value!r}: wanted a whole number of at least 1")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise ValueError(f"seed={self.seed!r}: wanted a whole number of at least 0")
+        if self.seed >= 2**32:  # NumPy's legacy generator, which the Trainer seeds, takes no more
+            raise ValueError(f"seed={self.seed}: wanted a whole number below 2**32")
         if self.batch_size % self.accumulate:
             raise ValueError(
                 f"batch_size={self.batch_size} cannot be split into accumulate={self.accumulate} "
@@ -117,10 +121,13 @@ def stacked(rows: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, torch.Tenso
 
 def default_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     """AdamW; matrices decay, but embeddings, norms and biases do not."""
-    table = model.get_input_embeddings().weight  # type: ignore[operator]
+    # Tables of positions or types, too, and an output projection that is tied to one.
+    tables = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
+    tables.append(model.get_input_embeddings().weight)  # type: ignore[operator]
+    spared = {id(table) for table in tables}
     trained = [p for p in model.parameters() if p.requires_grad]
-    decaying = [p for p in trained if p.dim() > 1 and p is not table]
-    others = [p for p in trained if p.dim() <= 1 or p is table]
+    decaying = [p for p in trained if p.dim() > 1 and id(p) not in spared]
+    others = [p for p in trained if p.dim() <= 1 or id(p) in spared]
     groups = [
         {"params": decaying, "weight_decay": plan.weight_decay},
         {"params": others, "weight_decay": 0.0},

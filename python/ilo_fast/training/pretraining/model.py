@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
+from ilo_fast.models import find_parts
 from ilo_fast.subject import hash_state
 
 
@@ -71,6 +72,22 @@ def build_model(config: Any, sizes: Mapping[str, Any], tokenizer: Any, seed: int
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+
+
+def check_causal(model: Any) -> None:
+    """Refuse a model that sees the tokens it is to predict: its loss falls, and it learns nothing.
+
+    Raises
+    ------
+    ValueError
+    """
+    kind = find_parts(model).kind
+    if kind != "decoder":
+        raise ValueError(
+            f"{type(model).__name__} is no causal language model ({kind}): it sees what it is to "
+            "predict, so it cannot learn to continue text. Choose a decoder, or where the "
+            "architecture can be one, set is_decoder=True in its configuration"
+        )
 
 
 def check_fit(model: Any, tokenizer: Any, context: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,6 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from ilo_fast.corpus import ParallelCorpus
-from ilo_fast.corpus_checks import listed
 from ilo_fast.subject import versions
 from ilo_fast.training import need
 from ilo_fast.training.callback import OverlapCallback
@@ -27,28 +27,22 @@ from ilo_fast.training.card import (
 )
 from ilo_fast.training.loop import quiet
 from ilo_fast.training.pretraining.loop import Plan, train
-from ilo_fast.training.pretraining.mixture import (
-    MixedRows,
-    Quota,
-    Stream,
-    complete_shares,
-    read_texts,
-    text_hash,
-)
+from ilo_fast.training.pretraining.mixture import complete_shares, read_texts, text_hash
 from ilo_fast.training.pretraining.model import (
     build_model,
+    check_causal,
     check_fit,
     llama_sizes,
     model_identity,
 )
+from ilo_fast.training.pretraining.rows import lines_shared, rows_of
 from ilo_fast.training.pretraining.tokenizer import (
+    check_n_lines,
     check_vocab_size,
-    encode_lines,
     open_tokenizer,
     tokenizer_identity,
     tokenizer_in,
 )
-from ilo_fast.training.texts import shared_lines
 from ilo_fast.training.trained import Trained
 
 if TYPE_CHECKING:
@@ -59,9 +53,6 @@ logger = logging.getLogger(__name__)
 Texts = Mapping[str, Iterable[str]] | str | os.PathLike[str] | Sequence["str | os.PathLike[str]"]
 
 TOKENIZER_FOLDER = "tokenizer"  # while the run is under way; then it stands with the model
-# Passes through the text of one language beyond which repeating it teaches little
-# (Muennighoff et al., 2023, arXiv 2305.16264).
-MANY_EPOCHS = 4
 
 
 class Pretrained(Trained):
@@ -77,6 +68,11 @@ class Pretrained(Trained):
         versions, seconds.
     """
 
+    @property
+    def loss(self) -> float:
+        """The last that was logged; nan or infinite where training diverged."""
+        return float(self.card["loss"][-1][1])  # the card holds what JSON has no number for as text
+
     def _loader(self) -> Any:
         return AutoModelForCausalLM
 
@@ -85,7 +81,7 @@ class Pretrained(Trained):
         languages = len(card["text"]) or "given batches, no"
         return (
             f"Pretrained({str(self.path)!r}: {card['parameters']:,} parameters, {languages} "
-            f"languages, {card['settings']['steps']} steps, loss {card['loss'][-1][1]:.3f})"
+            f"languages, {card['settings']['steps']} steps, loss {self.loss:.3f})"
         )
 
 
@@ -209,7 +205,8 @@ def pretrain(
     progress
         Show a bar on standard error.
     model
-        Start weights, a transformers model, which is trained in place. None makes one.
+        Start weights, a transformers model, which is trained in place; with `texts`, its own
+        `tokenizer` is needed, too. None makes one.
     batches
         Called with the step (from 0): a dict of tensors or arrays, or a list of such dicts, whose
         losses add up (each is gone through, backward too, before the next). In place of `texts`.
@@ -229,15 +226,15 @@ def pretrain(
     Raises
     ------
     ValueError
-        A mixture, size or combination that cannot be; `output_dir` holds a run with other
-        settings (says which).
+        A mixture, size or combination that cannot be; a model that sees the tokens it is to
+        predict; `output_dir` holds a run with other settings (says which).
     CorpusError, AccessError
-        The text is wrong, or not to be read.
+        The text is wrong, or text or tokenizer are not to be read.
     ImportError
         ``accelerate`` is missing: ``pip install 'ilo_fast[train]'``.
     """
     need("accelerate", "train")
-    _check_seams(texts, model, batches, mixture, accumulate)
+    _check_seams(texts, model, batches, mixture, accumulate, tokenizer)
     tenth = max(1, steps // 10)
     plan = Plan(
         steps=steps, context=context, batch_size=batch_size, accumulate=accumulate,
@@ -247,13 +244,16 @@ def pretrain(
         save_every=save_every, keep_checkpoints=keep_checkpoints,
         log_every=log_every, report_to=report_to, progress=progress,
     )  # fmt: skip
+    if texts is not None and tokenizer is None:
+        check_vocab_size(vocab_size)
+        check_n_lines(tokenizer_lines)
+    tokenizer = open_tokenizer(tokenizer)
+    if model is not None:
+        check_causal(model)
     lines = None if texts is None else read_texts(texts, languages, allow_unknown=allow_unknown)
     shares = {} if lines is None else complete_shares(mixture, list(lines))
     max_length = max_length or max(512, context)
     sizes = llama_sizes(hidden_size, layers, heads, kv_heads, mlp_size, max_length)
-    tokenizer = open_tokenizer(tokenizer)
-    if tokenizer is None:
-        check_vocab_size(vocab_size)
     every = measure_every or tenth
     if isinstance(corpus, (str, os.PathLike)):
         corpus = ParallelCorpus.load(corpus)
@@ -283,21 +283,22 @@ def pretrain(
         state = run.examine(resume=resume, overwrite=overwrite)
         if state == "finished":
             logger.info("%s holds this run, finished %s", run.path, run.card["finished"])
-            return Pretrained(run.path, run.card)
+            return _noted(Pretrained(run.path, run.card))
         if state == "new":
             run.clear()
             shutil.rmtree(run.path / TOKENIZER_FOLDER, ignore_errors=True)
         run.begin({})  # from here on the folder is this run's
-        shared = [] if lines is None or corpus is None else _shared_lines(lines, corpus)
+        shared = [] if lines is None or corpus is None else lines_shared(lines, corpus)
         with quiet():
             if lines is not None and tokenizer is None:
                 tokenizer = tokenizer_in(
                     run.path / TOKENIZER_FOLDER, lines, vocab_size=vocab_size,
                     n_lines=tokenizer_lines, max_length=max_length, seed=seed,
                 )  # fmt: skip
-            data, use = (None, {}) if lines is None else _rows(lines, shares, tokenizer, plan)
+            data, use = (None, {}) if lines is None else rows_of(lines, shares, tokenizer, plan)
             if model is None:
                 model = build_model(config, sizes, tokenizer, seed)
+                check_causal(model)
             if lines is not None:
                 check_fit(model, tokenizer, context)
             run.begin(
@@ -331,11 +332,22 @@ def pretrain(
         shutil.rmtree(run.path / TOKENIZER_FOLDER, ignore_errors=True)
         if not keep_checkpoints:
             run.drop_checkpoints()
-    return Pretrained(run.path, run.card, model.eval(), tokenizer)
+    return _noted(Pretrained(run.path, run.card, model.eval(), tokenizer))
+
+
+def _noted(made: Pretrained) -> Pretrained:
+    """The same; logs that training diverged."""
+    if not math.isfinite(made.loss):
+        logger.warning(
+            "%s: training diverged, its last loss is %s, and the model is of no use: train again "
+            "with a lower learning_rate, or more warmup_steps",
+            made.path.parent, made.loss,
+        )  # fmt: skip
+    return made
 
 
 def _check_seams(
-    texts: Texts | None, model: Any, batches: Any, mixture: Any, accumulate: int
+    texts: Texts | None, model: Any, batches: Any, mixture: Any, accumulate: int, tokenizer: Any
 ) -> None:
     if (texts is None) == (batches is None):
         raise ValueError(
@@ -344,6 +356,11 @@ def _check_seams(
             + ": batches=, a function of the step, stands in place of text"
         )
     if batches is None:
+        if model is not None and tokenizer is None:
+            raise ValueError(
+                "model= without tokenizer=: text would be cut into tokens that the model does not "
+                "know; pass the model's own tokenizer="
+            )
         return
     if model is None:
         raise ValueError("batches= needs model=: without text nothing says how large a vocabulary")
@@ -353,51 +370,3 @@ def _check_seams(
         raise ValueError(
             f"accumulate={accumulate}: with batches=, return a list of the parts instead"
         )
-
-
-# ---- text
-
-
-def _rows(
-    texts: Mapping[str, Sequence[str]],
-    shares: Mapping[str, float],
-    tokenizer: Any,
-    plan: Plan,
-) -> tuple[MixedRows, dict[str, Any]]:
-    """The rows of the run, and how much of each language's text they use."""
-    used = {code: share for code, share in shares.items() if share > 0}
-    streams = []
-    for code in used:
-        ids, offsets = encode_lines(tokenizer, texts[code])
-        stream = Stream(ids, offsets, length=plan.context, seed=plan.seed, language=code)
-        streams.append(stream)
-    quota = Quota(list(used.values()), steps=plan.steps, rows=plan.batch_size)
-    facts = {}
-    for code, stream, rows in zip(used, streams, quota.totals.tolist(), strict=True):
-        tokens = rows * plan.context
-        facts[code] = {
-            "share": rows / (plan.steps * plan.batch_size),
-            "tokens": tokens,
-            "tokens_of_text": stream.n_tokens,
-            "epochs": round(tokens / stream.n_tokens, 3),
-        }
-    often = {code: f["epochs"] for code, f in facts.items() if f["epochs"] > MANY_EPOCHS}
-    if often:
-        logger.warning(
-            "little text for so many steps: it is gone through %s times; a model learns little "
-            "from text that comes more than %d times",
-            ", ".join(f"{epochs:.1f} ({code})" for code, epochs in often.items()), MANY_EPOCHS,
-        )  # fmt: skip
-    return MixedRows(streams, quota, plan.batch_size), facts
-
-
-def _shared_lines(texts: Mapping[str, Sequence[str]], corpus: ParallelCorpus) -> list[list[Any]]:
-    shared = shared_lines((line for lines in texts.values() for line in lines), corpus)
-    if shared:
-        where = listed([f"{code} line {number}" for code, number in shared])
-        logger.warning(
-            "%d lines of the corpus that is measured are in the training text, too (%s): what is "
-            "measured there is not what untrained text would show",
-            len(shared), where,
-        )  # fmt: skip
-    return [[code, number] for code, number in shared]

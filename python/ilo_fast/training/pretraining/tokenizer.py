@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast.errors import AccessError
+from ilo_fast.loading import access_errors
 from ilo_fast.store import digest
 from ilo_fast.training.card import put_in_place, replaced
 
@@ -20,6 +22,9 @@ logger = logging.getLogger(__name__)
 PAD, BOS, EOS, UNK = "<pad>", "<s>", "</s>", "<unk>"
 _SPECIAL = [PAD, BOS, EOS, UNK]  # ids 0, 1, 2, 3
 _SMALLEST = 256 + len(_SPECIAL)
+
+# One of them is in every folder that AutoTokenizer loads (config.json: beside a vocabulary).
+_TOKENIZER_FILES = ("tokenizer_config.json", "tokenizer.json", "config.json")
 
 # Letters keep their combining marks (Indic vowel signs are \p{M}, not \p{L}): the pattern of GPT-2
 # would cut every Hindi, Bengali and Telugu word at each of them. Chinese and Japanese runs come
@@ -42,6 +47,17 @@ def check_vocab_size(vocab_size: int) -> None:
             f"vocab_size={vocab_size}: at least {_SMALLEST} are needed, one token for each byte "
             f"and {len(_SPECIAL)} special ones"
         )
+
+
+def check_n_lines(n_lines: int) -> None:
+    """Refuse to train a tokenizer on nothing.
+
+    Raises
+    ------
+    ValueError
+    """
+    if isinstance(n_lines, bool) or not isinstance(n_lines, int) or n_lines < 1:
+        raise ValueError(f"tokenizer_lines={n_lines!r}: wanted a whole number of at least 1")
 
 
 def sample_lines(texts: Mapping[str, Sequence[str]], n_lines: int, *, seed: int) -> list[str]:
@@ -135,12 +151,26 @@ def as_pretrained(tokenizer: Any, *, max_length: int) -> Any:
 
 
 def open_tokenizer(tokenizer: Any) -> Any:
-    """A tokenizer by name or folder loaded; another, or None, as it is."""
+    """A tokenizer by name or folder loaded; another, or None, as it is.
+
+    Raises
+    ------
+    AccessError
+        There is none of that name, or it cannot be reached.
+    """
     if not isinstance(tokenizer, (str, os.PathLike)):
         return tokenizer
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(tokenizer)
+    name = os.fspath(tokenizer)
+    folder = Path(name).expanduser()
+    if folder.is_dir() and not any((folder / file).is_file() for file in _TOKENIZER_FILES):
+        raise AccessError(
+            f"tokenizer: the folder {name!r} holds no tokenizer; wanted one that save_pretrained() "
+            "wrote, with tokenizer.json or tokenizer_config.json"
+        )
+    with access_errors(name, "tokenizer"):
+        return AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else name)
 
 
 def tokenizer_identity(tokenizer: Any) -> dict[str, Any]:
@@ -149,7 +179,13 @@ def tokenizer_identity(tokenizer: Any) -> dict[str, Any]:
     described = tokenizer.get_vocab() if fast is None else json.loads(fast.to_str())
     # Padding and truncation are as the last call left them.
     left = {"padding": None, "truncation": None} if fast is not None else {}
-    return {"sha256": digest(described | left)}
+    # Which token ends a line, say, stands beside the rest.
+    special = {
+        name: [str(token), tokenizer.convert_tokens_to_ids(str(token))]
+        for name, token in tokenizer.special_tokens_map.items()
+        if not isinstance(token, (list, tuple))
+    }
+    return {"sha256": digest({"tokens": described | left, "special": special})}
 
 
 def tokenizer_in(
@@ -198,9 +234,16 @@ def encode_lines(
 def _encoded(tokenizer: Any, lines: list[str]) -> list[list[int]]:
     fast = getattr(tokenizer, "backend_tokenizer", None)
     if fast is not None:  # no warnings about length, and an order of magnitude faster
+        truncation, padding = fast.truncation, fast.padding
         fast.no_truncation()
         fast.no_padding()
-        return [encoding.ids for encoding in fast.encode_batch_fast(lines)]
+        try:
+            return [encoding.ids for encoding in fast.encode_batch_fast(lines)]
+        finally:  # the tokenizer is the caller's
+            if truncation is not None:
+                fast.enable_truncation(**truncation)
+            if padding is not None:
+                fast.enable_padding(**padding)
     return [list(row) for row in tokenizer(lines, verbose=False)["input_ids"]]
 
 

@@ -237,8 +237,8 @@ def _load_adapter(
             raise
         raise ValueError(
             f"the adapter in {folder} does not fit {base!r} with {len(_config_labels(config))} "
-            "classes: give the names of its classes with labels=, in their order, or put the "
-            "classifier's config.json beside it"
+            "classes: give the names of its classes with labels= (command line: --labels), in "
+            "their order, or put the classifier's config.json beside it"
         ) from error
     if (folder / "tokenizer_config.json").is_file():
         with access_errors(str(folder), "tokenizer"):

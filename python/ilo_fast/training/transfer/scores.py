@@ -288,7 +288,8 @@ class TransferScores:
         if missing:
             raise ValueError(
                 f"scores lack {listed(missing)}, which have been evaluated: measure the overlap of "
-                "all languages, or evaluate those alone that it has (languages=)"
+                "all languages, or evaluate those alone that it has (languages=, on the command "
+                "line --languages)"
             )
         found = []
         for name, codes in groups.items():

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from ilo_fast.corpus_checks import listed
 from ilo_fast.extraction import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS, _check_positive
-from ilo_fast.languages import resolve_codes
+from ilo_fast.languages import LANGUAGES, resolve_codes, suggest_codes
 from ilo_fast.models import accepted, evaluating, inference
 from ilo_fast.subject import versions
 from ilo_fast.tokens import TokenizedText, length_limit, plan_batches, position_limit, tokenize
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 _TRAIN_ONE = (
     "load it with AutoModelForSequenceClassification, or train one with ilo_fast.finetune() on "
-    "labelled data"
+    "labelled data (command line: ilo-fast finetune --task classification)"
 )
 
 
@@ -65,7 +65,7 @@ def transfer(
         (``adapter_config.json``); or a loaded module, which is left as it is, mode included.
     data
         A `LabelledCorpus`, or a folder for `LabelledCorpus.from_dir`. Its classes and the model's
-        (``config.id2label``) are matched by name.
+        (``config.id2label``) are matched by name; it may lack some of the model's.
     tokenizer
         Needed for a loaded module whose ``name_or_path`` names none; else the model's own.
     split
@@ -73,8 +73,8 @@ def transfer(
     languages
         Codes or names of sets. None: all that have the split.
     source
-        The language that was trained on. It is evaluated like all others, and left out of groups.
-        None: nothing is left out.
+        The language that was trained on. It is evaluated like all others, and left out of groups;
+        a warning says where it is not evaluated. None: nothing is left out.
     labels
         Names of the model's classes in the order of its scores, where its configuration does not
         name them (``LABEL_0``, ...).
@@ -101,7 +101,8 @@ def transfer(
     CorpusError
         A language without labelled examples or without the split; flaws of the data.
     ValueError
-        A model without a trained classification head, or classes that do not match.
+        A model without a trained classification head, classes that do not match, or a `source`
+        that is no language.
     ImportError
         An adapter, where peft is not installed.
     FloatingPointError
@@ -111,8 +112,11 @@ def transfer(
     _check_positive("batch_tokens", batch_tokens)
     _check_positive("max_length", max_length)
     _check_positive("n_boot", n_boot)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed={seed!r}: wanted a whole number of at least 0")
     corpus = data if isinstance(data, LabelledCorpus) else _read(data, languages)
     codes = _languages(corpus, languages, split)
+    _check_source(source, codes, corpus)
     classifier = open_classifier(
         model,
         tokenizer=tokenizer,
@@ -124,7 +128,7 @@ def transfer(
         progress=progress,
     )
     module = classifier.module
-    numbers = _match_labels(classifier, corpus)
+    classes, own, given = _match_labels(classifier, corpus)
     config: Any = module.config
     limit = length_limit(classifier.tokenizer, position_limit(module, config), max_length)
     texts = {
@@ -147,9 +151,9 @@ def transfer(
         found = _Evaluation(classifier, texts, batch_tokens).run(bar)
     weight = next(p for p in module.parameters() if p.is_floating_point())
     return TransferScores.from_predictions(
-        {code: corpus.targets(code, split) for code in codes},
-        {code: numbers[found[code]] for code in codes},
-        corpus.labels,
+        {code: given[corpus.targets(code, split)] for code in codes},
+        {code: own[found[code]] for code in codes},
+        classes,
         split=split,
         source=source,
         seed=seed,
@@ -194,26 +198,56 @@ def _languages(
     return codes
 
 
-def _match_labels(classifier: Classifier, corpus: LabelledCorpus) -> NDArray[np.int64]:
-    """The number in the corpus of each of the model's classes.
+def _check_source(source: str | None, codes: Sequence[str], corpus: LabelledCorpus) -> None:
+    """Refuse what is no language; warn of one that is not evaluated."""
+    if source is None or source in codes:
+        return
+    if source not in LANGUAGES and source not in corpus.languages:
+        near = suggest_codes(str(source))
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise ValueError(
+            f"source={source!r} is neither a language code nor a language of the data: {hint}Give "
+            "the language that was trained on, or None (command line: --source none)"
+        )
+    logger.warning(
+        "the language that was trained on, source=%s, is not among those evaluated (%s): there is "
+        "none to compare with, and none is left out of groups",
+        source, listed(codes),
+    )  # fmt: skip
+
+
+def _match_labels(
+    classifier: Classifier, corpus: LabelledCorpus
+) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
+    """All classes, and the number among them of each of the model's, and of each of the corpus's.
+
+    They are the corpus's where the model has the same, else the model's, if it has all of those.
 
     Raises
     ------
     ValueError
-        The names are not the same.
+        The model lacks classes of the corpus, or has no names for its own.
     """
     own, wanted = classifier.labels, corpus.labels
-    if sorted(own) == sorted(wanted):
-        return np.array([wanted.index(label) for label in own], np.int64)
     unnamed = own == tuple(f"LABEL_{i}" for i in range(len(own)))
+    classes: tuple[str, ...] = ()
+    if sorted(own) == sorted(wanted):
+        classes = wanted
+    elif set(wanted) < set(own) and len(set(own)) == len(own) and not unnamed:
+        classes = own
+        absent = [label for label in own if label not in wanted]
+        logger.warning("%s: no examples of the model's classes %s", corpus.name, listed(absent))
+    if classes:
+        numbers = [np.array([classes.index(x) for x in side], np.int64) for side in (own, wanted)]
+        return classes, numbers[0], numbers[1]
     kind = type(classifier.module).__name__
     if unnamed and "SequenceClassification" not in kind:
         raise ValueError(f"model is a {kind} without a classification head: {_TRAIN_ONE}")
     fix = "Evaluate the model that was trained for these classes, or spell them alike"
     if unnamed and len(own) == len(wanted):
         fix = (
-            "The model's configuration does not name its classes: pass labels= with their names, "
-            "in the order that it was trained with"
+            "The model's configuration does not name its classes: pass labels= (command line: "
+            "--labels) with their names, in the order that it was trained with"
         )
     raise ValueError(
         f"classes do not match: model {classifier.name!r} ({kind}) has {len(own)} "
@@ -304,7 +338,8 @@ class _Evaluation:
             code, number = batch[int(bad[0])]
             raise FloatingPointError(
                 f"{code}, example {number + 1}: the model's scores are not numbers; are its "
-                "weights sound? (float16 overflows: use dtype='bfloat16' or 'float32')"
+                "weights sound? (float16 overflows: use dtype='bfloat16' or 'float32', on the "
+                "command line --dtype)"
             )
         best: NDArray[np.int64] = scores.argmax(axis=1).astype(np.int64)
         return best
