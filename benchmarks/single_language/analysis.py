@@ -191,22 +191,20 @@ def claims(group: Group) -> list[Claim]:
         ]
     if "first" not in group.conditions:
         return found
-    others = [c for c in ("none", "last", "random") if c in group.conditions]
+    others = [c for c in ("none", "embeddings", "last", "random") if c in group.conditions]
+    says = {
+        "none": ("2", "freezing the first n blocks keeps it higher in the layers above them"),
+        "embeddings": ("2, blocks", "... more than freezing embeddings and head alone"),
+    }
     for score in SCORES:
         # In the first n blocks it is trivial: with the embeddings frozen, they give what they gave.
-        x = group.at(group.difference("first", "none", score), "above")
-        found.append(
-            Claim(
-                "2",
-                "freezing the first n blocks keeps it higher in the layers above them",
-                score,
-                "first - none, layers above the first n",
-                interval(x),
-                1,
-            )
-        )
+        for other in [c for c in others if c in says]:
+            x = group.at(group.difference("first", other, score), "above")
+            measured = f"first - {other}, layers above the first n"
+            found.append(Claim(*says[other], score, measured, interval(x), 1))
     says = {
         "none": ("3", "freezing the first n blocks raises zero-shot accuracy"),
+        "embeddings": ("3, blocks", "... more than freezing embeddings and head alone"),
         "last": ("3, early", "... more than freezing the last n"),
         "random": ("3, early", "... more than freezing n at random"),
     }

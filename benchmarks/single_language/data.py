@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ilo_fast import ParallelCorpus
+from ilo_fast.errors import CorpusError
 from ilo_fast.training.labelled.corpus import LabelledCorpus
 from ilo_fast.training.texts import read_text, shared_lines
 
-from .plan import SOURCE, read_articles, spread, unseen_lines
+from .plan import SOURCE, read_articles, shared_articles, spread, unseen_lines
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,17 @@ def read_data(
         A folder in ``corpora`` with ``eng_Latn.txt``, or any file of English lines.
     lm_lines
         So many of its lines, evenly spread.
+
+    Raises
+    ------
+    CorpusError, AccessError, ValueError
+        Text that is missing, or that is measured on as well as trained on.
     """
     sib = LabelledCorpus.from_dir(corpora / "sib200")
     whole = ParallelCorpus.from_dir(corpora / "flores200_devtest")
     languages = [code for code in whole.languages if code in sib.languages]
     if SOURCE not in languages:
-        raise SystemExit(f"{corpora}: sib200 and flores200_devtest must both have {SOURCE}")
+        raise CorpusError(f"{corpora}: sib200 and flores200_devtest must both have {SOURCE}")
     # Every split of every language: no sentence of SIB is measured on.
     used = {
         str(identifier)
@@ -99,11 +105,14 @@ def read_data(
     tuning = part({SOURCE: [("train", None), ("dev", None)]})
     testing = part({code: [("test", test_limit)] for code in languages})
 
+    ids = {split: sib.field(SOURCE, split, "flores") for split in ("train", "test")}
+    tested = [ids["test"][row] for row in spread(range(len(ids["test"])), test_limit)]
+
     path = corpora / lm_text
     text = read_text(path if path.exists() else Path(lm_text), SOURCE)
     shared = shared_lines(text, flores)
     if shared:
-        raise SystemExit(
+        raise CorpusError(
             f"{lm_text} has {len(shared)} of the FLORES sentences that alignment is measured on: "
             "give another --lm-text"
         )
@@ -113,6 +122,7 @@ def read_data(
         "labels": list(sib.labels),
         "train": training.n(SOURCE, "train"),
         "test": testing.n(SOURCE, "test"),
+        "test_articles": shared_articles(ids["train"], tested, articles),
         "flores": len(chosen),
         "flores_lines": {**dropped, "by_article": articles is not None},
         "lm_text": lm_text,

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .analysis import ACCURACIES, SCORES, Group
+from .plan import slug
 from .report import TITLES, heading
 from .stats import interval
 
@@ -38,13 +39,13 @@ STYLE = {
 
 
 def write_figures(found: Sequence[Group], folder: Path) -> list[Path]:
-    """All figures; the paths of the files."""
+    """All figures; the paths of the files. What shows differences needs conditions beside none."""
     paths = []
     with mpl.rc_context({**mpl.rcParamsDefault, "backend": "agg", **STYLE}):
         for group in found:
-            name = f"layers_{group.task}_{group.label}"
+            name = f"layers_{group.task}_{slug(group.label)}"
             paths += _save(layer_figure(group), folder, name)
-        labelled = [group for group in found if group.correct]
+        labelled = [group for group in found if group.correct and group.contrasts]
         if labelled:
             paths += _save(forest_figure(labelled), folder, "accuracy_differences")
             paths += _save(language_figure(labelled), folder, "accuracy_by_language")
@@ -78,7 +79,8 @@ def layer_figure(group: Group) -> Figure:
         grid[0, column].set_title(_what(group, condition), fontsize=8.5, color=color)
         grid[1, column].set_xlabel("layer")
     for row in grid:
-        row[0].set_ylim(0, 1.07 * max(ax.dataLim.y1 for ax in row))
+        # No score is above 1; an interval over two seeds may be.
+        row[0].set_ylim(0, 1.07 * min(1.0, max(ax.dataLim.y1 for ax in row)))
     figure.suptitle(heading(group), x=0.01, ha="left", fontsize=11, weight="bold")
     figure.supxlabel(
         f"Dashed: before training. Line: after (mean of {len(group.seeds)} seeds, "
@@ -121,8 +123,8 @@ def forest_figure(found: Sequence[Group]) -> Figure:
         _plain(ax, axis="x")
     figure.suptitle("Accuracy, paired differences", x=0.01, ha="left", fontsize=11, weight="bold")
     figure.supxlabel(
-        "Filled: zero-shot, mean over the other languages. Hollow: English. Lines: 95 % intervals "
-        "over seeds, languages, sentences.",
+        "Filled: zero-shot, mean over the other languages. Hollow: English.\n"
+        "Lines: 95 % intervals over seeds, languages, sentences.",
         x=0.01,
         ha="left",
         fontsize=7.5,

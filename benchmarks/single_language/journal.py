@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 import time
@@ -18,19 +19,42 @@ from .plan import Run
 SCHEMA = 1
 
 
+class _Missing:
+    """A setting that one side does not have: equal to no value, None neither."""
+
+    def __repr__(self) -> str:
+        return "missing"
+
+
+_MISSING = _Missing()
+
+
 class MismatchError(Exception):
     """A finished run was made with other settings."""
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write JSON to a file aside, then rename it into place."""
+def write_text(path: Path, text: str) -> None:
+    """Write to a file aside, then rename it into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        partial.write_text(json.dumps(data, allow_nan=False) + "\n", encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """As `write_text`; null stands for numbers that are not finite."""
+    write_text(path, json.dumps(_finite(data), allow_nan=False) + "\n")
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 class Journal:
@@ -87,10 +111,23 @@ class Journal:
         finally:
             lock.release()
 
-    def results(self) -> Iterator[dict[str, Any]]:
-        """All finished runs, by name."""
-        for path in sorted(self.folder.glob("runs/*/result.json")):
-            yield json.loads(path.read_text(encoding="utf-8"))
+    def has(self, run: Run) -> bool:
+        """Whether the run is finished, whatever its settings: `read` looks at those."""
+        return (self.folder_of(run) / "result.json").is_file()
+
+    def elsewhere(self, run: Run) -> bool:
+        """Whether another process is at work on the run."""
+        if not (self.folder_of(run) / ".lock").is_file():
+            return False
+        with self.claim(run) as ours:
+            return not ours
+
+    @contextlib.contextmanager
+    def reporting(self) -> Iterator[None]:
+        """One process at a time: who reads later what is finished also writes later."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".report.lock"):
+            yield
 
     def _read(self, path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
         if not path.is_file():
@@ -98,9 +135,11 @@ class Journal:
         found = json.loads(path.read_text(encoding="utf-8"))
         theirs = found["settings"]
         wanted = json.loads(json.dumps(settings))
-        other = sorted(k for k in theirs.keys() | wanted.keys() if theirs.get(k) != wanted.get(k))
+        keys = theirs.keys() | wanted.keys()
+        pairs = {k: (theirs.get(k, _MISSING), wanted.get(k, _MISSING)) for k in sorted(keys)}
+        other = {k: pair for k, pair in pairs.items() if pair[0] != pair[1]}
         if found.get("schema") != SCHEMA or other:
-            shown = ", ".join(f"{k} was {theirs.get(k)!r}, is {wanted.get(k)!r}" for k in other)
+            shown = ", ".join(f"{k} was {was!r}, is {now!r}" for k, (was, now) in other.items())
             raise MismatchError(
                 f"{path} was made with other settings ({shown or 'another version'}): "
                 "give the same flags, another --out, or remove it"
@@ -112,10 +151,14 @@ class Journal:
 
 
 class Progress:
-    """Lines on stderr: what is done, how long it took, how much time is left."""
+    """Lines on stderr: what is done, how long it took, how much time is left.
+
+    Several processes may work on one plan. What others have done is counted where it is handed to
+    `done`; the time left is that of one process that does all the rest.
+    """
 
     def __init__(self, plan: Sequence[Run], expected: Callable[[Run], float]) -> None:
-        self._left = list(plan)
+        self.left = list(plan)
         self._n = len(plan)
         self._expected = expected
         self._took: dict[tuple[str, str, str], list[float]] = {}
@@ -133,22 +176,22 @@ class Progress:
         ]
         factor = sum(t for t, _ in known) / sum(e for _, e in known) if known else 1.0
         total = 0.0
-        for run in self._left:
+        for run in self.left:
             times = self._took.get((run.task, run.label, run.condition))
             total += sum(times) / len(times) if times else factor * self._expected(run)
         return total
 
     def done(self, run: Run, seconds: float | None, note: str = "") -> None:
-        """A run is finished; ``seconds`` is None where it was finished before."""
-        self._left.remove(run)
+        """A run is finished; ``seconds`` is None where it was not finished here and now."""
+        self.left.remove(run)
         if seconds is None:
             return
         self._took.setdefault((run.task, run.label, run.condition), []).append(seconds)
-        number = self._n - len(self._left)
+        number = self._n - len(self.left)
         spent = time.perf_counter() - self._started
         say(
             f"[{number}/{self._n}] {run.name}: {seconds:.0f} s{note}; {clock(spent)} spent, about "
-            f"{clock(self.estimate())} left"
+            f"{clock(self.estimate())} left for this process alone"
         )
 
 

@@ -22,8 +22,8 @@ CONDITIONS = {
     "head": "all blocks, embeddings and final norm: only the task head is trained",
 }
 DEFAULT_CONDITIONS = {
-    CLASSIFICATION: ("none", "first", "last", "random", "head"),
-    LM: ("none", "first", "last", "random"),
+    CLASSIFICATION: ("none", "embeddings", "first", "last", "random", "head"),
+    LM: ("none", "embeddings", "first", "last", "random"),
 }
 NOTE = (
     "first, last and random freeze the same number of parameters: n blocks of equal size, and with "
@@ -97,7 +97,10 @@ def frozen_blocks(condition: str, n_blocks: int, n: int, seed: int) -> tuple[int
     if condition != "random":
         raise ValueError(f"condition={condition!r} is not known: use {', '.join(CONDITIONS)}")
     if not 0 < n < n_blocks or n_blocks < 3:
-        raise ValueError(f"freeze_n={n} leaves no choice of blocks among {n_blocks}")
+        raise ValueError(
+            f"freeze_n={n} of {n_blocks} blocks: random has nothing to draw that is neither the "
+            "first n nor the last n; name --conditions without it"
+        )
     rng = np.random.default_rng([2503, 11280, seed])
     while True:
         drawn = tuple(sorted(int(i) for i in rng.choice(n_blocks, n, replace=False)))
@@ -112,7 +115,9 @@ def bands(n_layers: int, n: int) -> dict[str, tuple[int, ...]]:
     which a model with 2 n blocks does not have: ``late`` is then all that lies ``above`` the first
     n blocks.
     """
-    if not 0 < n <= (n_layers - 1) // 2:
+    if n < 1:
+        raise ValueError(f"freeze_n={n}: wanted at least 1, in a model of at least 2 blocks")
+    if n > (n_layers - 1) // 2:
         raise ValueError(
             f"freeze_n={n} of {n_layers - 1} blocks: first and last would overlap; "
             f"give at most {(n_layers - 1) // 2}"
@@ -178,3 +183,24 @@ def read_articles(folder: Path) -> list[str] | None:
         return None
     lines = path.read_text(encoding="utf-8").splitlines()[1:]
     return [line.split("\t")[0] for line in lines]
+
+
+def shared_articles(
+    train_ids: Iterable[str], test_ids: Iterable[str], articles: Sequence[str] | None
+) -> dict[str, int]:
+    """How many test sentences come from an article that has training sentences, too.
+
+    Parameters
+    ----------
+    train_ids, test_ids
+        The field ``flores`` of the sentences, ``dev:N`` or ``devtest:N``.
+    articles
+        Of each devtest line, the article that it was taken from; those of dev are not known.
+    """
+
+    def known(identifiers: Iterable[str]) -> list[str]:
+        pairs = [identifier.split(":") for identifier in identifiers]
+        return [articles[int(line)] for part, line in pairs if articles and part == "devtest"]
+
+    trained, tested = set(known(train_ids)), known(test_ids)
+    return {"known": len(tested), "of_training": sum(article in trained for article in tested)}

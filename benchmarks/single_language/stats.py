@@ -1,6 +1,7 @@
 """Intervals over seeds and languages, and the rule that turns them into verdicts.
 
-NumPy and SciPy only; knows numbers, not models. The rule was written before any result was seen.
+NumPy and SciPy only; knows numbers, not models. `decide` and `MARGINS` were written before any
+result of the study was seen.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ Verdict = Literal["holds", "does not hold", "cannot tell"]
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and its interval; ``lower`` and ``upper`` are NaN where one seed is all there is."""
+    """A mean and its interval; ``lower`` and ``upper`` are NaN where one seed is all there is.
+
+    All three are NaN where a run ended in numbers that are not finite.
+    """
 
     mean: float
     lower: float
@@ -33,7 +37,7 @@ class Interval:
 
     def to_dict(self) -> dict[str, float | None]:
         """As JSON can hold it: None for NaN."""
-        return {k: None if math.isnan(v) else v for k, v in asdict(self).items()}
+        return {k: v if math.isfinite(v) else None for k, v in asdict(self).items()}
 
 
 def interval(x: NDArray[np.float64], *, seed: int = 0, n_boot: int = N_BOOT) -> Interval:
@@ -41,10 +45,15 @@ def interval(x: NDArray[np.float64], *, seed: int = 0, n_boot: int = N_BOOT) -> 
 
     A crossed bootstrap: each axis of ``x`` is drawn with replacement, independently of the others,
     and the mean over the drawn grid is taken. Percentiles of so few seeds are too narrow (five
-    seeds: the standard deviation by a factor of 0.89, and the quantiles are normal instead of t),
-    so they are taken further out, as Hesterberg (2015, arXiv 1411.5279, "expanded percentile
-    interval") does for one sample. Here each axis has its own size: the correction weighs them by
-    their share of the variance, the degrees of freedom are Satterthwaite's.
+    seeds: the standard deviation by a factor of 0.89, and the quantiles are normal instead of t).
+    Percentiles further out (Hesterberg 2015, arXiv 1411.5279, "expanded percentile interval") are
+    no remedy here: no draw leaves the range of the seeds, so that an interval over n of them, where
+    they are all that differs, misses the truth with a probability of 2 * 0.5**n or more. So the
+    2.5 and 97.5 % quantiles are stretched about the mean instead, by how much further out t and an
+    unbiased variance reach than normal quantiles and the bootstrap's variance do. Each axis has its
+    own size: the correction weighs them by their share of the variance, the degrees of freedom are
+    Satterthwaite's. In simulations with 3 or 5 seeds 93 to 97 % of such intervals hold the truth,
+    whichever axes differ; with 2 seeds 94 % where these are all that differs, 87 to 98 % else.
 
     Parameters
     ----------
@@ -53,6 +62,8 @@ def interval(x: NDArray[np.float64], *, seed: int = 0, n_boot: int = N_BOOT) -> 
         With one seed there is no interval: NaN.
     """
     mean = float(x.mean())
+    if not math.isfinite(mean):
+        return Interval(math.nan, math.nan, math.nan)
     if len(x) < 2:
         return Interval(mean, math.nan, math.nan)
     drawn = np.broadcast_to(x, (1, *x.shape))
@@ -61,8 +72,8 @@ def interval(x: NDArray[np.float64], *, seed: int = 0, n_boot: int = N_BOOT) -> 
         rows = "b" if len(drawn) > 1 else "a"
         rest = "slt"[: drawn.ndim - 2]
         drawn = np.einsum(f"{rows}{rest}z,bz->b{rest}", drawn, weights, optimize=True)
-    tail = _tail(x)
-    lower, upper = np.quantile(drawn, [tail, 1 - tail])
+    tail = (1 - CONFIDENCE) / 2
+    lower, upper = mean + _stretch(x) * (np.quantile(drawn, [tail, 1 - tail]) - mean)
     return Interval(mean, float(lower), float(upper))
 
 
@@ -73,9 +84,8 @@ def _draws(n: int, axis: int, seed: int, n_boot: int) -> NDArray[np.float64]:
     return rng.multinomial(n, np.full(n, 1 / n), n_boot) / n
 
 
-def _tail(x: NDArray[np.float64]) -> float:
-    """The share of the draws to leave out on either side."""
-    wanted = (1 - CONFIDENCE) / 2
+def _stretch(x: NDArray[np.float64]) -> float:
+    """How many times as far from the mean as the quantiles of the draws the interval ends."""
     parts = []  # variance of the mean that each axis brings, and its degrees of freedom
     for axis in range(x.ndim):
         values = x.mean(axis=tuple(i for i in range(x.ndim) if i != axis))
@@ -83,13 +93,14 @@ def _tail(x: NDArray[np.float64]) -> float:
             parts.append((float(values.var()) / len(values), len(values) - 1))
     total = sum(v for v, _ in parts)
     if total <= 0:
-        return wanted
+        return 1.0
     # var() divides by n, as the bootstrap does; (n / (n - 1)) makes it unbiased.
     unbiased = [(v * (df + 1) / df, df) for v, df in parts]
     whole = sum(v for v, _ in unbiased)
     freedom = whole**2 / sum(v**2 / df for v, df in unbiased)
-    reach = math.sqrt(whole / total) * student.ppf(1 - wanted, freedom)
-    return float(norm.sf(reach))
+    tail = (1 - CONFIDENCE) / 2
+    reach = math.sqrt(whole / total) * student.isf(tail, freedom)
+    return float(reach / norm.isf(tail))
 
 
 def decide(found: Interval, direction: int, margin: float) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import shutil
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -12,7 +13,11 @@ from typing import Any
 import torch
 
 from ilo_fast import measure
+from ilo_fast.loading import open_files
 from ilo_fast.models import find_parts
+from ilo_fast.store import digest, hash_file
+from ilo_fast.training.finetuning.options import precision, training_device
+from ilo_fast.training.loop import quiet
 
 from .data import Data
 from .journal import say
@@ -42,6 +47,11 @@ class Options:
         """As JSON can hold it; without the device, which results do not hang on."""
         return {k: v for k, v in asdict(self).items() if k != "device"}
 
+    @property
+    def precision(self) -> str:
+        """What training computes in; without a dtype, that hangs on the device."""
+        return str(precision(self.dtype, training_device(self.device))).removeprefix("torch.")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -59,11 +69,31 @@ class Recipe:
         return f"{self.epochs:g} epochs, learning rate {self.learning_rate:g} ({self.chosen})"
 
 
+MEASURED_IN = torch.float32  # before training; after it the weights are the same, again in float32
+
+
+def weights_hash(model: str) -> str:
+    """SHA-256 over the weight files, the one that `finetune` writes on its card.
+
+    Raises
+    ------
+    AccessError
+        No such model.
+    """
+    from transformers import AutoModel
+
+    files = open_files(model, revision=None, trust_remote_code=False)
+    if not files.weight_files():  # on the Hub, not downloaded yet
+        AutoModel.from_pretrained(model)
+    return digest([hash_file(path) for path in files.weight_files()])
+
+
 def describe_model(model: str, data: Data, options: Options) -> dict[str, Any]:
     """Blocks and parameters of a model, and its scores before any training."""
     from transformers import AutoModel, AutoTokenizer
 
-    module = AutoModel.from_pretrained(model, dtype=torch.float32).to(options.place)
+    with quiet():  # heads that are left out are no news
+        module = AutoModel.from_pretrained(model, dtype=MEASURED_IN).to(options.place)
     parts = find_parts(module)
     started = time.perf_counter()
     scores = _scores(module, AutoTokenizer.from_pretrained(model), data, options)
@@ -155,7 +185,13 @@ def tune(
 ) -> dict[str, Any]:
     """The best of some learning rates, with nothing frozen, on held-out English.
 
-    By accuracy on the dev split; for a language model, by the loss of held-out lines.
+    By accuracy on the dev split; for a language model, by the loss of held-out lines. What is not
+    finite is worse than anything that is.
+
+    Raises
+    ------
+    ValueError
+        No rate ends in a finite score.
     """
     tried = []
     for rate in rates:
@@ -167,7 +203,10 @@ def tune(
         say(f"tuning {run.task}, {run.label}: rate {rate:g}: {found:.3f}")
         tried.append({"rate": rate, "score": found})
         shutil.rmtree(place, ignore_errors=True)
-    best = max(tried, key=lambda trial: trial["score"])
+    finite = [trial for trial in tried if math.isfinite(trial["score"])]
+    if not finite:
+        raise ValueError(f"--tune: {run.task}, {run.label} diverges with each of {rates}")
+    best = max(finite, key=lambda trial: trial["score"])
     return {"best": best["rate"], "tried": tried}
 
 
