@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import random
+import shutil
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 import tiny_models
 import torch
 import transformers as hf
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ilo_fast.corpus import ParallelCorpus
@@ -25,7 +27,9 @@ from ilo_fast.store import digest, hash_file
 from ilo_fast.training import loop
 from ilo_fast.training.card import read_card
 from ilo_fast.training.finetuning import examples as ex
+from ilo_fast.training.finetuning import order
 from ilo_fast.training.finetuning.finetune import FineTuned, finetune
+from ilo_fast.training.finetuning.identity import tokenizer_hash
 from ilo_fast.training.labelled.corpus import LabelledCorpus
 from ilo_fast.training.texts import read_text, shared_lines
 
@@ -114,10 +118,14 @@ class StopAt(hf.TrainerCallback):
 
 
 class Watch(hf.TrainerCallback):
-    """Keeps the weights at the start and the shapes of batches' order (through the losses)."""
+    """Keeps the weights at the start, and what is logged."""
 
     def __init__(self) -> None:
         self.start: dict[str, torch.Tensor] = {}
+        self.logs: list[dict[str, float]] = []
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
+        self.logs.append(dict(logs))
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         self.start = {n: p.detach().clone() for n, p in others["model"].state_dict().items()}
@@ -231,23 +239,24 @@ def test_long_lines_go_on_in_further_examples() -> None:
 def test_padding_is_no_target_but_its_token_within_the_text_is() -> None:
     batch = ex.Padding(2)([{"input_ids": [5, 2]}, {"input_ids": [5, 6, 7]}])
     assert batch["input_ids"].tolist() == [[5, 2, 2], [5, 6, 7]]
-    assert batch["labels"].tolist() == [[5, 2, ex.IGNORED], [5, 6, 7]]
+    # Nothing predicts the first token.
+    assert batch["labels"].tolist() == [[ex.IGNORED, 2, ex.IGNORED], [ex.IGNORED, 6, 7]]
     assert batch["attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]
 
 
 def test_batches_hold_examples_of_about_one_length() -> None:
     lengths = np.random.default_rng(3).integers(1, 100, 1003)
-    sampler = ex.LengthSampler(lengths.tolist(), 10, seed=1)
+    sampler = order.LengthSampler(lengths.tolist(), 10, seed=1)
     orders = []
     for epoch in (0, 1):
         sampler.set_epoch(epoch)
         orders.append(list(sampler))
         assert sorted(orders[-1]) == list(range(1003))
     assert orders[0] != orders[1]
-    again = ex.LengthSampler(lengths.tolist(), 10, seed=1)
+    again = order.LengthSampler(lengths.tolist(), 10, seed=1)
     again.set_epoch(1)
     assert list(again) == orders[1]
-    other = ex.LengthSampler(lengths.tolist(), 10, seed=2)
+    other = order.LengthSampler(lengths.tolist(), 10, seed=2)
     other.set_epoch(1)
     assert list(other) != orders[1]
 
@@ -258,6 +267,17 @@ def test_batches_hold_examples_of_about_one_length() -> None:
     # Short batches and long ones are mixed, else the end of an epoch would be all long texts.
     firsts = [lengths[orders[0][i]] for i in range(0, 1000, 10)]
     assert abs(np.mean(firsts[:50]) - np.mean(firsts[50:])) < 20
+
+
+def test_every_epoch_has_its_own_order() -> None:
+    sampler = order.LengthSampler([3] * 40, 4, seed=1)
+    callback = order._EpochOfOrder(sampler)
+    orders = []
+    for epoch in (None, 0.0, 1.0, 1.5, 2.0):
+        callback.on_epoch_begin(None, hf.TrainerState(epoch=epoch), None)
+        orders.append(list(sampler))
+    assert orders[0] == orders[1] and orders[2] == orders[3]
+    assert len({tuple(found) for found in orders}) == 3
 
 
 def test_perplexity_counts_every_target_once(folder_of: Callable[..., Path]) -> None:
@@ -273,6 +293,8 @@ def test_perplexity_counts_every_target_once(folder_of: Callable[..., Path]) -> 
             ids = torch.tensor([row["input_ids"]])
             total += float(model(input_ids=ids, labels=ids).loss) * (ids.shape[1] - 1)
             count += ids.shape[1] - 1
+    # All that the Trainer may count as targets, and no more.
+    assert int((batch["labels"] != ex.IGNORED).sum()) == count
     metrics = ex.language_model_metrics(hf.EvalPrediction(sums.numpy(), None))
     assert metrics["token_loss"] == pytest.approx(total / count, rel=1e-5)
     assert metrics["perplexity"] == pytest.approx(math.exp(total / count), rel=1e-4)
@@ -373,6 +395,46 @@ def test_same_seed_same_weights_and_the_callers_randomness_is_left_alone(
     assert_same(weights(results[0]), weights(results[1]))
 
 
+def test_warm_up_is_a_share_of_the_steps(folder_of: Callable[..., Path], tmp_path: Path) -> None:
+    result = train(folder_of("llama"), tmp_path / "run", max_steps=8, warmup=0.5)
+    rates = {entry["step"]: entry["learning_rate"] for entry in result.card["losses"]}
+    # The rate of step s is that of s - 1 finished steps: up in 4, down to 0 in 4.
+    expected = {s: 1e-2 * min((s - 1) / 4, (8 - (s - 1)) / 4) for s in range(1, 9)}
+    assert rates == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [("gpt2", "text"), ("llama", "text"), ("bert", "labels"), ("llama", "labels")],
+)
+def test_accumulated_batches_are_one_large_batch(
+    name: str, task: str, folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    data = LINES[:24] if task == "text" else labelled(dev=False)
+    folder, no_dropout = folder_of(name), {
+        "gpt2": {"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0},
+        "bert": {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+        "llama": {},
+    }[name]  # fmt: skip
+    auto = hf.AutoModelForCausalLM if task == "text" else hf.AutoModelForSequenceClassification
+    logs, after = [], []
+    for size, parts in ((24, 1), (6, 4)):
+        torch.manual_seed(0)
+        with loop.quiet():
+            model = auto.from_pretrained(folder, **no_dropout)
+        start = torch.cat([p.detach().flatten().clone() for p in model.parameters()])
+        watch = Watch()
+        train(
+            model, tmp_path / str(parts), data, max_steps=3, heldout=0.0, warmup=0.0,
+            batch_size=size, accumulate=parts, learning_rate=1e-3, callbacks=[watch],
+            tokenizer=tiny_models.tokenizer(),
+        )  # fmt: skip
+        logs.append([(e["loss"], e["grad_norm"]) for e in watch.logs if "loss" in e])
+        after.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    assert np.allclose(logs[0], logs[1], rtol=1e-3)
+    assert (after[0] - after[1]).norm() < 0.02 * (after[0] - start).norm()
+
+
 # --- resumption
 
 
@@ -399,13 +461,26 @@ def test_interrupted_run_goes_on_to_the_same_weights(
     assert card is not None and card["status"] == "running" and not (output / "model").exists()
     result = train(folder_of("gpt2"), output, **RESUMED)
     assert_same(weights(straight), weights(result))
-    # Measured as before, and once more where the run was taken up.
-    assert sorted({0, 4, 8, step}) == [r.step for r in result.overlap]
+    assert [r.step for r in result.overlap] == [r.step for r in straight.overlap] == [0, 4, 8]
     ilo = {record.step: record.scores.ilo for record in result.overlap}
     for record in straight.overlap:
         assert np.array_equal(record.scores.ilo, ilo[record.step])
     assert result.metrics == straight.metrics
     assert result.card["started"] == card["started"]
+
+
+@pytest.mark.parametrize(("name", "data"), [("gpt2", "text"), ("bert", "labels")])
+def test_interrupted_accumulation_goes_on_to_the_same_weights(
+    name: str, data: str, folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    # 5 batches an epoch, 2 to a step: the last step of an epoch has one.
+    options = {"accumulate": 2, "max_steps": 5, "save_every": 2, "batch_size": 5, "heldout": 0.0}
+    given = LINES[:24] if data == "text" else labelled()
+    folder = folder_of(name)
+    straight = train(folder, tmp_path / "a", given, **options)
+    with pytest.raises(RuntimeError, match="stopped"):
+        train(folder, tmp_path / "b", given, callbacks=[StopAt(3)], **options)
+    assert_same(weights(straight), weights(train(folder, tmp_path / "b", given, **options)))
 
 
 def test_half_written_checkpoint_is_not_resumed_from(
@@ -475,6 +550,81 @@ def test_run_of_other_settings_is_refused_and_named(
     assert replaced.card["settings"]["learning_rate"] == 2e-2
 
 
+def test_tokenizer_and_configuration_are_part_of_a_run(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    model, run = tmp_path / "model", tmp_path / "run"
+    shutil.copytree(folder_of("gpt2"), model)
+    first = train(model, run, max_steps=1)
+    used = tiny_models.tokenizer()
+    used(["a b", "c"], truncation=True, max_length=3, padding=True)  # of a call, nothing stays
+    assert train(model, run, max_steps=1, tokenizer=used).card == first.card
+    for other in (tiny_models.tokenizer(offset=7), tiny_models.tokenizer(specials=False)):
+        with pytest.raises(ValueError, match="tokenizer_sha256 was"):
+            train(model, run, max_steps=1, tokenizer=other)
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    write(model / "config.json", config | {"_name_or_path": "x", "transformers_version": "5.0"})
+    assert train(model, run, max_steps=1).card == first.card
+    write(model / "config.json", config | {"resid_pdrop": 0.9})
+    with pytest.raises(ValueError, match="config_sha256 was"):
+        train(model, run, max_steps=1)
+
+
+def write(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_tokenizer_in_python_is_known_by_its_vocabulary() -> None:
+    class Slow:
+        def __init__(self, **vocabulary: int) -> None:
+            self.vocabulary = vocabulary
+            self.pad_token_id: int | None = None
+
+        def get_vocab(self) -> dict[str, int]:
+            return self.vocabulary
+
+    one, other, same = Slow(a=1, b=2), Slow(a=2, b=1), Slow(b=2, a=1)
+    assert tokenizer_hash(one) == tokenizer_hash(same) != tokenizer_hash(other)
+    same.pad_token_id = 2
+    assert tokenizer_hash(one) != tokenizer_hash(same)
+
+
+def test_what_the_caller_has_frozen_is_part_of_a_run(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    run, models = tmp_path / "run", []
+    for _ in range(2):
+        models.append(hf.AutoModelForCausalLM.from_pretrained(folder_of("llama")))
+    name = "model.layers.1.mlp.up_proj.weight"
+    models[1].get_parameter(name).requires_grad_(False)
+    assert train(models[0], run, max_steps=1).card["frozen_before"] == []
+    with pytest.raises(ValueError, match="frozen_before was"):
+        train(models[1], run, max_steps=1)
+    card = train(models[1], run, max_steps=1, overwrite=True).card
+    assert card["frozen"] is None and card["frozen_before"] == [name]
+    assert [n for n, p in models[1].named_parameters() if not p.requires_grad] == [name]
+
+
+def test_overwriting_waits_until_cheap_errors_are_ruled_out(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    model, run = folder_of("llama"), tmp_path / "run"
+    first = train(model, run, max_steps=1)
+    measured = {"corpus": CORPUS, "max_steps": 1, "overwrite": True}
+    good = {"n_neighbors": 2, "threshold": 1}
+    for options, error, message in (
+        ({"report_to": "tensorbord", "overlap_options": good}, ValueError, "tensorbord"),
+        ({"overlap_options": {"n_neighbours": 3}}, TypeError, "n_neighbours"),
+        ({"overlap_options": good | {"n_neighbors": 15}}, ValueError, "n_neighbors=15 must be 1"),
+        ({"overlap_options": good | {"threshold": 3}}, ValueError, "threshold=3 must be 1 to 2"),
+        ({"overlap_options": good | {"layers": [99]}}, ValueError, "99.* 3 blocks"),
+    ):
+        with pytest.raises(error, match=message):
+            train(model, run, learning_rate=2e-2, **measured | options)
+        assert read_card(run) == first.card
+        assert_same(weights(first), load_file(run / "model" / "model.safetensors"))
+
+
 def test_unfinished_run_with_nothing_to_lose_gives_way_to_other_settings(
     folder_of: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -503,13 +653,41 @@ def test_two_trainings_in_one_folder_are_refused(
     assert ".lock" not in {entry.name for entry in output.iterdir()}
 
 
-def test_an_error_leaves_the_callers_model_unfrozen(
-    folder_of: Callable[..., Path], tmp_path: Path
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("kind", ["frozen", "lora", "classifier"])
+def test_an_error_leaves_the_callers_model_as_it_was(
+    kind: str, error: type[BaseException], folder_of: Callable[..., Path], tmp_path: Path
 ) -> None:
-    model = hf.AutoModelForCausalLM.from_pretrained(folder_of("llama"))
-    with pytest.raises(RuntimeError, match="stopped"):
-        train(model, tmp_path / "run", freeze=range(2), callbacks=[StopAt(1)])
-    assert all(parameter.requires_grad for parameter in model.parameters())
+    if kind == "lora":
+        pytest.importorskip("peft")
+    auto = hf.AutoModelForCausalLM
+    if kind != "frozen":
+        auto = hf.AutoModelForSequenceClassification
+    with loop.quiet():
+        model = auto.from_pretrained(folder_of("llama"), pad_token_id=None).eval()
+    model.model.norm.weight.requires_grad_(False)
+
+    def state() -> Any:
+        modules = {name: (id(m), m.training) for name, m in model.named_modules()}
+        parameters = {
+            name: (id(p), p.requires_grad, p.grad) for name, p in model.named_parameters()
+        }
+        return modules, parameters, model.config.to_dict(), sorted(vars(model))
+
+    before = state()
+    options: dict[str, Any] = {"freeze": range(2)} if kind == "frozen" else {"dtype": "bfloat16"}
+    if kind == "lora":
+        options = {"lora": 2, "freeze": [0]}
+    options |= {"tokenizer": tiny_models.tokenizer(), "batch_size": 8}
+    data = LINES if kind == "frozen" else labelled()
+    with pytest.raises(error, match="stopped"):
+        train(model, tmp_path / "run", data, callbacks=[StopAt(1, error)], **options)
+    assert state() == before
+    result = train(model, tmp_path / "run", data, overwrite=True, **options)
+    assert result.model is model
+    trainable = {name: trained for name, (_, trained, _) in before[1].items()}
+    assert {name: p.requires_grad for name, p in model.named_parameters()} == trainable
+    assert sorted(vars(model)) == before[3] and model.config.use_cache
 
 
 def test_folder_with_something_else_is_left_alone(
@@ -568,6 +746,52 @@ def test_classifier_without_dev_split_is_not_evaluated_but_measured(
     assert [r.step for r in result.overlap] == [0, 2, 4]
 
 
+def test_names_of_a_loaded_classifiers_classes(
+    folder_of: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def classifier(*names: str) -> Any:
+        options = {"id2label": dict(enumerate(names))} if names else {}
+        with loop.quiet():
+            return hf.AutoModelForSequenceClassification.from_pretrained(
+                folder_of("bert"), num_labels=2, **options
+            )
+
+    with pytest.raises(ValueError, match=r"classifier of warm, cold.*id2label = \{0: 'cold'"):
+        train(classifier("warm", "cold"), tmp_path / "a", labelled())
+    assert not (tmp_path / "a").exists()
+    for names in ((), ("no", "yes")):
+        caplog.clear()
+        run = tmp_path / f"b{len(names)}"
+        path = train(classifier(*names), run, labelled(), max_steps=1).path
+        assert hf.AutoConfig.from_pretrained(path).id2label == {0: "cold", 1: "warm"}
+        assert ("trained for no, yes" in caplog.text) == bool(names)
+
+
+def test_one_label_alone_is_nothing_to_learn(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    data = LabelledCorpus.from_dict({"eng_Latn": {"train": (("a", "b", "c"), ("x",) * 3)}})
+    with pytest.raises(ValueError, match=r"all 3 texts of eng_Latn .* label 'x'"):
+        train(folder_of("bert"), tmp_path / "run", data)
+    assert not (tmp_path / "run").exists()
+
+
+def test_saved_tokenizer_neither_cuts_nor_pads(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    result = train(folder_of("bert"), tmp_path / "run", labelled(), max_steps=1, max_length=8)
+    saved = json.loads((result.path / "tokenizer.json").read_text(encoding="utf-8"))
+    assert saved["truncation"] is None and saved["padding"] is None
+    own = tiny_models.tokenizer()
+    own.backend_tokenizer.enable_truncation(50)
+    own.backend_tokenizer.enable_padding(pad_id=1, pad_token="<pad>")
+    result = train(
+        folder_of("bert"), tmp_path / "own", labelled(), max_steps=1, max_length=8, tokenizer=own
+    )
+    saved = json.loads((result.path / "tokenizer.json").read_text(encoding="utf-8"))
+    assert saved["truncation"]["max_length"] == 50 and saved["padding"]["pad_id"] == 1
+
+
 # --- LoRA
 
 
@@ -583,7 +807,11 @@ def test_lora_adapts_the_open_blocks_alone(folder_of: Callable[..., Path], tmp_p
     assert changed and all("layers.2." in name and name.endswith("proj.weight") for name in changed)
     assert result.card["lora"]["layers"] == [2] and result.card["lora"]["r"] == 2
     trainable = sum(watch.start[n].numel() for n in watch.start if "lora_" in n)
-    assert result.card["parameters"]["trainable"] == trainable
+    parameters, frozen = result.card["parameters"], result.card["frozen"]
+    assert parameters["trainable"] == trainable
+    assert frozen["layers"] == [0, 1] and frozen["embeddings"] and frozen["head"]
+    assert frozen["n_parameters"] == parameters["total"] - trainable
+    assert frozen["share"] == frozen["n_parameters"] / parameters["total"] > 0.9
     # The adapter alone, put onto the start model, gives what the merged model gives.
     base = hf.AutoModelForCausalLM.from_pretrained(start)
     with loop.quiet():
@@ -622,6 +850,9 @@ def test_lora_settings_that_make_no_sense(folder_of: Callable[..., Path], tmp_pa
     ):
         with pytest.raises(ValueError, match=message):
             train(folder_of("llama"), tmp_path / "run", lora=lora)
+    for part in ("freeze_embeddings", "freeze_head"):
+        with pytest.raises(ValueError, match=f"lora adapts .*{part}=False"):
+            train(folder_of("llama"), tmp_path / "run", lora=2, freeze=[0], **{part: False})
     with pytest.raises(ValueError, match="no linear layer is left"):
         train(folder_of("llama"), tmp_path / "run", lora=2, freeze=range(3))
     assert not (tmp_path / "run").exists()
@@ -651,6 +882,111 @@ def test_loaded_model_is_trained_in_place(folder_of: Callable[..., Path], tmp_pa
         train(hf.AutoModel.from_pretrained(folder), tmp_path / "bare")
     with pytest.raises(ValueError, match=r"the data has 2 \(cold, warm\)"):
         train(model, tmp_path / "wrong", labelled())
+
+
+def test_half_precision_weights_are_not_trained_whole(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("peft")
+    model = hf.AutoModelForCausalLM.from_pretrained(folder_of("llama"), dtype=torch.bfloat16)
+    with pytest.raises(ValueError, match=r"bfloat16: load it with dtype=torch\.float32"):
+        train(model, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    result = train(model, tmp_path / "run", lora=2, dtype="bfloat16", max_steps=1)
+    assert result.model.dtype == torch.bfloat16
+
+
+def test_divergence_is_a_warning_and_no_silent_mean(
+    folder_of: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Break(hf.TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+            if state.global_step == 2:
+                next(others["model"].parameters()).data.fill_(math.nan)
+
+    result = train(folder_of("llama"), tmp_path / "run", callbacks=[Break()])
+    assert [math.isfinite(e["loss"]) for e in result.card["losses"]] == [True, True, False, False]
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert "the last loss is nan and the last evaluation loss is nan" in warning
+    again = train(folder_of("llama"), tmp_path / "run")
+    assert math.isnan(again.metrics["loss"]) and "loss nan" in repr(again)
+
+
+def test_the_end_is_evaluated_once_whatever_the_version_of_transformers(
+    folder_of: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def steps(name: str) -> list[int]:
+        result = train(folder_of("llama"), tmp_path / name, max_steps=5, evaluate_every=2)
+        return [evaluation["step"] for evaluation in result.card["evaluations"]]
+
+    flow = hf.trainer_callback.DefaultFlowCallback.on_step_end
+
+    def older(self: Any, args: Any, state: Any, control: Any, **others: Any) -> Any:
+        flow(self, args, state, control, **others)
+        control.should_evaluate = state.global_step % state.eval_steps == 0
+        return control
+
+    assert steps("now") == [0, 2, 4, 5]
+    monkeypatch.setattr(hf.trainer_callback.DefaultFlowCallback, "on_step_end", older)
+    assert steps("before") == [0, 2, 4, 5]
+
+
+@pytest.mark.parametrize("when", ["checkpoint", "result"])
+def test_a_full_disk_is_an_os_error_that_names_the_folder(
+    when: str, folder_of: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, run = folder_of("llama"), tmp_path / "run"
+
+    def full(*args: Any, **options: Any) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(hf.PreTrainedModel, "save_pretrained", full)
+    with pytest.raises(OSError, match=r"run: weights could not be written.*No space left"):
+        train(folder, run, save_every=2 if when == "checkpoint" else 100)
+    monkeypatch.undo()
+    assert train(folder, run, save_every=2 if when == "checkpoint" else 100).card["steps"] == 4
+
+
+def test_several_processes_are_refused(
+    folder_of: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RuntimeError, match="in one process"):
+        train(folder_of("llama"), tmp_path / "run")
+
+
+def test_options_of_other_types_are_the_same_run(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("peft")
+    model, run = folder_of("llama"), tmp_path / "run"
+    plain: dict[str, Any] = {
+        "freeze": [1], "max_steps": 1, "corpus": CORPUS, "seed": 3, "weight_decay": 0.5,
+        "lora": {"r": 2, "target_modules": ["q_proj", "v_proj"]},
+        "overlap_options": {"layers": [0, 1], "n_neighbors": 2, "threshold": 1},
+    }  # fmt: skip
+    other: dict[str, Any] = plain | {
+        "freeze": np.int64(1), "max_steps": np.int64(1), "seed": np.int32(3),
+        "weight_decay": np.float32(0.5),
+        "lora": {"r": np.int64(2), "target_modules": {"v_proj", "q_proj"}},
+        "overlap_options": {"layers": range(2), "n_neighbors": np.int64(2), "threshold": 1},
+    }  # fmt: skip
+    first = train(model, run, **other)
+    assert first.card["settings"]["freeze"] == [1]
+    assert train(model, run, **plain).card == first.card
+
+
+def test_options_of_no_use_are_type_errors_that_name_them(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    for options, message in (
+        ({"freeze": ["a"]}, "freeze holds 'a', wanted whole numbers"),
+        ({"freeze": True}, "freeze holds True, wanted whole numbers"),
+        ({"overlap_options": {"layers": object()}}, "overlap_options: layers=<object"),
+        ({"lora": {"r": 2, "target_modules": b"q"}}, "lora: target_modules=b'q'"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            train(folder_of("llama"), tmp_path / "run", **options)
 
 
 def test_shared_lines_are_a_warning_that_names_them(
@@ -701,6 +1037,7 @@ def test_data_and_task_must_fit(folder_of: Callable[..., Path], tmp_path: Path) 
     ("name", "value"),
     [("epochs", 0), ("max_steps", 0), ("batch_size", 0), ("learning_rate", -1.0), ("heldout", 1.0),
      ("warmup", -0.1), ("seed", -1), ("save_every", 0), ("evaluate_every", 1.5),
+     ("epochs", math.inf), ("learning_rate", math.inf), ("weight_decay", -1), ("warmup", math.nan),
      ("dtype", "float64"), ("dtype", "float16"), ("dtype", "int8"), ("max_length", 2)],
 )  # fmt: skip
 def test_numbers_out_of_range_are_named(

@@ -1,4 +1,4 @@
-"""What the ``Trainer`` of :mod:`.run` does differently: order of data, checkpoints, silence."""
+"""What every ``Trainer`` here does differently: checkpoints, a bar, silence, errors that help."""
 
 from __future__ import annotations
 
@@ -12,48 +12,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from safetensors import SafetensorError
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
 from ilo_fast.training.card import mark_complete
-from ilo_fast.training.finetuning.examples import LengthSampler
 
 # Left to itself, a run saves about once so many seconds, in at most this share of its time.
 _SAVE_SECONDS = 60.0
 _SAVE_SHARE = 0.05
 
 
-class LengthTrainer(Trainer):
-    """A ``Trainer`` whose batches hold examples of about one length, in an order of the seed's."""
-
-    def get_train_dataloader(self) -> Any:
-        examples: Any = self.train_dataset
-        lengths = [len(example["input_ids"]) for example in examples]
-        sampler = LengthSampler(lengths, self._train_batch_size, self.args.seed)
-        # accelerate tells the sampler of the epoch, in most of its versions; this does in all.
-        self.remove_callback(_EpochOfOrder)
-        self.add_callback(_EpochOfOrder(sampler))
-        loader = DataLoader(
-            examples,
-            batch_size=self._train_batch_size,
-            sampler=sampler,
-            collate_fn=self.data_collator,
-            pin_memory=self.args.dataloader_pin_memory,
-        )
-        return self.accelerator.prepare(loader)
-
-
-class _EpochOfOrder(TrainerCallback):
-    def __init__(self, sampler: LengthSampler) -> None:
-        self._sampler = sampler
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
-        self._sampler.set_epoch(int(state.epoch or 0))
-
-
 class Checkpoints(TrainerCallback):
-    """Asks for checkpoints, and marks those that are complete.
+    """Asks for checkpoints and marks those that are complete; asks for a last evaluation.
 
     Parameters
     ----------
@@ -79,6 +50,8 @@ class Checkpoints(TrainerCallback):
             # What comes next is the result itself; and a Trainer that resumes from its last step
             # in the midst of an epoch would take one more.
             control.should_save = False
+            # The result is evaluated whatever the interval: only newer versions see to that.
+            control.should_evaluate |= args.eval_strategy == "steps"
         elif self._is_due(state.global_step):
             control.should_save = True
             self._asked = time.perf_counter()
@@ -145,6 +118,21 @@ def quiet() -> Iterator[None]:
         voice.set_verbosity(level)
         if bars:
             voice.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def saving_errors(folder: Path) -> Iterator[None]:
+    """What safetensors raises where it cannot write (a full disk) becomes an OSError.
+
+    Raises
+    ------
+    OSError
+        Naming the folder.
+    """
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(f"{folder}: weights could not be written or read: {error}") from error
 
 
 @contextlib.contextmanager

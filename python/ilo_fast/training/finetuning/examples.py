@@ -1,16 +1,15 @@
-"""From text to what a ``Trainer`` takes: examples, held-out lines, batches, and their order."""
+"""From text to what a ``Trainer`` takes: examples, held-out lines, batches, scores."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Sampler
 
 from ilo_fast.errors import CorpusError
 from ilo_fast.training.texts import normalised
@@ -20,8 +19,6 @@ logger = logging.getLogger(__name__)
 
 Example = dict[str, Any]  # "input_ids": list of int; "labels": int, for a classifier
 IGNORED = -100  # the label of what is no target, in transformers
-# Batches are made from this many batches' worth of neighbours in the shuffled order.
-_POOL = 50
 
 
 def hold_out(lines: Sequence[str], share: float) -> tuple[list[str], list[str]]:
@@ -98,8 +95,9 @@ def by_length(examples: Sequence[Example]) -> list[Example]:
 class Padding:
     """Collates examples: padded on the right, padding neither attended to nor a target.
 
-    Targets of a language model are its tokens; whether one is padding is known from where it
-    stands, not from its id, so an end-of-sentence token that also serves to pad is learned.
+    Targets of a language model are its tokens but the first, which nothing predicts; whether one
+    is padding is known from where it stands, not from its id, so an end-of-sentence token that also
+    serves to pad is learned.
     """
 
     pad_id: int
@@ -116,40 +114,8 @@ class Padding:
             labels = torch.tensor([example["labels"] for example in examples])
         else:
             labels = ids.masked_fill(mask == 0, IGNORED)
+            labels[:, 0] = IGNORED  # else some versions of the Trainer count it among the targets
         return {"input_ids": ids, "attention_mask": mask, "labels": labels}
-
-
-class LengthSampler(Sampler[int]):
-    """Indices so ordered that the batches cut from them hold examples of about one length.
-
-    The order depends on the seed and the epoch alone: a resumed run finds it again. Every example
-    comes once an epoch; batches come in random order, the incomplete one last.
-    """
-
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
-        self._lengths = np.asarray(lengths)
-        self._batch_size = batch_size
-        self._seed = seed
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self._lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        rng = np.random.default_rng([self._seed, self._epoch])
-        shuffled = rng.permutation(len(self))
-        size = self._batch_size
-        full = len(self) - len(self) % size
-        batches: list[NDArray[np.int64]] = []
-        for start in range(0, full, _POOL * size):
-            part = shuffled[start : min(start + _POOL * size, full)]
-            part = part[np.argsort(self._lengths[part], kind="stable")]
-            batches += [part[i : i + size] for i in range(0, len(part), size)]
-        order = [batches[position] for position in rng.permutation(len(batches))]
-        return (int(index) for batch in [*order, shuffled[full:]] for index in batch)
 
 
 def language_model_loss(logits: Any, labels: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -51,11 +52,15 @@ class FineTuned(Trained):
     @property
     def metrics(self) -> dict[str, float]:
         """The last evaluation: accuracy and macro_f1, or token_loss and perplexity; may be {}."""
-        return dict(self.card["metrics"])
+        return {name: float(value) for name, value in self.card["metrics"].items()}
 
     @property
     def frozen(self) -> dict[str, Any] | None:
-        """What was frozen, as ``Frozen.to_dict()`` says it; None for nothing."""
+        """What the run froze, as ``Frozen.to_dict()`` says it; None for nothing.
+
+        After LoRA: the layers without adapters, what else got no gradient, and its share. What the
+        caller had frozen before is in ``card["frozen_before"]``.
+        """
         found: dict[str, Any] | None = self.card["frozen"]
         return found
 
@@ -109,13 +114,16 @@ def finetune(
 
     AdamW with a linear warm-up and a linear decay to 0, by the transformers ``Trainer``. The same
     call again returns a finished run at once, and goes on with an interrupted one from its last
-    checkpoint to the same weights, on a CPU to the bit.
+    checkpoint to the same weights, on a CPU to the bit. It runs in one process.
 
     Parameters
     ----------
     model
         A Hub name, a local folder, or a loaded transformers model with the head of the task, which
-        is then trained in place.
+        is then trained in place. Afterwards, and after an error or Ctrl-C, it has neither adapters
+        nor frozen parameters that it did not have before. But the weights of an interrupted one are
+        half trained: load it anew to go on from a checkpoint; without a checkpoint, the same call
+        with the same module starts from those.
     data
         A LabelledCorpus (its split "train"; evaluated on "dev" or "validation" if there is one) for
         a classifier. Else text for a causal language model, all that `read_text` takes: a file, a
@@ -135,7 +143,8 @@ def finetune(
         final norm, too, unless `freeze_embeddings` or `freeze_head` is False.
     lora
         A rank, or keywords of ``peft.LoraConfig`` with ``r``: adapters on the linear layers of
-        the blocks that are not frozen. All else stays as it is, but for a classifier's head.
+        the blocks that are not frozen. All else stays as it is, but for a classifier's head; so
+        `freeze_embeddings` and `freeze_head` cannot be False.
     corpus
         Parallel text to measure the overlap on, at the start, at every evaluation and at the end,
         by an :class:`~ilo_fast.OverlapCallback`. A warning names lines that the training
@@ -198,19 +207,24 @@ def finetune(
     CorpusError
         A language without data (names those that have), or wrong text.
     ValueError
-        Text for a model that is no decoder, layers that do not exist, a number out of range; an
-        `output_dir` with another run (names the settings that differ) or with something else.
+        Text for a model that is no decoder, layers that do not exist, a number out of range, a
+        loaded model to be trained whole in half precision; an `output_dir` with another run (names
+        the settings that differ) or with something else.
+    RuntimeError
+        Several processes, as torchrun starts them.
+    OSError
+        The disk is full.
     """
     need("accelerate", "train")
+    if os.environ.get("WORLD_SIZE", "1") not in ("", "1"):  # before anything waits for the others
+        raise RuntimeError("finetune() runs in one process: start it without torchrun")
     from ilo_fast.training.finetuning.options import Options
     from ilo_fast.training.finetuning.run import Run
 
-    if freeze is not None and not isinstance(freeze, (int, str)):
-        freeze = tuple(freeze)
     options = Options(
         language=language, task=task, tokenizer=tokenizer, freeze=freeze,
         freeze_embeddings=freeze_embeddings, freeze_head=freeze_head, lora=lora, corpus=corpus,
-        overlap_options=dict(overlap_options or {}), epochs=epochs, max_steps=max_steps,
+        overlap_options=overlap_options or {}, epochs=epochs, max_steps=max_steps,
         learning_rate=learning_rate, weight_decay=weight_decay, warmup=warmup,
         batch_size=batch_size, accumulate=accumulate, max_length=max_length, heldout=heldout,
         seed=seed, device=device, dtype=dtype, evaluate_every=evaluate_every,

@@ -67,7 +67,8 @@ def load_model(
     auto: Any = getattr(transformers, _AUTO[task])
     _check_architecture(auto, config, task, files)
     if task == CLASSIFICATION:
-        _set_labels(config, labels, files.name)
+        trained = any("SequenceClassification" in str(a) for a in config.architectures or ())
+        _set_labels(config, labels, files.name, trained=trained)
     # The head that no checkpoint has is drawn from here: the same whatever is frozen later.
     transformers.set_seed(seed)
     source = files.name if files.revision else str(files.folder)
@@ -102,7 +103,7 @@ def prepare(
     ------
     ValueError
         A language-model task for a model that sees what comes next, a model without the head, or
-        with another number of classes.
+        with another number of classes, or with the classes in another order.
     """
     parts = find_parts(model)
     _check_fresh(parts, fresh, name)
@@ -121,6 +122,8 @@ def prepare(
             f"({', '.join(labels)}): load it with AutoModelForSequenceClassification and "
             f"num_labels={len(labels)}, or pass its folder"
         )
+    if task == CLASSIFICATION:
+        _set_labels(model.config, labels, name, trained=True)
     if fresh:
         logger.info("starts at random, not being in the checkpoint: %s", ", ".join(fresh))
     pad_id = choose_pad_id(parts, tokenizer)
@@ -132,6 +135,20 @@ def prepare(
         for config in {id(c): c for c in (model.config, model.config.get_text_config())}.values():
             config.pad_token_id = pad_id
     return Trainee(model, parts, tokenizer, pad_id, tuple(fresh))
+
+
+def forget_calls(tokenizer: Any, original: Any) -> None:
+    """Let truncation and padding, which calls set and saving keeps, be as in the `original`."""
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+    before: Any = getattr(original, "backend_tokenizer", None)
+    if not hasattr(backend, "no_truncation") or not hasattr(before, "truncation"):
+        return
+    backend.no_truncation()
+    backend.no_padding()
+    if before.truncation is not None:
+        backend.enable_truncation(**before.truncation)
+    if before.padding is not None:
+        backend.enable_padding(**before.padding)
 
 
 _AUTO: Final = {
@@ -168,18 +185,26 @@ def _not_causal(name: str, kind: str) -> str:
     )
 
 
-def _set_labels(config: Any, labels: Sequence[str], name: str) -> None:
-    before = dict(getattr(config, "id2label", None) or {})
-    trained = any("SequenceClassification" in str(a) for a in config.architectures or ())
+def _set_labels(config: Any, labels: Sequence[str], name: str, *, trained: bool) -> None:
+    """Write the names of the data's classes into `config`, as far as its head can have them."""
+    before = [str(label) for label in (getattr(config, "id2label", None) or {}).values()]
+    is_named = before != [f"LABEL_{number}" for number in range(len(before))]
+    if trained and is_named and len(before) == len(labels) and before != list(labels):
+        if set(before) == set(labels):
+            names = dict(enumerate(labels))
+            raise ValueError(
+                f"{name} is a classifier of {', '.join(before)}, and the data has these classes in "
+                f"the order {', '.join(labels)}: reorder the rows of its head and set "
+                f"config.id2label = {names}, or take a model without this head"
+            )
+        logger.warning(
+            "%s is a classifier already: its head, trained for %s, is where training for %s starts",
+            name, ", ".join(before), ", ".join(labels),
+        )  # fmt: skip
     config.num_labels = len(labels)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: number for number, label in enumerate(labels)}
     config.problem_type = "single_label_classification"
-    if trained and len(before) == len(labels) and list(before.values()) != list(labels):
-        logger.warning(
-            "%s is a classifier already: its head, trained for %s, is where training for %s starts",
-            name, ", ".join(map(str, before.values())), ", ".join(labels),
-        )  # fmt: skip
 
 
 def _check_fresh(parts: ModelParts, fresh: Sequence[str], name: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ilo_fast.corpus import ParallelCorpus
+from ilo_fast.extraction import resolve_layers
+from ilo_fast.ilo import overlap
 from ilo_fast.store import digest
 from ilo_fast.tokens import read_corpus
 from ilo_fast.training.finetuning.examples import hold_out
@@ -64,13 +67,20 @@ def read_data(data: Any, task: str, options: Options) -> TrainingData:
         name = Path(os.fspath(data)).name if named else getattr(data, "name", "text")
         info = {"path": os.fspath(data)} if named else None
         return TrainingData(str(name), tuple(kept), tuple(held), info=info)
+    targets = data.targets(language, "train")
+    found = sorted({data.labels[target] for target in targets})
+    if len(found) < 2:
+        raise ValueError(
+            f"data: all {len(targets)} texts of {language} to train on have the label "
+            f"{found[0]!r}, and a classifier needs two"
+        )
     split = next((s for s in _EVALUATION_SPLITS if s in data.splits_of(language)), None)
     return TrainingData(
         data.name,
         data.texts(language, "train"),
         () if split is None else data.texts(language, split),
         labels=tuple(data.labels),
-        train_targets=data.targets(language, "train"),
+        train_targets=targets,
         held_targets=None if split is None else data.targets(language, split),
         info=dict(data.source),
     )
@@ -84,6 +94,36 @@ def open_corpus(corpus: Any) -> Any:
         return ParallelCorpus.load(corpus)
     sentences = read_corpus(corpus)
     return corpus if isinstance(corpus, ParallelCorpus) else sentences
+
+
+def check_overlap(options: Mapping[str, Any], corpus: Any, n_blocks: int) -> None:
+    """Whether what is to be measured can be, of this corpus and a model of so many blocks.
+
+    Raises
+    ------
+    ValueError
+        Layers that do not exist, fewer sentences than neighbours, a threshold out of reach.
+    """
+    resolve_layers(options.get("layers"), n_blocks)
+    sentences = read_corpus(corpus)
+    sizes = [len(lines) for lines in sentences.values()]
+    defaults: Any = overlap.__kwdefaults__
+    k = options.get("n_neighbors", defaults["n_neighbors"])
+    t = options.get("threshold", defaults["threshold"])
+    if len(sizes) < 2:
+        raise ValueError(
+            f"corpus has {len(sizes)} language: overlap between languages needs at least 2"
+        )
+    if not 1 <= k < sum(sizes):
+        raise ValueError(
+            f"overlap_options: n_neighbors={k!r} must be 1 to {sum(sizes) - 1}: the corpus has "
+            f"{sum(sizes)} sentences in all its languages"
+        )
+    if not 1 <= t <= min(len(sizes) - 1, k):
+        raise ValueError(
+            f"overlap_options: threshold={t!r} must be 1 to {min(len(sizes) - 1, k)} with "
+            f"{len(sizes)} languages and n_neighbors={k}"
+        )
 
 
 def corpus_hash(corpus: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ilo_fast.models import ModelParts
 from ilo_fast.training import need
 from ilo_fast.training.finetuning.heads import CLASSIFICATION, Trainee
 
@@ -52,7 +53,7 @@ def lora_settings(lora: int | Mapping[str, Any] | None) -> dict[str, Any] | None
 
 def add_lora(
     trainee: Trainee, settings: Mapping[str, Any], frozen_layers: Collection[int], task: str
-) -> tuple[Any, dict[str, Any]]:
+) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     """Wrap the model with adapters; the rest of it is frozen, but for a classifier's head.
 
     Modules are named in full, found by structure: peft's ``layers_to_transform`` goes by the names
@@ -65,8 +66,8 @@ def add_lora(
 
     Returns
     -------
-    model, account
-        The wrapped model, and what was adapted, for the run card.
+    model, account, frozen
+        The wrapped model; what was adapted and what is left as it was, both for the run card.
 
     Raises
     ------
@@ -93,11 +94,40 @@ def add_lora(
         modules_to_save=list(heads) or None,
         **{**settings, "target_modules": names},
     )
+    targets = {id(model.get_submodule(name)) for name in names}
+    adapted = [
+        run
+        for run, block in enumerate(parts.schedule)
+        if any(id(module) in targets for module in parts.blocks[block].modules())
+    ]
     wrapped = get_peft_model(model, config)
-    adapted = sorted(set(range(len(parts.schedule))) - set(frozen_layers))
     kinds = sorted({name.rpartition(".")[2] for name in names})
     account = {"layers": adapted, "target_modules": kinds, "n_modules": len(names), "heads": heads}
-    return wrapped, {**settings, **account}
+    return wrapped, {**settings, **account}, _untrained(wrapped, parts)
+
+
+def _untrained(wrapped: nn.Module, parts: ModelParts) -> dict[str, Any]:
+    """What gets no gradient, by what peft has made of the parameters."""
+
+    def is_frozen(module: nn.Module | None) -> bool:
+        own = [] if module is None else list(module.parameters())
+        return bool(own) and not any(parameter.requires_grad for parameter in own)
+
+    sizes = [(p.numel(), p.requires_grad) for p in wrapped.parameters()]
+    n_total = sum(size for size, _ in sizes)
+    n_parameters = sum(size for size, trained in sizes if not trained)
+    return {
+        "layers": [
+            run for run, block in enumerate(parts.schedule) if is_frozen(parts.blocks[block])
+        ],
+        "embeddings": is_frozen(parts.embeddings),
+        "final_norm": is_frozen(parts.final_norm),
+        "head": is_frozen(parts.head),
+        "n_parameters": n_parameters,
+        "n_total": n_total,
+        "share": n_parameters / n_total,
+        "ties": [],
+    }
 
 
 def task_heads(trainee: Trainee) -> list[str]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import numbers
+import operator
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from ilo_fast.loading import resolve_device, resolve_dtype
@@ -47,24 +51,39 @@ class Options:
     progress: bool
 
     def __post_init__(self) -> None:
+        """Check, and bring to plain Python what JSON is to hold."""
         for name in ("batch_size", "accumulate"):
-            _check_count(name, getattr(self, name))
+            self._set(name, _count(name, getattr(self, name)))
         for name in ("max_steps", "max_length", "evaluate_every", "save_every"):
             if getattr(self, name) is not None:
-                _check_count(name, getattr(self, name))
-        if not self.epochs > 0:
-            raise ValueError(f"epochs={self.epochs!r}: wanted a number above 0")
-        if self.learning_rate is not None and not self.learning_rate > 0:
-            raise ValueError(f"learning_rate={self.learning_rate!r}: wanted a number above 0")
+                self._set(name, _count(name, getattr(self, name)))
+        for name in ("epochs", "learning_rate", "weight_decay", "heldout", "warmup"):
+            if name != "learning_rate" or self.learning_rate is not None:
+                self._set(name, _real(name, getattr(self, name)))
+        for name in ("epochs", "learning_rate"):
+            if (value := getattr(self, name)) is not None and not value > 0:
+                raise ValueError(f"{name}={value!r}: wanted a number above 0")
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay={self.weight_decay!r}: wanted 0 or more")
         for name in ("heldout", "warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(
                     f"{name}={getattr(self, name)!r}: wanted a share from 0 to below 1"
                 )
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise ValueError(f"seed={self.seed!r}: wanted a whole number of at least 0")
+        self._set("seed", _count("seed", self.seed, least=0))
         if self.task != "auto" and self.task not in TASKS:
             raise ValueError(f"task={self.task!r}: wanted 'auto', {' or '.join(map(repr, TASKS))}")
+        self._set("freeze", _layers(self.freeze))
+        if self.lora is not None and not (self.freeze_embeddings and self.freeze_head):
+            raise ValueError(
+                "lora adapts linear layers of blocks alone, and trains neither the embeddings nor "
+                "the output head: leave out freeze_embeddings=False and freeze_head=False, or lora"
+            )
+        self._set("lora", _plain("lora", self.lora))
+        self._set("overlap_options", _plain("overlap_options", dict(self.overlap_options)))
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)  # of a frozen dataclass, while it is being made
 
 
 def training_device(device: Any) -> torch.device:
@@ -91,6 +110,61 @@ def precision(dtype: Any, device: torch.device) -> torch.dtype:
     return wanted
 
 
-def _check_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name}={value!r}: wanted a whole number of at least 1")
+def _count(name: str, value: Any, least: int = 1) -> int:
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(value)
+        if number < least:
+            raise TypeError
+    except TypeError:
+        raise ValueError(f"{name}={value!r}: wanted a whole number of at least {least}") from None
+    return number
+
+
+def _real(name: str, value: Any) -> float:
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):
+        raise ValueError(f"{name}={value!r}: wanted a finite number")
+    return float(value)
+
+
+def _layers(freeze: Any) -> tuple[int, ...] | str | None:
+    """Block numbers as plain ints; which of them exist is not known yet."""
+    if freeze is None or isinstance(freeze, str):
+        return freeze
+    items: list[Any]
+    try:
+        items = list(freeze)
+    except TypeError:
+        items = [freeze]  # a single number; another thing is refused below
+    found = []
+    for item in items:
+        try:
+            if isinstance(item, (bool, np.bool_)):
+                raise TypeError
+            found.append(operator.index(item))
+        except TypeError:
+            raise TypeError(f"freeze holds {item!r}, wanted whole numbers, e.g. range(8)") from None
+    return tuple(found)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """The same in types that JSON knows.
+
+    Raises
+    ------
+    TypeError
+        Where there is none, naming the option.
+    """
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(f"{name}: {key}", entry) for key, entry in value.items()}
+    if isinstance(value, Set):
+        return sorted(_plain(name, entry) for entry in value)
+    if isinstance(value, (list, tuple, range)):
+        return [_plain(name, entry) for entry in value]
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    raise TypeError(f"{name}={value!r}: wanted numbers, strings, and lists or mappings of them")

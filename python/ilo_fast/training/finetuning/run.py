@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +29,38 @@ from ilo_fast.training.card import (
     replaced,
 )
 from ilo_fast.training.finetuning import examples as ex
+from ilo_fast.training.finetuning.arguments import training_arguments
 from ilo_fast.training.finetuning.finetune import default_learning_rate, n_steps
+from ilo_fast.training.finetuning.found import AsFound
 from ilo_fast.training.finetuning.heads import (
     CLASSIFICATION,
     LANGUAGE_MODEL,
     Trainee,
+    forget_calls,
     load_model,
     prepare,
 )
-from ilo_fast.training.finetuning.inputs import corpus_hash, open_corpus, read_data, task_of
+from ilo_fast.training.finetuning.identity import config_hash, frozen_names, tokenizer_hash
+from ilo_fast.training.finetuning.inputs import (
+    check_overlap,
+    corpus_hash,
+    open_corpus,
+    read_data,
+    task_of,
+)
 from ilo_fast.training.finetuning.lora import add_lora, lora_settings
 from ilo_fast.training.finetuning.options import Options, precision, training_device
-from ilo_fast.training.freezing import Frozen, freeze
-from ilo_fast.training.loop import Bar, Checkpoints, LengthTrainer, own_randomness, quiet, silence
+from ilo_fast.training.finetuning.order import LengthTrainer
+from ilo_fast.training.finetuning.results import results
+from ilo_fast.training.freezing import freeze, resolve_blocks
+from ilo_fast.training.loop import (
+    Bar,
+    Checkpoints,
+    own_randomness,
+    quiet,
+    saving_errors,
+    silence,
+)
 from ilo_fast.training.texts import shared_lines
 
 logger = logging.getLogger(__name__)
@@ -65,36 +84,49 @@ class Run:
         self.dtype = precision(options.dtype, self.device)
         self.corpus = open_corpus(options.corpus)
         self.files: ModelFiles | None = None
+        self.frozen_before: list[str] = []
         self._module: Any = None
         self._fresh: tuple[str, ...] = ()
         with quiet(), own_randomness():
             if isinstance(model, nn.Module):
                 self._module = model
+                if self.lora is None:
+                    _check_precision(model)
+                self.frozen_before = frozen_names(model)
+                config: Any = model.config
                 self.tokenizer = _subject(model, options).tokenizer
-                self.name = str(getattr(model.config, "_name_or_path", "") or type(model).__name__)
+                self.name = str(getattr(config, "_name_or_path", "") or type(model).__name__)
                 self.weights_hash = hash_state(model)
             else:
                 self.files = open_files(
                     model, revision=options.revision, trust_remote_code=options.trust_remote_code
                 )
                 self.name = self.files.name
+                config = self.files.config
                 if not self.files.weight_files():  # on the Hub, not downloaded yet
                     self._load()
                 self.weights_hash = digest([hash_file(p) for p in self.files.weight_files()])
                 self.tokenizer = options.tokenizer or load_tokenizer(
                     self.files, revision=options.revision
                 )
+            self.config_hash = config_hash(config)
+            self.tokenizer_hash = tokenizer_hash(self.tokenizer)
+
+    @property
+    def _learning_rate(self) -> float:
+        default = default_learning_rate(self.task, self.lora is not None)
+        return self.options.learning_rate or default
 
     def settings(self) -> dict[str, Any]:
         """All that the result depends on, JSON-able."""
         options = self.options
         chosen = options.freeze
-        if chosen is not None and not isinstance(chosen, (int, str)):
-            chosen = [int(layer) for layer in chosen]
-        rate = options.learning_rate or default_learning_rate(self.task, self.lora is not None)
         dtype = resolve_dtype(options.dtype)
         return {
             "weights_sha256": self.weights_hash,
+            "config_sha256": self.config_hash,
+            "tokenizer_sha256": self.tokenizer_hash,
+            "frozen_before": self.frozen_before,
             "data_sha256": self.data.fingerprint(),
             "language": options.language,
             "task": self.task,
@@ -104,7 +136,7 @@ class Run:
             "lora": self.lora,
             "epochs": options.epochs if options.max_steps is None else None,
             "max_steps": options.max_steps,
-            "learning_rate": rate,
+            "learning_rate": self._learning_rate,
             "weight_decay": options.weight_decay,
             "warmup": options.warmup,
             "batch_size": options.batch_size,
@@ -124,29 +156,32 @@ class Run:
         with contextlib.ExitStack() as stack:
             stack.enter_context(quiet())
             stack.enter_context(own_randomness())
-            trainee = self._trainee()
-            undisturbed_cache = getattr(trainee.model.config, "use_cache", None)
+            stack.enter_context(saving_errors(folder.path))
+            if self._module is None:
+                self._load()
+            found = stack.enter_context(AsFound(self._module))
+            trainee = prepare(
+                self._module, self.task, self.tokenizer,
+                labels=self.data.labels, name=self.name, fresh=self._fresh,
+            )  # fmt: skip
             frozen, lora = self._restrict(trainee)
-            if frozen is not None:
-                stack.callback(frozen.undo)
             train, held = self._examples(trainee)
-            # Whatever is wrong with model, data or layers has been said: now the folder changes.
             checkpoint = folder.last_checkpoint() if resumed else None
+            spent = float(checkpoint_facts(checkpoint)["seconds"]) if checkpoint else 0.0
+            saving = Checkpoints(self.options.save_every, spent)
+            trainer = self._trainer(trainee, folder, train, held, saving, checkpoint)
+            account = self._account(trainee, frozen, lora, train, held, shared)
+            # Whatever is wrong with model, data or options has been said: now the folder changes.
             if checkpoint is None:
                 started = folder.card.get("started")
                 folder.clear()
                 folder.card = {"started": started} if resumed and started else {}
-            folder.begin(self._account(trainee, frozen, lora, train, held, shared))
-            spent = float(checkpoint_facts(checkpoint)["seconds"]) if checkpoint else 0.0
-            saving = Checkpoints(self.options.save_every, spent)
-            trainer = self._trainer(trainee, folder, train, held, saving, checkpoint)
+            folder.begin(account)
             if checkpoint is not None:
                 logger.info("%s: goes on from %s", folder.path, checkpoint.name)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-            if undisturbed_cache is not None:
-                trainee.model.config.use_cache = undisturbed_cache
-            model = self._save(folder.path, trainee, lora is not None)
-        folder.finish(self._results(trainer.state, saving.seconds))
+            model = self._save(folder.path, trainee, found, lora is not None)
+        folder.finish(results(trainer.state, saving.seconds))
         if not self.options.keep_checkpoints:
             folder.drop_checkpoints()
         return folder.card, model, trainee.tokenizer
@@ -167,38 +202,26 @@ class Run:
             seed=self.options.seed,
         )
 
-    def _trainee(self) -> Trainee:
-        if self._module is None:
-            self._load()
-        return prepare(
-            self._module,
-            self.task,
-            self.tokenizer,
-            labels=self.data.labels,
-            name=self.name,
-            fresh=self._fresh,
-        )
-
-    def _restrict(self, trainee: Trainee) -> tuple[Frozen | None, dict[str, Any] | None]:
-        """Freeze, and add adapters to the rest."""
-        options, frozen = self.options, None
-        if options.freeze is not None:
-            frozen = freeze(
-                trainee.model,
-                options.freeze,
-                embeddings=options.freeze_embeddings,
-                head=options.freeze_head,
-            )
+    def _restrict(self, trainee: Trainee) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        """Freeze, or add adapters to what is not to be frozen; accounts of both for the card."""
+        options = self.options
         if self.lora is None:
+            if options.freeze is None:
+                frozen = None
+            else:
+                frozen = freeze(
+                    trainee.model,
+                    options.freeze,
+                    embeddings=options.freeze_embeddings,
+                    head=options.freeze_head,
+                ).to_dict()
             _check_trainable(trainee.model)
             return frozen, None
-        layers: tuple[int, ...] = ()
-        if frozen is not None:
-            layers = frozen.layers
-            frozen.undo()  # peft freezes all of the model's own weights
+        # peft freezes all of the model's own weights; the layers to be frozen get no adapter.
+        layers = resolve_blocks(options.freeze, trainee.parts)
         torch.manual_seed(options.seed)
-        trainee.model, account = add_lora(trainee, self.lora, layers, self.task)
-        return frozen, account
+        trainee.model, account, untrained = add_lora(trainee, self.lora, layers, self.task)
+        return untrained, account
 
     def _examples(self, trainee: Trainee) -> tuple[list[ex.Example], list[ex.Example]]:
         data, tokenizer = self.data, trainee.tokenizer
@@ -235,7 +258,7 @@ class Run:
     def _account(
         self,
         trainee: Trainee,
-        frozen: Frozen | None,
+        frozen: dict[str, Any] | None,
         lora: dict[str, Any] | None,
         train: Sequence[ex.Example],
         held: Sequence[ex.Example],
@@ -266,7 +289,8 @@ class Run:
             "corpus": corpus.info if isinstance(corpus, ParallelCorpus) else None,
             "shared_lines": shared,
             "overlap": OVERLAP_FILE if corpus is not None else None,
-            "frozen": None if frozen is None else frozen.to_dict(),
+            "frozen": frozen,
+            "frozen_before": self.frozen_before,
             "lora": lora,
             "parameters": {
                 "total": sum(p.numel() for p in parameters),
@@ -294,6 +318,16 @@ class Run:
             len(train), options.batch_size, options.accumulate, options.epochs
         )
         every = options.evaluate_every or math.ceil(total / _EVALUATIONS)
+        arguments = training_arguments(
+            options,
+            folder.path,
+            self.device,
+            self.dtype,
+            learning_rate=self._learning_rate,
+            total=total,
+            every=every if held else None,
+            from_start=checkpoint is None,
+        )
         callbacks: list[Any] = []
         if self.corpus is not None:
             callbacks.append(
@@ -305,11 +339,13 @@ class Run:
                     **options.overlap_options,
                 )
             )
+            check_overlap(options.overlap_options, self.corpus, trainee.parts.n_blocks)
         callbacks += [*options.callbacks, saving]
         language_model = self.task == LANGUAGE_MODEL
         trainer = LengthTrainer(
+            mean_loss=not language_model,
             model=trainee.model,
-            args=self._arguments(folder.path, total, every, bool(held), checkpoint is None),
+            args=arguments,
             train_dataset=train,
             eval_dataset=list(held) or None,
             data_collator=ex.Padding(trainee.pad_id),
@@ -326,84 +362,33 @@ class Run:
             trainer.add_callback(Bar("fine-tuning"))
         return trainer
 
-    def _arguments(
-        self, folder: Path, total: int, every: int, evaluates: bool, from_start: bool
-    ) -> Any:
-        from transformers import TrainingArguments
-
-        options, settings = self.options, self.settings()
-        reports = options.report_to
-        arguments = TrainingArguments(
-            output_dir=str(folder),
-            max_steps=total,
-            learning_rate=settings["learning_rate"],
-            weight_decay=options.weight_decay,
-            warmup_steps=round(options.warmup * total),
-            lr_scheduler_type="linear",
-            optim="adamw_torch",
-            per_device_train_batch_size=options.batch_size,
-            per_device_eval_batch_size=options.batch_size,
-            gradient_accumulation_steps=options.accumulate,
-            seed=options.seed,
-            data_seed=options.seed,
-            use_cpu=self.device.type == "cpu",
-            bf16=self.dtype == torch.bfloat16,
-            fp16=self.dtype == torch.float16,
-            eval_strategy="steps" if evaluates else "no",
-            eval_steps=every if evaluates else None,
-            eval_on_start=evaluates and from_start,
-            save_strategy="no",  # Checkpoints asks for them
-            save_total_limit=2,
-            logging_steps=max(1, min(10, total // 20)),
-            logging_first_step=True,
-            report_to=reports if isinstance(reports, str) else list(reports),
-            disable_tqdm=True,
-            remove_unused_columns=False,
-            label_names=["labels"],
-            dataloader_pin_memory=self.device.type == "cuda",
-        )
-        if arguments.n_gpu > 1:
-            # Several GPUs in one process would mean DataParallel, and batches of another size.
-            arguments._n_gpu = 1
-        return arguments
-
     # ---- after
 
-    def _save(self, folder: Path, trainee: Trainee, adapted: bool) -> Any:
+    def _save(self, folder: Path, trainee: Trainee, found: AsFound, adapted: bool) -> Any:
         """Write the model, whole or not at all."""
         model = trainee.model
         if adapted:
             model.save_pretrained(replaced(folder / ADAPTER_FOLDER), save_embedding_layers=False)
             put_in_place(folder / ADAPTER_FOLDER)
             model = model.merge_and_unload()
-            model.requires_grad_(True)
+        found.settle()
         target = replaced(folder / MODEL_FOLDER)
         model.save_pretrained(target)
+        forget_calls(trainee.tokenizer, self.tokenizer)
         trainee.tokenizer.save_pretrained(target)
         put_in_place(folder / MODEL_FOLDER)
         return model.eval()
 
-    def _results(self, state: Any, seconds: float) -> dict[str, Any]:
-        history = state.log_history
-        losses = [{k: e[k] for k in ("step", "loss", "learning_rate")}
-                  for e in history if "loss" in e]  # fmt: skip
-        evaluations = [
-            {"step": entry["step"], **_metrics(entry)} for entry in history if "eval_loss" in entry
-        ]
-        last = evaluations[-1] if evaluations else {}
-        return {
-            "steps": state.global_step,
-            "epochs": state.epoch,
-            "seconds": round(seconds, 3),
-            "losses": losses,
-            "evaluations": evaluations,
-            "metrics": {name: value for name, value in last.items() if name != "step"},
-        }
 
-
-def _metrics(entry: Mapping[str, Any]) -> dict[str, float]:
-    names = ("eval_loss", "eval_accuracy", "eval_macro_f1", "eval_token_loss", "eval_perplexity")
-    return {name.removeprefix("eval_"): entry[name] for name in names if name in entry}
+def _check_precision(model: nn.Module) -> None:
+    """Updates of a usual size are lost in the rounding of half-precision weights."""
+    floating = [p for p in model.parameters() if p.requires_grad and p.is_floating_point()]
+    other = sorted({str(p.dtype) for p in floating if p.dtype != torch.float32})
+    if other:
+        raise ValueError(
+            f"model has trainable weights in {', '.join(other)}: load it with dtype=torch.float32; "
+            "finetune(dtype='bfloat16') computes in half precision all the same"
+        )
 
 
 def _check_trainable(model: nn.Module) -> None:
