@@ -57,3 +57,5 @@ def test_names_of_files_are_not_taken_for_sentences(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"pass \[Path"):
         read_text([os.fspath(path)], "eng_Latn")
     assert read_text([os.fspath(path), "it rains"], "eng_Latn")[1] == "it rains"
+    long = "and it rains " * 400
+    assert read_text([long], "eng_Latn") == (long,)

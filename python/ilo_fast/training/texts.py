@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
@@ -99,13 +100,12 @@ def _lines(source: Any, language: str) -> Sequence[str]:
     items: list[Any] = list(source)
     if items and all(isinstance(item, PathLike) for item in items):
         return _read([Path(fspath(item)).expanduser() for item in items], language)
-    if items and all(isinstance(item, str) and len(item) < 4096 for item in items):
-        paths = [item for item in items if Path(item).exists()]
-        if len(paths) == len(items):
-            raise CorpusError(
-                f"data: {listed(paths)}: these are files, and a list of str is sentences: pass "
-                "[Path(...), ...]"
-            )
+    # (os.path.exists takes a sentence that is too long for a file name for one that is not there.)
+    if items and all(isinstance(item, str) and os.path.exists(item) for item in items):
+        raise CorpusError(
+            f"data: {listed(items)}: these are files, and a list of str is sentences: pass "
+            "[Path(...), ...]"
+        )
     return items
 
 
