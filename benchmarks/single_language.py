@@ -127,8 +127,6 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(given: Sequence[str] | None = None) -> int:
     args = arguments(given)
-    # Every call warns of what is truncated, dozens of times; what matters is said here.
-    logging.getLogger("ilo_fast").setLevel(logging.ERROR)
     try:
         check(args)
         args.out.mkdir(parents=True, exist_ok=True)
@@ -439,4 +437,6 @@ def cpu_name() -> str:
 
 
 if __name__ == "__main__":
+    # Every call warns of what is truncated, dozens of times; what matters is said here.
+    logging.getLogger("ilo_fast").setLevel(logging.ERROR)
     sys.exit(main())
