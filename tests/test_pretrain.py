@@ -716,3 +716,19 @@ def test_stages_of_the_demo_model_are_not_mixed(
     (tmp_path / "run" / "settings.json").unlink()
     with pytest.raises(ValueError, match=r"tokenizer is there, but no settings\.json"):
         prepare()
+
+
+def test_what_cannot_be_is_said_before_a_finished_run_is_replaced(
+    made: Pretrained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    folder = tmp_path / "run"
+    shutil.copytree(made.path.parent, folder)
+    wrong = {"corpus": ParallelCorpus.demo(), "overlap_options": {"n_neighbours": 3}}
+    with pytest.raises(TypeError, match="n_neighbours"):
+        run(folder, mixture={"eng_Latn": 0.25}, overwrite=True, **wrong)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RuntimeError, match="in one process"):
+        run(folder, mixture={"eng_Latn": 0.25}, overwrite=True)
+    assert (folder / "model" / "model.safetensors").is_file()

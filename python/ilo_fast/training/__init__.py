@@ -10,6 +10,7 @@ Every loop is the transformers ``Trainer``'s. The public names are those of ``il
 from __future__ import annotations
 
 import importlib.util
+import os
 
 
 def need(package: str, extra: str) -> None:
@@ -22,3 +23,15 @@ def need(package: str, extra: str) -> None:
     """
     if importlib.util.find_spec(package) is None:
         raise ImportError(f"this needs {package}: pip install 'ilo_fast[{extra}]'")
+
+
+def need_one_process(call: str) -> None:
+    """Refuse to run under torchrun, before anything waits for the other processes.
+
+    Raises
+    ------
+    RuntimeError
+        There are others.
+    """
+    if os.environ.get("WORLD_SIZE", "1") not in ("", "1"):
+        raise RuntimeError(f"{call} runs in one process: start it without torchrun")

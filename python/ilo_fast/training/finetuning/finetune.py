@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ilo_fast.training import need
+from ilo_fast.training import need, need_one_process
 from ilo_fast.training.card import RunFolder
 from ilo_fast.training.trained import Trained
 
@@ -216,8 +215,7 @@ def finetune(
         The disk is full.
     """
     need("accelerate", "train")
-    if os.environ.get("WORLD_SIZE", "1") not in ("", "1"):  # before anything waits for the others
-        raise RuntimeError("finetune() runs in one process: start it without torchrun")
+    need_one_process("finetune()")
     from ilo_fast.training.finetuning.options import Options
     from ilo_fast.training.finetuning.run import Run
 

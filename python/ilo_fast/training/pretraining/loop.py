@@ -257,8 +257,6 @@ def _arguments(run: RunFolder, plan: Plan, *, own_batches: bool) -> TrainingArgu
         remove_unused_columns=False,
         dataloader_pin_memory=device.type == "cuda",
     )
-    if arguments.world_size > 1:
-        raise RuntimeError("pretrain() runs in one process: start it without torchrun")
     if arguments.n_gpu > 1:
         # Several GPUs in one process would mean DataParallel, and batches of another size.
         arguments._n_gpu = 1

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from ilo_fast.corpus import ParallelCorpus
 from ilo_fast.subject import versions
-from ilo_fast.training import need
+from ilo_fast.training import need, need_one_process
 from ilo_fast.training.callback import OverlapCallback
 from ilo_fast.training.card import (
     MODEL_FOLDER,
@@ -25,7 +25,7 @@ from ilo_fast.training.card import (
     put_in_place,
     replaced,
 )
-from ilo_fast.training.loop import quiet
+from ilo_fast.training.loop import quiet, saving_errors
 from ilo_fast.training.pretraining.loop import Plan, train
 from ilo_fast.training.pretraining.mixture import complete_shares, read_texts, text_hash
 from ilo_fast.training.pretraining.model import (
@@ -234,6 +234,7 @@ def pretrain(
         ``accelerate`` is missing: ``pip install 'ilo_fast[train]'``.
     """
     need("accelerate", "train")
+    need_one_process("pretrain()")
     _check_seams(texts, model, batches, mixture, accumulate, tokenizer)
     tenth = max(1, steps // 10)
     plan = Plan(
@@ -279,6 +280,10 @@ def pretrain(
             "overlap": None if corpus is None else {"every": every, **(overlap_options or {})},
         },
     )
+    # Made before anything is replaced, for it refuses options that cannot be.
+    measuring = (
+        [] if corpus is None else [OverlapCallback(corpus, every=every, **(overlap_options or {}))]
+    )
     with run.held():
         state = run.examine(resume=resume, overwrite=overwrite)
         if state == "finished":
@@ -289,7 +294,7 @@ def pretrain(
             shutil.rmtree(run.path / TOKENIZER_FOLDER, ignore_errors=True)
         run.begin({})  # from here on the folder is this run's
         shared = [] if lines is None or corpus is None else lines_shared(lines, corpus)
-        with quiet():
+        with quiet(), saving_errors(run.path):
             if lines is not None and tokenizer is None:
                 tokenizer = tokenizer_in(
                     run.path / TOKENIZER_FOLDER, lines, vocab_size=vocab_size,
@@ -312,13 +317,8 @@ def pretrain(
                     "versions": versions() | {"accelerate": metadata.version("accelerate")},
                 }
             )
-            measuring = []
-            if corpus is not None:
-                measuring.append(
-                    OverlapCallback(
-                        corpus, tokenizer=tokenizer, every=every, **(overlap_options or {})
-                    )
-                )
+            for callback in measuring:
+                callback.tokenizer = tokenizer
             results = train(
                 model, run, plan, data=data, batches=batches, loss=loss, optimizer=optimizer,
                 callbacks=[*callbacks, *measuring],
