@@ -17,8 +17,8 @@ import transformers as hf
 
 from ilo_fast.errors import AccessError, CorpusError
 from ilo_fast.ilo import OverlapScores
+from ilo_fast.training import statistics
 from ilo_fast.training.labelled.corpus import LabelledCorpus
-from ilo_fast.training.transfer import statistics
 from ilo_fast.training.transfer.transfer import TransferScores, transfer
 
 LABELS = ("alpha", "beta", "gamma")

@@ -345,12 +345,13 @@ def _content(config: Any) -> Any:
     """A configuration without its provenance."""
     if config is None or not hasattr(config, "to_dict"):
         return repr(config)
-    return _without_provenance(config.to_dict())
+    return without_provenance(config.to_dict())
 
 
-def _without_provenance(value: Any) -> Any:
+def without_provenance(value: Any) -> Any:
+    """A configuration's entries but those that say where it came from."""
     if isinstance(value, Mapping):
-        return {str(k): _without_provenance(v) for k, v in value.items() if k not in _PROVENANCE}
+        return {str(k): without_provenance(v) for k, v in value.items() if k not in _PROVENANCE}
     return value
 
 

@@ -42,6 +42,11 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="Hugging Face Hub name or local folder (default: demo, the embedded model)",
     )
+    add_hub_flags(group)
+
+
+def add_hub_flags(group: argparse._ActionsContainer) -> None:
+    """Of a model on the Hub."""
     group.add_argument("--model-revision", metavar="REV", help="branch, tag or commit on the Hub")
     group.add_argument(
         "--trust-remote-code",
@@ -61,15 +66,20 @@ def add_corpus_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--corpus-revision", metavar="REV", help="revision of a corpus by name")
     group.add_argument("--split", help="split of a corpus by name")
+    add_language_flags(group, "the corpus")
+    group.add_argument(
+        "--limit", type=positive_int, metavar="N", help="first N sentences of every language"
+    )
+
+
+def add_language_flags(group: argparse._ActionsContainer, source: str) -> None:
+    """Which languages of a source."""
     group.add_argument(
         "-l",
         "--languages",
         metavar="CODES",
         help="codes or named sets with commas between: eng_Latn,fra_Latn or paper31 "
-        "(default: all of the corpus)",
-    )
-    group.add_argument(
-        "--limit", type=positive_int, metavar="N", help="first N sentences of every language"
+        f"(default: all of {source})",
     )
     group.add_argument(
         "--allow-unknown",
@@ -98,6 +108,20 @@ def add_extract_flags(parser: argparse.ArgumentParser) -> None:
         default="include",
         help="whether they count in the mean (default: include, as published)",
     )
+    add_forward_flags(group)
+    cache = group.add_mutually_exclusive_group()
+    cache.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="where representations are kept (default: $ILO_FAST_CACHE, else with the caches of "
+        "Hugging Face)",
+    )
+    cache.add_argument("--no-cache", action="store_true", help="neither read nor keep them")
+
+
+def add_forward_flags(group: argparse._ActionsContainer) -> None:
+    """How a model is run over text."""
     group.add_argument(
         "--max-length",
         type=positive_int,
@@ -113,15 +137,6 @@ def add_extract_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--batch-tokens", type=positive_int, metavar="N", help="tokens in a batch, padding included"
     )
-    cache = group.add_mutually_exclusive_group()
-    cache.add_argument(
-        "--cache",
-        type=Path,
-        metavar="DIR",
-        help="where representations are kept (default: $ILO_FAST_CACHE, else with the caches of "
-        "Hugging Face)",
-    )
-    cache.add_argument("--no-cache", action="store_true", help="neither read nor keep them")
 
 
 def add_overlap_flags(parser: argparse.ArgumentParser) -> None:

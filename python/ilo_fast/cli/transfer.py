@@ -38,12 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="MODEL",
         help="Hub name or folder of a model with a classification head, or of a PEFT adapter",
     )
-    parser.add_argument("--model-revision", metavar="REV", help="branch, tag or commit on the Hub")
-    parser.add_argument(
-        "--trust-remote-code",
-        action="store_true",
-        help="run the Python code that some models on the Hub bring along",
-    )
+    flags.add_hub_flags(parser)
     group = parser.add_argument_group("labelled text")
     group.add_argument(
         "--data",
@@ -53,18 +48,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="folder of <code>.jsonl, .csv or .tsv files with text, label and split, or of "
         "<split>/<code>.jsonl",
     )
-    group.add_argument(
-        "-l",
-        "--languages",
-        metavar="CODES",
-        help="codes or named sets with commas between: eng_Latn,fra_Latn or paper31 "
-        "(default: all of the data)",
-    )
-    group.add_argument(
-        "--allow-unknown",
-        action="store_true",
-        help="take files of the folder whose name is no known language code",
-    )
+    flags.add_language_flags(group, "the data")
     group.add_argument("--split", default="test", help="what to evaluate on (default: test)")
     group.add_argument(
         "--source",
@@ -81,24 +65,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "configuration does not name them",
     )
     group = parser.add_argument_group("evaluation")
-    group.add_argument(
-        "--max-length",
-        type=flags.positive_int,
-        metavar="N",
-        help="tokens at which texts are cut (default: what the model takes)",
-    )
-    group.add_argument(
-        "--dtype",
-        choices=("float32", "bfloat16", "float16", "float64"),
-        help="type to run the model in (default: float32 on a CPU, the checkpoint's own else)",
-    )
-    group.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: a GPU if there is one)")
-    group.add_argument(
-        "--batch-tokens",
-        type=flags.positive_int,
-        metavar="N",
-        help="tokens in a batch, padding included",
-    )
+    flags.add_forward_flags(group)
     group.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the intervals' bootstraps (default: 0)"
     )

@@ -26,7 +26,7 @@ from ilo_fast.report.figures import (
 )
 from ilo_fast.report.summary import counted, elide, plain, subtitle
 from ilo_fast.report.transfer_files import check_comparable, write_transfer
-from ilo_fast.training.transfer.statistics import bootstrap_means, group_languages
+from ilo_fast.training.statistics import bootstrap_means, group_languages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ilo_fast.report.summary import counted, describe_language, elide, plain
 from ilo_fast.report.tables import _columns, _pad
-from ilo_fast.training.transfer.statistics import GROUPINGS, bootstrap_means
+from ilo_fast.training.statistics import GROUPINGS, bootstrap_means
 
 if TYPE_CHECKING:
     from ilo_fast.ilo import OverlapScores

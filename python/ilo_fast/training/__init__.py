@@ -2,7 +2,8 @@
 
     texts, labelled/ ─▶ finetuning/  ─▶ transfer/
     texts            ─▶ pretraining/
-                        both: freezing (uses), callback (records), loop, card
+                        both: freezing (uses), callback (records), loop, card (trained)
+    statistics: intervals and F1, of evaluations and of transfer
 
 Every loop is the transformers ``Trainer``'s. The public names are those of ``ilo_fast``.
 """

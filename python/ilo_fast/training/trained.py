@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from ilo_fast.training.records import OverlapRecord
 
 
-class Trained:
+class Trained(ABC):
     """A finished run, of this call or of an earlier one.
 
     Attributes
@@ -57,6 +58,6 @@ class Trained:
         path = self.path.parent / OVERLAP_FILE
         return read_overlap_log(path) if self.card["overlap"] and path.is_file() else []
 
+    @abstractmethod
     def _loader(self) -> Any:
         """The transformers auto class of the model."""
-        raise NotImplementedError

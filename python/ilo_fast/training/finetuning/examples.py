@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from ilo_fast.errors import CorpusError
+from ilo_fast.training.statistics import confusion_matrix, macro_f1
 from ilo_fast.training.texts import normalised
-from ilo_fast.training.transfer.statistics import confusion_matrix, macro_f1
 
 logger = logging.getLogger(__name__)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from ilo_fast.store import digest
+from ilo_fast.subject import without_provenance
 
-# Entries of a configuration that say where a model came from and not what it computes.
-_PROVENANCE = ("_name_or_path", "transformers_version", "_commit_hash")
 # What a tokenizer's last call left behind.
 _STATE = ("truncation", "padding")
 _SPECIAL = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
@@ -38,16 +36,10 @@ def config_hash(config: Any) -> str:
     """SHA-256 over a configuration, without its provenance and what is at its default."""
     if not hasattr(config, "to_diff_dict"):
         return digest(repr(config))
-    return digest(_without_provenance(config.to_diff_dict()))
+    return digest(without_provenance(config.to_diff_dict()))
 
 
 def frozen_names(model: nn.Module) -> list[str]:
     """Parameters that have been frozen already, under every name that a tied one has."""
     named = model.named_parameters(remove_duplicate=False)
     return [name for name, parameter in named if not parameter.requires_grad]
-
-
-def _without_provenance(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _without_provenance(v) for k, v in value.items() if k not in _PROVENANCE}
-    return value

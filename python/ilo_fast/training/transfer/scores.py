@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ilo_fast import __version__
 from ilo_fast._json import read_object, write_whole
 from ilo_fast.corpus_checks import listed
-from ilo_fast.training.transfer.statistics import (
+from ilo_fast.training.statistics import (
     bootstrap_means,
     confusion_matrix,
     group_languages,
@@ -225,7 +225,7 @@ class TransferScores:
         Returns
         -------
         list of Group
-            In the order of `~ilo_fast.training.transfer.statistics.group_languages`; empty
+            In the order of `~ilo_fast.training.statistics.group_languages`; empty
             where there are no languages but the source.
 
         Raises
