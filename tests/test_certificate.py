@@ -81,5 +81,7 @@ def test_the_bound_is_no_looser_than_it_need_be(name, metric, simd):
     bounds, truth = bounds_and_truth(X, metric, simd)
     pairs = ~np.eye(len(X), dtype=bool)
     loss = ((truth - bounds)[pairs] / truth[pairs]).astype(float)
+    # Two residuals of a relative 2^-9 at most, typically a third of that, for bfloat16.
+    limit = 5e-3 if "bf16" in simd else 1e-4
     # Rows that agree in a massive dimension lie close, and close pairs lose most.
-    assert (np.median(loss) if name == "massive dimensions" else loss.max()) < 1e-4
+    assert (np.median(loss) if name == "massive dimensions" else loss.max()) < limit

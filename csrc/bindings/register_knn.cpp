@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <set>
 #include <vector>
 
@@ -47,32 +48,46 @@ void check_segments(const std::vector<py::array>& segments, DType dtype) {
   }
 }
 
+std::string file_of_layer(const std::string& folder, std::int64_t layer) {
+  std::string number = std::to_string(layer);
+  number.insert(0, number.size() < 3 ? 3 - number.size() : 0, '0');
+  return folder + "/layer-" + number + ".ilo";
+}
+
 py::dict to_dict(const GraphInfo& info) {
   py::dict out;
   out["rows"] = info.rows;
+  out["queries"] = info.queries;
   out["unique_rows"] = info.unique_rows;
   out["certified_rows"] = info.certified_rows;
   out["widened_rows"] = info.widened_rows;
   out["superblocks"] = info.superblocks;
+  out["candidates_per_row"] = info.candidates_per_row;
+  out["resumed_share"] = info.resumed_share;
   out["seconds_prepare"] = info.seconds_prepare;
   out["seconds_filter"] = info.seconds_filter;
   out["seconds_rerank"] = info.seconds_rerank;
   out["seconds_widen"] = info.seconds_widen;
+  out["problem"] = info.problem;
   return out;
 }
 
 py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::string& dtype_name,
                             std::int64_t n_neighbors, bool cosine, int n_threads,
-                            const std::string& simd,
+                            const std::string& simd, std::int64_t n_base,
                             std::optional<std::vector<std::int64_t>> queries, py::object progress,
-                            std::int64_t max_memory, std::int64_t block_rows, bool force_widening) {
+                            std::int64_t max_memory, const std::string& checkpoint,
+                            double checkpoint_seconds, std::int64_t block_rows,
+                            std::int64_t max_candidates, bool force_widening) {
   const DType dtype = dtype_named(dtype_name);
   check_segments(segments, dtype);
   const Kernels& kernels = choose_kernels(simd);
   GraphOptions options;
   options.n_neighbors = n_neighbors;
   options.metric = cosine ? Metric::cosine : Metric::euclidean;
+  options.checkpoint_seconds = checkpoint_seconds;
   options.block_rows = block_rows;
+  options.max_candidates = max_candidates;
   options.force_widening = force_widening;
   if (max_memory > 0) options.max_memory = max_memory;
 
@@ -81,19 +96,26 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
   for (const py::array& s : segments) n += s.shape(1);
   if (n > (std::int64_t{1} << 31) - 4096)
     throw InvalidArgument(text("X has ", n, " rows; at most 2^31 - 4096 are supported"));
-  if (n_neighbors < 1 || n_neighbors >= n)
-    throw InvalidArgument(n_neighbors < 1
-                              ? text("n_neighbors=", n_neighbors, " must be at least 1")
-                              : text("n_neighbors=", n_neighbors, " needs at least ",
-                                     n_neighbors + 1, " rows, got ", n, " (rows of X)"));
+  const std::int64_t base = n_base > 0 ? n_base : n;
+  options.n_base = base;
+  if (base > n) throw InvalidArgument(text("n_base=", n_base, " is more than all ", n, " rows"));
   if (n_threads < 1) throw InvalidArgument(text("n_threads=", n_threads, " must be at least 1"));
+  if (base < n && !queries) throw InvalidArgument("rows beyond n_base need queries");
   if (queries) {
+    if (queries->empty()) throw InvalidArgument("there are no query rows");
     for (const std::int64_t q : *queries)
       if (q < 0 || q >= n) throw InvalidArgument(text("query row ", q, " is not a row of X"));
     if (std::set<std::int64_t>(queries->begin(), queries->end()).size() != queries->size())
       throw InvalidArgument("query rows must be distinct");
   }
-
+  // A row of the base is not its own neighbour; one that only asks may have all of the base.
+  const bool only_others = queries && *std::min_element(queries->begin(), queries->end()) >= base;
+  const std::int64_t most = only_others ? base : base - 1;
+  if (n_neighbors < 1 || n_neighbors > most)
+    throw InvalidArgument(n_neighbors < 1 ? text("n_neighbors=", n_neighbors, " must be at least 1")
+                                          : text("n_neighbors=", n_neighbors, " needs at least ",
+                                                 n_neighbors + (base - most), " rows, got ", base,
+                                                 " (rows of X)"));
   const std::int64_t n_out = queries ? static_cast<std::int64_t>(queries->size()) : n;
   py::array_t<std::int64_t> indices({n_layers, n_out, n_neighbors});
   py::array_t<float> distances({n_layers, n_out, n_neighbors});
@@ -102,7 +124,8 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
 
   PythonMonitor monitor(std::move(progress));
   Team team(n_threads, &monitor);
-  team.expect(n_layers * expected_work(n, queries ? n_out : 0));
+  const double of_layer = expected_work(base, queries ? n_out : 0);
+  team.expect(n_layers * of_layer);
   std::vector<GraphInfo> infos;
   {
     py::gil_scoped_release release;
@@ -110,14 +133,16 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
       try {
         // Reads the arrays' shapes and addresses only: no need of the interpreter.
         const MatrixView view = layer_view(segments, dtype, layer);
+        if (!checkpoint.empty()) options.checkpoint = file_of_layer(checkpoint, layer);
         infos.push_back(ilo::knn_graph(view, options, kernels, team, queries ? &*queries : nullptr,
                                        out_indices + layer * n_out * n_neighbors,
                                        out_distances + layer * n_out * n_neighbors));
       } catch (const BadRow& bad) {
-        if (n_layers == 1) throw;
-        throw BadRow(bad.row, bad.problem, layer);
+        const bool in_base = bad.row < base;
+        throw BadRow(in_base ? bad.row : bad.row - base, bad.problem, n_layers == 1 ? -1 : layer,
+                     in_base ? "X" : "queries");
       }
-      team.arrive(static_cast<double>(layer + 1) / n_layers);
+      team.arrive(static_cast<double>(layer + 1) * of_layer);
     }
   }
   py::list info;
@@ -142,8 +167,10 @@ py::tuple certified_bounds_binding(const py::array& X, const std::string& dtype,
 void register_knn(py::module_& m) {
   m.def("knn_graph", &knn_graph_binding, py::arg("segments"), py::arg("dtype"),
         py::arg("n_neighbors"), py::kw_only(), py::arg("cosine"), py::arg("n_threads"),
-        py::arg("simd") = "", py::arg("queries") = py::none(), py::arg("progress") = py::none(),
-        py::arg("max_memory") = 0, py::arg("block_rows") = 0, py::arg("force_widening") = false,
+        py::arg("simd") = "", py::arg("n_base") = 0, py::arg("queries") = py::none(),
+        py::arg("progress") = py::none(), py::arg("max_memory") = 0, py::arg("checkpoint") = "",
+        py::arg("checkpoint_seconds") = 30.0, py::arg("block_rows") = 0,
+        py::arg("max_candidates") = 0, py::arg("force_widening") = false,
         "Exact k-NN graph of stacked layers; see ilo_fast.knn_graph.");
   m.def(
       "certified_bounds", &certified_bounds_binding, py::arg("X"), py::arg("dtype"), py::kw_only(),

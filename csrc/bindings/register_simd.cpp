@@ -12,7 +12,7 @@ namespace ilo {
 
 namespace {
 
-// float32 operations a second of all threads together, from registers.
+// Operations of the level's filter a second, of all threads together, from registers.
 double peak_flops(const std::string& simd, int n_threads, double seconds) {
   const Kernels& kernels = choose_kernels(simd);
   std::vector<double> rate(n_threads, 0.0);
@@ -43,7 +43,9 @@ void register_simd(py::module_& m) {
       "The one in use: ILO_FAST_SIMD, or the best there is.");
   m.def("peak_flops", &peak_flops, py::arg("simd") = "", py::kw_only(), py::arg("n_threads"),
         py::arg("seconds") = 0.2,
-        "float32 operations a second that the processor does on registers alone.");
+        "Operations of the level's filter (float32, or bfloat16 into float32) that the processor "
+        "does a "
+        "second on registers alone.");
 }
 
 }  // namespace ilo

@@ -16,10 +16,11 @@ struct InvalidArgument : std::invalid_argument {
 // A row that cannot be used. `problem` completes "row 7 of X ...": a caller that knows the row by
 // another name (a language and a sentence) puts that in its place.
 struct BadRow : InvalidArgument {
-  BadRow(std::int64_t bad_row, const std::string& what_is_wrong, std::int64_t in_layer = -1)
+  BadRow(std::int64_t bad_row, const std::string& what_is_wrong, std::int64_t in_layer = -1,
+         const std::string& of = "X")
       : InvalidArgument("row " + std::to_string(bad_row) + " of " +
-                        (in_layer < 0 ? "" : "layer " + std::to_string(in_layer) + " of ") + "X " +
-                        what_is_wrong),
+                        (in_layer < 0 ? "" : "layer " + std::to_string(in_layer) + " of ") + of +
+                        " " + what_is_wrong),
         row(bad_row),
         problem(what_is_wrong) {}
   std::int64_t row;

@@ -42,10 +42,17 @@ class Team {
 
   // Announces how much work there will be, in the units that advance() counts.
   void expect(double total_units) { total_ = total_units; }
+  // There is more to do than was announced: the finished share falls, and with it the hope of an
+  // early end.
+  void expect_more(double units) {
+    total_ += units;
+    unforeseen_ += units;
+  }
   void advance(double units);
 
-  // All announced work up to this share is done, whatever was counted: some was not needed.
-  void arrive(double share) { done_ = share * total_; }
+  // Of what expect() announced this much is done, and all that was unforeseen, whatever was
+  // counted: some was not needed.
+  void arrive(double units) { done_ = units + unforeseen_; }
 
   // Lets the monitor look, if 50 ms have passed since it last did. Only for the calling thread: for
   // its own long loops, and between short runs.
@@ -60,7 +67,7 @@ class Team {
  private:
   int n_threads_;
   Monitor* monitor_;
-  double total_ = 1;
+  double total_ = 1, unforeseen_ = 0;
   std::atomic<double> done_{0};
   std::atomic<bool> cancelled_{false};
   std::chrono::steady_clock::time_point polled_ = std::chrono::steady_clock::now();

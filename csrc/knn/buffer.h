@@ -1,5 +1,6 @@
-// Uninitialised memory for packed rows, aligned to cache lines and, where large, to huge pages: the
-// product walks panels that are far apart, and small pages would miss the translation cache.
+// Uninitialised memory for packed rows and tiles, aligned to cache lines and, where large, to huge
+// pages: the product walks panels that are far apart, and small pages would miss the translation
+// cache.
 #pragma once
 
 #include <cstddef>
@@ -13,31 +14,32 @@
 
 namespace ilo {
 
-class FloatBuffer {
+template <class T>
+class Buffer {
  public:
-  FloatBuffer() = default;
-  explicit FloatBuffer(std::size_t n_floats) {
+  Buffer() = default;
+  explicit Buffer(std::size_t count) {
     constexpr std::size_t kHuge = std::size_t{1} << 21;
-    const std::size_t bytes = n_floats * sizeof(float);
+    const std::size_t bytes = count * sizeof(T);
     const std::size_t alignment = bytes >= kHuge ? kHuge : 64;
     // aligned_alloc wants a multiple of the alignment; pages beyond the last used are never
     // touched.
     const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-    data_.reset(static_cast<float*>(std::aligned_alloc(alignment, rounded ? rounded : alignment)));
+    data_.reset(static_cast<T*>(std::aligned_alloc(alignment, rounded ? rounded : alignment)));
     if (!data_) throw std::bad_alloc();
 #if defined(__linux__)
     // Only whole huge pages that are filled: the tail must not cost more memory than it holds.
     if (bytes >= kHuge) madvise(data_.get(), bytes / kHuge * kHuge, MADV_HUGEPAGE);
 #endif
   }
-  float* data() { return data_.get(); }
-  const float* data() const { return data_.get(); }
+  T* data() { return data_.get(); }
+  const T* data() const { return data_.get(); }
 
  private:
   struct Free {
-    void operator()(float* p) const { std::free(p); }
+    void operator()(T* p) const { std::free(p); }
   };
-  std::unique_ptr<float, Free> data_;
+  std::unique_ptr<T, Free> data_;
 };
 
 }  // namespace ilo

@@ -1,8 +1,10 @@
 // The best few columns of every row, as the filter scores them.
 //
-// Hits above a row's threshold are appended; when the row is full it is compacted to the best
-// `keep`, whose worst becomes the threshold. Everything ever discarded scored at most the final
-// threshold.
+// Hits above a row's threshold are appended. A full list is cut: first to what could still be among
+// the k nearest, judging by the k-th best score so far; where that leaves it more than half full,
+// it grows, up to a limit; at the limit only its better half stays. The worst that stays becomes
+// the threshold: everything ever discarded scored at most the final threshold. So easy rows keep
+// little more than k, and rows in a crowd keep the crowd.
 #pragma once
 
 #include <algorithm>
@@ -10,60 +12,84 @@
 #include <limits>
 #include <vector>
 
+#include "knn/certificate.h"
 #include "knn/kernels/kernels.h"
 
 namespace ilo {
 
 class Candidates {
  public:
-  // threshold_rows: rows rounded up to whole panels; the padding's threshold lets nothing pass.
-  Candidates(std::int64_t rows, std::int64_t threshold_rows, std::int64_t keep)
-      : keep_(keep),
-        capacity_(capacity(keep)),
-        hits_(static_cast<std::size_t>(rows) * capacity_),
-        count_(rows, 0),
-        threshold_(threshold_rows, std::numeric_limits<float>::infinity()) {
+  // bounds[rows]; padded_rows: rows rounded up to whole blocks, where padding lets nothing pass.
+  Candidates(std::int64_t rows, std::int64_t padded_rows, std::int64_t k, std::int64_t limit,
+             const Certificate& certificate, const RowBound* bounds)
+      : k_(static_cast<std::size_t>(k)),
+        first_capacity_(static_cast<std::size_t>(first_capacity(k))),
+        limit_(std::max(static_cast<std::size_t>(limit), first_capacity_)),
+        certificate_(certificate),
+        bounds_(bounds),
+        lists_(rows),
+        threshold_(padded_rows, std::numeric_limits<float>::infinity()) {
     std::fill_n(threshold_.begin(), rows, -std::numeric_limits<float>::infinity());
   }
 
-  static std::int64_t bytes_per_row(std::int64_t keep) {
-    return capacity(keep) * static_cast<std::int64_t>(sizeof(Hit)) + 8;
-  }
+  // Room that every row's list has from its first hit on.
+  static std::int64_t first_capacity(std::int64_t k) { return 2 * (k + 8 + k / 8); }
+  static constexpr std::int64_t kBytesPerRow = 48;  // beside its hits
 
   const float* thresholds() const { return threshold_.data(); }
   float threshold(std::int64_t row) const { return threshold_[row]; }
 
   void add(std::int64_t row, Hit hit) {
-    Hit* hits = &hits_[row * capacity_];
-    hits[count_[row]++] = hit;
-    if (count_[row] == capacity_) compact(row);
+    std::vector<Hit>& list = lists_[row];
+    if (list.size() == list.capacity()) make_room(row);
+    if (hit.score > threshold_[row]) list.push_back(hit);
   }
 
-  // Sorted, best first. Not compacted: the lower the threshold, the more the certificate can show.
-  const Hit* sorted(std::int64_t row, std::int64_t* count) {
-    Hit* hits = &hits_[row * capacity_];
-    std::sort(hits, hits + count_[row], better);
-    *count = count_[row];
-    return hits;
+  // Best first. Not cut: the lower the threshold, the more the certificate can show.
+  const std::vector<Hit>& sorted(std::int64_t row) {
+    std::sort(lists_[row].begin(), lists_[row].end(), better);
+    return lists_[row];
+  }
+
+  // For checkpoints.
+  std::int64_t rows() const { return static_cast<std::int64_t>(lists_.size()); }
+  const std::vector<Hit>& list(std::int64_t row) const { return lists_[row]; }
+  void restore(std::int64_t row, float threshold, const Hit* hits, std::size_t count) {
+    lists_[row].reserve(std::max(count, first_capacity_));
+    lists_[row].assign(hits, hits + count);
+    threshold_[row] = threshold;
   }
 
  private:
   static bool better(const Hit& a, const Hit& b) {
     return a.score != b.score ? a.score > b.score : a.column < b.column;
   }
-  static std::int64_t capacity(std::int64_t keep) {
-    return keep + std::max<std::int64_t>(16, keep);
-  }
-  void compact(std::int64_t row) {
-    Hit* hits = &hits_[row * capacity_];
-    std::nth_element(hits, hits + keep_ - 1, hits + capacity_, better);
-    count_[row] = static_cast<std::int32_t>(keep_);
-    threshold_[row] = hits[keep_ - 1].score;
+
+  void make_room(std::int64_t row) {
+    std::vector<Hit>& list = lists_[row];
+    if (list.empty()) return list.reserve(first_capacity_);
+    std::nth_element(list.begin(), list.begin() + (k_ - 1), list.end(), better);
+    const float kth = list[k_ - 1].score;
+    const float hopeful = std::min(certificate_.hopeful_threshold(bounds_[row], kth),
+                                   std::nextafterf(kth, -INFINITY));
+    if (hopeful > threshold_[row]) {
+      list.erase(std::remove_if(list.begin() + k_, list.end(),
+                                [hopeful](const Hit& h) { return !(h.score > hopeful); }),
+                 list.end());
+      threshold_[row] = hopeful;
+    }
+    if (list.size() <= list.capacity() / 2) return;
+    if (list.capacity() < limit_) return list.reserve(std::min(limit_, 2 * list.capacity()));
+    const std::size_t stay = std::max(k_, limit_ / 2);
+    std::nth_element(list.begin(), list.begin() + (stay - 1), list.end(), better);
+    list.resize(stay);
+    threshold_[row] = std::max(threshold_[row], list[stay - 1].score);
   }
 
-  std::int64_t keep_, capacity_;
-  std::vector<Hit> hits_;
-  std::vector<std::int32_t> count_;
+  std::size_t k_, first_capacity_, limit_;
+  const Certificate& certificate_;
+  const RowBound* bounds_;
+  std::vector<std::vector<Hit>> lists_;
   std::vector<float> threshold_;
 };
 

@@ -1,26 +1,22 @@
 #include "knn/graph.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <cmath>
-#include <limits>
 #include <memory>
-#include <mutex>
 #include <numeric>
 
-#include "knn/buffer.h"
 #include "knn/candidates.h"
 #include "knn/certificate.h"
-#include "knn/nearest.h"
+#include "knn/checkpoint.h"
+#include "knn/decide.h"
+#include "knn/filter.h"
+#include "knn/output.h"
+#include "knn/packed.h"
+#include "knn/workers.h"
 
 namespace ilo {
 
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 class Stopwatch {
  public:
@@ -35,12 +31,20 @@ class Stopwatch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-// What a worker needs for one block product.
-struct Scratch {
-  FloatBuffer tile;
-  std::vector<Hit> hits;
-  std::vector<double> u, v;
-};
+std::uint64_t combine(std::initializer_list<std::uint64_t> values) {
+  std::uint64_t h = 0x9e3779b97f4a7c15u;
+  for (const std::uint64_t v : values) {
+    h = (h ^ v) * 0xff51afd7ed558ccdu;
+    h ^= h >> 32;
+  }
+  return h;
+}
+
+std::vector<std::int64_t> first_numbers(std::int64_t count) {
+  std::vector<std::int64_t> out(count);
+  std::iota(out.begin(), out.end(), std::int64_t{0});
+  return out;
+}
 
 class Graph {
  public:
@@ -49,356 +53,217 @@ class Graph {
       : options_(options),
         kernels_(kernels),
         team_(team),
-        rows_(x, options.metric, kernels, team),
-        out_indices_(indices),
-        out_distances_(distances),
-        n_(rows_.n_unique()),
-        d_(rows_.d()),
-        k_groups_(std::min(options.n_neighbors, n_ - 1)) {
-    info_.rows = rows_.n();
-    info_.unique_rows = n_;
-    info_.seconds_prepare = watch_.lap();
-    choose_blocks();
-    map_outputs(queries);
-    for (Scratch& s : scratch_ = std::vector<Scratch>(team_.size())) {
-      s.tile = FloatBuffer(block_ * block_);
-      s.hits.resize(block_);
-      s.u.resize(d_);
-      s.v.resize(d_);
+        rows_(x, options.n_base > 0 ? options.n_base : x.n(), options.metric, kernels, team),
+        output_(rows_, options.n_neighbors, queries, indices, distances),
+        indices_(indices),
+        distances_(distances),
+        n_out_(queries ? static_cast<std::int64_t>(queries->size()) : rows_.n()) {
+    info_.rows = rows_.n_base();
+    info_.queries = n_out_;
+    info_.unique_rows = rows_.n_columns();
+    if (queries) {
+      for (const std::int64_t row : *queries) asked_.push_back(rows_.unique_of(row));
+      std::sort(asked_.begin(), asked_.end());
+      asked_.erase(std::unique(asked_.begin(), asked_.end()), asked_.end());
     }
+    all_pairs_ = !queries;
+    data_ =
+        combine({rows_.fingerprint(), static_cast<std::uint64_t>(rows_.n()),
+                 static_cast<std::uint64_t>(rows_.n_base()), static_cast<std::uint64_t>(rows_.d()),
+                 static_cast<std::uint64_t>(options.n_neighbors),
+                 static_cast<std::uint64_t>(options.metric), queries ? 1u : 0u});
+    if (queries)
+      for (const std::int64_t row : *queries)
+        data_ = combine({data_, static_cast<std::uint64_t>(row)});
   }
 
-  GraphInfo run(const std::vector<std::int64_t>* queries) {
-    if (k_groups_ == 0) {  // all rows are equal
-      deal_out(0, {});
-      info_.certified_rows = info_.rows;
-      return info_;
+  GraphInfo run() {
+    info_.seconds_prepare = watch_.lap();
+    std::unique_ptr<Checkpoint> saved;
+    const Plan plan = make_plan();
+    info_.superblocks = ceil_div(rows_.n_columns(), plan.superblock);
+    if (!options_.checkpoint.empty()) {
+      saved = std::make_unique<Checkpoint>(options_.checkpoint, data_, plan_number(plan),
+                                           options_.checkpoint_seconds);
+      if (saved->load_graph(indices_, distances_, n_out_ * options_.n_neighbors)) {
+        info_.resumed_share = 1;
+        return info_;
+      }
     }
-    std::vector<Open> open;
-    if (queries) {
-      std::vector<std::int64_t> groups;
-      for (const std::int64_t row : *queries) groups.push_back(rows_.unique_of(row));
-      std::sort(groups.begin(), groups.end());
-      groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
-      for (const std::int64_t g : groups) open.push_back({g, kInfinity});
-      pack_all_norms();
-    } else {
-      candidates_ = std::make_unique<Candidates>(n_, padded(n_), keep());
-      filter();
-      info_.seconds_filter = watch_.lap();
-      open = certify();
-      candidates_.reset();
-      info_.seconds_rerank = watch_.lap();
+    find(plan, saved.get());
+    if (saved) {
+      saved->save_graph(indices_, distances_, n_out_ * options_.n_neighbors, team_);
+      info_.problem = saved->problem();
     }
-    widen(open);
-    info_.seconds_widen = watch_.lap();
     return info_;
   }
 
  private:
-  // A unique row whose neighbours are not yet proved, and a squared distance within which k lie.
-  struct Open {
-    std::int64_t group;
-    double worst;
+  // Who gets how much of the memory.
+  struct Plan {
+    std::int64_t block;  // rows
+    std::int64_t superblock, asked_superblock;
+    std::int64_t candidates;  // a row may keep
+    std::int64_t for_rows;    // bytes of packed rows
   };
 
-  std::int64_t keep() const { return std::min(n_, k_groups_ + 8 + k_groups_ / 8); }
-  std::int64_t padded(std::int64_t rows) const {
-    return ceil_div(rows, kernels_.panel) * kernels_.panel;
+  std::int64_t n_asked() const {
+    return all_pairs_ ? rows_.n_columns() : static_cast<std::int64_t>(asked_.size());
   }
-  std::int64_t blocks(std::int64_t rows) const { return ceil_div(rows, block_); }
 
-  void choose_blocks() {
-    // Two panels of blocks and the tile share the second-level cache a chunk of columns at a time.
-    const std::int64_t width = kernels_.panel;
-    block_ = padded(options_.block_rows > 0 ? options_.block_rows : 256 / width * width);
+  Plan make_plan() const {
+    const std::int64_t width = kernels_.panel, n = rows_.n_columns(), asked = n_asked();
+    Plan plan;
+    // Two blocks and the tile share the second-level cache a chunk of columns at a time.
+    const std::int64_t wanted = options_.block_rows > 0 ? options_.block_rows : 256 / width * width;
+    plan.block = ceil_div(wanted, width) * width;
     // A few tasks a thread, so that none waits long for the last.
-    while (options_.block_rows == 0 && block_ > width &&
-           blocks(n_) * (blocks(n_) + 1) / 2 < 8 * team_.size())
-      block_ = padded(block_ / 2);
-    const std::int64_t row_bytes = d_ * static_cast<std::int64_t>(sizeof(float));
-    // What else grows with the rows: candidates, the result, norms, duplicates' bookkeeping.
-    const std::int64_t lists = n_ * (Candidates::bytes_per_row(keep()) + 12 * k_groups_ + 128);
-    const std::int64_t for_rows =
-        options_.max_memory - lists - team_.size() * (block_ * block_ * 4 + d_ * 32);
-    superblock_ = blocks(n_) * block_;
-    if (superblock_ * row_bytes > for_rows)
-      superblock_ = std::max<std::int64_t>(1, for_rows / 2 / row_bytes / block_) * block_;
-    info_.superblocks = ceil_div(n_, superblock_);
-  }
+    const auto tasks = [&] {
+      const std::int64_t across = ceil_div(n, plan.block), down = ceil_div(asked, plan.block);
+      return all_pairs_ ? across * (across + 1) / 2 : across * down;
+    };
+    while (options_.block_rows == 0 && plan.block > width && tasks() < 8 * team_.size())
+      plan.block = ceil_div(plan.block / 2, width) * width;
 
-  void map_outputs(const std::vector<std::int64_t>* queries) {
-    if (!queries) return;
-    slot_.assign(rows_.n(), -1);
-    for (std::size_t s = 0; s < queries->size(); ++s)
-      slot_[(*queries)[s]] = static_cast<std::int64_t>(s);
-  }
-
-  // ---- packing ------------------------------------------------------------------------------
-
-  std::int64_t superblock_rows(std::int64_t s) const {
-    return std::min(superblock_, n_ - s * superblock_);
-  }
-
-  // Packs superblock s; norms and residuals go to the arrays of all unique rows.
-  void pack(std::int64_t s, FloatBuffer& panels) {
-    if (!panels.data()) {
-      panels = FloatBuffer(padded(std::min(superblock_, n_)) * d_);
-      if (half_.empty()) {
-        half_.resize(padded(n_) + block_);
-        norm_.resize(half_.size());
-        residual_.resize(half_.size());
-      }
-    }
-    const std::int64_t begin = s * superblock_;
-    std::vector<std::int64_t> ids(superblock_rows(s));
-    std::iota(ids.begin(), ids.end(), begin);
-    rows_.pack(ids.data(), static_cast<std::int64_t>(ids.size()), panels.data(), &half_[begin],
-               &norm_[begin], &residual_[begin], team_);
-  }
-
-  void pack_all_norms() {
-    for (std::int64_t s = 0; s < info_.superblocks; ++s) pack(s, panels_[0]);
-    make_certificate();
-  }
-
-  void make_certificate() {
-    certificate_ = std::make_unique<Certificate>(
-        kernels_, d_, rows_.scale(), *std::max_element(norm_.begin(), norm_.begin() + n_),
-        *std::max_element(residual_.begin(), residual_.begin() + n_));
-  }
-
-  // ---- filter: every pair of blocks once, for its rows and its columns
-  // ---------------------------
-
-  void filter() {
-    locks_ = std::vector<std::mutex>(blocks(n_));
-    for (std::int64_t a = 0; a < info_.superblocks; ++a) {
-      pack(a, panels_[0]);
-      filter_diagonal(a);
-      for (std::int64_t b = a + 1; b < info_.superblocks; ++b) {
-        pack(b, panels_[1]);
-        const std::int64_t across = blocks(superblock_rows(b));
-        team_.run(blocks(superblock_rows(a)) * across, [&](std::int64_t t, int worker) {
-          filter_pair(panels_[0], a, t / across, panels_[1], b, t % across, scratch_[worker]);
-        });
-      }
-    }
-    make_certificate();
-  }
-
-  // Blocks on the diagonal first: they give every row a threshold, so that little passes later.
-  void filter_diagonal(std::int64_t a) {
-    const std::int64_t n_blocks = blocks(superblock_rows(a));
-    team_.run(n_blocks, [&](std::int64_t i, int worker) {
-      filter_pair(panels_[0], a, i, panels_[0], a, i, scratch_[worker]);
-    });
-    // Then squares of 8 x 8 blocks, whose panels stay in the last-level cache: square (p, q), p <=
-    // q, has the number q (q + 1) / 2 + p.
-    constexpr std::int64_t kSide = 8;
-    const std::int64_t sides = ceil_div(n_blocks, kSide);
-    team_.run(sides * (sides + 1) / 2 * kSide * kSide, [&](std::int64_t t, int worker) {
-      const std::int64_t square = t / (kSide * kSide), place = t % (kSide * kSide);
-      auto q =
-          static_cast<std::int64_t>((std::sqrt(8.0 * static_cast<double>(square) + 1) - 1) / 2);
-      while (q * (q + 1) / 2 > square) --q;  // the root may have rounded
-      while ((q + 1) * (q + 2) / 2 <= square) ++q;
-      const std::int64_t p = square - q * (q + 1) / 2;
-      const std::int64_t i = p * kSide + place / kSide, j = q * kSide + place % kSide;
-      if (i < j && j < n_blocks) filter_pair(panels_[0], a, i, panels_[0], a, j, scratch_[worker]);
-    });
-  }
-
-  void filter_pair(const FloatBuffer& a, std::int64_t super_a, std::int64_t i, const FloatBuffer& b,
-                   std::int64_t super_b, std::int64_t j, Scratch& s) {
-    const std::int64_t row0 = super_a * superblock_ + i * block_;
-    const std::int64_t col0 = super_b * superblock_ + j * block_;
-    const std::int64_t n_rows = std::min(block_, n_ - row0);
-    const std::int64_t n_cols = padded(std::min(block_, n_ - col0));
-    kernels_.product(a.data() + i * block_ * d_, ceil_div(n_rows, kernels_.panel),
-                     b.data() + j * block_ * d_, n_cols / kernels_.panel, d_, s.tile.data(),
-                     block_);
-    team_.advance(static_cast<double>(n_rows) * n_cols);
-
-    const bool diagonal = row0 == col0;
-    std::unique_lock lock_rows(locks_[row0 / block_], std::defer_lock);
-    std::unique_lock lock_cols(locks_[col0 / block_], std::defer_lock);
-    if (diagonal) {
-      lock_rows.lock();
+    const std::int64_t k = std::min(options_.n_neighbors, n);
+    const std::int64_t first = Candidates::first_capacity(k);
+    const std::int64_t hit = sizeof(Hit);
+    // Lists that grow may take an eighth of the memory beyond what each has from the start.
+    plan.candidates = std::clamp<std::int64_t>(
+        options_.max_memory / 8 / hit / std::max<std::int64_t>(1, asked), first, 512 + 2 * first);
+    if (options_.max_candidates > 0) plan.candidates = std::max(options_.max_candidates, first);
+    // Rows: duplicates' bookkeeping, norms, bounds. Workers: the tile, hits, two rows.
+    const std::int64_t taken =
+        asked * (first * hit + Candidates::kBytesPerRow) + options_.max_memory / 8 +
+        rows_.n() * 48 + (n + (all_pairs_ ? 0 : asked)) * 48 +
+        team_.size() * (plan.block * (plan.block + 16) * 4 + rows_.d() * (16 + 4 * width));
+    plan.for_rows = std::max<std::int64_t>(0, options_.max_memory - taken);
+    if (all_pairs_) {
+      plan.superblock = plan.asked_superblock = superblock(kernels_, plan, n, plan.for_rows, 2);
     } else {
-      std::lock(lock_rows, lock_cols);
+      // Queries are packed once for every superblock of the base: they get up to a half.
+      plan.asked_superblock = superblock(kernels_, plan, asked, plan.for_rows / 2, 1);
+      plan.superblock = superblock(
+          kernels_, plan, n,
+          plan.for_rows - PackedRows::bytes(kernels_, plan.asked_superblock, rows_.d()), 1);
     }
-    for (std::int64_t r = 0; r < n_rows; ++r) {
-      const float* c = s.tile.data() + r * block_;
-      std::int64_t count = kernels_.scan_row(c, &half_[col0], candidates_->threshold(row0 + r),
-                                             n_cols, s.hits.data());
-      for (std::int64_t h = 0; h < count; ++h)
-        if (!diagonal || s.hits[h].column != r)
-          candidates_->add(row0 + r,
-                           {s.hits[h].score, static_cast<std::int32_t>(col0 + s.hits[h].column)});
-      if (diagonal) continue;
-      count = kernels_.scan_columns(c, half_[row0 + r], candidates_->thresholds() + col0, n_cols,
-                                    s.hits.data());
-      for (std::int64_t h = 0; h < count; ++h)
-        candidates_->add(col0 + s.hits[h].column,
-                         {s.hits[h].score, static_cast<std::int32_t>(row0 + r)});
-    }
+    return plan;
   }
 
-  // ---- re-rank in float64, and certify
-  // -----------------------------------------------------------
-
-  std::vector<Open> certify() {
-    constexpr std::int64_t kChunk = 64;
-    std::vector<Open> open;
-    std::mutex mutex;
-    std::atomic<std::int64_t> certified{0};
-    team_.run(ceil_div(n_, kChunk), [&](std::int64_t chunk, int worker) {
-      Nearest nearest(k_groups_);
-      for (std::int64_t g = chunk * kChunk; g < std::min(n_, (chunk + 1) * kChunk); ++g) {
-        if (team_.cancelled()) return;
-        const bool proved = rerank(g, nearest, scratch_[worker]) && !options_.force_widening;
-        if (proved) {
-          certified += rows_.members_end(g) - rows_.members_begin(g);
-          deal_out(g, nearest.sorted());
-        } else {
-          std::lock_guard lock(mutex);
-          open.push_back({g, nearest.worst()});
-        }
-      }
-    });
-    info_.certified_rows = certified;
-    std::sort(open.begin(), open.end(),
-              [](const Open& a, const Open& b) { return a.group < b.group; });
-    return open;
+  // Rows that may be packed at a time: all, or whole blocks in one of `slots` parts.
+  std::int64_t superblock(const Kernels& kernels, const Plan& plan, std::int64_t count,
+                          std::int64_t bytes, std::int64_t slots) const {
+    const std::int64_t all = std::max<std::int64_t>(1, ceil_div(count, plan.block)) * plan.block;
+    if (PackedRows::bytes(kernels, all, rows_.d()) <= bytes) return all;
+    const std::int64_t of_block = PackedRows::bytes(kernels, plan.block, rows_.d());
+    return std::clamp<std::int64_t>(bytes / slots / of_block * plan.block, plan.block, all);
   }
 
-  // The k best candidates by their float64 distances; true if nothing else can be among them.
-  bool rerank(std::int64_t g, Nearest& nearest, Scratch& s) {
-    std::int64_t count;
-    const Hit* hits = candidates_->sorted(g, &count);
-    nearest.clear();
-    rows_.load(g, s.u.data());
-    double delta = kInfinity;
-    for (std::int64_t h = 0; h < count; ++h) {
-      const std::int64_t j = hits[h].column;
-      if (nearest.full() && certificate_->lower_bound(hits[h].score, norm_[g], residual_[g],
-                                                      norm_[j], residual_[j]) > delta)
-        continue;
-      rows_.load(j, s.v.data());
-      nearest.add(kernels_.squared_distance(s.u.data(), s.v.data(), d_), j);
-      if (nearest.full()) delta = certificate_->beyond(nearest.worst());
-    }
-    return certificate_->excludes(candidates_->threshold(g), norm_[g], residual_[g], delta);
+  std::uint64_t plan_number(const Plan& plan) const {
+    std::uint64_t name = 0;
+    for (const char* c = kernels_.name; *c; ++c) name = name * 131 + static_cast<unsigned char>(*c);
+    return combine({name, static_cast<std::uint64_t>(plan.block),
+                    static_cast<std::uint64_t>(plan.superblock),
+                    static_cast<std::uint64_t>(plan.asked_superblock),
+                    static_cast<std::uint64_t>(plan.candidates)});
   }
 
-  // ---- widen: rows without proof meet every column that the bound does not exclude
-  // -----------------
-
-  void widen(const std::vector<Open>& open) {
-    if (open.empty()) return;
-    for (const Open& o : open)
-      info_.widened_rows += rows_.members_end(o.group) - rows_.members_begin(o.group);
-    // If everything is packed already, only the open rows need room.
-    const std::int64_t batch =
-        info_.superblocks > 1
-            ? superblock_
-            : std::max<std::int64_t>(1, (std::int64_t{16} << 20) / (4 * d_) / block_) * block_;
-    const std::int64_t n_open = static_cast<std::int64_t>(open.size());
-    for (std::int64_t begin = 0; begin < n_open; begin += batch)
-      widen_batch(&open[begin], std::min(batch, n_open - begin));
+  std::vector<Worker> make_workers(std::int64_t block) const {
+    std::vector<Worker> workers;
+    for (int w = 0; w < team_.size(); ++w) workers.emplace_back(block, rows_.d());
+    return workers;
   }
 
-  void widen_batch(const Open* open, std::int64_t count) {
-    std::vector<std::int64_t> ids(count);
-    for (std::int64_t o = 0; o < count; ++o) ids[o] = open[o].group;
-    FloatBuffer own;
-    FloatBuffer& a = info_.superblocks > 1 ? panels_[1] : own;
-    if (!a.data() || &a == &own) a = FloatBuffer(padded(std::min(superblock_, count)) * d_);
-    std::vector<float> half(padded(count));
-    std::vector<double> norm(half.size()), residual(half.size());
-    rows_.pack(ids.data(), count, a.data(), half.data(), norm.data(), residual.data(), team_);
+  // Filter, re-rank, widen.
+  void find(const Plan& plan, Checkpoint* saved) {
+    auto base = std::make_unique<PackedRows>(
+        rows_, kernels_, team_, first_numbers(rows_.n_columns()), plan.block, plan.superblock);
+    std::unique_ptr<PackedRows> queries;
+    if (!all_pairs_)
+      queries = std::make_unique<PackedRows>(rows_, kernels_, team_, asked_, plan.block,
+                                             plan.asked_superblock);
+    PackedRows& asked = all_pairs_ ? *base : *queries;
+    const Certificate certificate = certify_with(kernels_, *base);
+    const std::int64_t k = std::max<std::int64_t>(1, std::min(options_.n_neighbors, base->count()));
+    auto candidates =
+        std::make_unique<Candidates>(asked.count(), asked.padded(asked.count()), k, plan.candidates,
+                                     certificate, asked.bounds().data());
+    std::vector<Worker> workers = make_workers(plan.block);
+    info_.seconds_prepare += watch_.lap();
 
-    std::vector<Nearest> nearest(count, Nearest(k_groups_));
-    std::vector<std::atomic<float>> threshold(count);
-    std::vector<double> worst(count);
-    for (std::int64_t o = 0; o < count; ++o) {
-      worst[o] = open[o].worst;
-      threshold[o] = certificate_->threshold(norm[o], residual[o], certificate_->beyond(worst[o]));
-    }
-    std::vector<std::mutex> locks(blocks(count));
-
-    for (std::int64_t s = 0; s < info_.superblocks; ++s) {
-      if (info_.superblocks > 1) pack(s, panels_[0]);
-      const std::int64_t across = blocks(superblock_rows(s));
-      team_.run(blocks(count) * across, [&](std::int64_t t, int worker) {
-        const std::int64_t i = t / across, j = t % across;
-        const std::int64_t row0 = i * block_, col0 = s * superblock_ + j * block_;
-        const std::int64_t n_rows = std::min(block_, count - row0);
-        const std::int64_t n_cols = padded(std::min(block_, n_ - col0));
-        Scratch& scratch = scratch_[worker];
-        kernels_.product(a.data() + row0 * d_, ceil_div(n_rows, kernels_.panel),
-                         panels_[0].data() + j * block_ * d_, n_cols / kernels_.panel, d_,
-                         scratch.tile.data(), block_);
-        if (!slot_.empty()) team_.advance(static_cast<double>(n_rows) * n_cols);
-        for (std::int64_t r = 0; r < n_rows; ++r) {
-          if (team_.cancelled()) return;
-          const std::int64_t o = row0 + r;
-          const std::int64_t n_hits = kernels_.scan_row(
-              scratch.tile.data() + r * block_, &half_[col0],
-              threshold[o].load(std::memory_order_relaxed), n_cols, scratch.hits.data());
-          if (n_hits == 0) continue;
-          rows_.load(ids[o], scratch.u.data());
-          for (std::int64_t h = 0; h < n_hits; ++h) {
-            const Hit hit = scratch.hits[h];
-            const std::int64_t column = col0 + hit.column;
-            if (column == ids[o] || hit.score <= threshold[o].load(std::memory_order_relaxed))
-              continue;
-            rows_.load(column, scratch.v.data());
-            const double squared =
-                kernels_.squared_distance(scratch.u.data(), scratch.v.data(), d_);
-            std::lock_guard lock(locks[i]);
-            nearest[o].add(squared, column);
-            if (nearest[o].worst() < worst[o]) {
-              worst[o] = nearest[o].worst();
-              threshold[o] =
-                  certificate_->threshold(norm[o], residual[o], certificate_->beyond(worst[o]));
-            }
-          }
-        }
+    Filter filter(asked, *base, all_pairs_, kernels_, team_, workers, *candidates);
+    if (saved) {
+      const std::int64_t total = filter.count_steps(), done = saved->load_steps(*candidates);
+      info_.resumed_share = total > 0 ? static_cast<double>(done) / total : 0;
+      filter.run(done, [&](std::int64_t finished) {
+        if (finished == total)
+          saved->save_steps(finished, *candidates, team_);
+        else
+          saved->save_steps_if_due(finished, *candidates, team_);
       });
+    } else {
+      filter.run();
     }
-    team_.run(count, [&](std::int64_t o, int) { deal_out(ids[o], nearest[o].sorted()); });
+    info_.seconds_filter = watch_.lap();
+
+    const Decided decided = rerank(asked, *base, rows_, kernels_, certificate, team_, workers,
+                                   *candidates, output_, options_.force_widening);
+    info_.certified_rows = decided.rows;
+    info_.candidates_per_row =
+        static_cast<double>(decided.distances) / std::max<std::int64_t>(1, asked.count());
+    info_.seconds_rerank = watch_.lap();
+
+    for (const Open& o : decided.open) info_.widened_rows += output_.answers(o.group);
+    candidates.reset();
+    queries.reset();
+    // A few rows measure the hundreds of columns that this filter leaves them; for more it pays to
+    // pack everything anew for a filter that leaves them fewer.
+    const auto n_open = static_cast<std::int64_t>(decided.open.size());
+    team_.expect_more(static_cast<double>(n_open) * base->count());
+    if (!kernels_.wider || (n_open * kFewOpen < base->count() && base->n_superblocks() == 1)) {
+      widen_with(kernels_, decided.open, plan, *base, certificate);
+    } else {
+      base.reset();
+      widen_with(*kernels_.wider(), decided.open, plan);
+    }
+    info_.seconds_widen = watch_.lap();
   }
 
-  // ---- from unique rows to all rows
-  // ----------------------------------------------------------------
+  static constexpr std::int64_t kFewOpen = 128;  // one row in so many
 
-  // Writes the neighbours of every row that equals unique row g: its equals at distance 0, and the
-  // members of the groups found, in the order (distance, index).
-  void deal_out(std::int64_t g, const std::vector<Nearest::Entry>& groups) {
-    const std::int64_t k = options_.n_neighbors;
-    std::vector<Nearest::Entry> all;
-    for (const std::int64_t* row = rows_.members_begin(g); row != rows_.members_end(g); ++row) {
-      const std::int64_t slot = slot_.empty() ? *row : slot_[*row];
-      if (slot < 0) continue;
-      all.clear();
-      for (const std::int64_t* m = rows_.members_begin(g);
-           m != rows_.members_end(g) && static_cast<std::int64_t>(all.size()) < k; ++m)
-        if (m != row) all.emplace_back(0.0, *m);
-      for (const auto& [squared, group] : groups) {
-        if (static_cast<std::int64_t>(all.size()) >= k && squared > all.back().first) break;
-        std::int64_t taken = 0;
-        for (const std::int64_t* m = rows_.members_begin(group);
-             m != rows_.members_end(group) && taken < k; ++m, ++taken)
-          all.emplace_back(squared, *m);
-      }
-      std::sort(all.begin(), all.end());
-      for (std::int64_t p = 0; p < k; ++p) {
-        out_indices_[slot * k + p] = all[p].second;
-        out_distances_[slot * k + p] = rows_.distance(all[p].first);
-      }
+  Certificate certify_with(const Kernels& kernels, const PackedRows& base) const {
+    Certificate certificate(kernels, rows_.d(), rows_.scale());
+    for (std::int64_t row = 0; row < base.count(); ++row) certificate.admit(base.bound(row));
+    return certificate;
+  }
+
+  void widen_with(const Kernels& wider, const std::vector<Open>& open, Plan plan) {
+    plan.block = ceil_div(plan.block, wider.panel) * wider.panel;
+    const std::int64_t for_columns =
+        plan.for_rows - PackedRows::bytes(wider, widening_batch(wider, open, plan), rows_.d());
+    PackedRows base(rows_, wider, team_, first_numbers(rows_.n_columns()), plan.block,
+                    superblock(wider, plan, rows_.n_columns(), for_columns, 1));
+    widen_with(wider, open, plan, base, certify_with(wider, base));
+  }
+
+  void widen_with(const Kernels& wider, const std::vector<Open>& open, const Plan& plan,
+                  PackedRows& base, const Certificate& certificate) {
+    const auto n_open = static_cast<std::int64_t>(open.size());
+    const std::int64_t batch = widening_batch(wider, open, plan);
+    std::vector<Worker> workers = make_workers(plan.block);
+    for (std::int64_t begin = 0; begin < n_open; begin += batch) {
+      std::vector<std::int64_t> ids;
+      for (std::int64_t o = begin; o < std::min(n_open, begin + batch); ++o)
+        ids.push_back(open[o].group);
+      PackedRows asked(rows_, wider, team_, std::move(ids), plan.block, batch);
+      widen(asked, base, &open[begin], rows_, wider, certificate, team_, workers, output_);
     }
+  }
+
+  // Open rows at a time: they get up to a quarter of the memory, the columns what is left.
+  std::int64_t widening_batch(const Kernels& wider, const std::vector<Open>& open,
+                              const Plan& plan) const {
+    return superblock(wider, plan, static_cast<std::int64_t>(open.size()), plan.for_rows / 4, 1);
   }
 
   GraphOptions options_;
@@ -406,19 +271,14 @@ class Graph {
   Team& team_;
   Stopwatch watch_;
   Rows rows_;
-  std::int64_t* out_indices_;
-  float* out_distances_;
-  std::int64_t n_, d_, k_groups_;
-  std::int64_t block_ = 0, superblock_ = 0;
+  Output output_;
+  std::int64_t* indices_;
+  float* distances_;
+  std::int64_t n_out_;
+  bool all_pairs_ = true;
+  std::vector<std::int64_t> asked_;
+  std::uint64_t data_ = 0;
   GraphInfo info_;
-  std::vector<std::int64_t> slot_;
-  std::vector<Scratch> scratch_;
-  FloatBuffer panels_[2];
-  std::vector<float> half_;
-  std::vector<double> norm_, residual_;
-  std::vector<std::mutex> locks_;
-  std::unique_ptr<Candidates> candidates_;
-  std::unique_ptr<Certificate> certificate_;
 };
 
 }  // namespace
@@ -427,11 +287,13 @@ GraphInfo knn_graph(const MatrixView& x, const GraphOptions& options, const Kern
                     Team& team, const std::vector<std::int64_t>* queries, std::int64_t* indices,
                     float* distances) {
   const StandardFloatingPoint standard;
-  return Graph(x, options, kernels, team, queries, indices, distances).run(queries);
+  return Graph(x, options, kernels, team, queries, indices, distances).run();
 }
 
-double expected_work(std::int64_t n, std::int64_t n_queries) {
-  return n_queries > 0 ? static_cast<double>(n) * n_queries : 0.5 * static_cast<double>(n) * n;
+double expected_work(std::int64_t n_base, std::int64_t n_queries) {
+  const auto n = static_cast<double>(n_base);
+  const auto asked = static_cast<double>(n_queries);
+  return n_queries > 0 ? n * asked + asked * kRerankWork : 0.5 * n * n + n * kRerankWork;
 }
 
 }  // namespace ilo

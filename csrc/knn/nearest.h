@@ -12,20 +12,23 @@ namespace ilo {
 
 class Nearest {
  public:
-  explicit Nearest(std::int64_t k) : k_(static_cast<std::size_t>(k)) { heap_.reserve(k_); }
-
-  void clear() { heap_.clear(); }
+  void clear(std::int64_t k) {
+    k_ = static_cast<std::size_t>(k);
+    heap_.clear();
+    heap_.reserve(k_);
+  }
   bool full() const { return heap_.size() == k_; }
   // The k-th smallest squared distance so far.
   double worst() const {
-    return full() ? heap_.front().first : std::numeric_limits<double>::infinity();
+    if (!full()) return std::numeric_limits<double>::infinity();
+    return heap_.empty() ? 0 : heap_.front().first;
   }
   void add(double squared, std::int64_t index) {
     const Entry entry{squared, index};
     if (!full()) {
       heap_.push_back(entry);
       std::push_heap(heap_.begin(), heap_.end());
-    } else if (entry < heap_.front()) {
+    } else if (k_ > 0 && entry < heap_.front()) {
       std::pop_heap(heap_.begin(), heap_.end());
       heap_.back() = entry;
       std::push_heap(heap_.begin(), heap_.end());
@@ -39,7 +42,7 @@ class Nearest {
   }
 
  private:
-  std::size_t k_;
+  std::size_t k_ = 0;
   std::vector<Entry> heap_;
 };
 

@@ -44,114 +44,138 @@ double largest_magnitude(const double* u, std::int64_t d) {
 
 }  // namespace
 
-Rows::Rows(const MatrixView& x, Metric metric, const Kernels& kernels, Team& team)
-    : x_(x), metric_(metric), kernels_(kernels) {
+Rows::Rows(const MatrixView& x, std::int64_t n_base, Metric metric, const Kernels& kernels,
+           Team& team)
+    : x_(x), n_base_(n_base), metric_(metric), kernels_(kernels) {
   std::vector<std::uint64_t> hashes(n());
+  if (x_.dtype == DType::f64) find_multipliers(team);
   measure(team, hashes);
   find_duplicates(team, hashes);
-  find_centre(team);
 }
 
+// Squares of float32 and narrower never leave float64's range; those of float64 may.
+void Rows::find_multipliers(Team& team) {
+  if (metric_ == Metric::cosine) multiplier_.assign(n(), 1.0);
+  std::vector<double> largest(team.size(), 0.0);
+  std::vector<std::vector<double>> scratch(team.size(), std::vector<double>(d()));
+  team.run(chunks(n(), kChunk), [&](std::int64_t chunk, int worker) {
+    double* u = scratch[worker].data();
+    for (std::int64_t i = chunk * kChunk; i < std::min(n(), (chunk + 1) * kChunk); ++i) {
+      if (!kernels_.load_row(x_.rows[i], static_cast<int>(x_.dtype), x_.col_stride, d(), 1, 1, u))
+        continue;  // measure() will say so
+      const double m = largest_magnitude(u, d());
+      largest[worker] = std::max(largest[worker], m);
+      if (!multiplier_.empty() && m > 0 && (m > 0x1p400 || m < 0x1p-400))
+        multiplier_[i] = bring_to_one(m);
+    }
+  });
+  const double m = *std::max_element(largest.begin(), largest.end());
+  if (metric_ == Metric::euclidean && m > 0 && (m > 0x1p400 || m < 0x1p-400))
+    global_multiplier_ = bring_to_one(m);
+}
+
+// Norms, hashes and the mean in one pass. Sums of fixed slices, added in order: the same centre for
+// any number of threads. (The neighbours do not depend on it. How many rows are certified at once
+// may, by a few in ten thousand, with the order in which threads raise thresholds.)
 void Rows::measure(Team& team, std::vector<std::uint64_t>& hashes) {
-  // Squares of float32 and narrower never leave float64's range; those of float64 may.
-  const bool may_overflow = x_.dtype == DType::f64;
   std::mutex mutex;
   std::int64_t bad_row = n();  // the first, whichever thread meets one
   bool bad_is_zero = false;
-  double largest = 0;
-
-  if (metric_ == Metric::cosine) norm_.assign(n(), 1.0);
-  if (metric_ == Metric::cosine && may_overflow) multiplier_.assign(n(), 1.0);
-  std::vector<std::vector<double>> scratch(team.size(), std::vector<double>(d()));
-
-  const auto over_rows = [&](auto&& visit) {
-    team.run(chunks(n(), kChunk), [&](std::int64_t chunk, int worker) {
-      const std::int64_t end = std::min(n(), (chunk + 1) * kChunk);
-      for (std::int64_t i = chunk * kChunk; i < end; ++i) visit(i, scratch[worker].data());
-    });
-  };
-  const auto raw = [&](std::int64_t i, double multiplier, double divisor, double* u) {
-    return kernels_.load_row(x_.rows[i], static_cast<int>(x_.dtype), x_.col_stride, d(), multiplier,
-                             divisor, u);
-  };
   const auto bad = [&](std::int64_t i, bool zero) {
     std::lock_guard lock(mutex);
     if (i < bad_row) bad_row = i, bad_is_zero = zero;
   };
 
-  if (may_overflow) {
-    over_rows([&](std::int64_t i, double* u) {
-      if (!raw(i, 1, 1, u)) return bad(i, false);
-      const double m = largest_magnitude(u, d());
-      if (metric_ == Metric::cosine) {
-        if (m > 0 && (m > 0x1p400 || m < 0x1p-400)) multiplier_[i] = bring_to_one(m);
-      } else {
-        std::lock_guard lock(mutex);
-        largest = std::max(largest, m);
+  if (metric_ == Metric::cosine) norm_.assign(n(), 1.0);
+  const std::int64_t slice = std::max<std::int64_t>(kChunk, chunks(n(), 64));
+  const std::int64_t n_slices = chunks(n(), slice);
+  std::vector<std::vector<double>> sums(n_slices, std::vector<double>(d(), 0.0));
+  std::vector<std::vector<double>> scratch(team.size(), std::vector<double>(d()));
+  std::vector<double> max_norm(team.size(), 0.0);
+  team.run(n_slices, [&](std::int64_t s, int worker) {
+    double* u = scratch[worker].data();
+    double* sum = sums[s].data();
+    const std::int64_t end = std::min(n(), (s + 1) * slice);
+    for (std::int64_t i = s * slice; i < end && !team.cancelled(); ++i) {
+      const double multiplier = multiplier_.empty() ? global_multiplier_ : multiplier_[i];
+      if (!kernels_.load_row(x_.rows[i], static_cast<int>(x_.dtype), x_.col_stride, d(), multiplier,
+                             1, u)) {
+        bad(i, false);
+        continue;
       }
-    });
-    if (largest > 0x1p400 || (largest > 0 && largest < 0x1p-400))
-      global_multiplier_ = bring_to_one(largest);
-  }
-  if (bad_row == n()) {
-    std::vector<double> max_norm(team.size(), 0.0);
-    team.run(chunks(n(), kChunk), [&](std::int64_t chunk, int worker) {
-      double* u = scratch[worker].data();
-      const std::int64_t end = std::min(n(), (chunk + 1) * kChunk);
-      for (std::int64_t i = chunk * kChunk; i < end; ++i) {
-        const double multiplier = multiplier_.empty() ? global_multiplier_ : multiplier_[i];
-        if (!raw(i, multiplier, 1, u)) {
-          bad(i, false);
+      double norm = std::sqrt(kernels_.sum_of_squares(u, d()));
+      if (metric_ == Metric::cosine) {
+        if (norm == 0) {
+          bad(i, true);
           continue;
         }
-        double norm = std::sqrt(kernels_.sum_of_squares(u, d()));
-        if (metric_ == Metric::cosine) {
-          if (norm == 0) {
-            bad(i, true);
-            continue;
-          }
-          norm_[i] = norm;
-          if (norm != 1.0)
-            for (std::int64_t k = 0; k < d(); ++k) u[k] /= norm;
-          norm = 1.0;
-        }
-        max_norm[worker] = std::max(max_norm[worker], norm);
-        hashes[i] = hash(u, d());
+        norm_[i] = norm;
+        if (norm != 1.0)
+          for (std::int64_t k = 0; k < d(); ++k) u[k] /= norm;
+        norm = 1.0;
       }
-    });
-    max_norm_ = *std::max_element(max_norm.begin(), max_norm.end());
+      max_norm[worker] = std::max(max_norm[worker], norm);
+      hashes[i] = hash(u, d());
+      for (std::int64_t k = 0; k < d(); ++k) sum[k] += u[k];
+    }
+  });
+  if (bad_row < n()) {
+    if (bad_is_zero)
+      throw BadRow(bad_row,
+                   "is a zero vector, which has no direction: metric='cosine' needs non-zero rows; "
+                   "drop the row or use metric='euclidean'");
+    double* u = scratch[0].data();
+    kernels_.load_row(x_.rows[bad_row], static_cast<int>(x_.dtype), x_.col_stride, d(), 1, 1, u);
+    std::int64_t column = 0;
+    while (column + 1 < d() && std::isfinite(u[column])) ++column;
+    throw BadRow(bad_row, text("holds ", std::isnan(u[column]) ? "NaN" : "infinity", " (column ",
+                               column, "): every value must be finite"));
   }
-  if (bad_row == n()) return;
-  if (bad_is_zero)
-    throw BadRow(bad_row,
-                 "is a zero vector, which has no direction: metric='cosine' needs non-zero rows; "
-                 "drop the row or use metric='euclidean'");
-  double* u = scratch[0].data();
-  raw(bad_row, 1, 1, u);
-  std::int64_t column = 0;
-  while (column + 1 < d() && std::isfinite(u[column])) ++column;
-  throw BadRow(bad_row, text("holds ", std::isnan(u[column]) ? "NaN" : "infinity", " (column ",
-                             column, "): every value must be finite"));
+  centre_.assign(d(), 0.0);
+  for (const auto& sum : sums)
+    for (std::int64_t k = 0; k < d(); ++k) centre_[k] += sum[k];
+  for (double& c : centre_) c /= static_cast<double>(n());
+  // |u - c| <= 2 max|u|: after scaling at most 1, so no product or sum can overflow float32.
+  const double largest = *std::max_element(max_norm.begin(), max_norm.end());
+  scale_ = largest > 0 ? 0.25 * bring_to_one(largest) : 1.0;
+  fingerprint_ = 0;
+  for (const std::uint64_t h : hashes) fingerprint_ = (fingerprint_ ^ h) * 0xff51afd7ed558ccdu + 1;
 }
 
 void Rows::find_duplicates(Team& team, const std::vector<std::uint64_t>& hashes) {
+  using Entry = std::pair<std::uint64_t, std::int64_t>;
   const std::int64_t n_rows = n();
-  std::vector<std::pair<std::uint64_t, std::int64_t>> order(n_rows);
-  for (std::int64_t row = 0; row < n_rows; ++row) order[row] = {hashes[row], row};
-  std::sort(order.begin(), order.end());
+  // By hash, in buckets of its highest bits: each is sorted by itself.
+  int bits = 0;
+  while (bits < 16 && (n_rows >> bits) > 4096) ++bits;
+  const auto bucket = [bits](std::uint64_t h) { return bits ? h >> (64 - bits) : 0; };
+  std::vector<std::int64_t> begin((std::size_t{1} << bits) + 1, 0);
+  for (const std::uint64_t h : hashes) ++begin[bucket(h) + 1];
+  std::partial_sum(begin.begin(), begin.end(), begin.begin());
+  std::vector<Entry> order(n_rows);
+  {
+    std::vector<std::int64_t> at(begin.begin(), begin.end() - 1);
+    for (std::int64_t row = 0; row < n_rows; ++row)
+      order[at[bucket(hashes[row])]++] = {hashes[row], row};
+  }
   // Equal hashes are only a hint: every row is compared with the distinct rows of its run.
   unique_of_.resize(n_rows);
   std::vector<std::int64_t> first_of(n_rows);
-  std::vector<double> u(d()), v(d());
-  for (std::int64_t begin = 0, end; begin < n_rows; begin = end) {
-    end = begin + 1;
-    while (end < n_rows && order[end].first == order[begin].first) ++end;
+  team.run(static_cast<std::int64_t>(begin.size()) - 1, [&](std::int64_t b, int) {
+    std::sort(&order[0] + begin[b], &order[0] + begin[b + 1]);
+    std::vector<double> u, v;
     std::vector<std::int64_t> distinct;
-    for (std::int64_t p = begin; p < end; ++p) {
-      if (p % 64 == 0) team.poll();
-      const std::int64_t row = order[p].second;
-      first_of[row] = row;
-      if (end - begin > 1) {
+    for (std::int64_t from = begin[b], to; from < begin[b + 1]; from = to) {
+      to = from + 1;
+      while (to < begin[b + 1] && order[to].first == order[from].first) ++to;
+      distinct.clear();
+      for (std::int64_t p = from; p < to; ++p) {
+        if (team.cancelled()) return;
+        const std::int64_t row = order[p].second;
+        first_of[row] = row;
+        if (to - from == 1) continue;
+        u.resize(d());
+        v.resize(d());
         load_row(row, u.data());
         for (const std::int64_t candidate : distinct) {
           load_row(candidate, v.data());
@@ -163,11 +187,12 @@ void Rows::find_duplicates(Team& team, const std::vector<std::uint64_t>& hashes)
         if (first_of[row] == row) distinct.push_back(row);
       }
     }
-  }
+  });
   for (std::int64_t row = 0; row < n_rows; ++row) {
     if (first_of[row] == row) {
       unique_of_[row] = n_unique();
       first_.push_back(row);
+      if (row < n_base_) n_columns_ = n_unique();
     } else {
       unique_of_[row] = unique_of_[first_of[row]];
     }
@@ -180,63 +205,49 @@ void Rows::find_duplicates(Team& team, const std::vector<std::uint64_t>& hashes)
   for (std::int64_t row = 0; row < n_rows; ++row) members_[at[unique_of_[row]]++] = row;
 }
 
-void Rows::find_centre(Team& team) {
-  // Fixed slices added in order: the same centre for any number of threads. (The neighbours do not
-  // depend on it. How many rows are certified at once may, by a few in ten thousand, with the order
-  // in which threads raise thresholds.)
-  const std::int64_t slice = std::max<std::int64_t>(kChunk, chunks(n(), 64));
-  const std::int64_t n_slices = chunks(n(), slice);
-  std::vector<std::vector<double>> sums(n_slices, std::vector<double>(d(), 0.0));
-  std::vector<std::vector<double>> scratch(team.size(), std::vector<double>(d()));
-  team.run(n_slices, [&](std::int64_t s, int worker) {
-    double* u = scratch[worker].data();
-    double* sum = sums[s].data();
-    for (std::int64_t i = s * slice; i < std::min(n(), (s + 1) * slice); ++i) {
-      load_row(i, u);
-      for (std::int64_t k = 0; k < d(); ++k) sum[k] += u[k];
-    }
-  });
-  centre_.assign(d(), 0.0);
-  for (const auto& sum : sums)
-    for (std::int64_t k = 0; k < d(); ++k) centre_[k] += sum[k];
-  for (double& c : centre_) c /= static_cast<double>(n());
-  // |u - c| <= 2 max|u|: after scaling at most 1, so no product or sum can overflow float32.
-  scale_ = max_norm_ > 0 ? 0.25 * bring_to_one(max_norm_) : 1.0;
-}
-
 float Rows::distance(double squared) const {
   if (metric_ == Metric::cosine) return static_cast<float>(0.5 * squared);
   return static_cast<float>(std::sqrt(squared) / global_multiplier_);
 }
 
-void Rows::pack(const std::int64_t* ids, std::int64_t count, float* panels, float* half,
-                double* norm, double* residual, Team& team) const {
-  const std::int64_t width = kernels_.panel, n_panels = chunks(count, width);
+void Rows::pack(const Kernels& filter, const std::int64_t* ids, std::int64_t count,
+                std::byte* panels, float* half, RowBound* bounds, Team& team) const {
+  const std::int64_t width = filter.panel, bytes = filter.panel_bytes(d());
   // Relative rounding of a sum of d squares and its root, doubled for safety.
-  const double slack = 1 + static_cast<double>(d() + 16) * 0x1p-52;
-  std::vector<std::vector<double>> scratch(team.size(), std::vector<double>(d()));
-  team.run(n_panels, [&](std::int64_t p, int worker) {
-    double* u = scratch[worker].data();
-    float* panel = panels + p * width * d();
+  const double slack = static_cast<double>(d() + 16) * 0x1p-52;
+  struct Scratch {
+    std::vector<double> u;
+    std::vector<float> y;
+  };
+  std::vector<Scratch> scratch(team.size());
+  for (Scratch& s : scratch) s.u.resize(d()), s.y.resize(width * d());
+  team.run(chunks(count, width), [&](std::int64_t p, int worker) {
+    Scratch& s = scratch[worker];
+    const std::int64_t rows = std::min(width, count - p * width);
     for (std::int64_t r = 0; r < width; ++r) {
       const std::int64_t at = p * width + r;
-      if (at >= count) {
-        for (std::int64_t k = 0; k < d(); ++k) panel[k * width + r] = 0;
-        // Never a survivor: its score is minus infinity.
-        half[at] = std::numeric_limits<float>::infinity();
-        norm[at] = residual[at] = 0;
+      if (r >= rows) {
+        half[at] = std::numeric_limits<float>::infinity();  // its score is minus infinity
+        bounds[at] = {};
         continue;
       }
-      load(ids[at], u);
-      double norm2, residual2, source2;
-      kernels_.centre_row(u, centre_.data(), scale_, d(), panel + r, width, &norm2, &residual2,
-                          &source2);
-      half[at] = static_cast<float>(0.5 * norm2);
-      norm[at] = std::sqrt(norm2) * slack;
-      // What float32 took away, and what float64 took away when the centre was subtracted (half a
-      // unit in the last place of each value); 2^-500 stands for squares that underflowed.
-      residual[at] = std::sqrt(residual2) * slack + std::sqrt(source2) * slack * 0x1p-52 + 0x1p-500;
+      load(ids[at], s.u.data());
+      const RowSquares squares =
+          filter.round_row(s.u.data(), centre_.data(), scale_, d(), s.y.data() + r * d());
+      half[at] = static_cast<float>(0.5 * squares.rounded);
+      RowBound& b = bounds[at];
+      b.norm = std::sqrt(squares.rounded) * (1 + slack);
+      // What the filter's rounding took away, and what float64 took away when the centre was
+      // subtracted (half a unit in the last place of each value); 2^-500 stands for squares that
+      // underflowed.
+      const double subtraction = std::sqrt(squares.source) * (1 + slack) * 0x1p-52;
+      b.residual = std::sqrt(squares.residual) * (1 + slack) + subtraction + 0x1p-500;
+      // |z|^2 from the rounded z: (|z'| + subtraction)^2 - |z'|^2, and the sums' own rounding.
+      const double doubt = squares.source * (slack + 0x1p-50) + 0x1p-900;
+      b.source = squares.source - doubt;
+      b.drift = squares.source - squares.rounded - doubt - squares.rounded * slack;
     }
+    filter.pack_panel(s.y.data(), static_cast<int>(rows), d(), panels + p * bytes);
   });
 }
 

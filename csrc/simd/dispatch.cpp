@@ -2,28 +2,64 @@
 
 #include <cstdlib>
 
+#if defined(ILO_X86_KERNELS)
+#include <cpuid.h>
+#endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "core/errors.h"
 
 namespace ilo {
 
 namespace {
 
+#if defined(ILO_X86_KERNELS)
+// Bits of CPUID leaf 7.
+bool has_avx512_bf16() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 5));
+}
+
+// The processor has the tiles, and the system lets this process use them: Linux hands out their
+// 8 KiB of state on request only (Documentation/arch/x86/xstate.rst).
+bool has_amx_bf16() {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & (kBf16 | kTile)) != (kBf16 | kTile))
+    return false;
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+#endif
+
 struct Level {
   const Kernels* (*kernels)();
   bool supported;
 };
 
-std::vector<Level> levels() {
-  std::vector<Level> out{{kernels_scalar, true}};
+const std::vector<Level>& levels() {
+  static const std::vector<Level> all = [] {
+    std::vector<Level> out{{kernels_scalar, true}};
 #if defined(ILO_X86_KERNELS)
-  // The builtins also check that the operating system saves the wider registers.
-  out.push_back({kernels_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                                   __builtin_cpu_supports("f16c")});
-  out.push_back({kernels_avx512,
-                 __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                     __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")});
+    // The builtins also check that the operating system saves the wider registers.
+    out.push_back({kernels_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                                     __builtin_cpu_supports("f16c")});
+    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    out.push_back({kernels_avx512, avx512});
+    out.push_back({kernels_avx512_bf16, avx512 && has_avx512_bf16()});
+    out.push_back({kernels_amx_bf16, avx512 && has_amx_bf16()});
 #endif
-  return out;
+    return out;
+  }();
+  return all;
 }
 
 }  // namespace
@@ -41,6 +77,7 @@ const Kernels& choose_kernels(const std::string& wanted) {
   if (name.empty()) {
     if (const char* env = std::getenv("ILO_FAST_SIMD")) name = env, source = "ILO_FAST_SIMD";
   }
+  if (name == kernels_amx_bf16_emulated()->name) return *kernels_amx_bf16_emulated();
   const Kernels* best = nullptr;
   bool known = false;
   for (const Level& level : levels()) {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +55,37 @@ def as_count(value: Any, name: str) -> int:
     if value < 1:
         raise ValueError(f"{name}={value} must be at least 1")
     return int(value)
+
+
+def as_bytes(value: Any, name: str) -> int:
+    """A number of bytes, from an int or a string such as "6GiB" or "500 MB"."""
+    if not isinstance(value, str):
+        return as_count(value, name)
+    units = {unit: 1000**p for p, unit in enumerate(("b", "kb", "mb", "gb", "tb"))}
+    units |= {unit: 1024**p for p, unit in enumerate(("", "kib", "mib", "gib", "tib")) if p}
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
+    unit = match and units.get(match[2] or "b")
+    if not match or not unit or int(float(match[1]) * unit) < 1:
+        raise ValueError(f"{name}={value!r} is no size: give bytes, or a string such as '6GiB'")
+    return int(float(match[1]) * unit)
+
+
+def of_one_layout(stacks: Sequence[Stack]) -> list[Stack]:
+    """The same numbers in one dtype, all columns equally far apart; copied where they must be."""
+    widest = max((s.dtype for s in stacks), key=_DTYPES.index)
+    if {s.dtype for s in stacks} == {"float16", "bfloat16"}:
+        widest = "float32"  # neither holds the other
+    out = []
+    for stack in stacks:
+        values = stack.values
+        if stack.dtype != widest and stack.dtype == "bfloat16":
+            values = (values.astype(np.uint32) << 16).view(np.float32)
+        if stack.dtype != widest:
+            values = values.astype(widest)
+        out.append(Stack(values, widest, stack.was_matrix))
+    if all(same_layout(out[0], other) for other in out):
+        return out
+    return [Stack(np.ascontiguousarray(s.values), widest, s.was_matrix) for s in out]
 
 
 def same_layout(first: Stack, other: Stack) -> bool:

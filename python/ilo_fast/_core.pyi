@@ -15,10 +15,14 @@ def knn_graph(
     cosine: bool,
     n_threads: int,
     simd: str = ...,
+    n_base: int = ...,
     queries: Sequence[int] | None = ...,
     progress: Callable[[float], object] | None = ...,
     max_memory: int = ...,
+    checkpoint: str = ...,
+    checkpoint_seconds: float = ...,
     block_rows: int = ...,
+    max_candidates: int = ...,
     force_widening: bool = ...,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], list[dict[str, Any]], str]: ...
 def certified_bounds(

@@ -23,7 +23,7 @@ def share_bar(show: bool, description: str) -> Iterator[Callable[[float], None] 
     ) as bar:
 
         def update(share: float) -> None:
-            bar.update(max(0.0, 100.0 * share - bar.n))
+            bar.update(100.0 * share - bar.n)  # backwards where there is more to do than thought
 
         yield update
         update(1.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,11 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._arrays import Stack, as_count, as_stack
+from ._arrays import Stack, as_bytes, as_count, as_stack, of_one_layout
+from ._checkpoint import open_folder
 from ._progress import share_bar
 
 Metric = Literal["cosine", "euclidean"]
 Backend = Literal["auto", "exact", "cuda", "hnsw"]
+
+DEFAULT_MEMORY = 512 << 20  # bytes
 
 _HNSW_M = 16
 _HNSW_EF_CONSTRUCTION = 200
@@ -41,10 +45,13 @@ class NeighborGraph:
     distances : float32, same shape
         ``1 - cosine similarity``, or the Euclidean distance in the units of the input.
     info : dict
-        ``backend``, ``simd``, ``n_threads``, ``seconds``, and a list ``layers`` with, for each
-        layer, how many rows the low-precision filter decided with proof (``certified_rows``) and
-        how many needed a second look (``widened_rows``). For ``backend="hnsw"`` the measured
-        ``recall``.
+        ``backend``, ``simd``, ``n_threads``, ``max_memory``, ``seconds``, and a list ``layers``
+        with, for each layer, how many rows the low-precision filter decided with proof
+        (``certified_rows``) and how many needed a second look (``widened_rows``), how many float64
+        distances a row took (``candidates_per_row``), the seconds of each stage
+        (``seconds_prepare``, ``seconds_filter``, ``seconds_rerank``, ``seconds_widen``), and which
+        share of the filter came from a checkpoint (``resumed_share``). For ``backend="hnsw"`` the
+        measured ``recall``.
     """
 
     indices: NDArray[np.int64]
@@ -95,19 +102,26 @@ def knn_graph(
     X: Any,
     n_neighbors: int = 5,
     *,
+    queries: Any = None,
     metric: Metric = "cosine",
     backend: Backend = "auto",
     n_threads: int | None = None,
+    max_memory: int | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> NeighborGraph:
-    """Link every row of ``X`` to its nearest other rows.
+    """Link every row of ``X`` to its nearest other rows, or every row of ``queries`` to those of X.
 
     Parameters
     ----------
     X : array or torch tensor, shape (n, d) or (layers, n, d)
         float16, bfloat16, float32 or float64; any strides; memory maps are read in place.
     n_neighbors : int
-        k, at most n - 1.
+        k, at most n - 1; with ``queries`` at most n.
+    queries : array or torch tensor, shape (m, d) or (layers, m, d), optional
+        For each of these rows the nearest rows of X, none excluded: a query that equals a row of X
+        finds it at distance 0. Any of the four dtypes. ``indices`` is then (m, k) or
+        (layers, m, k), and numbers rows of X.
     metric : {"cosine", "euclidean"}
     backend : {"auto", "exact", "cuda", "hnsw"}
         ``"exact"`` returns what a float64 brute force returns, ordered by (distance, index),
@@ -117,8 +131,19 @@ def knn_graph(
         may differ a little from run to run.) ``"auto"`` is exact.
     n_threads : int, optional
         All processors that this process may use.
+    max_memory : int or str, optional
+        Bytes, or e.g. ``"6GiB"`` or ``"500MB"``: what the exact engine may take beside X, queries
+        and the result; 512 MiB unless given. What does not fit is packed in turns, so that X may be
+        a memory map larger than memory; at the least, about ``16 n k`` bytes of candidates and two
+        blocks of rows are needed.
+    checkpoint : path, optional
+        A folder (made if missing) for finished work, saved every 30 seconds or at most a twentieth
+        of the time. The same call again, after a kill or Ctrl-C, goes on from there to the same
+        graph; a finished graph stays there, too, and comes back at once. Delete it when it has
+        served. For the exact backend; one process at a time.
     progress : bool
-        A bar on standard error.
+        A bar on standard error, with the time left at the pace so far; rows that the filter leaves
+        open lengthen it.
 
     Returns
     -------
@@ -128,9 +153,15 @@ def knn_graph(
     ------
     ValueError
         Wrong shape, ``n_neighbors`` out of range, NaN or infinity, a zero vector under cosine (the
-        message names the row), an instruction set in ``ILO_FAST_SIMD`` that is not available.
+        message names the row), an instruction set in ``ILO_FAST_SIMD`` that is not available, a
+        checkpoint of other data or options, or in use by another process.
     TypeError
         A dtype other than the four.
+
+    Warns
+    -----
+    RuntimeWarning
+        A checkpoint that is damaged (the work starts anew) or cannot be written (it goes on).
 
     Examples
     --------
@@ -140,17 +171,37 @@ def knn_graph(
     [[1], [0], [1]]
     """
     stack = as_stack(X)
+    asked = None if queries is None else _as_queries(queries, stack)
     graph = stacked_graph(
         [stack],
         n_neighbors,
+        queries=asked,
         metric=metric,
         backend=backend,
         n_threads=n_threads,
+        max_memory=max_memory,
+        checkpoint=checkpoint,
         progress=progress,
     )
     if not stack.was_matrix:
         return graph
     return NeighborGraph(graph.indices[0], graph.distances[0], graph.info)
+
+
+def _as_queries(queries: Any, base: Stack) -> Stack:
+    stack = as_stack(queries, "queries")
+    if (
+        stack.was_matrix != base.was_matrix
+        or len(stack.values) != len(base.values)
+        or stack.values.shape[2] != base.values.shape[2]
+    ):
+        shape = stack.values.shape[1:] if stack.was_matrix else stack.values.shape
+        base_shape = base.values.shape[1:] if base.was_matrix else base.values.shape
+        raise ValueError(
+            f"queries has shape {shape}, wanted the layers and columns of X, which has shape "
+            f"{base_shape}"
+        )
+    return stack
 
 
 def stacked_graph(
@@ -161,6 +212,9 @@ def stacked_graph(
     backend: str,
     n_threads: int | None,
     progress: bool | Callable[[float], None],
+    queries: Stack | None = None,
+    max_memory: int | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> NeighborGraph:
     """`knn_graph` of rows that lie in several arrays, one after the other: no copy is made of them.
 
@@ -175,37 +229,66 @@ def stacked_graph(
             "backend='cuda' is not part of this build: use backend='exact', which gives the same "
             "neighbours"
         )
+    if backend == "hnsw":
+        given = {"queries": queries, "max_memory": max_memory, "checkpoint": checkpoint}
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(f"{name} is for backend='exact', not for backend='hnsw'")
     n_neighbors = as_count(n_neighbors, "n_neighbors")
     threads = thread_count(n_threads)
+    memory = DEFAULT_MEMORY if max_memory is None else as_bytes(max_memory, "max_memory")
     start = time.perf_counter()
-    if callable(progress):
-        graph = _run(segments, n_neighbors, metric, backend, threads, progress)
-    else:
-        with share_bar(progress, "k-NN graph") as update:
-            graph = _run(segments, n_neighbors, metric, backend, threads, update)
+    with (
+        share_bar(progress is True, "k-NN graph") as bar,
+        open_folder(checkpoint) as folder,
+    ):
+        update = progress if callable(progress) else bar
+        if backend == "hnsw":
+            graph = _hnsw(segments, n_neighbors, metric, threads, update)
+        else:
+            graph = _exact(
+                segments, n_neighbors, queries, metric, threads, memory, folder or "", update
+            )
     graph.info["seconds"] = time.perf_counter() - start
     return graph
 
 
-def _run(
+def _exact(
     segments: Sequence[Stack],
     n_neighbors: int,
+    queries: Stack | None,
     metric: str,
-    backend: str,
     threads: int,
+    memory: int,
+    folder: str,
     update: Callable[[float], None] | None,
 ) -> NeighborGraph:
-    if backend == "hnsw":
-        return _hnsw(segments, n_neighbors, metric, threads, update)
+    n = sum(s.values.shape[1] for s in segments)
+    asked = None
+    if queries is not None:
+        segments = of_one_layout([*segments, queries])
+        asked = list(range(n, n + queries.values.shape[1]))
     indices, distances, layers, simd = _core.knn_graph(
         [s.values for s in segments],
         segments[0].dtype,
         n_neighbors,
         cosine=metric == "cosine",
         n_threads=threads,
+        n_base=n,
+        queries=asked,
         progress=update,
+        max_memory=memory,
+        checkpoint=folder,
     )
-    info = {"backend": "exact", "simd": simd, "n_threads": threads, "layers": layers}
+    for problem in {layer.pop("problem") for layer in layers} - {""}:
+        warnings.warn(problem, RuntimeWarning, stacklevel=4)
+    info = {
+        "backend": "exact",
+        "simd": simd,
+        "n_threads": threads,
+        "max_memory": memory,
+        "layers": layers,
+    }
     return NeighborGraph(indices, distances, info)
 
 

@@ -14,49 +14,62 @@ struct Hit {
   std::int32_t column;
 };
 
+// What rounding left of a row: sums of squares of z = scale * (u - centre) in float64, of y, which
+// is z in the filter's precision, and of z - y.
+struct RowSquares {
+  double source, rounded, residual;
+};
+
 struct Kernels {
   const char* name;
 
-  // Packed layout: panels of `panel` rows, within a panel column-major: value k of row r lies at
-  // [k * panel + r]. Missing rows are zero.
+  // ---- the filter: products of packed rows
+
+  // Rows of a packed panel, and its bytes (a multiple of 64).
   int panel;
-  // Terms of a product summed in one register chain before they are added to the tile, and
-  // roundings a term meets in it (1 with fused multiply-add): both enter the error bound.
-  int depth;
-  int roundings_per_term;
+  std::int64_t (*panel_bytes)(std::int64_t d);
+  // y = z in the filter's precision, as float32.
+  RowSquares (*round_row)(const double* u, const double* centre, double scale, std::int64_t d,
+                          float* y);
+  // `rows` <= panel rows y, one after the other, into the layout of the product; the rest is zero.
+  void (*pack_panel)(const float* y, int rows, std::int64_t d, std::byte* packed);
+  // tile[a_panels * panel][ld] = A Bᵀ in float32; every entry is the same value wherever in a block
+  // it stands.
+  void (*product)(const std::byte* a, std::int64_t a_panels, const std::byte* b,
+                  std::int64_t b_panels, std::int64_t d, float* tile, std::int64_t ld);
+  // For the error bound: roundings that a term of a product of d terms meets at most, on its way
+  // into the tile, and what a term may lose to underflow.
+  std::int64_t (*roundings)(std::int64_t d);
+  double underflow;
+  // The float32 filter that looks at the rows which this one leaves open; null if this is it.
+  const Kernels* (*wider)();
 
-  // tile[a_panels * panel][ld] = A Bᵀ in float32. Every entry is the sum, in order, of chains of
-  // `depth` terms: the same value wherever in a block it stands.
-  void (*product)(const float* a, std::int64_t a_panels, const float* b, std::int64_t b_panels,
-                  std::int64_t d, float* tile, std::int64_t ld);
+  // ---- hits in a row of a tile; n is a multiple of `panel`
 
-  // Hits of one row of a tile: columns j with c[j] - half[j] > threshold. n is a multiple of
-  // `panel`.
+  // Columns j with c[j] - half[j] > threshold.
   std::int64_t (*scan_row)(const float* c, const float* half, float threshold, std::int64_t n,
                            Hit* hits);
-  // The same row seen from its columns: j with c[j] - half > thresholds[j].
-  std::int64_t (*scan_columns)(const float* c, float half, const float* thresholds, std::int64_t n,
-                               Hit* hits);
+  // The same, and the row seen from its columns: j with c[j] - own_half > thresholds[j].
+  void (*scan_both)(const float* c, const float* half, float threshold, float own_half,
+                    const float* thresholds, std::int64_t n, Hit* row_hits, std::int64_t* n_row,
+                    Hit* column_hits, std::int64_t* n_column);
+
+  // ---- rows in float64
 
   // out[k] = (value of column k) * multiplier / divisor in float64. Returns false if one is NaN or
   // infinite. dtype as in DType; col_stride in bytes; divisor 1 skips the division.
   bool (*load_row)(const void* row, int dtype, std::ptrdiff_t col_stride, std::int64_t d,
                    double multiplier, double divisor, double* out);
-
   // Squared Euclidean distance, and sum of squares: in 16 strided partial sums added pairwise, with
   // every operation rounded by itself, so that the bits are the same for every instruction set and
   // for (x, y) and (y, x).
   double (*squared_distance)(const double* x, const double* y, std::int64_t d);
   double (*sum_of_squares)(const double* x, std::int64_t d);
 
-  // y[k * stride] = float32 of scale * (u[k] - centre[k]). Returns the squared norms of y and of
-  // what rounding to float32 took away, and of the float64 vector that was rounded.
-  void (*centre_row)(const double* u, const double* centre, double scale, std::int64_t d, float* y,
-                     std::int64_t stride, double* norm2, double* residual2, double* source2);
+  // ---- for benchmarks
 
-  // Multiply-adds on registers alone, `steps` times; returns how many floating-point operations
-  // that were. What benchmarks and `doctor` call this processor's float32 peak at this instruction
-  // set.
+  // The filter's multiply-adds on registers alone, `steps` times; returns how many floating-point
+  // operations that were: what is called this processor's peak at this instruction set.
   double (*peak)(std::int64_t steps);
 };
 
@@ -64,6 +77,10 @@ const Kernels* kernels_scalar();
 #if defined(ILO_X86_KERNELS)
 const Kernels* kernels_avx2();
 const Kernels* kernels_avx512();
+const Kernels* kernels_avx512_bf16();
+const Kernels* kernels_amx_bf16();
 #endif
+// The tiles of kernels_amx_bf16 in plain C++, for tests on processors without them.
+const Kernels* kernels_amx_bf16_emulated();
 
 }  // namespace ilo

@@ -1,4 +1,4 @@
-// AVX2 + FMA kernels.
+// float32 on AVX2 and FMA.
 // product: 4 rows x 24 columns of the tile in 12 of the 16 registers, 3 more hold the columns, 1
 // the broadcast row: 12 multiply-adds for 7 loads a step, so that the two multiply-add ports are
 // the limit. A chunk of 160 terms of a panel is 15 KiB: two of them fit the first-level cache
@@ -10,18 +10,25 @@
 #include <cstring>
 
 #include "knn/kernels/kernels.h"
-#include "knn/kernels/rows.inl"
 
-namespace ilo {
 namespace {
-
 constexpr int kPanel = 24, kRows = 4, kDepth = 160;
 constexpr int kAhead = 16;  // steps between the fetch of a row value and its use
+}  // namespace
+
+namespace ilo {
+
+#include "knn/kernels/filter_f32.inl"
+#include "knn/kernels/rows.inl"
+
+namespace {
 
 void micro(const float* __restrict a, const float* __restrict b, std::int64_t depth, bool first,
            float* __restrict tile, std::int64_t ld) {
   __m256 sum[kRows][3];
+#pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 3
     for (int c = 0; c < 3; ++c) sum[r][c] = _mm256_setzero_ps();
   for (std::int64_t k = 0; k < depth; ++k, a += kPanel, b += kPanel) {
     _mm_prefetch(reinterpret_cast<const char*>(a + kAhead * kPanel), _MM_HINT_T0);
@@ -34,14 +41,21 @@ void micro(const float* __restrict a, const float* __restrict b, std::int64_t de
       sum[r][2] = _mm256_fmadd_ps(x, b2, sum[r][2]);
     }
   }
+#pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 3
     for (int c = 0; c < 3; ++c) {
       float* at = tile + r * ld + c * 8;
       _mm256_store_ps(at, first ? sum[r][c] : _mm256_add_ps(_mm256_load_ps(at), sum[r][c]));
     }
 }
 
-#include "knn/kernels/product.inl"
+void product(const std::byte* a, std::int64_t a_panels, const std::byte* b, std::int64_t b_panels,
+             std::int64_t d, float* tile, std::int64_t ld) {
+  product_of_panels(micro, kRows, kDepth, a, a_panels, b, b_panels, d, tile, ld);
+}
+
+std::int64_t roundings(std::int64_t d) { return chain_roundings(d, kDepth, 1); }
 
 // Survivors are rare: one compare and one branch for eight columns, then bit by bit.
 inline std::int64_t take(__m256 score, int mask, std::int64_t j, Hit* hits, std::int64_t count) {
@@ -66,17 +80,24 @@ std::int64_t scan_row(const float* c, const float* half, float threshold, std::i
   return count;
 }
 
-std::int64_t scan_columns(const float* c, float half, const float* thresholds, std::int64_t n,
-                          Hit* hits) {
-  const __m256 h = _mm256_set1_ps(half);
-  std::int64_t count = 0;
+void scan_both(const float* c, const float* half, float threshold, float own_half,
+               const float* thresholds, std::int64_t n, Hit* row_hits, std::int64_t* n_row,
+               Hit* column_hits, std::int64_t* n_column) {
+  const __m256 limit = _mm256_set1_ps(threshold), own = _mm256_set1_ps(own_half);
+  std::int64_t in_row = 0, in_columns = 0;
   for (std::int64_t j = 0; j < n; j += 8) {
-    const __m256 score = _mm256_sub_ps(_mm256_load_ps(c + j), h);
-    const int mask =
-        _mm256_movemask_ps(_mm256_cmp_ps(score, _mm256_loadu_ps(thresholds + j), _CMP_GT_OQ));
-    if (mask) count = take(score, mask, j, hits, count);
+    const __m256 value = _mm256_load_ps(c + j);
+    const __m256 row = _mm256_sub_ps(value, _mm256_loadu_ps(half + j));
+    const __m256 column = _mm256_sub_ps(value, own);
+    const int r = _mm256_movemask_ps(_mm256_cmp_ps(row, limit, _CMP_GT_OQ));
+    const int k =
+        _mm256_movemask_ps(_mm256_cmp_ps(column, _mm256_loadu_ps(thresholds + j), _CMP_GT_OQ));
+    if (!(r | k)) continue;
+    in_row = take(row, r, j, row_hits, in_row);
+    in_columns = take(column, k, j, column_hits, in_columns);
   }
-  return count;
+  *n_row = in_row;
+  *n_column = in_columns;
 }
 
 double peak(std::int64_t steps) {
@@ -98,9 +119,9 @@ double peak(std::int64_t steps) {
 }  // namespace
 
 const Kernels* kernels_avx2() {
-  static const Kernels table{"avx2",           kPanel,         kDepth,       1,
-                             product,          scan_row,       scan_columns, load_row,
-                             squared_distance, sum_of_squares, centre_row,   peak};
+  static const Kernels table{"avx2",    kPanel,    panel_bytes,      round_row,      pack_panel,
+                             product,   roundings, kUnderflow,       nullptr,        scan_row,
+                             scan_both, load_row,  squared_distance, sum_of_squares, peak};
   return &table;
 }
 

@@ -1,4 +1,4 @@
-// AVX-512 kernels (F, BW, DQ, VL: every AVX-512 server since Skylake).
+// float32 on AVX-512 (F, BW, DQ, VL: every AVX-512 server since Skylake).
 // product: 8 rows x 48 columns of the tile in 24 of the 32 registers; 24 multiply-adds for 11 loads
 // a step, so that the two multiply-add ports are the limit. A chunk of 96 terms of a panel is 18
 // KiB: the column panel stays in the first-level cache while row panels stream from the second,
@@ -10,18 +10,26 @@
 #include <cstring>
 
 #include "knn/kernels/kernels.h"
-#include "knn/kernels/rows.inl"
 
-namespace ilo {
 namespace {
-
 constexpr int kPanel = 48, kVectors = kPanel / 16, kRows = 8, kDepth = 96;
 constexpr int kAhead = 16;  // steps between the fetch of a row value and its use
+}  // namespace
+
+namespace ilo {
+
+#include "knn/kernels/filter_f32.inl"
+#include "knn/kernels/rows.inl"
+#include "knn/kernels/scan_avx512.inl"
+
+namespace {
 
 void micro(const float* __restrict a, const float* __restrict b, std::int64_t depth, bool first,
            float* __restrict tile, std::int64_t ld) {
   __m512 sum[kRows][kVectors];
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 3
     for (int c = 0; c < kVectors; ++c) sum[r][c] = _mm512_setzero_ps();
   for (std::int64_t k = 0; k < depth; ++k, a += kPanel, b += kPanel) {
     _mm_prefetch(reinterpret_cast<const char*>(a + kAhead * kPanel), _MM_HINT_T0);
@@ -34,50 +42,21 @@ void micro(const float* __restrict a, const float* __restrict b, std::int64_t de
       sum[r][2] = _mm512_fmadd_ps(x, b2, sum[r][2]);
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 3
     for (int c = 0; c < kVectors; ++c) {
       float* at = tile + r * ld + c * 16;
       _mm512_store_ps(at, first ? sum[r][c] : _mm512_add_ps(_mm512_load_ps(at), sum[r][c]));
     }
 }
 
-#include "knn/kernels/product.inl"
-
-// Survivors are rare: one compare and one branch for sixteen columns, then bit by bit.
-inline std::int64_t take(__m512 score, __mmask16 mask, std::int64_t j, Hit* hits,
-                         std::int64_t count) {
-  alignas(64) float values[16];
-  _mm512_store_ps(values, score);
-  for (unsigned bits = mask; bits; bits &= bits - 1) {
-    const int lane = __builtin_ctz(bits);
-    hits[count++] = {values[lane], static_cast<std::int32_t>(j + lane)};
-  }
-  return count;
+void product(const std::byte* a, std::int64_t a_panels, const std::byte* b, std::int64_t b_panels,
+             std::int64_t d, float* tile, std::int64_t ld) {
+  product_of_panels(micro, kRows, kDepth, a, a_panels, b, b_panels, d, tile, ld);
 }
 
-std::int64_t scan_row(const float* c, const float* half, float threshold, std::int64_t n,
-                      Hit* hits) {
-  const __m512 limit = _mm512_set1_ps(threshold);
-  std::int64_t count = 0;
-  for (std::int64_t j = 0; j < n; j += 16) {
-    const __m512 score = _mm512_sub_ps(_mm512_load_ps(c + j), _mm512_loadu_ps(half + j));
-    const __mmask16 mask = _mm512_cmp_ps_mask(score, limit, _CMP_GT_OQ);
-    if (mask) count = take(score, mask, j, hits, count);
-  }
-  return count;
-}
-
-std::int64_t scan_columns(const float* c, float half, const float* thresholds, std::int64_t n,
-                          Hit* hits) {
-  const __m512 h = _mm512_set1_ps(half);
-  std::int64_t count = 0;
-  for (std::int64_t j = 0; j < n; j += 16) {
-    const __m512 score = _mm512_sub_ps(_mm512_load_ps(c + j), h);
-    const __mmask16 mask = _mm512_cmp_ps_mask(score, _mm512_loadu_ps(thresholds + j), _CMP_GT_OQ);
-    if (mask) count = take(score, mask, j, hits, count);
-  }
-  return count;
-}
+std::int64_t roundings(std::int64_t d) { return chain_roundings(d, kDepth, 1); }
 
 double peak(std::int64_t steps) {
   constexpr int kChains = 12;  // more than latency times ports
@@ -98,9 +77,9 @@ double peak(std::int64_t steps) {
 }  // namespace
 
 const Kernels* kernels_avx512() {
-  static const Kernels table{"avx512",         kPanel,         kDepth,       1,
-                             product,          scan_row,       scan_columns, load_row,
-                             squared_distance, sum_of_squares, centre_row,   peak};
+  static const Kernels table{"avx512",  kPanel,    panel_bytes,      round_row,      pack_panel,
+                             product,   roundings, kUnderflow,       nullptr,        scan_row,
+                             scan_both, load_row,  squared_distance, sum_of_squares, peak};
   return &table;
 }
 

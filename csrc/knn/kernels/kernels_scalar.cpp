@@ -1,16 +1,22 @@
-// Portable kernels: no instruction set beyond the compiler's baseline.
+// float32 without any instruction set: nothing beyond the compiler's baseline.
 // product: 4 x 8 entries of the tile at a time in local sums, depth 128; the compiler may vectorise
 // over the 8 columns (SSE2, NEON), which changes no bit.
 #include <cmath>
 #include <cstring>
 
 #include "knn/kernels/kernels.h"
-#include "knn/kernels/rows.inl"
+
+namespace {
+constexpr int kPanel = 8, kRows = 4, kDepth = 128;
+}  // namespace
 
 namespace ilo {
-namespace {
 
-constexpr int kPanel = 8, kRows = 4, kDepth = 128;
+#include "knn/kernels/filter_f32.inl"
+#include "knn/kernels/rows.inl"
+#include "knn/kernels/scan_portable.inl"
+
+namespace {
 
 void micro(const float* __restrict a, const float* __restrict b, std::int64_t depth, bool first,
            float* __restrict tile, std::int64_t ld) {
@@ -25,27 +31,12 @@ void micro(const float* __restrict a, const float* __restrict b, std::int64_t de
     }
 }
 
-#include "knn/kernels/product.inl"
-
-std::int64_t scan_row(const float* c, const float* half, float threshold, std::int64_t n,
-                      Hit* hits) {
-  std::int64_t count = 0;
-  for (std::int64_t j = 0; j < n; ++j) {
-    const float score = c[j] - half[j];
-    if (score > threshold) hits[count++] = {score, static_cast<std::int32_t>(j)};
-  }
-  return count;
+void product(const std::byte* a, std::int64_t a_panels, const std::byte* b, std::int64_t b_panels,
+             std::int64_t d, float* tile, std::int64_t ld) {
+  product_of_panels(micro, kRows, kDepth, a, a_panels, b, b_panels, d, tile, ld);
 }
 
-std::int64_t scan_columns(const float* c, float half, const float* thresholds, std::int64_t n,
-                          Hit* hits) {
-  std::int64_t count = 0;
-  for (std::int64_t j = 0; j < n; ++j) {
-    const float score = c[j] - half;
-    if (score > thresholds[j]) hits[count++] = {score, static_cast<std::int32_t>(j)};
-  }
-  return count;
-}
+std::int64_t roundings(std::int64_t d) { return chain_roundings(d, kDepth, 2); }
 
 double peak(std::int64_t steps) {
   constexpr int kChains = 32;
@@ -63,9 +54,9 @@ double peak(std::int64_t steps) {
 }  // namespace
 
 const Kernels* kernels_scalar() {
-  static const Kernels table{"scalar",         kPanel,         kDepth,       2,
-                             product,          scan_row,       scan_columns, load_row,
-                             squared_distance, sum_of_squares, centre_row,   peak};
+  static const Kernels table{"scalar",  kPanel,    panel_bytes,      round_row,      pack_panel,
+                             product,   roundings, kUnderflow,       nullptr,        scan_row,
+                             scan_both, load_row,  squared_distance, sum_of_squares, peak};
   return &table;
 }
 

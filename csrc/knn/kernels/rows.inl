@@ -3,8 +3,8 @@
 // without changing a bit (no reassociation, no contraction: see -ffp-contract=off in
 // CMakeLists.txt).
 //
-// Needs before inclusion: kernels.h, <cmath>, <cstring>, and <immintrin.h> where __F16C__ is
-// defined.
+// Needs before inclusion: kernels.h, <cmath>, <cstring>, <immintrin.h> where __F16C__ is defined,
+// and a filter_*.inl.
 
 namespace {
 
@@ -130,37 +130,33 @@ double sum_of_squares(const double* __restrict x, std::int64_t d) {
   return add_lanes(lanes);
 }
 
-void centre_row(const double* __restrict u, const double* __restrict centre, double scale,
-                std::int64_t d, float* __restrict y, std::int64_t stride, double* norm2,
-                double* residual2, double* source2) {
-  double norm[kLanes] = {}, residual[kLanes] = {}, source[kLanes] = {};
-  float rounded[kLanes];
+// round_to_filter, of the including file: what one value becomes.
+RowSquares round_row(const double* __restrict u, const double* __restrict centre, double scale,
+                     std::int64_t d, float* __restrict y) {
+  double source[kLanes] = {}, rounded[kLanes] = {}, residual[kLanes] = {};
   for (std::int64_t k = 0; k < d; k += kLanes) {
     const int width = d - k < kLanes ? static_cast<int>(d - k) : kLanes;
     if (width == kLanes) {
       for (int l = 0; l < kLanes; ++l) {
         const double z = scale * (u[k + l] - centre[k + l]);
-        rounded[l] = static_cast<float>(z);
-        const double f = rounded[l], e = z - f;
-        norm[l] += f * f;
-        residual[l] += e * e;
+        y[k + l] = round_to_filter(static_cast<float>(z));
+        const double f = y[k + l], e = z - f;
         source[l] += z * z;
+        rounded[l] += f * f;
+        residual[l] += e * e;
       }
     } else {
       for (int l = 0; l < width; ++l) {
         const double z = scale * (u[k + l] - centre[k + l]);
-        rounded[l] = static_cast<float>(z);
-        const double f = rounded[l], e = z - f;
-        norm[l] += f * f;
-        residual[l] += e * e;
+        y[k + l] = round_to_filter(static_cast<float>(z));
+        const double f = y[k + l], e = z - f;
         source[l] += z * z;
+        rounded[l] += f * f;
+        residual[l] += e * e;
       }
     }
-    for (int l = 0; l < width; ++l) y[(k + l) * stride] = rounded[l];
   }
-  *norm2 = add_lanes(norm);
-  *residual2 = add_lanes(residual);
-  *source2 = add_lanes(source);
+  return {add_lanes(source), add_lanes(rounded), add_lanes(residual)};
 }
 
 }  // namespace

@@ -1,0 +1,46 @@
+// Finished work on disk, so that a killed run goes on where it was.
+//
+// One file: what it belongs to, how far the filter came and every row's candidates; or, once all is
+// done, the graph. It is written beside the old one, flushed, and put in its place, so that a file
+// is always whole; a checksum tells should that fail. Numbers are in the machine's byte order.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/parallel.h"
+#include "knn/candidates.h"
+
+namespace ilo {
+
+class Checkpoint {
+ public:
+  // data: what the graph is of (rows, k, metric, ...); plan: how it is computed (filter, blocks).
+  Checkpoint(std::string path, std::uint64_t data, std::uint64_t plan, double every_seconds)
+      : path_(std::move(path)), data_(data), plan_(plan), every_seconds_(every_seconds) {}
+
+  // The finished graph, if that is what the file holds. Throws InvalidArgument if the file is of
+  // other data, or none of ours.
+  bool load_graph(std::int64_t* indices, float* distances, std::int64_t count);
+  // Steps that are done, with their candidates; 0 if there are none for this plan.
+  std::int64_t load_steps(Candidates& candidates);
+
+  // Called from the team's own thread. A failure to write is kept in problem(), and tried again.
+  void save_steps(std::int64_t steps, const Candidates& candidates, Team& team);
+  void save_steps_if_due(std::int64_t steps, const Candidates& candidates, Team& team);
+  void save_graph(const std::int64_t* indices, const float* distances, std::int64_t count,
+                  Team& team);
+
+  // What went wrong and did not stop the work; empty if nothing.
+  const std::string& problem() const { return problem_; }
+
+ private:
+  std::string path_;
+  std::uint64_t data_, plan_;
+  double every_seconds_;
+  double last_save_ = 0, cost_of_save_ = 0;
+  std::string problem_;
+};
+
+}  // namespace ilo

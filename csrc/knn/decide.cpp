@@ -1,0 +1,161 @@
+#include "knn/decide.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+
+namespace ilo {
+
+Decided rerank(const PackedRows& asked, const PackedRows& base, const Rows& rows,
+               const Kernels& kernels, const Certificate& certificate, Team& team,
+               std::vector<Worker>& workers, Candidates& candidates, Output& output,
+               bool none_is_proved) {
+  constexpr std::int64_t kChunk = 64;
+  Decided out;
+  std::mutex mutex;
+  team.run(ceil_div(asked.count(), kChunk), [&](std::int64_t chunk, int worker) {
+    Worker& w = workers[worker];
+    Nearest nearest;
+    std::int64_t proved = 0, distances = 0;
+    const std::int64_t end = std::min(asked.count(), (chunk + 1) * kChunk);
+    for (std::int64_t row = chunk * kChunk; row < end; ++row) {
+      if (team.cancelled()) return;
+      const std::int64_t g = asked.id(row);
+      nearest.clear(output.wanted(g));
+      double delta = nearest.full() ? 0 : INFINITY;
+      rows.load(g, w.u.data());
+      for (const Hit& hit : candidates.sorted(row)) {
+        if (certificate.lower_bound(hit.score, asked.bound(row), base.bound(hit.column)) > delta)
+          continue;
+        rows.load(base.id(hit.column), w.v.data());
+        ++distances;
+        nearest.add(kernels.squared_distance(w.u.data(), w.v.data(), rows.d()),
+                    base.id(hit.column));
+        if (nearest.full()) delta = certificate.beyond(nearest.worst());
+      }
+      if (!none_is_proved &&
+          candidates.threshold(row) <= certificate.threshold(asked.bound(row), delta)) {
+        proved += output.answers(g);
+        output.write(g, nearest.sorted());
+      } else {
+        std::lock_guard lock(mutex);
+        out.open.push_back({g, nearest.worst()});
+      }
+    }
+    team.advance(static_cast<double>(end - chunk * kChunk) * kRerankWork);
+    std::lock_guard lock(mutex);
+    out.rows += proved;
+    out.distances += distances;
+  });
+  std::sort(out.open.begin(), out.open.end(),
+            [](const Open& a, const Open& b) { return a.group < b.group; });
+  return out;
+}
+
+namespace {
+
+// The hits of one block product, measured: rows and columns are each converted to float64 once.
+class Measure {
+ public:
+  Measure(const Rows& rows, const Kernels& kernels) : rows_(rows), kernels_(kernels) {}
+
+  struct Found {
+    std::int32_t column, row;
+    float score;
+  };
+  std::vector<Found> found;
+
+  // visit(found, squared) for all that wanted(found) is true for; ids(row) and ids(column) give
+  // unique rows.
+  template <class Wanted, class RowId, class ColumnId, class Visit>
+  void run(std::int64_t n_rows, const Team& team, Wanted wanted, RowId row_id, ColumnId column_id,
+           Visit visit) {
+    const auto d = static_cast<std::size_t>(rows_.d());
+    std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
+      return a.column != b.column ? a.column < b.column : a.row < b.row;
+    });
+    is_loaded_.assign(n_rows, false);
+    u_.resize(n_rows * d);
+    v_.resize(d);
+    std::int32_t column = -1;
+    for (const Found& f : found) {
+      if (team.cancelled()) return;
+      if (!wanted(f)) continue;
+      if (f.column != column) rows_.load(column_id(column = f.column), v_.data());
+      double* u = u_.data() + f.row * d;
+      if (!is_loaded_[f.row]) rows_.load(row_id(f.row), u), is_loaded_[f.row] = true;
+      visit(f, kernels_.squared_distance(u, v_.data(), rows_.d()));
+    }
+  }
+
+ private:
+  const Rows& rows_;
+  const Kernels& kernels_;
+  std::vector<double> u_, v_;
+  std::vector<bool> is_loaded_;
+};
+
+}  // namespace
+
+void widen(PackedRows& asked, PackedRows& base, const Open* open, const Rows& rows,
+           const Kernels& kernels, const Certificate& certificate, Team& team,
+           std::vector<Worker>& workers, Output& output) {
+  const std::int64_t count = asked.count(), block = asked.block_rows();
+  std::vector<Nearest> nearest(count);
+  std::vector<double> worst(count);
+  std::vector<std::atomic<float>> threshold(count);
+  for (std::int64_t o = 0; o < count; ++o) {
+    nearest[o].clear(output.wanted(asked.id(o)));
+    worst[o] = open[o].worst;
+    threshold[o] = certificate.threshold(asked.bound(o), certificate.beyond(worst[o]));
+  }
+  std::vector<std::mutex> locks(ceil_div(count, block));
+  std::vector<Measure> measures(team.size(), Measure(rows, kernels));
+
+  for (std::int64_t s = 0; s < base.n_superblocks(); ++s) {
+    base.load(s, 0);
+    const std::int64_t across = base.blocks_in(s);
+    team.run(ceil_div(count, block) * across, [&](std::int64_t t, int worker) {
+      Worker& w = workers[worker];
+      Measure& measure = measures[worker];
+      const std::int64_t i = t / across, j = t % across;
+      const std::int64_t row0 = i * block, col0 = base.first_row(s) + j * block;
+      const std::int64_t n_rows = std::min(block, count - row0);
+      const std::int64_t n_cols = base.padded(std::min(block, base.count() - col0));
+      kernels.product(asked.panel(0, row0), ceil_div(n_rows, kernels.panel),
+                      base.panel(0, j * block), n_cols / kernels.panel, rows.d(), w.tile.data(),
+                      w.stride);
+      measure.found.clear();
+      for (std::int64_t r = 0; r < n_rows; ++r) {
+        const std::int64_t hits = kernels.scan_row(
+            w.tile.data() + r * w.stride, base.half() + col0,
+            threshold[row0 + r].load(std::memory_order_relaxed), n_cols, w.row_hits.data());
+        for (std::int64_t h = 0; h < hits; ++h) {
+          const Hit& hit = w.row_hits[h];
+          if (base.id(col0 + hit.column) != asked.id(row0 + r))
+            measure.found.push_back({hit.column, static_cast<std::int32_t>(r), hit.score});
+        }
+      }
+      measure.run(
+          n_rows, team,
+          [&](const Measure::Found& f) {
+            return f.score > threshold[row0 + f.row].load(std::memory_order_relaxed);
+          },
+          [&](std::int64_t row) { return asked.id(row0 + row); },
+          [&](std::int64_t column) { return base.id(col0 + column); },
+          [&](const Measure::Found& f, double squared) {
+            const std::int64_t o = row0 + f.row;
+            std::lock_guard lock(locks[i]);
+            nearest[o].add(squared, base.id(col0 + f.column));
+            if (nearest[o].worst() < worst[o]) {
+              worst[o] = nearest[o].worst();
+              threshold[o] = certificate.threshold(asked.bound(o), certificate.beyond(worst[o]));
+            }
+          });
+      team.advance(static_cast<double>(n_rows) * n_cols);
+    });
+  }
+  team.run(count, [&](std::int64_t o, int) { output.write(asked.id(o), nearest[o].sorted()); });
+}
+
+}  // namespace ilo

@@ -1,0 +1,45 @@
+// From candidates to neighbours: float64 distances, and what happens to rows without proof.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/parallel.h"
+#include "knn/candidates.h"
+#include "knn/certificate.h"
+#include "knn/output.h"
+#include "knn/packed.h"
+#include "knn/workers.h"
+
+namespace ilo {
+
+// What the team's progress counts for a row of rerank(), in pairs of rows filtered.
+constexpr double kRerankWork = 500;
+
+// A unique row whose neighbours are not yet proved, and a squared distance within which they lie.
+struct Open {
+  std::int64_t group;
+  double worst;
+};
+
+struct Decided {
+  std::vector<Open> open;
+  std::int64_t rows = 0;       // whose neighbours are written
+  std::int64_t distances = 0;  // computed in float64
+};
+
+// Writes the neighbours of all rows of `asked` that their candidates among `base` prove (of none,
+// if none_is_proved).
+Decided rerank(const PackedRows& asked, const PackedRows& base, const Rows& rows,
+               const Kernels& kernels, const Certificate& certificate, Team& team,
+               std::vector<Worker>& workers, Candidates& candidates, Output& output,
+               bool none_is_proved);
+
+// Writes the neighbours of all open rows: they meet every column again in `base`, which is packed
+// for the more precise filter `kernels`, and every column that its bound does not exclude is
+// measured in float64. asked: the open rows, packed for it.
+void widen(PackedRows& asked, PackedRows& base, const Open* open, const Rows& rows,
+           const Kernels& kernels, const Certificate& certificate, Team& team,
+           std::vector<Worker>& workers, Output& output);
+
+}  // namespace ilo

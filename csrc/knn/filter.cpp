@@ -1,0 +1,150 @@
+#include "knn/filter.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ilo {
+
+namespace {
+
+// Squares of 8 x 8 blocks, whose panels stay in the last-level cache.
+constexpr std::int64_t kSide = 8;
+constexpr std::int64_t kPlaces = kSide * kSide;
+constexpr double kStepWork = 1e12;  // multiply-adds
+
+}  // namespace
+
+Filter::Filter(PackedRows& rows, PackedRows& columns, bool all_pairs, const Kernels& kernels,
+               Team& team, std::vector<Worker>& workers, Candidates& candidates)
+    : rows_(rows),
+      columns_(columns),
+      all_pairs_(all_pairs),
+      kernels_(kernels),
+      team_(team),
+      workers_(workers),
+      candidates_(candidates),
+      locks_(ceil_div(rows.count(), rows.block_rows())) {}
+
+void Filter::run(std::int64_t done, std::function<void(std::int64_t)> between) {
+  done_ = done;
+  between_ = std::move(between);
+  only_count_ = false;
+  schedule();
+}
+
+std::int64_t Filter::count_steps() {
+  only_count_ = true;
+  between_ = [](std::int64_t) {};
+  schedule();
+  return step_;
+}
+
+void Filter::schedule() {
+  step_ = 0;
+  for (std::int64_t s = 0; s < rows_.n_superblocks(); ++s) {
+    if (all_pairs_) triangle(s);
+    for (std::int64_t other = all_pairs_ ? s + 1 : 0; other < columns_.n_superblocks(); ++other)
+      rectangle(s, other, all_pairs_ ? 1 : 0);
+  }
+}
+
+void Filter::triangle(std::int64_t s) {
+  const std::int64_t n = rows_.blocks_in(s), sides = ceil_div(n, kSide);
+  const auto load = [&] { rows_.load(s, 0); };
+  // Blocks on the diagonal first: they give every row a threshold, so that little passes later.
+  in_steps(n, 1, load, [&](std::int64_t i, int worker) { multiply(s, i, 0, s, i, worker); });
+  // Square (p, q), p <= q, has the number q (q + 1) / 2 + p.
+  in_steps(sides * (sides + 1) / 2 * kPlaces, kPlaces, load, [&](std::int64_t t, int worker) {
+    const std::int64_t square = t / kPlaces, place = t % kPlaces;
+    auto q = static_cast<std::int64_t>((std::sqrt(8.0 * static_cast<double>(square) + 1) - 1) / 2);
+    while (q * (q + 1) / 2 > square) --q;  // the root may have rounded
+    while ((q + 1) * (q + 2) / 2 <= square) ++q;
+    const std::int64_t p = square - q * (q + 1) / 2;
+    const std::int64_t i = p * kSide + place / kSide, j = q * kSide + place % kSide;
+    if (i < j && j < n) multiply(s, i, 0, s, j, worker);
+  });
+}
+
+void Filter::rectangle(std::int64_t s, std::int64_t other, int slot) {
+  const std::int64_t n = rows_.blocks_in(s), m = columns_.blocks_in(other);
+  const std::int64_t across = ceil_div(m, kSide);
+  const auto load = [&] {
+    rows_.load(s, 0);
+    columns_.load(other, slot);
+  };
+  in_steps(ceil_div(n, kSide) * across * kPlaces, kPlaces, load, [&](std::int64_t t, int worker) {
+    const std::int64_t square = t / kPlaces, place = t % kPlaces;
+    const std::int64_t i = square / across * kSide + place / kSide;
+    const std::int64_t j = square % across * kSide + place % kSide;
+    if (i < n && j < m) multiply(s, i, slot, other, j, worker);
+  });
+}
+
+void Filter::in_steps(std::int64_t n_tasks, std::int64_t group, const std::function<void()>& load,
+                      const std::function<void(std::int64_t, int)>& task) {
+  const double pairs = static_cast<double>(rows_.block_rows()) * columns_.block_rows();
+  std::int64_t size = std::max<std::int64_t>(1, n_tasks);
+  if (between_)
+    size = std::max<std::int64_t>(
+               1, static_cast<std::int64_t>(kStepWork / (pairs * group * rows_.d()))) *
+           group;
+  for (std::int64_t begin = 0; begin < n_tasks; begin += size) {
+    const std::int64_t count = std::min(size, n_tasks - begin);
+    ++step_;
+    if (only_count_) continue;
+    if (step_ <= done_) {
+      team_.advance(pairs * count);
+      continue;
+    }
+    load();
+    team_.run(count, [&](std::int64_t t, int worker) { task(begin + t, worker); });
+    if (between_) between_(step_);
+  }
+}
+
+// Block i of the rows' superblock s with block j of the columns' superblock `other`.
+void Filter::multiply(std::int64_t s, std::int64_t i, int slot, std::int64_t other, std::int64_t j,
+                      int worker) {
+  Worker& w = workers_[worker];
+  const std::int64_t block = rows_.block_rows();
+  const std::int64_t row0 = rows_.first_row(s) + i * block;
+  const std::int64_t col0 = columns_.first_row(other) + j * block;
+  const std::int64_t n_rows = std::min(block, rows_.count() - row0);
+  const std::int64_t n_cols = columns_.padded(std::min(block, columns_.count() - col0));
+  kernels_.product(rows_.panel(0, i * block), ceil_div(n_rows, kernels_.panel),
+                   columns_.panel(slot, j * block), n_cols / kernels_.panel, rows_.d(),
+                   w.tile.data(), w.stride);
+  team_.advance(static_cast<double>(n_rows) * n_cols);
+
+  const bool both = all_pairs_ && row0 != col0;
+  std::unique_lock rows_lock(locks_[row0 / block], std::defer_lock);
+  std::unique_lock<std::mutex> columns_lock;
+  if (both) {
+    columns_lock = std::unique_lock(locks_[col0 / block], std::defer_lock);
+    std::lock(rows_lock, columns_lock);
+  } else {
+    rows_lock.lock();
+  }
+  const float* half = columns_.half() + col0;
+  for (std::int64_t r = 0; r < n_rows; ++r) {
+    const std::int64_t row = row0 + r;
+    const float* c = w.tile.data() + r * w.stride;
+    std::int64_t n_row = 0, n_column = 0;
+    if (both)
+      kernels_.scan_both(c, half, candidates_.threshold(row), rows_.half()[row],
+                         candidates_.thresholds() + col0, n_cols, w.row_hits.data(), &n_row,
+                         w.column_hits.data(), &n_column);
+    else
+      n_row = kernels_.scan_row(c, half, candidates_.threshold(row), n_cols, w.row_hits.data());
+    for (std::int64_t h = 0; h < n_row; ++h) {
+      const std::int64_t column = col0 + w.row_hits[h].column;
+      if (columns_.id(column) != rows_.id(row))
+        candidates_.add(row, {w.row_hits[h].score, static_cast<std::int32_t>(column)});
+    }
+    for (std::int64_t h = 0; h < n_column; ++h)
+      candidates_.add(col0 + w.column_hits[h].column,
+                      {w.column_hits[h].score, static_cast<std::int32_t>(row)});
+  }
+}
+
+}  // namespace ilo

@@ -1,0 +1,116 @@
+// bfloat16 on AVX-512 (BF16 extension: Cooper Lake, Sapphire Rapids, Zen 4 and later).
+// product: as kernels_avx512.cpp, but a step is a pair of terms: VDPBF16PS multiplies two bfloat16
+// values by two, and adds both products to a float32. A panel holds pair p of row r at
+// [p * kPanel + r], four bytes. A chunk of 96 pairs of a panel is 18 KiB.
+//
+// The bound: products of two bfloat16 values are exact in float32. How the instruction rounds the
+// two additions, and in which order, its makers describe differently; no order has a term meet more
+// than two roundings in a step. Subnormal results are flushed to zero: at most 2^-126 each.
+#include <immintrin.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "knn/kernels/kernels.h"
+
+namespace {
+constexpr int kPanel = 48, kVectors = kPanel / 16, kRows = 8, kPairs = 96;
+constexpr int kAhead = 16;  // steps between the fetch of a row's pair and its use
+}  // namespace
+
+namespace ilo {
+
+#include "knn/kernels/filter_bf16.inl"
+#include "knn/kernels/rows.inl"
+#include "knn/kernels/scan_avx512.inl"
+
+namespace {
+
+constexpr double kUnderflow = 0x1p-124;
+
+std::int64_t pairs(std::int64_t d) { return (d + 1) / 2; }
+
+std::int64_t panel_bytes(std::int64_t d) { return pairs(d) * kPanel * 4; }
+
+void pack_panel(const float* __restrict y, int rows, std::int64_t d, std::byte* packed) {
+  auto* __restrict out = reinterpret_cast<std::uint32_t*>(packed);
+  for (std::int64_t k = 0; k < d; k += 2, out += kPanel)
+    for (int r = 0; r < kPanel; ++r)
+      out[r] = r < rows ? pair(y[r * d + k], k + 1 < d ? y[r * d + k + 1] : 0.0f) : 0u;
+}
+
+inline __m512bh pairs_at(const std::uint32_t* p) { return (__m512bh)_mm512_load_si512(p); }
+
+void micro(const std::uint32_t* __restrict a, const std::uint32_t* __restrict b, std::int64_t steps,
+           bool first, float* __restrict tile, std::int64_t ld) {
+  __m512 sum[kRows][kVectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 3
+    for (int c = 0; c < kVectors; ++c) sum[r][c] = _mm512_setzero_ps();
+  for (std::int64_t k = 0; k < steps; ++k, a += kPanel, b += kPanel) {
+    _mm_prefetch(reinterpret_cast<const char*>(a + kAhead * kPanel), _MM_HINT_T0);
+    const __m512bh b0 = pairs_at(b), b1 = pairs_at(b + 16), b2 = pairs_at(b + 32);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const auto x = (__m512bh)_mm512_set1_epi32(static_cast<int>(a[r]));
+      sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, b0);
+      sum[r][1] = _mm512_dpbf16_ps(sum[r][1], x, b1);
+      sum[r][2] = _mm512_dpbf16_ps(sum[r][2], x, b2);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 3
+    for (int c = 0; c < kVectors; ++c) {
+      float* at = tile + r * ld + c * 16;
+      _mm512_store_ps(at, first ? sum[r][c] : _mm512_add_ps(_mm512_load_ps(at), sum[r][c]));
+    }
+}
+
+void product(const std::byte* a, std::int64_t a_panels, const std::byte* b, std::int64_t b_panels,
+             std::int64_t d, float* tile, std::int64_t ld) {
+  const std::int64_t stride = panel_bytes(d), n_pairs = pairs(d);
+  for (std::int64_t k = 0; k < n_pairs; k += kPairs) {
+    const std::int64_t steps = n_pairs - k < kPairs ? n_pairs - k : kPairs;
+    for (std::int64_t q = 0; q < b_panels; ++q)
+      for (std::int64_t p = 0; p < a_panels; ++p)
+        for (int r = 0; r < kPanel; r += kRows)
+          micro(reinterpret_cast<const std::uint32_t*>(a + p * stride) + k * kPanel + r,
+                reinterpret_cast<const std::uint32_t*>(b + q * stride) + k * kPanel, steps, k == 0,
+                tile + (p * kPanel + r) * ld + q * kPanel, ld);
+  }
+}
+
+std::int64_t roundings(std::int64_t d) {
+  const std::int64_t n_pairs = pairs(d);
+  return 2 * (n_pairs < kPairs ? n_pairs : kPairs) + (n_pairs + kPairs - 1) / kPairs + 1;
+}
+
+double peak(std::int64_t steps) {
+  constexpr int kChains = 16;  // more than latency times ports
+  __m512 sum[kChains];
+  for (int c = 0; c < kChains; ++c) sum[c] = _mm512_set1_ps(static_cast<float>(c));
+  const auto one = (__m512bh)_mm512_set1_epi32(0x00003f80);  // (1, 0): sums stay small
+  const auto tiny = (__m512bh)_mm512_set1_epi32(0x20002000);
+  for (std::int64_t s = 0; s < steps; ++s) {
+#pragma GCC unroll 16
+    for (int c = 0; c < kChains; ++c) sum[c] = _mm512_dpbf16_ps(sum[c], one, tiny);
+  }
+  __m512 total = sum[0];
+  for (int c = 1; c < kChains; ++c) total = _mm512_add_ps(total, sum[c]);
+  volatile float used = _mm512_cvtss_f32(total);  // or the optimiser would drop it all
+  (void)used;
+  return static_cast<double>(steps) * kChains * 32 * 2;
+}
+
+}  // namespace
+
+const Kernels* kernels_avx512_bf16() {
+  static const Kernels table{"avx512_bf16", kPanel,    panel_bytes,      round_row,      pack_panel,
+                             product,       roundings, kUnderflow,       kernels_avx512, scan_row,
+                             scan_both,     load_row,  squared_distance, sum_of_squares, peak};
+  return &table;
+}
+
+}  // namespace ilo

@@ -1,0 +1,27 @@
+// What a worker needs for the product of two blocks and for distances in float64.
+#pragma once
+
+#include <vector>
+
+#include "knn/buffer.h"
+#include "knn/kernels/kernels.h"
+
+namespace ilo {
+
+struct Worker {
+  Worker(std::int64_t block, std::int64_t d)
+      // Rows of the tile do not lie a power of two apart: they would share few lines of the cache.
+      : stride(block % 64 == 0 ? block + 16 : block),
+        tile(block * stride),
+        row_hits(block),
+        column_hits(block),
+        u(d),
+        v(d) {}
+
+  std::int64_t stride;
+  Buffer<float> tile;
+  std::vector<Hit> row_hits, column_hits;
+  std::vector<double> u, v;
+};
+
+}  // namespace ilo
