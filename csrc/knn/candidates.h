@@ -28,6 +28,7 @@ class Candidates {
         certificate_(certificate),
         bounds_(bounds),
         lists_(rows),
+        is_cut_(rows, 0),
         threshold_(padded_rows, std::numeric_limits<float>::infinity()) {
     std::fill_n(threshold_.begin(), rows, -std::numeric_limits<float>::infinity());
   }
@@ -45,19 +46,25 @@ class Candidates {
     if (hit.score > threshold_[row]) list.push_back(hit);
   }
 
-  // Best first. Not cut: the lower the threshold, the more the certificate can show.
+  // Whether the list once held more than the limit that might be among the k nearest: then it will
+  // hardly prove anything.
+  bool is_cut(std::int64_t row) const { return is_cut_[row]; }
+
+  // Best first. Not cut down: the lower the threshold, the more the certificate can show.
   const std::vector<Hit>& sorted(std::int64_t row) {
     std::sort(lists_[row].begin(), lists_[row].end(), better);
     return lists_[row];
   }
 
   // For checkpoints.
+  std::size_t limit() const { return limit_; }  // hits a row may have
   std::int64_t rows() const { return static_cast<std::int64_t>(lists_.size()); }
   const std::vector<Hit>& list(std::int64_t row) const { return lists_[row]; }
   void restore(std::int64_t row, float threshold, const Hit* hits, std::size_t count) {
     lists_[row].reserve(std::max(count, first_capacity_));
     lists_[row].assign(hits, hits + count);
     threshold_[row] = threshold;
+    is_cut_[row] = count >= limit_ / 2;  // as good as always
   }
 
  private:
@@ -84,12 +91,14 @@ class Candidates {
     std::nth_element(list.begin(), list.begin() + (stay - 1), list.end(), better);
     list.resize(stay);
     threshold_[row] = std::max(threshold_[row], list[stay - 1].score);
+    is_cut_[row] = 1;
   }
 
   std::size_t k_, first_capacity_, limit_;
   const Certificate& certificate_;
   const RowBound* bounds_;
   std::vector<std::vector<Hit>> lists_;
+  std::vector<char> is_cut_;
   std::vector<float> threshold_;
 };
 

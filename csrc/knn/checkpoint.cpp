@@ -172,14 +172,14 @@ bool Checkpoint::load_graph(std::int64_t* indices, float* distances, std::int64_
     in->finish();
     return true;
   } catch (const Damaged&) {
-    problem_ = text("the checkpoint ", path_, " is damaged: the work starts anew");
+    damaged_ = text("the checkpoint ", path_, " is damaged: the work starts anew");
     return false;
   }
 }
 
 std::int64_t Checkpoint::load_steps(Candidates& candidates) {
   last_save_ = now();
-  if (!problem_.empty()) return 0;
+  if (!damaged_.empty()) return 0;
   try {
     Reader* in = nullptr;
     std::unique_ptr<Reader> storage;
@@ -196,7 +196,7 @@ std::int64_t Checkpoint::load_steps(Candidates& candidates) {
       for (std::int64_t row = 0; row < candidates.rows(); ++row) {
         const auto threshold = in->get<float>();
         const auto count = in->get<std::uint32_t>();
-        if (count > (1u << 30)) throw Damaged{};
+        if (count > candidates.limit()) throw Damaged{};
         hits.resize(count);
         in->get(hits.data(), count * sizeof(Hit));
         if (use) candidates.restore(row, threshold, hits.data(), count);
@@ -205,7 +205,7 @@ std::int64_t Checkpoint::load_steps(Candidates& candidates) {
     }
     return steps;
   } catch (const Damaged&) {
-    problem_ = text("the checkpoint ", path_, " is damaged: the work starts anew");
+    damaged_ = text("the checkpoint ", path_, " is damaged: the work starts anew");
     return 0;
   }
 }
@@ -227,9 +227,11 @@ void Checkpoint::save_steps(std::int64_t steps, const Candidates& candidates, Te
       if (row % 1024 == 0) team.poll();
     }
     out.finish();
+    unwritten_.clear();
   } catch (const WriteError& error) {
-    problem_ = text("the checkpoint ", path_, " could not be written (", std::strerror(error.code),
-                    "): the graph is right, but an interruption would have lost the work");
+    unwritten_ =
+        text("the checkpoint ", path_, " could not be written (", std::strerror(error.code),
+             "): the graph is right, but an interruption would have lost the work");
   }
   last_save_ = now();
   cost_of_save_ = last_save_ - start;
@@ -254,9 +256,10 @@ void Checkpoint::save_graph(const std::int64_t* indices, const float* distances,
     team.poll();
     out.put(distances, count * sizeof *distances);
     out.finish();
+    unwritten_.clear();
   } catch (const WriteError& error) {
-    problem_ = text("the checkpoint ", path_, " could not be written (", std::strerror(error.code),
-                    "): the graph is right, but was not kept there");
+    unwritten_ = text("the checkpoint ", path_, " could not be written (",
+                      std::strerror(error.code), "): the graph is right, but was not kept there");
   }
 }
 

@@ -26,21 +26,23 @@ class Checkpoint {
   // Steps that are done, with their candidates; 0 if there are none for this plan.
   std::int64_t load_steps(Candidates& candidates);
 
-  // Called from the team's own thread. A failure to write is kept in problem(), and tried again.
+  // Called from the team's own thread. A failure to write stops nothing; the next save tries again.
   void save_steps(std::int64_t steps, const Candidates& candidates, Team& team);
   void save_steps_if_due(std::int64_t steps, const Candidates& candidates, Team& team);
   void save_graph(const std::int64_t* indices, const float* distances, std::int64_t count,
                   Team& team);
 
   // What went wrong and did not stop the work; empty if nothing.
-  const std::string& problem() const { return problem_; }
+  std::string problem() const {
+    return damaged_ + (damaged_.empty() || unwritten_.empty() ? "" : "; ") + unwritten_;
+  }
 
  private:
   std::string path_;
   std::uint64_t data_, plan_;
   double every_seconds_;
   double last_save_ = 0, cost_of_save_ = 0;
-  std::string problem_;
+  std::string damaged_, unwritten_;
 };
 
 }  // namespace ilo

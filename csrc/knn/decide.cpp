@@ -24,16 +24,21 @@ Decided rerank(const PackedRows& asked, const PackedRows& base, const Rows& rows
       nearest.clear(output.wanted(g));
       double delta = nearest.full() ? 0 : INFINITY;
       rows.load(g, w.u.data());
+      // Of a list that was cut a few tell how near the nearest are: the others prove nothing.
+      const std::int64_t enough = candidates.is_cut(row) ? output.wanted(g) + 8 : INT64_MAX;
+      std::int64_t measured = 0;
       for (const Hit& hit : candidates.sorted(row)) {
+        if (measured == enough) break;
         if (certificate.lower_bound(hit.score, asked.bound(row), base.bound(hit.column)) > delta)
           continue;
         rows.load(base.id(hit.column), w.v.data());
-        ++distances;
+        ++measured;
         nearest.add(kernels.squared_distance(w.u.data(), w.v.data(), rows.d()),
                     base.id(hit.column));
         if (nearest.full()) delta = certificate.beyond(nearest.worst());
       }
-      if (!none_is_proved &&
+      distances += measured;
+      if (!none_is_proved && measured < enough &&
           candidates.threshold(row) <= certificate.threshold(asked.bound(row), delta)) {
         proved += output.answers(g);
         output.write(g, nearest.sorted());

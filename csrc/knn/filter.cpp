@@ -10,12 +10,11 @@ namespace {
 // Squares of 8 x 8 blocks, whose panels stay in the last-level cache.
 constexpr std::int64_t kSide = 8;
 constexpr std::int64_t kPlaces = kSide * kSide;
-constexpr double kStepWork = 1e12;  // multiply-adds
 
 }  // namespace
 
 Filter::Filter(PackedRows& rows, PackedRows& columns, bool all_pairs, const Kernels& kernels,
-               Team& team, std::vector<Worker>& workers, Candidates& candidates)
+               Team& team, std::vector<Worker>& workers, Candidates& candidates, double step_work)
     : rows_(rows),
       columns_(columns),
       all_pairs_(all_pairs),
@@ -23,6 +22,7 @@ Filter::Filter(PackedRows& rows, PackedRows& columns, bool all_pairs, const Kern
       team_(team),
       workers_(workers),
       candidates_(candidates),
+      step_work_(step_work),
       locks_(ceil_div(rows.count(), rows.block_rows())) {}
 
 void Filter::run(std::int64_t done, std::function<void(std::int64_t)> between) {
@@ -86,7 +86,7 @@ void Filter::in_steps(std::int64_t n_tasks, std::int64_t group, const std::funct
   std::int64_t size = std::max<std::int64_t>(1, n_tasks);
   if (between_)
     size = std::max<std::int64_t>(
-               1, static_cast<std::int64_t>(kStepWork / (pairs * group * rows_.d()))) *
+               1, static_cast<std::int64_t>(step_work_ / (pairs * group * rows_.d()))) *
            group;
   for (std::int64_t begin = 0; begin < n_tasks; begin += size) {
     const std::int64_t count = std::min(size, n_tasks - begin);

@@ -20,10 +20,10 @@ namespace ilo {
 class Filter {
  public:
   Filter(PackedRows& rows, PackedRows& columns, bool all_pairs, const Kernels& kernels, Team& team,
-         std::vector<Worker>& workers, Candidates& candidates);
+         std::vector<Worker>& workers, Candidates& candidates, double step_work);
 
-  // All of it. With `between`, in steps of some seconds, the first `done` of which are skipped;
-  // between two of them no thread is at work, and what there is can be saved.
+  // All of it. With `between`, in steps of about step_work multiply-adds, the first `done` of which
+  // are skipped; between two of them no thread is at work, and what there is can be saved.
   void run(std::int64_t done = 0, std::function<void(std::int64_t finished)> between = nullptr);
   // How many steps there are.
   std::int64_t count_steps();
@@ -43,6 +43,7 @@ class Filter {
   Team& team_;
   std::vector<Worker>& workers_;
   Candidates& candidates_;
+  double step_work_;
   std::vector<std::mutex> locks_;  // of blocks of rows, for their candidates
   // Of the present run.
   std::int64_t step_ = 0, done_ = 0;

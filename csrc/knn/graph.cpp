@@ -8,6 +8,7 @@
 #include "knn/candidates.h"
 #include "knn/certificate.h"
 #include "knn/checkpoint.h"
+#include "knn/crowds.h"
 #include "knn/decide.h"
 #include "knn/filter.h"
 #include "knn/output.h"
@@ -104,6 +105,7 @@ class Graph {
     std::int64_t block;  // rows
     std::int64_t superblock, asked_superblock;
     std::int64_t candidates;  // a row may keep
+    double step_work;         // multiply-adds between two looks at the clock, for checkpoints
     std::int64_t for_rows;    // bytes of packed rows
   };
 
@@ -162,36 +164,31 @@ class Graph {
   std::uint64_t plan_number(const Plan& plan) const {
     std::uint64_t name = 0;
     for (const char* c = kernels_.name; *c; ++c) name = name * 131 + static_cast<unsigned char>(*c);
-    return combine({name, static_cast<std::uint64_t>(plan.block),
-                    static_cast<std::uint64_t>(plan.superblock),
-                    static_cast<std::uint64_t>(plan.asked_superblock),
-                    static_cast<std::uint64_t>(plan.candidates)});
-  }
-
-  std::vector<Worker> make_workers(std::int64_t block) const {
-    std::vector<Worker> workers;
-    for (int w = 0; w < team_.size(); ++w) workers.emplace_back(block, rows_.d());
-    return workers;
+    return combine(
+        {name, static_cast<std::uint64_t>(plan.block), static_cast<std::uint64_t>(plan.superblock),
+         static_cast<std::uint64_t>(plan.asked_superblock),
+         static_cast<std::uint64_t>(plan.candidates), static_cast<std::uint64_t>(plan.step_work)});
   }
 
   // Filter, re-rank, widen.
   void find(const Plan& plan, Checkpoint* saved) {
-    auto base = std::make_unique<PackedRows>(
-        rows_, kernels_, team_, first_numbers(rows_.n_columns()), plan.block, plan.superblock);
+    auto base =
+        std::make_unique<PackedRows>(rows_, rows_.frame(), kernels_, team_,
+                                     first_numbers(rows_.n_columns()), plan.block, plan.superblock);
     std::unique_ptr<PackedRows> queries;
     if (!all_pairs_)
-      queries = std::make_unique<PackedRows>(rows_, kernels_, team_, asked_, plan.block,
-                                             plan.asked_superblock);
+      queries = std::make_unique<PackedRows>(rows_, rows_.frame(), kernels_, team_, asked_,
+                                             plan.block, plan.asked_superblock);
     PackedRows& asked = all_pairs_ ? *base : *queries;
-    const Certificate certificate = certify_with(kernels_, *base);
+    const Certificate certificate = base->certificate();
     const std::int64_t k = std::max<std::int64_t>(1, std::min(options_.n_neighbors, base->count()));
     auto candidates =
         std::make_unique<Candidates>(asked.count(), asked.padded(asked.count()), k, plan.candidates,
                                      certificate, asked.bounds().data());
-    std::vector<Worker> workers = make_workers(plan.block);
+    std::vector<Worker> workers = make_workers(team_.size(), plan.block, rows_.d());
     info_.seconds_prepare += watch_.lap();
 
-    Filter filter(asked, *base, all_pairs_, kernels_, team_, workers, *candidates);
+    Filter filter(asked, *base, all_pairs_, kernels_, team_, workers, *candidates, plan.step_work);
     if (saved) {
       const std::int64_t total = filter.count_steps(), done = saved->load_steps(*candidates);
       info_.resumed_share = total > 0 ? static_cast<double>(done) / total : 0;
@@ -206,8 +203,8 @@ class Graph {
     }
     info_.seconds_filter = watch_.lap();
 
-    const Decided decided = rerank(asked, *base, rows_, kernels_, certificate, team_, workers,
-                                   *candidates, output_, options_.force_widening);
+    Decided decided = rerank(asked, *base, rows_, kernels_, certificate, team_, workers,
+                             *candidates, output_, options_.force_widening);
     info_.certified_rows = decided.rows;
     info_.candidates_per_row =
         static_cast<double>(decided.distances) / std::max<std::int64_t>(1, asked.count());
@@ -216,46 +213,45 @@ class Graph {
     for (const Open& o : decided.open) info_.widened_rows += output_.answers(o.group);
     candidates.reset();
     queries.reset();
+    team_.expect_more(static_cast<double>(decided.open.size()) * base->count());
+    std::vector<Open> open = std::move(decided.open);
+    if (are_many(open) || options_.force_widening)
+      open = solve_crowds(std::move(open), *base, rows_, kernels_, certificate, team_, output_,
+                          options_.n_neighbors);
     // A few rows measure the hundreds of columns that this filter leaves them; for more it pays to
     // pack everything anew for a filter that leaves them fewer.
-    const auto n_open = static_cast<std::int64_t>(decided.open.size());
-    team_.expect_more(static_cast<double>(n_open) * base->count());
-    if (!kernels_.wider || (n_open * kFewOpen < base->count() && base->n_superblocks() == 1)) {
-      widen_with(kernels_, decided.open, plan, *base, certificate);
+    if (!kernels_.wider || (!are_many(open) && base->n_superblocks() == 1)) {
+      widen_with(kernels_, open, plan, *base, certificate);
     } else {
       base.reset();
-      widen_with(*kernels_.wider(), decided.open, plan);
+      widen_with(*kernels_.wider(), open, plan);
     }
     info_.seconds_widen = watch_.lap();
   }
 
-  static constexpr std::int64_t kFewOpen = 128;  // one row in so many
-
-  Certificate certify_with(const Kernels& kernels, const PackedRows& base) const {
-    Certificate certificate(kernels, rows_.d(), rows_.scale());
-    for (std::int64_t row = 0; row < base.count(); ++row) certificate.admit(base.bound(row));
-    return certificate;
+  bool are_many(const std::vector<Open>& open) const {
+    return static_cast<std::int64_t>(open.size()) * 128 > rows_.n_columns();
   }
 
   void widen_with(const Kernels& wider, const std::vector<Open>& open, Plan plan) {
     plan.block = ceil_div(plan.block, wider.panel) * wider.panel;
     const std::int64_t for_columns =
         plan.for_rows - PackedRows::bytes(wider, widening_batch(wider, open, plan), rows_.d());
-    PackedRows base(rows_, wider, team_, first_numbers(rows_.n_columns()), plan.block,
-                    superblock(wider, plan, rows_.n_columns(), for_columns, 1));
-    widen_with(wider, open, plan, base, certify_with(wider, base));
+    PackedRows base(rows_, rows_.frame(), wider, team_, first_numbers(rows_.n_columns()),
+                    plan.block, superblock(wider, plan, rows_.n_columns(), for_columns, 1));
+    widen_with(wider, open, plan, base, base.certificate());
   }
 
   void widen_with(const Kernels& wider, const std::vector<Open>& open, const Plan& plan,
                   PackedRows& base, const Certificate& certificate) {
     const auto n_open = static_cast<std::int64_t>(open.size());
     const std::int64_t batch = widening_batch(wider, open, plan);
-    std::vector<Worker> workers = make_workers(plan.block);
+    std::vector<Worker> workers = make_workers(team_.size(), plan.block, rows_.d());
     for (std::int64_t begin = 0; begin < n_open; begin += batch) {
       std::vector<std::int64_t> ids;
       for (std::int64_t o = begin; o < std::min(n_open, begin + batch); ++o)
         ids.push_back(open[o].group);
-      PackedRows asked(rows_, wider, team_, std::move(ids), plan.block, batch);
+      PackedRows asked(rows_, rows_.frame(), wider, team_, std::move(ids), plan.block, batch);
       widen(asked, base, &open[begin], rows_, wider, certificate, team_, workers, output_);
     }
   }

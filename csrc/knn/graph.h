@@ -7,6 +7,7 @@
 //   candidates.h   the best few columns of each row, by rounded score
 //   certificate.h  the proof that nothing discarded belongs among the k
 //   decide.h       float64 distances, and what happens to rows without proof
+//   crowds.h       near-duplicates, seen from among themselves
 //   output.h       from unique rows back to all rows
 //   checkpoint.h   finished work on disk
 //   graph.cpp      how they work together, and who gets how much memory

@@ -19,9 +19,8 @@ double certified_bounds(const MatrixView& x, Metric metric, const Kernels& kerne
   std::vector<std::int64_t> ids(n);
   std::iota(ids.begin(), ids.end(), std::int64_t{0});
   const std::int64_t padded = ceil_div(n, kernels.panel) * kernels.panel;
-  const PackedRows packed(rows, kernels, team, ids, padded, padded);
-  Certificate certificate(kernels, rows.d(), rows.scale());
-  for (std::int64_t i = 0; i < n; ++i) certificate.admit(packed.bound(i));
+  const PackedRows packed(rows, rows.frame(), kernels, team, ids, padded, padded);
+  const Certificate certificate = packed.certificate();
   Buffer<float> tile(padded * padded);
   kernels.product(packed.panel(0, 0), padded / kernels.panel, packed.panel(0, 0),
                   padded / kernels.panel, rows.d(), tile.data(), padded);
@@ -30,7 +29,7 @@ double certified_bounds(const MatrixView& x, Metric metric, const Kernels& kerne
       const float score = tile.data()[i * padded + j] - packed.half()[j];
       bounds[i * n + j] = certificate.lower_bound(score, packed.bound(i), packed.bound(j));
     }
-  return rows.scale();
+  return rows.frame().scale;
 }
 
 }  // namespace ilo

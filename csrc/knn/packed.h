@@ -16,11 +16,12 @@ inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1
 
 class PackedRows {
  public:
-  // Rows ids[0..count); blocks of `block` rows, superblocks of `superblock`, both multiples of the
-  // filter's panel. Bounds of all rows are known from here on.
-  PackedRows(const Rows& rows, const Kernels& kernels, Team& team, std::vector<std::int64_t> ids,
-             std::int64_t block, std::int64_t superblock)
+  // Unique rows `ids`, seen from `frame`; blocks of `block` rows, superblocks of `superblock`, both
+  // multiples of the filter's panel. Bounds of all rows are known from here on.
+  PackedRows(const Rows& rows, const Frame& frame, const Kernels& kernels, Team& team,
+             std::vector<std::int64_t> ids, std::int64_t block, std::int64_t superblock)
       : rows_(rows),
+        frame_(frame),
         kernels_(kernels),
         team_(team),
         ids_(std::move(ids)),
@@ -45,6 +46,12 @@ class PackedRows {
   const float* half() const { return half_.data(); }
   const RowBound& bound(std::int64_t row) const { return bounds_[row]; }
   const std::vector<RowBound>& bounds() const { return bounds_; }
+  // A certificate for which these rows are the columns.
+  Certificate certificate() const {
+    Certificate out(kernels_, d(), frame_.scale);
+    for (std::int64_t row = 0; row < count(); ++row) out.admit(bounds_[row]);
+    return out;
+  }
 
   std::int64_t n_superblocks() const { return ceil_div(count(), superblock_); }
   std::int64_t first_row(std::int64_t s) const { return s * superblock_; }
@@ -59,7 +66,7 @@ class PackedRows {
     if (!panels_[slot].data())
       panels_[slot] = Buffer<std::byte>(bytes(kernels_, superblock_, rows_.d()));
     const std::int64_t first = first_row(s);
-    rows_.pack(kernels_, &ids_[first], rows_in(s), panels_[slot].data(), &half_[first],
+    rows_.pack(kernels_, frame_, &ids_[first], rows_in(s), panels_[slot].data(), &half_[first],
                &bounds_[first], team_);
     loaded_[slot] = s;
   }
@@ -72,6 +79,7 @@ class PackedRows {
 
  private:
   const Rows& rows_;
+  const Frame& frame_;
   const Kernels& kernels_;
   Team& team_;
   std::vector<std::int64_t> ids_;

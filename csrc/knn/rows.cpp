@@ -24,18 +24,6 @@ double bring_to_one(double largest) {
   return std::ldexp(1.0, std::min(1023, -std::ilogb(largest)));
 }
 
-std::uint64_t hash(const double* u, std::int64_t d) {
-  std::uint64_t h = 0x9e3779b97f4a7c15u;
-  for (std::int64_t k = 0; k < d; ++k) {
-    const double v = u[k] + 0.0;  // -0 equals 0
-    std::uint64_t bits;
-    std::memcpy(&bits, &v, 8);
-    h = (h ^ bits) * 0xff51afd7ed558ccdu;
-    h ^= h >> 32;
-  }
-  return h;
-}
-
 double largest_magnitude(const double* u, std::int64_t d) {
   double largest = 0;
   for (std::int64_t k = 0; k < d; ++k) largest = std::max(largest, std::fabs(u[k]));
@@ -61,8 +49,8 @@ void Rows::find_multipliers(Team& team) {
   team.run(chunks(n(), kChunk), [&](std::int64_t chunk, int worker) {
     double* u = scratch[worker].data();
     for (std::int64_t i = chunk * kChunk; i < std::min(n(), (chunk + 1) * kChunk); ++i) {
-      if (!kernels_.load_row(x_.rows[i], static_cast<int>(x_.dtype), x_.col_stride, d(), 1, 1, u))
-        continue;  // measure() will say so
+      raw(i, 1, u);
+      if (!kernels_.all_finite(u, d())) continue;  // measure() will say so
       const double m = largest_magnitude(u, d());
       largest[worker] = std::max(largest[worker], m);
       if (!multiplier_.empty() && m > 0 && (m > 0x1p400 || m < 0x1p-400))
@@ -98,8 +86,8 @@ void Rows::measure(Team& team, std::vector<std::uint64_t>& hashes) {
     const std::int64_t end = std::min(n(), (s + 1) * slice);
     for (std::int64_t i = s * slice; i < end && !team.cancelled(); ++i) {
       const double multiplier = multiplier_.empty() ? global_multiplier_ : multiplier_[i];
-      if (!kernels_.load_row(x_.rows[i], static_cast<int>(x_.dtype), x_.col_stride, d(), multiplier,
-                             1, u)) {
+      raw(i, multiplier, u);
+      if (!kernels_.all_finite(u, d())) {
         bad(i, false);
         continue;
       }
@@ -110,13 +98,12 @@ void Rows::measure(Team& team, std::vector<std::uint64_t>& hashes) {
           continue;
         }
         norm_[i] = norm;
-        if (norm != 1.0)
-          for (std::int64_t k = 0; k < d(); ++k) u[k] /= norm;
+        load_row(i, u);
         norm = 1.0;
       }
       max_norm[worker] = std::max(max_norm[worker], norm);
-      hashes[i] = hash(u, d());
-      for (std::int64_t k = 0; k < d(); ++k) sum[k] += u[k];
+      hashes[i] = kernels_.hash_row(u, d());
+      kernels_.accumulate(u, d(), sum);
     }
   });
   if (bad_row < n()) {
@@ -125,19 +112,19 @@ void Rows::measure(Team& team, std::vector<std::uint64_t>& hashes) {
                    "is a zero vector, which has no direction: metric='cosine' needs non-zero rows; "
                    "drop the row or use metric='euclidean'");
     double* u = scratch[0].data();
-    kernels_.load_row(x_.rows[bad_row], static_cast<int>(x_.dtype), x_.col_stride, d(), 1, 1, u);
+    raw(bad_row, 1, u);
     std::int64_t column = 0;
     while (column + 1 < d() && std::isfinite(u[column])) ++column;
     throw BadRow(bad_row, text("holds ", std::isnan(u[column]) ? "NaN" : "infinity", " (column ",
                                column, "): every value must be finite"));
   }
-  centre_.assign(d(), 0.0);
+  frame_.centre.assign(d(), 0.0);
   for (const auto& sum : sums)
-    for (std::int64_t k = 0; k < d(); ++k) centre_[k] += sum[k];
-  for (double& c : centre_) c /= static_cast<double>(n());
+    for (std::int64_t k = 0; k < d(); ++k) frame_.centre[k] += sum[k];
+  for (double& c : frame_.centre) c /= static_cast<double>(n());
   // |u - c| <= 2 max|u|: after scaling at most 1, so no product or sum can overflow float32.
   const double largest = *std::max_element(max_norm.begin(), max_norm.end());
-  scale_ = largest > 0 ? 0.25 * bring_to_one(largest) : 1.0;
+  frame_.scale = largest > 0 ? 0.25 * bring_to_one(largest) : 1.0;
   fingerprint_ = 0;
   for (const std::uint64_t h : hashes) fingerprint_ = (fingerprint_ ^ h) * 0xff51afd7ed558ccdu + 1;
 }
@@ -205,13 +192,24 @@ void Rows::find_duplicates(Team& team, const std::vector<std::uint64_t>& hashes)
   for (std::int64_t row = 0; row < n_rows; ++row) members_[at[unique_of_[row]]++] = row;
 }
 
+Frame Rows::frame_about(std::int64_t g, double radius) const {
+  Frame frame;
+  frame.centre.resize(d());
+  load(g, frame.centre.data());
+  // Rows beyond the radius may be seen, too: none must leave float32's range.
+  const double most = frame_.scale * 0x1p50;
+  frame.scale = radius > 0 ? std::min(0.25 * bring_to_one(radius), most) : most;
+  return frame;
+}
+
 float Rows::distance(double squared) const {
   if (metric_ == Metric::cosine) return static_cast<float>(0.5 * squared);
   return static_cast<float>(std::sqrt(squared) / global_multiplier_);
 }
 
-void Rows::pack(const Kernels& filter, const std::int64_t* ids, std::int64_t count,
-                std::byte* panels, float* half, RowBound* bounds, Team& team) const {
+void Rows::pack(const Kernels& filter, const Frame& frame, const std::int64_t* ids,
+                std::int64_t count, std::byte* panels, float* half, RowBound* bounds,
+                Team& team) const {
   const std::int64_t width = filter.panel, bytes = filter.panel_bytes(d());
   // Relative rounding of a sum of d squares and its root, doubled for safety.
   const double slack = static_cast<double>(d() + 16) * 0x1p-52;
@@ -233,7 +231,7 @@ void Rows::pack(const Kernels& filter, const std::int64_t* ids, std::int64_t cou
       }
       load(ids[at], s.u.data());
       const RowSquares squares =
-          filter.round_row(s.u.data(), centre_.data(), scale_, d(), s.y.data() + r * d());
+          filter.round_row(s.u.data(), frame.centre.data(), frame.scale, d(), s.y.data() + r * d());
       half[at] = static_cast<float>(0.5 * squares.rounded);
       RowBound& b = bounds[at];
       b.norm = std::sqrt(squares.rounded) * (1 + slack);

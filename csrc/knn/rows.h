@@ -29,6 +29,12 @@ namespace ilo {
 
 enum class Metric : int { euclidean, cosine };
 
+// Where rows are seen from, and how large: z = scale * (u - centre), at most about 1.
+struct Frame {
+  std::vector<double> centre;
+  double scale = 1;
+};
+
 class Rows {
  public:
   // Reads the matrix once (float64: twice). Throws BadRow for NaN, infinity, and under cosine a
@@ -50,7 +56,10 @@ class Rows {
   // u of a unique row, in float64.
   void load(std::int64_t g, double* out) const { load_row(first_[g], out); }
 
-  double scale() const { return scale_; }
+  // About the mean of all rows.
+  const Frame& frame() const { return frame_; }
+  // About unique row g, for rows within `radius` of it.
+  Frame frame_about(std::int64_t g, double radius) const;
   // Of all that the rows hold: equal for equal rows, whatever their place in memory.
   std::uint64_t fingerprint() const { return fingerprint_; }
   // Returned distances: from |u_i - u_j|^2 to what the caller asked for.
@@ -58,14 +67,18 @@ class Rows {
 
   // Packs unique rows ids[0..count) for `filter`; missing rows of the last panel are zero, with a
   // half that lets them survive nothing. half: |y|^2 / 2. Arrays are as long as whole panels.
-  void pack(const Kernels& filter, const std::int64_t* ids, std::int64_t count, std::byte* panels,
-            float* half, RowBound* bounds, Team& team) const;
+  void pack(const Kernels& filter, const Frame& frame, const std::int64_t* ids, std::int64_t count,
+            std::byte* panels, float* half, RowBound* bounds, Team& team) const;
 
  private:
   void load_row(std::int64_t row, double* out) const {
     kernels_.load_row(x_.rows[row], static_cast<int>(x_.dtype), x_.col_stride, x_.d,
                       multiplier_.empty() ? global_multiplier_ : multiplier_[row],
                       norm_.empty() ? 1.0 : norm_[row], out);
+  }
+  void raw(std::int64_t row, double multiplier, double* out) const {
+    kernels_.load_row(x_.rows[row], static_cast<int>(x_.dtype), x_.col_stride, x_.d, multiplier, 1,
+                      out);
   }
   void find_multipliers(Team& team);
   void measure(Team& team, std::vector<std::uint64_t>& hashes);
@@ -79,8 +92,7 @@ class Rows {
   double global_multiplier_ = 1;
   std::vector<double> multiplier_;  // cosine only, and only where a row needs one
   std::vector<double> norm_;        // cosine only: |x_i * multiplier_i|
-  std::vector<double> centre_;
-  double scale_ = 1;
+  Frame frame_;
   std::uint64_t fingerprint_ = 0;
   std::vector<std::int64_t> first_, members_, offset_;
   std::vector<std::int64_t> unique_of_;

@@ -24,4 +24,10 @@ struct Worker {
   std::vector<double> u, v;
 };
 
+inline std::vector<Worker> make_workers(int count, std::int64_t block, std::int64_t d) {
+  std::vector<Worker> workers;
+  for (int w = 0; w < count; ++w) workers.emplace_back(block, d);
+  return workers;
+}
+
 }  // namespace ilo

@@ -56,15 +56,20 @@ struct Kernels {
 
   // ---- rows in float64
 
-  // out[k] = (value of column k) * multiplier / divisor in float64. Returns false if one is NaN or
-  // infinite. dtype as in DType; col_stride in bytes; divisor 1 skips the division.
-  bool (*load_row)(const void* row, int dtype, std::ptrdiff_t col_stride, std::int64_t d,
+  // out[k] = (value of column k) * multiplier / divisor in float64. dtype as in DType; col_stride
+  // in bytes; divisor 1 skips the division.
+  void (*load_row)(const void* row, int dtype, std::ptrdiff_t col_stride, std::int64_t d,
                    double multiplier, double divisor, double* out);
   // Squared Euclidean distance, and sum of squares: in 16 strided partial sums added pairwise, with
   // every operation rounded by itself, so that the bits are the same for every instruction set and
   // for (x, y) and (y, x).
   double (*squared_distance)(const double* x, const double* y, std::int64_t d);
   double (*sum_of_squares)(const double* x, std::int64_t d);
+  bool (*all_finite)(const double* u, std::int64_t d);
+  // Equal for equal rows (-0 equals 0), on every instruction set.
+  std::uint64_t (*hash_row)(const double* u, std::int64_t d);
+  // sum[k] += u[k].
+  void (*accumulate)(const double* u, std::int64_t d, double* sum);
 
   // ---- for benchmarks
 

@@ -16,14 +16,14 @@ namespace ilo {
 
 namespace {
 
-void tile_begin() {
-  struct alignas(64) {
-    std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    std::uint16_t bytes_a_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-  } config;
-  _tile_loadconfig(&config);
-}
+struct alignas(64) TileConfig {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t bytes_a_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+// Constant: the intrinsic shows compilers only its first bytes, and they might not write the rest.
+constexpr TileConfig kConfig;
+void tile_begin() { _tile_loadconfig(&kConfig); }
 
 // Macros, for the number of a tile has to be a literal.
 #define tile_end() _tile_release()
@@ -35,11 +35,10 @@ void tile_begin() {
 }  // namespace
 
 #include "knn/kernels/amx_bf16.inl"
+#include "knn/kernels/table.inl"
 
 const Kernels* kernels_amx_bf16() {
-  static const Kernels table{"amx_bf16", kPanel,    panel_bytes,      round_row,      pack_panel,
-                             product,    roundings, kUnderflow,       kernels_avx512, scan_row,
-                             scan_both,  load_row,  squared_distance, sum_of_squares, peak};
+  static const Kernels table = table_of("amx_bf16", kernels_avx512);
   return &table;
 }
 

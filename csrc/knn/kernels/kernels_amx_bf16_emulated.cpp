@@ -59,12 +59,10 @@ void tile_multiply(int sum, int rows, int columns) {
 }  // namespace
 
 #include "knn/kernels/amx_bf16.inl"
+#include "knn/kernels/table.inl"
 
 const Kernels* kernels_amx_bf16_emulated() {
-  static const Kernels table{"amx_bf16_emulated", kPanel,         panel_bytes, round_row,
-                             pack_panel,          product,        roundings,   kUnderflow,
-                             kernels_scalar,      scan_row,       scan_both,   load_row,
-                             squared_distance,    sum_of_squares, peak};
+  static const Kernels table = table_of("amx_bf16_emulated", kernels_scalar);
   return &table;
 }
 

@@ -76,10 +76,10 @@ double peak(std::int64_t steps) {
 
 }  // namespace
 
+#include "knn/kernels/table.inl"
+
 const Kernels* kernels_avx512() {
-  static const Kernels table{"avx512",  kPanel,    panel_bytes,      round_row,      pack_panel,
-                             product,   roundings, kUnderflow,       nullptr,        scan_row,
-                             scan_both, load_row,  squared_distance, sum_of_squares, peak};
+  static const Kernels table = table_of("avx512", nullptr);
   return &table;
 }
 

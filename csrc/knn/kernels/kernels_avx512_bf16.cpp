@@ -106,10 +106,10 @@ double peak(std::int64_t steps) {
 
 }  // namespace
 
+#include "knn/kernels/table.inl"
+
 const Kernels* kernels_avx512_bf16() {
-  static const Kernels table{"avx512_bf16", kPanel,    panel_bytes,      round_row,      pack_panel,
-                             product,       roundings, kUnderflow,       kernels_avx512, scan_row,
-                             scan_both,     load_row,  squared_distance, sum_of_squares, peak};
+  static const Kernels table = table_of("avx512_bf16", kernels_avx512);
   return &table;
 }
 

@@ -53,10 +53,10 @@ double peak(std::int64_t steps) {
 
 }  // namespace
 
+#include "knn/kernels/table.inl"
+
 const Kernels* kernels_scalar() {
-  static const Kernels table{"scalar",  kPanel,    panel_bytes,      round_row,      pack_panel,
-                             product,   roundings, kUnderflow,       nullptr,        scan_row,
-                             scan_both, load_row,  squared_distance, sum_of_squares, peak};
+  static const Kernels table = table_of("scalar", nullptr);
   return &table;
 }
 

@@ -58,7 +58,7 @@ inline double read(const unsigned char* at, int dtype) {
   }
 }
 
-bool load_row(const void* row, int dtype, std::ptrdiff_t col_stride, std::int64_t d,
+void load_row(const void* row, int dtype, std::ptrdiff_t col_stride, std::int64_t d,
               double multiplier, double divisor, double* __restrict out) {
   const auto* bytes = static_cast<const unsigned char*>(row);
   const std::ptrdiff_t size = dtype == 3 ? 8 : dtype == 2 ? 4 : 2;
@@ -89,21 +89,51 @@ bool load_row(const void* row, int dtype, std::ptrdiff_t col_stride, std::int64_
   } else if (multiplier != 1.0) {
     for (std::int64_t k = 0; k < d; ++k) out[k] = out[k] * multiplier;
   }
-  // x - x is 0 for a finite x and NaN otherwise; the sum is NaN if any is.
-  double lanes[kLanes] = {};
-  std::int64_t k = 0;
-  for (; k + kLanes <= d; k += kLanes)
-    for (int l = 0; l < kLanes; ++l) lanes[l] += out[k + l] - out[k + l];
-  double check = 0;
-  for (; k < d; ++k) check += out[k] - out[k];
-  for (int l = 0; l < kLanes; ++l) check += lanes[l];
-  return check == 0;
 }
 
 inline double add_lanes(double* lanes) {
   for (int width = kLanes / 2; width > 0; width /= 2)
     for (int l = 0; l < width; ++l) lanes[l] += lanes[l + width];
   return lanes[0];
+}
+
+bool all_finite(const double* __restrict u, std::int64_t d) {
+  // x - x is 0 for a finite x and NaN otherwise; the sum is NaN if any is.
+  double lanes[kLanes] = {};
+  std::int64_t k = 0;
+  for (; k + kLanes <= d; k += kLanes)
+    for (int l = 0; l < kLanes; ++l) lanes[l] += u[k + l] - u[k + l];
+  for (int l = 0; k + l < d; ++l) lanes[l] += u[k + l] - u[k + l];
+  return add_lanes(lanes) == 0;
+}
+
+// Eight chains, so that they run side by side.
+std::uint64_t hash_row(const double* __restrict u, std::int64_t d) {
+  constexpr int kChains = 8;
+  constexpr std::uint64_t kFactor = 0xff51afd7ed558ccdu;
+  std::uint64_t h[kChains];
+  for (int c = 0; c < kChains; ++c) h[c] = 0x9e3779b97f4a7c15u + c;
+  const auto mix = [](std::uint64_t old, double value) {
+    const double v = value + 0.0;  // -0 equals 0
+    std::uint64_t bits;
+    std::memcpy(&bits, &v, 8);
+    const std::uint64_t now = (old ^ bits) * kFactor;
+    return now ^ (now >> 32);
+  };
+  std::int64_t k = 0;
+  for (; k + kChains <= d; k += kChains)
+    for (int c = 0; c < kChains; ++c) h[c] = mix(h[c], u[k + c]);
+  for (int c = 0; k + c < d; ++c) h[c] = mix(h[c], u[k + c]);
+  std::uint64_t out = 0;
+  for (int c = 0; c < kChains; ++c) {
+    out = (out ^ h[c]) * kFactor;
+    out ^= out >> 32;
+  }
+  return out;
+}
+
+void accumulate(const double* __restrict u, std::int64_t d, double* __restrict sum) {
+  for (std::int64_t k = 0; k < d; ++k) sum[k] += u[k];
 }
 
 double squared_distance(const double* __restrict x, const double* __restrict y, std::int64_t d) {

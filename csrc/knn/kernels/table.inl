@@ -1,0 +1,30 @@
+// The table of a translation unit's kernels.
+//
+// Needs before inclusion: all that is named here.
+
+namespace {
+
+Kernels table_of(const char* name, const Kernels* (*wider)()) {
+  Kernels table{};
+  table.name = name;
+  table.panel = kPanel;
+  table.panel_bytes = panel_bytes;
+  table.round_row = round_row;
+  table.pack_panel = pack_panel;
+  table.product = product;
+  table.roundings = roundings;
+  table.underflow = kUnderflow;
+  table.wider = wider;
+  table.scan_row = scan_row;
+  table.scan_both = scan_both;
+  table.load_row = load_row;
+  table.squared_distance = squared_distance;
+  table.sum_of_squares = sum_of_squares;
+  table.all_finite = all_finite;
+  table.hash_row = hash_row;
+  table.accumulate = accumulate;
+  table.peak = peak;
+  return table;
+}
+
+}  // namespace
