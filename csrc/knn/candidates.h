@@ -2,7 +2,7 @@
 //
 // Hits above a row's threshold are appended. A full list is cut: first to what could still be among
 // the k nearest, judging by the k-th best score so far; where that leaves it more than half full,
-// it grows, up to a limit; at the limit only its better half stays. The worst that stays becomes
+// it grows, up to a limit; at the limit its worst eighth has to go. The worst that stays becomes
 // the threshold: everything ever discarded scored at most the final threshold. So easy rows keep
 // little more than k, and rows in a crowd keep the crowd.
 #pragma once
@@ -28,7 +28,6 @@ class Candidates {
         certificate_(certificate),
         bounds_(bounds),
         lists_(rows),
-        is_cut_(rows, 0),
         threshold_(padded_rows, std::numeric_limits<float>::infinity()) {
     std::fill_n(threshold_.begin(), rows, -std::numeric_limits<float>::infinity());
   }
@@ -46,14 +45,18 @@ class Candidates {
     if (hit.score > threshold_[row]) list.push_back(hit);
   }
 
-  // Whether the list once held more than the limit that might be among the k nearest: then it will
-  // hardly prove anything.
-  bool is_cut(std::int64_t row) const { return is_cut_[row]; }
-
   // Best first. Not cut down: the lower the threshold, the more the certificate can show.
   const std::vector<Hit>& sorted(std::int64_t row) {
     std::sort(lists_[row].begin(), lists_[row].end(), better);
     return lists_[row];
+  }
+
+  // Whether a list, sorted, lost columns that might be among the k nearest: it will hardly prove
+  // anything.
+  bool lost_some(std::int64_t row) const {
+    const std::vector<Hit>& list = lists_[row];
+    return list.size() >= k_ &&
+           threshold_[row] > certificate_.hopeful_threshold(bounds_[row], list[k_ - 1].score);
   }
 
   // For checkpoints.
@@ -64,7 +67,6 @@ class Candidates {
     lists_[row].reserve(std::max(count, first_capacity_));
     lists_[row].assign(hits, hits + count);
     threshold_[row] = threshold;
-    is_cut_[row] = count >= limit_ / 2;  // as good as always
   }
 
  private:
@@ -87,18 +89,17 @@ class Candidates {
     }
     if (list.size() <= list.capacity() / 2) return;
     if (list.capacity() < limit_) return list.reserve(std::min(limit_, 2 * list.capacity()));
-    const std::size_t stay = std::max(k_, limit_ / 2);
+    if (list.size() <= limit_ - limit_ / 8) return;
+    const std::size_t stay = std::max(k_, limit_ - limit_ / 8);
     std::nth_element(list.begin(), list.begin() + (stay - 1), list.end(), better);
     list.resize(stay);
     threshold_[row] = std::max(threshold_[row], list[stay - 1].score);
-    is_cut_[row] = 1;
   }
 
   std::size_t k_, first_capacity_, limit_;
   const Certificate& certificate_;
   const RowBound* bounds_;
   std::vector<std::vector<Hit>> lists_;
-  std::vector<char> is_cut_;
   std::vector<float> threshold_;
 };
 

@@ -24,10 +24,11 @@ Decided rerank(const PackedRows& asked, const PackedRows& base, const Rows& rows
       nearest.clear(output.wanted(g));
       double delta = nearest.full() ? 0 : INFINITY;
       rows.load(g, w.u.data());
-      // Of a list that was cut a few tell how near the nearest are: the others prove nothing.
-      const std::int64_t enough = candidates.is_cut(row) ? output.wanted(g) + 8 : INT64_MAX;
+      const std::vector<Hit>& hits = candidates.sorted(row);
+      // Of a list that proves nothing a few tell how near the nearest are.
+      const std::int64_t enough = candidates.lost_some(row) ? output.wanted(g) + 8 : INT64_MAX;
       std::int64_t measured = 0;
-      for (const Hit& hit : candidates.sorted(row)) {
+      for (const Hit& hit : hits) {
         if (measured == enough) break;
         if (certificate.lower_bound(hit.score, asked.bound(row), base.bound(hit.column)) > delta)
           continue;

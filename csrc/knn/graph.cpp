@@ -130,14 +130,14 @@ class Graph {
     const std::int64_t k = std::min(options_.n_neighbors, n);
     const std::int64_t first = Candidates::first_capacity(k);
     const std::int64_t hit = sizeof(Hit);
-    // Lists that grow may take an eighth of the memory beyond what each has from the start.
+    // Lists may grow until all of them together take an eighth of the memory.
     plan.candidates = std::clamp<std::int64_t>(
         options_.max_memory / 8 / hit / std::max<std::int64_t>(1, asked), first, 512 + 2 * first);
     if (options_.max_candidates > 0) plan.candidates = std::max(options_.max_candidates, first);
     // Rows: duplicates' bookkeeping, norms, bounds. Workers: the tile, hits, two rows.
     const std::int64_t taken =
-        asked * (first * hit + Candidates::kBytesPerRow) + options_.max_memory / 8 +
-        rows_.n() * 48 + (n + (all_pairs_ ? 0 : asked)) * 48 +
+        asked * (plan.candidates * hit + Candidates::kBytesPerRow) + rows_.n() * 48 +
+        (n + (all_pairs_ ? 0 : asked)) * 48 +
         team_.size() * (plan.block * (plan.block + 16) * 4 + rows_.d() * (16 + 4 * width));
     plan.for_rows = std::max<std::int64_t>(0, options_.max_memory - taken);
     if (all_pairs_) {
