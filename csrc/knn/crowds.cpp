@@ -28,25 +28,26 @@ class Crowds {
         largest_(std::max<std::int64_t>(1024, base.count() / 16)) {}
 
   std::vector<Open> solve(std::vector<Open> open) {
-    std::vector<Open> rest;
+    place_.assign(rows_.n_unique(), -1);
     while (!open.empty()) {
       // Leaders from all over: neighbours in `open` may well be of one crowd.
-      const std::int64_t n = static_cast<std::int64_t>(open.size());
+      const auto n = static_cast<std::int64_t>(open.size());
       const std::int64_t n_leaders = std::min<std::int64_t>(n, kernels_.panel);
       std::vector<Open> leaders;
       for (std::int64_t l = 0; l < n_leaders; ++l) leaders.push_back(open[l * n / n_leaders]);
-      const std::vector<std::vector<std::int64_t>> reach = columns_in_reach(leaders);
-      const std::size_t before = open.size();
+      for (std::int64_t o = 0; o < n; ++o) place_[open[o].group] = o;
+      std::vector<std::vector<std::int64_t>> reach = columns_in_reach(leaders);
       for (std::int64_t l = 0; l < n_leaders; ++l)
-        if (!reach[l].empty()) open = solve_about(leaders[l], reach[l], std::move(open));
-      // Leaders that stood alone would stand alone again.
-      const std::size_t solved = before - open.size();
-      if (solved < 4 * static_cast<std::size_t>(n_leaders)) {
-        rest.insert(rest.end(), open.begin(), open.end());
-        break;
-      }
+        if (!reach[l].empty()) solve_about(leaders[l], std::move(reach[l]), open);
+      // What is solved has lost its place.
+      std::vector<Open> left;
+      for (const Open& o : open)
+        if (place_[o.group] >= 0) left.push_back(o);
+      open = std::move(left);
+      // Where leaders stand nearly alone, so will the others.
+      if (n - static_cast<std::int64_t>(open.size()) < 4 * n_leaders) break;
     }
-    return rest;
+    return open;
   }
 
  private:
@@ -63,7 +64,8 @@ class Crowds {
     for (std::int64_t l = 0; l < n; ++l)
       threshold.push_back(certificate_.threshold(packed.bound(l), radius(leaders[l])));
     std::vector<std::vector<std::int64_t>> reach(n);
-    std::vector<bool> is_crowd(n, true);
+    std::vector<bool> is_crowd;
+    for (const Open& leader : leaders) is_crowd.push_back(std::isfinite(radius(leader)));
     std::mutex mutex;
     const std::int64_t block = base_.block_rows();
     std::vector<Worker> workers = make_workers(team_.size(), block, rows_.d());
@@ -92,24 +94,24 @@ class Crowds {
     return reach;
   }
 
-  // Solves the open rows of the leader's crowd; returns all others.
-  std::vector<Open> solve_about(const Open& leader, std::vector<std::int64_t> columns,
-                                std::vector<Open> open) {
+  // Solves the open rows of the leader's crowd, if there is one.
+  void solve_about(const Open& leader, std::vector<std::int64_t> columns,
+                   const std::vector<Open>& open) {
+    team_.poll();
     const double r = radius(leader);
     std::sort(columns.begin(), columns.end());
     std::vector<double> centre(rows_.d()), u(rows_.d());
     rows_.load(leader.group, centre.data());
-    std::vector<Open> members, others;
-    for (const Open& o : open) {
-      bool is_member = false;
-      if (std::binary_search(columns.begin(), columns.end(), o.group)) {
-        rows_.load(o.group, u.data());
-        const double squared = kernels_.squared_distance(u.data(), centre.data(), rows_.d());
-        is_member = certificate_.beyond(squared) + certificate_.beyond(o.worst) <= r;
-      }
-      (is_member ? members : others).push_back(o);
+    std::vector<Open> members;
+    for (const std::int64_t column : columns) {
+      if (place_[column] < 0) continue;  // proved, or solved about another leader
+      const Open& o = open[place_[column]];
+      rows_.load(column, u.data());
+      const double squared = kernels_.squared_distance(u.data(), centre.data(), rows_.d());
+      if (certificate_.beyond(squared) + certificate_.beyond(o.worst) <= r) members.push_back(o);
     }
-    if (members.size() < 2) return open;  // its crowd was solved about another leader, or is none
+    if (members.size() < 2) return;
+    for (const Open& member : members) place_[member.group] = -1;
 
     const Frame frame = rows_.frame_about(leader.group, r / rows_.frame().scale);
     const std::int64_t block = ceil_div(base_.block_rows(), wider_.panel) * wider_.panel;
@@ -134,7 +136,6 @@ class Crowds {
       widen(still, among, decided.open.data(), rows_, wider_, local, team_, workers, output_);
     }
     team_.advance(static_cast<double>(n_members) * base_.count());
-    return others;
   }
 
   PackedRows& base_;
@@ -144,6 +145,7 @@ class Crowds {
   Team& team_;
   Output& output_;
   std::int64_t n_neighbors_, largest_;
+  std::vector<std::int64_t> place_;  // of a unique row among the open ones; -1: not open
 };
 
 }  // namespace
