@@ -39,6 +39,13 @@ class Candidates {
   const float* thresholds() const { return threshold_.data(); }
   float threshold(std::int64_t row) const { return threshold_[row]; }
 
+  // Before many hits are added: what they say of the k-th best. Reorders them.
+  void expect(std::int64_t row, Hit* hits, std::int64_t count) {
+    if (count < first_capacity(static_cast<std::int64_t>(k_))) return;
+    std::nth_element(hits, hits + (k_ - 1), hits + count, better);
+    threshold_[row] = std::max(threshold_[row], hopeful_below(row, hits[k_ - 1].score));
+  }
+
   void add(std::int64_t row, Hit hit) {
     std::vector<Hit>& list = lists_[row];
     if (list.size() == list.capacity()) make_room(row);
@@ -74,13 +81,18 @@ class Candidates {
     return a.score != b.score ? a.score > b.score : a.column < b.column;
   }
 
+  // Below the k-th best itself, even if all are equal.
+  float hopeful_below(std::int64_t row, float kth) const {
+    return std::min(certificate_.hopeful_threshold(bounds_[row], kth),
+                    std::nextafterf(kth, -INFINITY));
+  }
+
   void make_room(std::int64_t row) {
     std::vector<Hit>& list = lists_[row];
     if (list.empty()) return list.reserve(first_capacity_);
     std::nth_element(list.begin(), list.begin() + (k_ - 1), list.end(), better);
     const float kth = list[k_ - 1].score;
-    const float hopeful = std::min(certificate_.hopeful_threshold(bounds_[row], kth),
-                                   std::nextafterf(kth, -INFINITY));
+    const float hopeful = hopeful_below(row, kth);
     if (hopeful > threshold_[row]) {
       list.erase(std::remove_if(list.begin() + k_, list.end(),
                                 [hopeful](const Hit& h) { return !(h.score > hopeful); }),

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 
+#include "core/arithmetic.h"
 #include "core/errors.h"
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -38,19 +40,15 @@ class Checksum {
     for (; bytes >= 8; at += 8, bytes -= 8) {
       std::uint64_t word;
       std::memcpy(&word, at, 8);
-      mix(word);
+      value_ = mix(value_, word);
     }
     std::uint64_t last = bytes;
     for (std::size_t b = 0; b < bytes; ++b) last = last << 8 | at[b];
-    mix(last);
+    value_ = mix(value_, last);
   }
   std::uint64_t value() const { return value_; }
 
  private:
-  void mix(std::uint64_t word) {
-    value_ = (value_ ^ word) * 0xff51afd7ed558ccdu;
-    value_ ^= value_ >> 32;
-  }
   std::uint64_t value_ = 0x9e3779b97f4a7c15u;
 };
 
@@ -62,10 +60,15 @@ struct Damaged {};
 // Beside the file, then in its place; gone if it is left before that.
 class Writer {
  public:
-  explicit Writer(const std::string& path) : path_(path), partial_(path + ".partial") {
+  Writer(const std::string& path, Kind kind, std::uint64_t data, std::uint64_t plan)
+      : path_(path), partial_(path + ".partial") {
     file_.reset(std::fopen(partial_.c_str(), "wb"));
     if (!file_) throw WriteError{errno};
     put(kMagic, sizeof kMagic);
+    put(static_cast<std::uint64_t>(kind));
+    put(data);
+    put(plan);
+    put(sum_.value());  // of the head alone
   }
   ~Writer() {
     if (!file_) return;
@@ -75,6 +78,16 @@ class Writer {
   void put(const void* data, std::size_t bytes) {
     sum_.add(data, bytes);
     if (bytes && std::fwrite(data, 1, bytes, file_.get()) != bytes) throw WriteError{errno};
+  }
+  // In pieces, with a look between them at whether it is still wanted.
+  void put(const void* data, std::size_t bytes, Team& team) {
+    constexpr std::size_t kPiece = std::size_t{1} << 26;
+    const auto* at = static_cast<const unsigned char*>(data);
+    for (; bytes > kPiece; at += kPiece, bytes -= kPiece) {
+      put(at, kPiece);
+      team.poll();
+    }
+    put(at, bytes);
   }
   template <class T>
   void put(T value) {
@@ -109,12 +122,19 @@ class Reader {
     if (bytes && std::fread(data, 1, bytes, file_) != bytes) throw Damaged{};
     sum_.add(data, bytes);
   }
+  // As many of the bytes as there are.
+  std::size_t get_some(void* data, std::size_t bytes) {
+    const std::size_t length = std::fread(data, 1, bytes, file_);
+    sum_.add(data, length);
+    return length;
+  }
   template <class T>
   T get() {
     T value;
     get(&value, sizeof value);
     return value;
   }
+  std::uint64_t sum() const { return sum_.value(); }
   void finish() {
     std::uint64_t sum;
     if (std::fread(&sum, 1, sizeof sum, file_) != sizeof sum || sum != sum_.value())
@@ -126,85 +146,91 @@ class Reader {
   Checksum sum_;
 };
 
-// The file, read up to its payload, if it is there and of this kind and plan.
-File open(const std::string& path, Reader*& reader, std::unique_ptr<Reader>& storage,
-          std::uint64_t data, Kind kind, std::uint64_t plan) {
-  File file(std::fopen(path.c_str(), "rb"));
-  if (!file) {
-    if (errno == ENOENT) return nullptr;
+// An open file, read up to its payload.
+struct Input {
+  File file;
+  std::unique_ptr<Reader> reader;  // null: there is no such file
+};
+
+Input open_file(const std::string& path, std::uint64_t data, Kind kind, std::uint64_t plan) {
+  Input in;
+  in.file.reset(std::fopen(path.c_str(), "rb"));
+  if (!in.file) {
+    if (errno == ENOENT) return {};
     throw InvalidArgument(text("the checkpoint ", path, " cannot be read: ", std::strerror(errno)));
   }
-  storage = std::make_unique<Reader>(file.get());
-  reader = storage.get();
-  char magic[8] = {};
-  bool ours = true;
-  try {
-    reader->get(magic, sizeof magic);
-  } catch (const Damaged&) {
-    ours = false;
-  }
-  if (!ours || std::memcmp(magic, kMagic, sizeof magic) != 0)
+  in.reader = std::make_unique<Reader>(in.file.get());
+  char magic[8];
+  const std::size_t length = in.reader->get_some(magic, sizeof magic);
+  if (length == 0 || std::memcmp(magic, kMagic, length) != 0)
     throw InvalidArgument(text(path,
                                " is no checkpoint of knn_graph: it is left as it is; give "
                                "another folder as checkpoint"));
-  const auto file_kind = reader->get<std::uint64_t>();
-  const auto file_data = reader->get<std::uint64_t>();
-  const auto file_plan = reader->get<std::uint64_t>();
+  if (length < sizeof magic) throw Damaged{};
+  const auto file_kind = in.reader->get<std::uint64_t>();
+  const auto file_data = in.reader->get<std::uint64_t>();
+  const auto file_plan = in.reader->get<std::uint64_t>();
+  const std::uint64_t sum = in.reader->sum();
+  if (in.reader->get<std::uint64_t>() != sum) throw Damaged{};
   if (file_data != data)
     throw InvalidArgument(text("the checkpoint ", path,
                                " belongs to other rows or other options (n_neighbors, metric, "
                                "queries): give another folder, or delete it"));
-  if (file_kind != kind || (kind == steps_kind && file_plan != plan)) return nullptr;
-  return file;
+  if (file_kind != kind || (kind == steps_kind && file_plan != plan)) return {};
+  return in;
 }
 
 }  // namespace
 
-bool Checkpoint::load_graph(std::int64_t* indices, float* distances, std::int64_t count) {
+bool Checkpoint::load_graph(std::int64_t* indices, float* distances, std::int64_t count,
+                            GraphInfo& info) {
   try {
-    Reader* in = nullptr;
-    std::unique_ptr<Reader> storage;
-    const File file = open(path_, in, storage, data_, graph_kind, plan_);
-    if (!file) return false;
-    if (in->get<std::int64_t>() != count) throw Damaged{};
-    in->get(indices, count * sizeof *indices);
-    in->get(distances, count * sizeof *distances);
-    in->finish();
+    const Input in = open_file(path_, data_, graph_kind, plan_);
+    if (!in.reader) return false;
+    info.certified_rows = in.reader->get<std::int64_t>();
+    info.widened_rows = in.reader->get<std::int64_t>();
+    info.candidates_per_row = in.reader->get<double>();
+    if (in.reader->get<std::int64_t>() != count) throw Damaged{};
+    in.reader->get(indices, count * sizeof *indices);
+    in.reader->get(distances, count * sizeof *distances);
+    in.reader->finish();
     return true;
   } catch (const Damaged&) {
     damaged_ = text("the checkpoint ", path_, " is damaged: the work starts anew");
+    info.certified_rows = info.widened_rows = 0;
+    info.candidates_per_row = 0;
     return false;
   }
 }
 
-std::int64_t Checkpoint::load_steps(Candidates& candidates) {
+std::int64_t Checkpoint::load_steps(Candidates& candidates, Team& team) {
   last_save_ = now();
   if (!damaged_.empty()) return 0;
   try {
-    Reader* in = nullptr;
-    std::unique_ptr<Reader> storage;
-    File file = open(path_, in, storage, data_, steps_kind, plan_);
-    if (!file) return 0;
     // First the whole file for its checksum, then again for what it holds: nothing of a damaged one
     // is used.
     std::int64_t steps = 0;
     for (const bool use : {false, true}) {
-      if (use) file = open(path_, in, storage, data_, steps_kind, plan_);
-      steps = in->get<std::int64_t>();
-      if (in->get<std::int64_t>() != candidates.rows()) throw Damaged{};
+      const Input in = open_file(path_, data_, steps_kind, plan_);
+      if (!in.reader) return 0;
+      steps = in.reader->get<std::int64_t>();
+      if (in.reader->get<std::int64_t>() != candidates.rows()) throw Damaged{};
       std::vector<Hit> hits;
       for (std::int64_t row = 0; row < candidates.rows(); ++row) {
-        const auto threshold = in->get<float>();
-        const auto count = in->get<std::uint32_t>();
+        const auto threshold = in.reader->get<float>();
+        const auto count = in.reader->get<std::uint32_t>();
         if (count > candidates.limit()) throw Damaged{};
         hits.resize(count);
-        in->get(hits.data(), count * sizeof(Hit));
+        in.reader->get(hits.data(), count * sizeof(Hit));
         if (use) candidates.restore(row, threshold, hits.data(), count);
+        if (row % 1024 == 0) team.poll();
       }
-      in->finish();
+      in.reader->finish();
     }
     return steps;
   } catch (const Damaged&) {
+    for (std::int64_t row = 0; row < candidates.rows(); ++row)
+      candidates.restore(row, -INFINITY, nullptr, 0);
     damaged_ = text("the checkpoint ", path_, " is damaged: the work starts anew");
     return 0;
   }
@@ -213,10 +239,7 @@ std::int64_t Checkpoint::load_steps(Candidates& candidates) {
 void Checkpoint::save_steps(std::int64_t steps, const Candidates& candidates, Team& team) {
   const double start = now();
   try {
-    Writer out(path_);
-    out.put(static_cast<std::uint64_t>(steps_kind));
-    out.put(data_);
-    out.put(plan_);
+    Writer out(path_, steps_kind, data_, plan_);
     out.put(steps);
     out.put(candidates.rows());
     for (std::int64_t row = 0; row < candidates.rows(); ++row) {
@@ -244,17 +267,15 @@ void Checkpoint::save_steps_if_due(std::int64_t steps, const Candidates& candida
 }
 
 void Checkpoint::save_graph(const std::int64_t* indices, const float* distances, std::int64_t count,
-                            Team& team) {
+                            const GraphInfo& info, Team& team) {
   try {
-    Writer out(path_);
-    out.put(static_cast<std::uint64_t>(graph_kind));
-    out.put(data_);
-    out.put(plan_);
+    Writer out(path_, graph_kind, data_, plan_);
+    out.put(info.certified_rows);
+    out.put(info.widened_rows);
+    out.put(info.candidates_per_row);
     out.put(count);
-    team.poll();
-    out.put(indices, count * sizeof *indices);
-    team.poll();
-    out.put(distances, count * sizeof *distances);
+    out.put(indices, count * sizeof *indices, team);
+    out.put(distances, count * sizeof *distances, team);
     out.finish();
     unwritten_.clear();
   } catch (const WriteError& error) {

@@ -11,6 +11,7 @@
 
 #include "core/parallel.h"
 #include "knn/candidates.h"
+#include "knn/graph.h"
 
 namespace ilo {
 
@@ -22,15 +23,15 @@ class Checkpoint {
 
   // The finished graph, if that is what the file holds. Throws InvalidArgument if the file is of
   // other data, or none of ours.
-  bool load_graph(std::int64_t* indices, float* distances, std::int64_t count);
+  bool load_graph(std::int64_t* indices, float* distances, std::int64_t count, GraphInfo& info);
   // Steps that are done, with their candidates; 0 if there are none for this plan.
-  std::int64_t load_steps(Candidates& candidates);
+  std::int64_t load_steps(Candidates& candidates, Team& team);
 
   // Called from the team's own thread. A failure to write stops nothing; the next save tries again.
   void save_steps(std::int64_t steps, const Candidates& candidates, Team& team);
   void save_steps_if_due(std::int64_t steps, const Candidates& candidates, Team& team);
   void save_graph(const std::int64_t* indices, const float* distances, std::int64_t count,
-                  Team& team);
+                  const GraphInfo& info, Team& team);
 
   // What went wrong and did not stop the work; empty if nothing.
   std::string problem() const {

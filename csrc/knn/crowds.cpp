@@ -15,7 +15,7 @@ constexpr double kReach = 4;  // R, in distances of the leader's k-th neighbour
 class Crowds {
  public:
   Crowds(PackedRows& base, const Rows& rows, const Kernels& kernels, const Certificate& certificate,
-         Team& team, Output& output, std::int64_t n_neighbors)
+         Team& team, Output& output, std::int64_t n_neighbors, std::int64_t max_bytes)
       : base_(base),
         rows_(rows),
         kernels_(kernels),
@@ -25,14 +25,20 @@ class Crowds {
         output_(output),
         n_neighbors_(n_neighbors),
         // Where more columns than that are in reach, it is no crowd but the neighbourhood of all.
-        largest_(std::max<std::int64_t>(1024, base.count() / 16)) {}
+        largest_(
+            std::min(std::max<std::int64_t>(1024, base.count() / 16),
+                     max_bytes / (2 * PackedRows::bytes(wider_, 1, rows.d()) / wider_.panel))) {}
 
   std::vector<Open> solve(std::vector<Open> open) {
     place_.assign(rows_.n_unique(), -1);
-    while (!open.empty()) {
+    // Rows that only ask are among no columns.
+    const auto searched = [&](const Open& o) { return o.group < rows_.n_columns(); };
+    while (std::any_of(open.begin(), open.end(), searched)) {
       // Leaders from all over: neighbours in `open` may well be of one crowd.
       const auto n = static_cast<std::int64_t>(open.size());
-      const std::int64_t n_leaders = std::min<std::int64_t>(n, kernels_.panel);
+      // Where columns are packed anew for each round, it asks for more leaders.
+      const std::int64_t n_leaders =
+          std::min(n, base_.n_superblocks() > 1 ? base_.block_rows() : kernels_.panel);
       std::vector<Open> leaders;
       for (std::int64_t l = 0; l < n_leaders; ++l) leaders.push_back(open[l * n / n_leaders]);
       for (std::int64_t o = 0; o < n; ++o) place_[open[o].group] = o;
@@ -58,8 +64,8 @@ class Crowds {
     const auto n = static_cast<std::int64_t>(leaders.size());
     std::vector<std::int64_t> ids;
     for (const Open& leader : leaders) ids.push_back(leader.group);
-    const PackedRows packed(rows_, rows_.frame(), kernels_, team_, std::move(ids), kernels_.panel,
-                            kernels_.panel);
+    const PackedRows packed(rows_, rows_.frame(), kernels_, team_, std::move(ids),
+                            base_.block_rows(), base_.block_rows());
     std::vector<float> threshold;
     for (std::int64_t l = 0; l < n; ++l)
       threshold.push_back(certificate_.threshold(packed.bound(l), radius(leaders[l])));
@@ -75,17 +81,20 @@ class Crowds {
         Worker& w = workers[worker];
         const std::int64_t col0 = base_.first_row(s) + j * block;
         const std::int64_t n_cols = base_.padded(std::min(block, base_.count() - col0));
-        kernels_.product(packed.panel(0, 0), 1, base_.panel(0, j * block), n_cols / kernels_.panel,
-                         rows_.d(), w.tile.data(), w.stride);
-        std::lock_guard lock(mutex);
+        kernels_.product(packed.panel(0, 0), ceil_div(n, kernels_.panel), base_.panel(0, j * block),
+                         n_cols / kernels_.panel, rows_.d(), w.tile.data(), w.stride);
+        std::vector<std::vector<std::int64_t>> found(n);
         for (std::int64_t l = 0; l < n; ++l) {
           const std::int64_t hits =
               kernels_.scan_row(w.tile.data() + l * w.stride, base_.half() + col0, threshold[l],
                                 n_cols, w.row_hits.data());
-          is_crowd[l] =
-              is_crowd[l] && static_cast<std::int64_t>(reach[l].size()) + hits <= largest_;
-          for (std::int64_t h = 0; h < hits && is_crowd[l]; ++h)
-            reach[l].push_back(col0 + w.row_hits[h].column);
+          for (std::int64_t h = 0; h < hits; ++h) found[l].push_back(col0 + w.row_hits[h].column);
+        }
+        std::lock_guard lock(mutex);
+        for (std::int64_t l = 0; l < n; ++l) {
+          is_crowd[l] = is_crowd[l] &&
+                        static_cast<std::int64_t>(reach[l].size() + found[l].size()) <= largest_;
+          if (is_crowd[l]) reach[l].insert(reach[l].end(), found[l].begin(), found[l].end());
         }
       });
     }
@@ -152,8 +161,9 @@ class Crowds {
 
 std::vector<Open> solve_crowds(std::vector<Open> open, PackedRows& base, const Rows& rows,
                                const Kernels& kernels, const Certificate& certificate, Team& team,
-                               Output& output, std::int64_t n_neighbors) {
-  return Crowds(base, rows, kernels, certificate, team, output, n_neighbors).solve(std::move(open));
+                               Output& output, std::int64_t n_neighbors, std::int64_t max_bytes) {
+  return Crowds(base, rows, kernels, certificate, team, output, n_neighbors, max_bytes)
+      .solve(std::move(open));
 }
 
 }  // namespace ilo

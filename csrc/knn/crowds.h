@@ -23,9 +23,10 @@
 namespace ilo {
 
 // Writes the neighbours of open rows that are found in crowds; returns the others. `base`: all
-// columns, packed for `kernels`.
+// columns in the order of their numbers, packed for `kernels`. A crowd's packed rows take at most
+// max_bytes: larger ones count as none.
 std::vector<Open> solve_crowds(std::vector<Open> open, PackedRows& base, const Rows& rows,
                                const Kernels& kernels, const Certificate& certificate, Team& team,
-                               Output& output, std::int64_t n_neighbors);
+                               Output& output, std::int64_t n_neighbors, std::int64_t max_bytes);
 
 }  // namespace ilo

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <tuple>
 
 namespace ilo {
 
@@ -77,19 +78,28 @@ class Measure {
   void run(std::int64_t n_rows, const Team& team, Wanted wanted, RowId row_id, ColumnId column_id,
            Visit visit) {
     const auto d = static_cast<std::size_t>(rows_.d());
-    std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
-      return a.column != b.column ? a.column < b.column : a.row < b.row;
+    // Rows in slices that fit; within a slice column by column.
+    const auto slice = static_cast<std::int32_t>(
+        std::clamp<std::int64_t>(kMeasureBytes / 8 / rows_.d(), 1, n_rows));
+    std::sort(found.begin(), found.end(), [slice](const Found& a, const Found& b) {
+      return std::tuple(a.row / slice, a.column, a.row) <
+             std::tuple(b.row / slice, b.column, b.row);
     });
-    is_loaded_.assign(n_rows, false);
-    u_.resize(n_rows * d);
+    u_.resize(slice * d);
     v_.resize(d);
-    std::int32_t column = -1;
+    std::int32_t first_row = -1, column = -1;
     for (const Found& f : found) {
       if (team.cancelled()) return;
       if (!wanted(f)) continue;
+      if (const std::int32_t first = f.row / slice * slice; first != first_row) {
+        first_row = first;
+        column = -1;
+        is_loaded_.assign(slice, false);
+      }
       if (f.column != column) rows_.load(column_id(column = f.column), v_.data());
-      double* u = u_.data() + f.row * d;
-      if (!is_loaded_[f.row]) rows_.load(row_id(f.row), u), is_loaded_[f.row] = true;
+      const std::int32_t r = f.row - first_row;
+      double* u = u_.data() + r * d;
+      if (!is_loaded_[r]) rows_.load(row_id(f.row), u), is_loaded_[r] = true;
       visit(f, kernels_.squared_distance(u, v_.data(), rows_.d()));
     }
   }

@@ -16,6 +16,9 @@ namespace ilo {
 // What the team's progress counts for a row of rerank(), in pairs of rows filtered.
 constexpr double kRerankWork = 500;
 
+// What widen() may take a worker for rows in float64, unless a single one is larger.
+constexpr std::int64_t kMeasureBytes = std::int64_t{4} << 20;
+
 // A unique row whose neighbours are not yet proved, and a squared distance within which they lie.
 struct Open {
   std::int64_t group;

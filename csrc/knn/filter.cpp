@@ -136,11 +136,15 @@ void Filter::multiply(std::int64_t s, std::int64_t i, int slot, std::int64_t oth
                          w.column_hits.data(), &n_column);
     else
       n_row = kernels_.scan_row(c, half, candidates_.threshold(row), n_cols, w.row_hits.data());
-    for (std::int64_t h = 0; h < n_row; ++h) {
-      const std::int64_t column = col0 + w.row_hits[h].column;
-      if (columns_.id(column) != rows_.id(row))
-        candidates_.add(row, {w.row_hits[h].score, static_cast<std::int32_t>(column)});
-    }
+    // The row itself is no candidate.
+    const auto end =
+        std::remove_if(w.row_hits.begin(), w.row_hits.begin() + n_row,
+                       [&](const Hit& h) { return columns_.id(col0 + h.column) == rows_.id(row); });
+    n_row = end - w.row_hits.begin();
+    candidates_.expect(row, w.row_hits.data(), n_row);
+    for (std::int64_t h = 0; h < n_row; ++h)
+      candidates_.add(
+          row, {w.row_hits[h].score, static_cast<std::int32_t>(col0 + w.row_hits[h].column)});
     for (std::int64_t h = 0; h < n_column; ++h)
       candidates_.add(col0 + w.column_hits[h].column,
                       {w.column_hits[h].score, static_cast<std::int32_t>(row)});

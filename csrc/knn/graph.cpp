@@ -5,6 +5,7 @@
 #include <memory>
 #include <numeric>
 
+#include "core/arithmetic.h"
 #include "knn/candidates.h"
 #include "knn/certificate.h"
 #include "knn/checkpoint.h"
@@ -34,10 +35,7 @@ class Stopwatch {
 
 std::uint64_t combine(std::initializer_list<std::uint64_t> values) {
   std::uint64_t h = 0x9e3779b97f4a7c15u;
-  for (const std::uint64_t v : values) {
-    h = (h ^ v) * 0xff51afd7ed558ccdu;
-    h ^= h >> 32;
-  }
+  for (const std::uint64_t v : values) h = mix(h, v);
   return h;
 }
 
@@ -86,14 +84,14 @@ class Graph {
     if (!options_.checkpoint.empty()) {
       saved = std::make_unique<Checkpoint>(options_.checkpoint, data_, plan_number(plan),
                                            options_.checkpoint_seconds);
-      if (saved->load_graph(indices_, distances_, n_out_ * options_.n_neighbors)) {
+      if (saved->load_graph(indices_, distances_, n_out_ * options_.n_neighbors, info_)) {
         info_.resumed_share = 1;
         return info_;
       }
     }
     find(plan, saved.get());
     if (saved) {
-      saved->save_graph(indices_, distances_, n_out_ * options_.n_neighbors, team_);
+      saved->save_graph(indices_, distances_, n_out_ * options_.n_neighbors, info_, team_);
       info_.problem = saved->problem();
     }
     return info_;
@@ -102,11 +100,11 @@ class Graph {
  private:
   // Who gets how much of the memory.
   struct Plan {
-    std::int64_t block;  // rows
-    std::int64_t superblock, asked_superblock;
-    std::int64_t candidates;  // a row may keep
-    double step_work;         // multiply-adds between two looks at the clock, for checkpoints
-    std::int64_t for_rows;    // bytes of packed rows
+    std::int64_t block = 0;  // rows
+    std::int64_t superblock = 0, asked_superblock = 0;
+    std::int64_t candidates = 0;  // a row may keep
+    double step_work = 0;         // multiply-adds between two looks at the clock, for checkpoints
+    std::int64_t for_rows = 0;    // bytes of packed rows
   };
 
   std::int64_t n_asked() const {
@@ -133,17 +131,18 @@ class Graph {
     // Lists may grow until all of them together take an eighth of the memory.
     plan.candidates = std::clamp<std::int64_t>(
         options_.max_memory / 8 / hit / std::max<std::int64_t>(1, asked), first, 512 + 2 * first);
+    plan.step_work = std::clamp(3e10 * options_.checkpoint_seconds, 1e8, 1e12);
     if (options_.max_candidates > 0) plan.candidates = std::max(options_.max_candidates, first);
     // Rows: duplicates' bookkeeping, norms, bounds. Workers: the tile, hits, two rows.
-    const std::int64_t taken =
-        asked * (plan.candidates * hit + Candidates::kBytesPerRow) + rows_.n() * 48 +
-        (n + (all_pairs_ ? 0 : asked)) * 48 +
-        team_.size() * (plan.block * (plan.block + 16) * 4 + rows_.d() * (16 + 4 * width));
+    const std::int64_t taken = asked * (plan.candidates * hit + Candidates::kBytesPerRow) +
+                               rows_.n() * 48 + (n + (all_pairs_ ? 0 : asked)) * 48 +
+                               team_.size() * (plan.block * (plan.block + 16) * 4 +
+                                               rows_.d() * (16 + 4 * width) + kMeasureBytes);
     plan.for_rows = std::max<std::int64_t>(0, options_.max_memory - taken);
     if (all_pairs_) {
       plan.superblock = plan.asked_superblock = superblock(kernels_, plan, n, plan.for_rows, 2);
     } else {
-      // Queries are packed once for every superblock of the base: they get up to a half.
+      // The base is packed anew for every superblock of the queries: these get up to a half.
       plan.asked_superblock = superblock(kernels_, plan, asked, plan.for_rows / 2, 1);
       plan.superblock = superblock(
           kernels_, plan, n,
@@ -190,7 +189,7 @@ class Graph {
 
     Filter filter(asked, *base, all_pairs_, kernels_, team_, workers, *candidates, plan.step_work);
     if (saved) {
-      const std::int64_t total = filter.count_steps(), done = saved->load_steps(*candidates);
+      const std::int64_t total = filter.count_steps(), done = saved->load_steps(*candidates, team_);
       info_.resumed_share = total > 0 ? static_cast<double>(done) / total : 0;
       filter.run(done, [&](std::int64_t finished) {
         if (finished == total)
@@ -217,12 +216,12 @@ class Graph {
     std::vector<Open> open = std::move(decided.open);
     if (are_many(open) || options_.force_widening)
       open = solve_crowds(std::move(open), *base, rows_, kernels_, certificate, team_, output_,
-                          options_.n_neighbors);
+                          options_.n_neighbors, plan.for_rows);
     // A few rows measure the hundreds of columns that this filter leaves them; for more it pays to
     // pack everything anew for a filter that leaves them fewer.
     if (!kernels_.wider || (!are_many(open) && base->n_superblocks() == 1)) {
       widen_with(kernels_, open, plan, *base, certificate);
-    } else {
+    } else if (!open.empty()) {
       base.reset();
       widen_with(*kernels_.wider(), open, plan);
     }

@@ -6,13 +6,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/arithmetic.h"
 #include "knn/buffer.h"
 #include "knn/certificate.h"
 #include "knn/rows.h"
 
 namespace ilo {
-
-inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 class PackedRows {
  public:

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <utility>
 
+#include "core/arithmetic.h"
 #include "core/errors.h"
 
 namespace ilo {
@@ -15,8 +16,6 @@ namespace ilo {
 namespace {
 
 constexpr std::int64_t kChunk = 256;  // rows a task
-
-std::int64_t chunks(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
 
 // The power of two that brings `largest` into [1, 2).
 // (2^1023 at most, since 2^1024 is infinite: a subnormal then ends at 2^-51 or more.)
@@ -46,7 +45,7 @@ void Rows::find_multipliers(Team& team) {
   if (metric_ == Metric::cosine) multiplier_.assign(n(), 1.0);
   std::vector<double> largest(team.size(), 0.0);
   std::vector<std::vector<double>> scratch(team.size(), std::vector<double>(d()));
-  team.run(chunks(n(), kChunk), [&](std::int64_t chunk, int worker) {
+  team.run(ceil_div(n(), kChunk), [&](std::int64_t chunk, int worker) {
     double* u = scratch[worker].data();
     for (std::int64_t i = chunk * kChunk; i < std::min(n(), (chunk + 1) * kChunk); ++i) {
       raw(i, 1, u);
@@ -75,8 +74,8 @@ void Rows::measure(Team& team, std::vector<std::uint64_t>& hashes) {
   };
 
   if (metric_ == Metric::cosine) norm_.assign(n(), 1.0);
-  const std::int64_t slice = std::max<std::int64_t>(kChunk, chunks(n(), 64));
-  const std::int64_t n_slices = chunks(n(), slice);
+  const std::int64_t slice = std::max<std::int64_t>(kChunk, ceil_div(n(), 64));
+  const std::int64_t n_slices = ceil_div(n(), slice);
   std::vector<std::vector<double>> sums(n_slices, std::vector<double>(d(), 0.0));
   std::vector<std::vector<double>> scratch(team.size(), std::vector<double>(d()));
   std::vector<double> max_norm(team.size(), 0.0);
@@ -125,8 +124,8 @@ void Rows::measure(Team& team, std::vector<std::uint64_t>& hashes) {
   // |u - c| <= 2 max|u|: after scaling at most 1, so no product or sum can overflow float32.
   const double largest = *std::max_element(max_norm.begin(), max_norm.end());
   frame_.scale = largest > 0 ? 0.25 * bring_to_one(largest) : 1.0;
-  fingerprint_ = 0;
-  for (const std::uint64_t h : hashes) fingerprint_ = (fingerprint_ ^ h) * 0xff51afd7ed558ccdu + 1;
+  std::memcpy(&fingerprint_, &global_multiplier_, sizeof fingerprint_);  // no part of u
+  for (const std::uint64_t h : hashes) fingerprint_ = mix(fingerprint_, h);
 }
 
 void Rows::find_duplicates(Team& team, const std::vector<std::uint64_t>& hashes) {
@@ -219,7 +218,7 @@ void Rows::pack(const Kernels& filter, const Frame& frame, const std::int64_t* i
   };
   std::vector<Scratch> scratch(team.size());
   for (Scratch& s : scratch) s.u.resize(d()), s.y.resize(width * d());
-  team.run(chunks(count, width), [&](std::int64_t p, int worker) {
+  team.run(ceil_div(count, width), [&](std::int64_t p, int worker) {
     Scratch& s = scratch[worker];
     const std::int64_t rows = std::min(width, count - p * width);
     for (std::int64_t r = 0; r < width; ++r) {

@@ -37,8 +37,8 @@ struct Frame {
 
 class Rows {
  public:
-  // Reads the matrix once (float64: twice). Throws BadRow for NaN, infinity, and under cosine a
-  // zero vector.
+  // Goes through the matrix once (float64: twice). Throws BadRow for NaN, infinity, and under
+  // cosine a zero vector.
   Rows(const MatrixView& x, std::int64_t n_base, Metric metric, const Kernels& kernels, Team& team);
 
   std::int64_t n() const { return x_.n(); }

@@ -108,7 +108,7 @@ def knn_graph(
     n_threads: int | None = None,
     max_memory: int | str | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
-    progress: bool = False,
+    progress: bool | Callable[[float], None] = False,
 ) -> NeighborGraph:
     """Link every row of ``X`` to its nearest other rows, or every row of ``queries`` to those of X.
 
@@ -120,8 +120,8 @@ def knn_graph(
         k, at most n - 1; with ``queries`` at most n.
     queries : array or torch tensor, shape (m, d) or (layers, m, d), optional
         For each of these rows the nearest rows of X, none excluded: a query that equals a row of X
-        finds it at distance 0. Any of the four dtypes. ``indices`` is then (m, k) or
-        (layers, m, k), and numbers rows of X.
+        finds it at distance 0. ``indices`` is then (m, k) or (layers, m, k), and numbers rows of X.
+        Give the dtype of X: if they differ, the narrower is converted first, in memory.
     metric : {"cosine", "euclidean"}
     backend : {"auto", "exact", "cuda", "hnsw"}
         ``"exact"`` returns what a float64 brute force returns, ordered by (distance, index),
@@ -141,9 +141,9 @@ def knn_graph(
         of the time. The same call again, after a kill or Ctrl-C, goes on from there to the same
         graph; a finished graph stays there, too, and comes back at once. Delete it when it has
         served. For the exact backend; one process at a time.
-    progress : bool
-        A bar on standard error, with the time left at the pace so far; rows that the filter leaves
-        open lengthen it.
+    progress : bool or callable
+        A bar on standard error, with the time left at the pace so far (rows that the filter leaves
+        open may lengthen it); or a function that is told the finished share, some 20 times a second.
 
     Returns
     -------

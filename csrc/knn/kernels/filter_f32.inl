@@ -22,10 +22,10 @@ void pack_panel(const float* __restrict y, int rows, std::int64_t d, std::byte* 
     for (int r = 0; r < kPanel; ++r) out[r] = r < rows ? y[r * d + k] : 0.0f;
 }
 
-// Needs micro(), and kRows, kDepth: rows of the tile a call makes, and terms summed in registers
-// before they are added to it. Chunks of kDepth terms are outermost, so that all panels of a block
-// pair pass through the second-level cache a chunk at a time, then column panels, which stay in the
-// first level while the row panels pass by.
+// micro makes rows_a_call rows of a panel's tile, and sums `depth` terms in registers before they
+// are added to it. Chunks of so many terms are outermost, so that all panels of a block pair pass
+// through the second-level cache a chunk at a time, then column panels, which stay in the first
+// level while the row panels pass by.
 template <class Micro>
 void product_of_panels(Micro micro, int rows_a_call, std::int64_t depth, const std::byte* a,
                        std::int64_t a_panels, const std::byte* b, std::int64_t b_panels,
