@@ -210,6 +210,8 @@ void Rows::pack(const Kernels& filter, const Frame& frame, const std::int64_t* i
                 std::int64_t count, std::byte* panels, float* half, RowBound* bounds,
                 Team& team) const {
   const std::int64_t width = filter.panel, bytes = filter.panel_bytes(d());
+  // An odd number of cache lines apart: the same column of many rows does not fall on few lines.
+  const std::int64_t stride = (ceil_div(d(), 16) | 1) * 16;
   // Relative rounding of a sum of d squares and its root, doubled for safety.
   const double slack = static_cast<double>(d() + 16) * 0x1p-52;
   struct Scratch {
@@ -217,7 +219,7 @@ void Rows::pack(const Kernels& filter, const Frame& frame, const std::int64_t* i
     std::vector<float> y;
   };
   std::vector<Scratch> scratch(team.size());
-  for (Scratch& s : scratch) s.u.resize(d()), s.y.resize(width * d());
+  for (Scratch& s : scratch) s.u.resize(d()), s.y.resize(width * stride);
   team.run(ceil_div(count, width), [&](std::int64_t p, int worker) {
     Scratch& s = scratch[worker];
     const std::int64_t rows = std::min(width, count - p * width);
@@ -229,8 +231,8 @@ void Rows::pack(const Kernels& filter, const Frame& frame, const std::int64_t* i
         continue;
       }
       load(ids[at], s.u.data());
-      const RowSquares squares =
-          filter.round_row(s.u.data(), frame.centre.data(), frame.scale, d(), s.y.data() + r * d());
+      const RowSquares squares = filter.round_row(s.u.data(), frame.centre.data(), frame.scale, d(),
+                                                  s.y.data() + r * stride);
       half[at] = static_cast<float>(0.5 * squares.rounded);
       RowBound& b = bounds[at];
       b.norm = std::sqrt(squares.rounded) * (1 + slack);
@@ -244,7 +246,7 @@ void Rows::pack(const Kernels& filter, const Frame& frame, const std::int64_t* i
       b.source = squares.source - doubt;
       b.drift = squares.source - squares.rounded - doubt - squares.rounded * slack;
     }
-    filter.pack_panel(s.y.data(), static_cast<int>(rows), d(), panels + p * bytes);
+    filter.pack_panel(s.y.data(), stride, static_cast<int>(rows), d(), panels + p * bytes);
   });
 }
 

@@ -21,7 +21,8 @@ std::int64_t steps_of(std::int64_t d) { return (d + kTerms - 1) / kTerms; }
 
 std::int64_t panel_bytes(std::int64_t d) { return 2 * steps_of(d) * kStepBytes; }
 
-void pack_panel(const float* __restrict y, int rows, std::int64_t d, std::byte* packed) {
+void pack_panel(const float* __restrict y, std::int64_t stride, int rows, std::int64_t d,
+                std::byte* packed) {
   const std::int64_t steps = steps_of(d);
   std::memset(packed, 0, static_cast<std::size_t>(panel_bytes(d)));
   for (std::int64_t s = 0; s < steps; ++s) {
@@ -31,7 +32,8 @@ void pack_panel(const float* __restrict y, int rows, std::int64_t d, std::byte* 
       for (int p = 0; p < 16; ++p) {
         const std::int64_t k = s * kTerms + 2 * p;
         if (k >= d) break;
-        const std::uint32_t both = pair(y[r * d + k], k + 1 < d ? y[r * d + k + 1] : 0.0f);
+        const std::uint32_t both =
+            pair(y[r * stride + k], k + 1 < d ? y[r * stride + k + 1] : 0.0f);
         by_row[r * 16 + p] = both;
         by_column[(r / 16) * 256 + p * 16 + r % 16] = both;
       }

@@ -16,10 +16,11 @@ std::int64_t chain_roundings(std::int64_t d, std::int64_t depth, int a_term) {
 
 std::int64_t panel_bytes(std::int64_t d) { return (d * kPanel * 4 + 63) / 64 * 64; }
 
-void pack_panel(const float* __restrict y, int rows, std::int64_t d, std::byte* packed) {
+void pack_panel(const float* __restrict y, std::int64_t stride, int rows, std::int64_t d,
+                std::byte* packed) {
   float* __restrict out = reinterpret_cast<float*>(packed);
   for (std::int64_t k = 0; k < d; ++k, out += kPanel)
-    for (int r = 0; r < kPanel; ++r) out[r] = r < rows ? y[r * d + k] : 0.0f;
+    for (int r = 0; r < kPanel; ++r) out[r] = r < rows ? y[r * stride + k] : 0.0f;
 }
 
 // micro makes rows_a_call rows of a panel's tile, and sums `depth` terms in registers before they

@@ -31,8 +31,10 @@ struct Kernels {
   // y = z in the filter's precision, as float32.
   RowSquares (*round_row)(const double* u, const double* centre, double scale, std::int64_t d,
                           float* y);
-  // `rows` <= panel rows y, one after the other, into the layout of the product; the rest is zero.
-  void (*pack_panel)(const float* y, int rows, std::int64_t d, std::byte* packed);
+  // `rows` <= panel rows y, `stride` values apart, into the layout of the product; the rest is
+  // zero.
+  void (*pack_panel)(const float* y, std::int64_t stride, int rows, std::int64_t d,
+                     std::byte* packed);
   // tile[a_panels * panel][ld] = A Bᵀ in float32; every entry is the same value wherever in a block
   // it stands.
   void (*product)(const std::byte* a, std::int64_t a_panels, const std::byte* b,

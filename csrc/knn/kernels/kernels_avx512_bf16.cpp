@@ -32,11 +32,12 @@ std::int64_t pairs(std::int64_t d) { return (d + 1) / 2; }
 
 std::int64_t panel_bytes(std::int64_t d) { return pairs(d) * kPanel * 4; }
 
-void pack_panel(const float* __restrict y, int rows, std::int64_t d, std::byte* packed) {
+void pack_panel(const float* __restrict y, std::int64_t stride, int rows, std::int64_t d,
+                std::byte* packed) {
   auto* __restrict out = reinterpret_cast<std::uint32_t*>(packed);
   for (std::int64_t k = 0; k < d; k += 2, out += kPanel)
     for (int r = 0; r < kPanel; ++r)
-      out[r] = r < rows ? pair(y[r * d + k], k + 1 < d ? y[r * d + k + 1] : 0.0f) : 0u;
+      out[r] = r < rows ? pair(y[r * stride + k], k + 1 < d ? y[r * stride + k + 1] : 0.0f) : 0u;
 }
 
 inline __m512bh pairs_at(const std::uint32_t* p) { return (__m512bh)_mm512_load_si512(p); }
