@@ -143,7 +143,7 @@ def knn_graph(
         served. For the exact backend; one process at a time.
     progress : bool or callable
         A bar on standard error, with the time left at the pace so far (rows that the filter leaves
-        open may lengthen it); or a function that is told the finished share, some 20 times a second.
+        open may lengthen it); or a function that is told the finished share, 20 times a second.
 
     Returns
     -------

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Builds and runs the tests of the core that need no Python.
+#
+#     tests/native/run.sh [plain|address|thread|aarch64] [rounds]
+#
+# address: with the address and undefined-behaviour sanitizers. thread: with the thread sanitizer.
+# aarch64: cross-compiled, under emulation. Exit status 77: something it needs is not installed.
+# The build goes to $ILO_FAST_NATIVE_BUILD, or to build/native of the project.
+set -euo pipefail
+kind="${1:-plain}"
+here="$(cd "$(dirname "$0")" && pwd)"
+build="${ILO_FAST_NATIVE_BUILD:-$here/../../build/native}/$kind"
+
+need() {
+  for program in "$@"; do
+    command -v "$program" >/dev/null || { echo "$program is not installed" >&2; exit 77; }
+  done
+}
+
+need cmake
+options=()
+launch=()
+rounds=20
+case "$kind" in
+  plain) ;;
+  address) options=(-DILO_FAST_SANITIZE=address) rounds=8 ;;
+  thread)
+    options=(-DILO_FAST_SANITIZE=thread) rounds=4
+    # Older runtimes cannot live with all of the address randomisation of newer kernels.
+    if setarch -R true 2>/dev/null; then launch=(setarch -R); fi
+    ;;
+  aarch64)
+    need aarch64-linux-gnu-g++ qemu-aarch64-static
+    options=(-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64
+             -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++)
+    launch=(qemu-aarch64-static -L /usr/aarch64-linux-gnu) rounds=3
+    ;;
+  *) echo "$kind is not plain, address, thread or aarch64" >&2; exit 2 ;;
+esac
+if [ "$kind" != aarch64 ]; then need "${CXX:-c++}"; fi
+if command -v ninja >/dev/null; then options+=(-G Ninja); fi
+
+cmake -S "$here" -B "$build" "${options[@]}" >/dev/null
+cmake --build "$build" --parallel 2 >&2
+export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}"
+"${launch[@]}" "$build/native_test" "${2:-$rounds}"
