@@ -185,13 +185,6 @@ def test_goes_on_with_queries(folder):
     assert_resumed(core(X, folder, **options), fast(X, **options), seed)
 
 
-def test_another_instruction_set_gives_the_same_graph(folder):
-    seed = new_seed()
-    X = data(seed)
-    interrupted(X, folder)
-    assert_same(fast(X, folder), fast(X), seed)
-
-
 @posix_only
 def test_stack_killed_in_its_second_layer(folder):
     seed = new_seed()
@@ -271,6 +264,27 @@ def test_other_data_or_options(folder, finished):
             core(other, folder, **options)
         assert (folder / FILE).read_bytes() == before  # what it holds may still be wanted
     assert_resumed(core(X, folder), fast(X), seed)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 3)])
+def test_goes_on_with_another_number_of_threads(folder, before, after):
+    seed = new_seed()
+    X = data(seed)
+    free = {"block_rows": 0, "max_memory": 4 << 20}  # the engine chooses blocks by itself
+    interrupted(X, folder, n_threads=before, **free)
+    assert_resumed(core(X, folder, n_threads=after, **free), fast(X), seed)
+
+
+@pytest.mark.parametrize("other", [{"max_memory": 1}, {"simd": "amx_bf16_emulated"}])
+def test_work_that_cannot_go_on_is_kept(folder, other):
+    seed = new_seed()
+    X = data(seed)
+    interrupted(X, folder, block_rows=0, max_memory=4 << 20)
+    before = (folder / FILE).read_bytes()
+    with pytest.raises(ValueError, match="another instruction set or max_memory"):
+        core(X, folder, **{"block_rows": 0, "max_memory": 4 << 20, **other})
+    assert (folder / FILE).read_bytes() == before
+    assert_resumed(core(X, folder, block_rows=0, max_memory=4 << 20), fast(X), seed)
 
 
 def test_a_foreign_file_is_left_alone(folder):

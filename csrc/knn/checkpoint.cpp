@@ -176,7 +176,11 @@ Input open_file(const std::string& path, std::uint64_t data, Kind kind, std::uin
     throw InvalidArgument(text("the checkpoint ", path,
                                " belongs to other rows or other options (n_neighbors, metric, "
                                "queries): give another folder, or delete it"));
-  if (file_kind != kind || (kind == steps_kind && file_plan != plan)) return {};
+  if (file_kind != kind) return {};
+  if (kind == steps_kind && file_plan != plan)
+    throw InvalidArgument(text("the checkpoint ", path,
+                               " holds work of another instruction set or max_memory, which only "
+                               "they can finish: set them as they were, or delete it"));
   return in;
 }
 

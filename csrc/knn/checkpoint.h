@@ -24,7 +24,8 @@ class Checkpoint {
   // The finished graph, if that is what the file holds. Throws InvalidArgument if the file is of
   // other data, or none of ours.
   bool load_graph(std::int64_t* indices, float* distances, std::int64_t count, GraphInfo& info);
-  // Steps that are done, with their candidates; 0 if there are none for this plan.
+  // Steps that are done, with their candidates; 0 if there are none. Throws InvalidArgument if they
+  // are of another plan: what it has done is not to be lost without a word.
   std::int64_t load_steps(Candidates& candidates, Team& team);
 
   // Called from the team's own thread. A failure to write stops nothing; the next save tries again.

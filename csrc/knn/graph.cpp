@@ -114,6 +114,8 @@ class Graph {
   Plan make_plan() const {
     const std::int64_t width = kernels_.panel, n = rows_.n_columns(), asked = n_asked();
     Plan plan;
+    // Work that was saved may go on with any number of threads: the plan must not depend on it.
+    const std::int64_t threads = options_.checkpoint.empty() ? team_.size() : 16;
     // Two blocks and the tile share the second-level cache a chunk of columns at a time.
     const std::int64_t wanted = options_.block_rows > 0 ? options_.block_rows : 256 / width * width;
     plan.block = ceil_div(wanted, width) * width;
@@ -122,7 +124,7 @@ class Graph {
       const std::int64_t across = ceil_div(n, plan.block), down = ceil_div(asked, plan.block);
       return all_pairs_ ? across * (across + 1) / 2 : across * down;
     };
-    while (options_.block_rows == 0 && plan.block > width && tasks() < 8 * team_.size())
+    while (options_.block_rows == 0 && plan.block > width && tasks() < 8 * threads)
       plan.block = ceil_div(plan.block / 2, width) * width;
 
     const std::int64_t k = std::min(options_.n_neighbors, n);
@@ -136,8 +138,8 @@ class Graph {
     // Rows: duplicates' bookkeeping, norms, bounds. Workers: the tile, hits, two rows.
     const std::int64_t taken = asked * (plan.candidates * hit + Candidates::kBytesPerRow) +
                                rows_.n() * 48 + (n + (all_pairs_ ? 0 : asked)) * 48 +
-                               team_.size() * (plan.block * (plan.block + 16) * 4 +
-                                               rows_.d() * (16 + 4 * width) + kMeasureBytes);
+                               threads * (plan.block * (plan.block + 16) * 4 +
+                                          rows_.d() * (16 + 4 * width) + kMeasureBytes);
     plan.for_rows = std::max<std::int64_t>(0, options_.max_memory - taken);
     if (all_pairs_) {
       plan.superblock = plan.asked_superblock = superblock(kernels_, plan, n, plan.for_rows, 2);

@@ -139,8 +139,9 @@ def knn_graph(
     checkpoint : path, optional
         A folder (made if missing) for finished work, saved every 30 seconds or at most a twentieth
         of the time. The same call again, after a kill or Ctrl-C, goes on from there to the same
-        graph; a finished graph stays there, too, and comes back at once. Delete it when it has
-        served. For the exact backend; one process at a time.
+        graph: with any number of threads, but the same max_memory and instruction set. A finished
+        graph stays there, too, and comes back at once. Delete it when it has served. For the exact
+        backend; one process at a time.
     progress : bool or callable
         A bar on standard error, with the time left at the pace so far (rows that the filter leaves
         open may lengthen it); or a function that is told the finished share, 20 times a second.
