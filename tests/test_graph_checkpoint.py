@@ -270,7 +270,7 @@ def test_other_data_or_options(folder, finished):
 def test_goes_on_with_another_number_of_threads(folder, before, after):
     seed = new_seed()
     X = data(seed)
-    free = {"block_rows": 0, "max_memory": 4 << 20}  # the engine chooses blocks by itself
+    free = {"block_rows": 0, "max_memory": 64 << 20}  # the engine chooses blocks by itself
     interrupted(X, folder, n_threads=before, **free)
     assert_resumed(core(X, folder, n_threads=after, **free), fast(X), seed)
 
@@ -279,12 +279,12 @@ def test_goes_on_with_another_number_of_threads(folder, before, after):
 def test_work_that_cannot_go_on_is_kept(folder, other):
     seed = new_seed()
     X = data(seed)
-    interrupted(X, folder, block_rows=0, max_memory=4 << 20)
+    interrupted(X, folder, block_rows=0, max_memory=64 << 20)
     before = (folder / FILE).read_bytes()
     with pytest.raises(ValueError, match="another instruction set or max_memory"):
-        core(X, folder, **{"block_rows": 0, "max_memory": 4 << 20, **other})
+        core(X, folder, **{"block_rows": 0, "max_memory": 64 << 20, **other})
     assert (folder / FILE).read_bytes() == before
-    assert_resumed(core(X, folder, block_rows=0, max_memory=4 << 20), fast(X), seed)
+    assert_resumed(core(X, folder, block_rows=0, max_memory=64 << 20), fast(X), seed)
 
 
 def test_a_foreign_file_is_left_alone(folder):

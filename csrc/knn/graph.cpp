@@ -115,7 +115,7 @@ class Graph {
     const std::int64_t width = kernels_.panel, n = rows_.n_columns(), asked = n_asked();
     Plan plan;
     // Work that was saved may go on with any number of threads: the plan must not depend on it.
-    const std::int64_t threads = options_.checkpoint.empty() ? team_.size() : 16;
+    const std::int64_t threads = options_.checkpoint.empty() ? team_.size() : 4;
     // Two blocks and the tile share the second-level cache a chunk of columns at a time.
     const std::int64_t wanted = options_.block_rows > 0 ? options_.block_rows : 256 / width * width;
     plan.block = ceil_div(wanted, width) * width;
