@@ -1,7 +1,6 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <set>
 #include <vector>
 
 #include "bindings/bindings.h"
@@ -105,7 +104,9 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
     if (queries->empty()) throw InvalidArgument("there are no query rows");
     for (const std::int64_t q : *queries)
       if (q < 0 || q >= n) throw InvalidArgument(text("query row ", q, " is not a row of X"));
-    if (std::set<std::int64_t>(queries->begin(), queries->end()).size() != queries->size())
+    std::vector<std::int64_t> sorted = *queries;
+    std::sort(sorted.begin(), sorted.end());
+    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
       throw InvalidArgument("query rows must be distinct");
   }
   // A row of the base is not its own neighbour; one that only asks may have all of the base.

@@ -72,7 +72,7 @@ class Measure {
   };
   std::vector<Found> found;
 
-  // visit(found, squared) for all that wanted(found) is true for; ids(row) and ids(column) give
+  // visit(found, squared) for all that wanted(found) is true for; row_id and column_id give
   // unique rows.
   template <class Wanted, class RowId, class ColumnId, class Visit>
   void run(std::int64_t n_rows, const Team& team, Wanted wanted, RowId row_id, ColumnId column_id,

@@ -214,6 +214,7 @@ class Graph {
     for (const Open& o : decided.open) info_.widened_rows += output_.answers(o.group);
     candidates.reset();
     queries.reset();
+    if (decided.open.empty()) return;
     team_.expect_more(static_cast<double>(decided.open.size()) * base->count());
     std::vector<Open> open = std::move(decided.open);
     if (are_many(open) || options_.force_widening)
