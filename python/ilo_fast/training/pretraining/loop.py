@@ -218,8 +218,8 @@ def train(
     history = trainer.state.log_history
     measuring = sum(entry.get("overlap/seconds", 0.0) for entry in history)
     results: dict[str, Any] = {
-        "seconds": round(checkpoints.seconds, 1),
-        "seconds_measuring": round(measuring, 1),
+        "seconds": round(checkpoints.seconds, 3),
+        "seconds_measuring": round(measuring, 3),
         "optimizer": _described(adam),
         "device": str(arguments.device),
         "dtype": "bfloat16" if arguments.bf16 else "float32",
