@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ilo_fast import doctor
+from ilo_fast import _cuda, doctor
 from ilo_fast.cli import main
 from ilo_fast.graph import simd_available
 
@@ -39,6 +39,52 @@ def test_a_check_that_raises_becomes_a_finding(monkeypatch: pytest.MonkeyPatch) 
     finding = by_name(doctor.diagnose())["GPU", "check failed"]
     assert finding.value == "RuntimeError: no luck"
     assert finding.status == "note"
+
+
+def gpu_findings(monkeypatch: pytest.MonkeyPatch, **status: object) -> dict[str, doctor.Finding]:
+    """What is said of the engine, with this status."""
+    found = {
+        "built": True,
+        "architectures": "80-real, 90",
+        "problem": "",
+        "runtime": 13000,
+        "driver": 13010,
+        "devices": [],
+        **status,
+    }
+    monkeypatch.setattr(_cuda, "status", lambda: found)
+    return {name: finding for (_, name), finding in by_name([*doctor._gpu_engine()]).items()}
+
+
+def test_it_tells_whether_the_engine_for_gpus_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = gpu_findings(monkeypatch, built=False, problem="no engine")
+    assert list(found) == ["k-NN engine"]
+    assert found["k-NN engine"].value.startswith("not built")
+    assert "ILO_FAST_CUDA=ON" in found["k-NN engine"].advice
+
+
+def test_it_tells_what_the_engine_for_gpus_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = gpu_findings(monkeypatch, driver=0, problem="no driver")
+    assert found["k-NN engine"].value == "built with CUDA 13.0 for 80-real, 90"
+    assert found["driver"].value == "none"
+    assert found["engine's devices"].value.startswith("none")
+    assert found["cuBLASLt"].status == "ok"  # of no use without a device
+
+    h200 = {"name": "H200", "capability": (9, 0), "memory": 141 << 30, "l2": 50 << 20}
+    monkeypatch.setattr(_cuda, "library", lambda: "")
+    found = gpu_findings(monkeypatch, devices=[h200])
+    assert found["driver"].value == "for CUDA 13.1"
+    assert found["engine's devices"].value == "cuda:0, H200, compute capability 9.0, 141 GiB"
+    assert found["engine's devices"].status == "ok"
+    assert found["cuBLASLt"].status == "note"
+
+    found = gpu_findings(monkeypatch, devices=[{**h200, "capability": (7, 5)}])
+    assert found["engine's devices"].status == "note"
+    assert "compute capability 7.5" in found["engine's devices"].advice
+
+
+def test_an_engine_that_has_run_on_no_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "not yet been run on a GPU" in gpu_findings(monkeypatch)["state of the engine"].value
 
 
 def test_a_missing_library_is_broken_or_a_note(monkeypatch: pytest.MonkeyPatch) -> None:

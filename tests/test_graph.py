@@ -401,7 +401,6 @@ def test_zero_vector_under_cosine_names_the_row():
     [
         ({"metric": "manhattan"}, ValueError, "metric='manhattan' is not known"),
         ({"backend": "faiss"}, ValueError, "backend='faiss' is not known"),
-        ({"backend": "cuda"}, ValueError, "not part of this build"),
         ({"n_threads": 0}, ValueError, "n_threads=0 must be at least 1"),
         ({"n_neighbors": 2.5}, TypeError, "n_neighbors must be an int"),
         ({"n_neighbors": True}, TypeError, "n_neighbors must be an int"),

@@ -7,9 +7,10 @@ PYBIND11_MODULE(_core, m) {
     try {
       if (error) std::rethrow_exception(error);
     } catch (const ilo::BadRow& e) {
-      // A ValueError that also says which row, for callers that can name it better.
+      // A ValueError that also says which row and layer, for callers that can name it better.
       pybind11::object error = pybind11::handle(PyExc_ValueError)(e.what());
       error.attr("row") = e.row;
+      error.attr("layer") = e.layer;
       error.attr("problem") = e.problem;
       PyErr_SetObject(PyExc_ValueError, error.ptr());
     } catch (const ilo::InvalidArgument& e) {
@@ -19,4 +20,5 @@ PYBIND11_MODULE(_core, m) {
   ilo::register_simd(m);
   ilo::register_knn(m);
   ilo::register_overlap(m);
+  ilo::register_cuda(m);
 }

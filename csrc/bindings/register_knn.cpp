@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "bindings/arguments.h"
 #include "bindings/bindings.h"
-#include "core/errors.h"
 #include "knn/graph.h"
 #include "knn/inspect.h"
 #include "simd/dispatch.h"
@@ -15,36 +15,23 @@ namespace ilo {
 
 namespace {
 
-DType dtype_named(const std::string& name) {
-  if (name == "float16") return DType::f16;
-  if (name == "bfloat16") return DType::bf16;
-  if (name == "float32") return DType::f32;
-  if (name == "float64") return DType::f64;
-  throw InvalidArgument("dtype '" + name + "' is not float16, bfloat16, float32 or float64");
+std::vector<Segment> segments_of(const std::vector<py::array>& arrays, DType dtype) {
+  std::vector<Segment> segments;
+  for (const py::array& array : arrays) segments.push_back(segment_of(array, dtype));
+  check_segments(segments);
+  return segments;
 }
 
 // The rows of one layer over all segments, each (layers, n_s, d) with any strides.
-MatrixView layer_view(const std::vector<py::array>& segments, DType dtype, std::int64_t layer) {
+MatrixView layer_view(const std::vector<Segment>& segments, DType dtype, std::int64_t layer) {
   MatrixView view;
   view.dtype = dtype;
-  view.d = segments.front().shape(2);
-  view.col_stride = segments.front().strides(2);
-  for (const py::array& s : segments) {
-    const auto* base = static_cast<const std::byte*>(s.data()) + layer * s.strides(0);
-    for (py::ssize_t i = 0; i < s.shape(1); ++i) view.rows.push_back(base + i * s.strides(1));
-  }
+  view.d = segments.front().shape[2];
+  view.col_stride = segments.front().strides[2];
+  for (const Segment& s : segments)
+    for (std::int64_t i = 0; i < s.shape[1]; ++i)
+      view.rows.push_back(s.data + layer * s.strides[0] + i * s.strides[1]);
   return view;
-}
-
-void check_segments(const std::vector<py::array>& segments, DType dtype) {
-  if (segments.empty()) throw InvalidArgument("X holds no rows");
-  for (const py::array& s : segments) {
-    if (s.ndim() != 3 || s.shape(0) != segments.front().shape(0) ||
-        s.shape(2) != segments.front().shape(2) ||
-        (s.shape(2) > 1 && s.strides(2) != segments.front().strides(2)) ||
-        static_cast<std::size_t>(s.itemsize()) != size_of(dtype))
-      throw InvalidArgument("segments must be (layers, n, d) arrays of one dtype and layout");
-  }
 }
 
 std::string file_of_layer(const std::string& folder, std::int64_t layer) {
@@ -71,7 +58,7 @@ py::dict to_dict(const GraphInfo& info) {
   return out;
 }
 
-py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::string& dtype_name,
+py::tuple knn_graph_binding(const std::vector<py::array>& arrays, const std::string& dtype_name,
                             std::int64_t n_neighbors, bool cosine, int n_threads,
                             const std::string& simd, std::int64_t n_base,
                             std::optional<std::vector<std::int64_t>> queries, py::object progress,
@@ -79,7 +66,7 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
                             double checkpoint_seconds, std::int64_t block_rows,
                             std::int64_t max_candidates, bool force_widening) {
   const DType dtype = dtype_named(dtype_name);
-  check_segments(segments, dtype);
+  const std::vector<Segment> segments = segments_of(arrays, dtype);
   const Kernels& kernels = choose_kernels(simd);
   GraphOptions options;
   options.n_neighbors = n_neighbors;
@@ -90,14 +77,9 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
   options.force_widening = force_widening;
   if (max_memory > 0) options.max_memory = max_memory;
 
-  const std::int64_t n_layers = segments.front().shape(0);
-  std::int64_t n = 0;
-  for (const py::array& s : segments) n += s.shape(1);
-  if (n > (std::int64_t{1} << 31) - 4096)
-    throw InvalidArgument(text("X has ", n, " rows; at most 2^31 - 4096 are supported"));
-  const std::int64_t base = n_base > 0 ? n_base : n;
+  const std::int64_t n_layers = segments.front().shape[0];
+  const std::int64_t n = count_rows(segments), base = base_of(n_base, n);
   options.n_base = base;
-  if (base > n) throw InvalidArgument(text("n_base=", n_base, " is more than all ", n, " rows"));
   if (n_threads < 1) throw InvalidArgument(text("n_threads=", n_threads, " must be at least 1"));
   if (base < n && !queries) throw InvalidArgument("rows beyond n_base need queries");
   if (queries) {
@@ -109,14 +91,8 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
     if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
       throw InvalidArgument("query rows must be distinct");
   }
-  // A row of the base is not its own neighbour; one that only asks may have all of the base.
-  const bool only_others = queries && *std::min_element(queries->begin(), queries->end()) >= base;
-  const std::int64_t most = only_others ? base : base - 1;
-  if (n_neighbors < 1 || n_neighbors > most)
-    throw InvalidArgument(n_neighbors < 1 ? text("n_neighbors=", n_neighbors, " must be at least 1")
-                                          : text("n_neighbors=", n_neighbors, " needs at least ",
-                                                 n_neighbors + (base - most), " rows, got ", base,
-                                                 " (rows of X)"));
+  check_neighbors(n_neighbors, base,
+                  queries && *std::min_element(queries->begin(), queries->end()) >= base);
   const std::int64_t n_out = queries ? static_cast<std::int64_t>(queries->size()) : n;
   py::array_t<std::int64_t> indices({n_layers, n_out, n_neighbors});
   py::array_t<float> distances({n_layers, n_out, n_neighbors});
@@ -132,7 +108,6 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
     py::gil_scoped_release release;
     for (std::int64_t layer = 0; layer < n_layers; ++layer) {
       try {
-        // Reads the arrays' shapes and addresses only: no need of the interpreter.
         const MatrixView view = layer_view(segments, dtype, layer);
         if (!checkpoint.empty()) options.checkpoint = file_of_layer(checkpoint, layer);
         infos.push_back(ilo::knn_graph(view, options, kernels, team, queries ? &*queries : nullptr,
@@ -153,9 +128,7 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
 
 py::tuple certified_bounds_binding(const py::array& X, const std::string& dtype, bool cosine,
                                    const std::string& simd) {
-  const std::vector<py::array> segments{X};
-  check_segments(segments, dtype_named(dtype));
-  const MatrixView view = layer_view(segments, dtype_named(dtype), 0);
+  const MatrixView view = layer_view(segments_of({X}, dtype_named(dtype)), dtype_named(dtype), 0);
   py::array_t<double> bounds({view.n(), view.n()});
   Team team(1, nullptr);
   const double scale = certified_bounds(view, cosine ? Metric::cosine : Metric::euclidean,

@@ -22,8 +22,9 @@ struct BadRow : InvalidArgument {
                         (in_layer < 0 ? "" : "layer " + std::to_string(in_layer) + " of ") + of +
                         " " + what_is_wrong),
         row(bad_row),
+        layer(in_layer),
         problem(what_is_wrong) {}
-  std::int64_t row;
+  std::int64_t row, layer;  // layer: -1 if there is only one
   std::string problem;
 };
 

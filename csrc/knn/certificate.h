@@ -50,6 +50,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/host_device.h"
 #include "knn/kernels/kernels.h"
 
 namespace ilo {
@@ -59,14 +60,35 @@ struct RowBound {
   double norm = 0, residual = 0, source = 0, drift = 0;
 };
 
+// Of sums of squares of z, y and z - y, whose relative rounding is at most `slack` (doubled for
+// safety).
+ILO_HOST_DEVICE inline RowBound row_bound(double source, double rounded, double residual,
+                                          double slack) {
+  RowBound b;
+  b.norm = std::sqrt(rounded) * (1 + slack);
+  // What the filter's rounding took away, and what float64 took away when the centre was
+  // subtracted (half a unit in the last place of each value); 2^-500 stands for squares that
+  // underflowed.
+  const double subtraction = std::sqrt(source) * (1 + slack) * 0x1p-52;
+  b.residual = std::sqrt(residual) * (1 + slack) + subtraction + 0x1p-500;
+  // |z|^2 from the rounded z: (|z'| + subtraction)^2 - |z'|^2, and the sums' own rounding.
+  const double doubt = source * (slack + 0x1p-50) + 0x1p-900;
+  b.source = source - doubt;
+  b.drift = source - rounded - doubt - rounded * slack;
+  return b;
+}
+
 class Certificate {
  public:
   Certificate(const Kernels& kernels, std::int64_t d, double scale)
+      : Certificate(kernels.roundings(d), kernels.underflow, d, scale) {}
+  Certificate(std::int64_t roundings, double underflow, std::int64_t d, double scale)
       : scale_(scale),
-        underflow_(static_cast<double>(d) * kernels.underflow),
+        underflow_(static_cast<double>(d) * underflow),
         eta_((static_cast<double>(d) + 64) * 0x1p-52),
-        shrink_(1 - (static_cast<double>(d) + 64) * 0x1p-50) {
-    const double m = static_cast<double>(kernels.roundings(d));
+        shrink_(1 - (static_cast<double>(d) + 64) * 0x1p-50),
+        hope_(std::clamp(3 / std::sqrt(static_cast<double>(d)), 0.1, 1.0)) {
+    const double m = static_cast<double>(roundings);
     gamma_ = m * kUnit / (1 - m * kUnit);
   }
 
@@ -83,12 +105,12 @@ class Certificate {
 
   // delta for a squared distance of the definition: in units of z, rounded up past float64's doubt.
   // (2^-500: below it squares lose bits, and different distances may compare equal.)
-  double beyond(double squared) const {
+  ILO_HOST_DEVICE double beyond(double squared) const {
     return scale_ * (std::sqrt(squared) * (1 + eta_) + 0x1p-500);
   }
 
   // A lower bound of |z_i - z_j| for one column of known score.
-  double lower_bound(double score, const RowBound& i, const RowBound& j) const {
+  ILO_HOST_DEVICE double lower_bound(double score, const RowBound& i, const RowBound& j) const {
     const double products = i.norm * j.residual + i.residual * j.norm + i.residual * j.residual;
     const double low = i.norm * shrink_;
     const double twice = 2 * (score + error(i.norm, j.norm));
@@ -98,9 +120,15 @@ class Certificate {
     return std::max(triangle, product);
   }
 
+  // An upper bound of it.
+  ILO_HOST_DEVICE double upper_bound(double score, const RowBound& i, const RowBound& j) const {
+    const double squared = i.norm * i.norm - 2 * (score - error(i.norm, j.norm));
+    return std::sqrt(squared > 0 ? squared : 0) * (1 + 0x1p-40) + i.residual + j.residual;
+  }
+
   // The largest threshold t such that everything whose score is at most t is farther than delta
   // from row i; rounded down to float32.
-  float threshold(const RowBound& i, double delta) const {
+  ILO_HOST_DEVICE float threshold(const RowBound& i, double delta) const {
     if (delta == INFINITY) return -INFINITY;
     const Eligible j = eligible(i, delta);
     const double reach = delta + i.residual + j.residual;
@@ -116,10 +144,11 @@ class Certificate {
   }
 
   // A threshold that will do if scores are nearly right: for lists of candidates, while distances
-  // are not yet known. `score` is the k-th best so far; proves nothing.
-  float hopeful_threshold(const RowBound& i, float score) const {
+  // are not yet known. `score` is the k-th best so far; proves nothing. (Of a residual that points
+  // anywhere in d dimensions a distance feels about 1 / sqrt(d).)
+  ILO_HOST_DEVICE float hopeful_threshold(const RowBound& i, float score) const {
     const double near = std::sqrt(std::max(0.0, i.norm * i.norm - 2.0 * score));
-    return threshold(i, near + 0.1 * (i.residual + std::min(max_residual_, 4 * i.residual)) +
+    return threshold(i, near + hope_ * (i.residual + std::min(max_residual_, 4 * i.residual)) +
                             error(i.norm, i.norm) / std::max(near, i.norm * 0x1p-12 + 0x1p-500));
   }
 
@@ -131,12 +160,12 @@ class Certificate {
   struct Eligible {
     double norm, residual, drop;
   };
-  Eligible eligible(const RowBound& i, double delta) const {
+  ILO_HOST_DEVICE Eligible eligible(const RowBound& i, double delta) const {
     Eligible out{max_norm_, max_residual_, std::max(0.0, max_drop_)};
     if (residual_ratio_ < 0.25) {
       const double norm = (i.norm + i.residual + delta + residual_ratio_ * kFloor) /
                           (1 - residual_ratio_) * (1 + 0x1p-30);
-      const double floored = std::max(norm, kFloor);
+      const double floored = norm > kFloor ? norm : kFloor;  // no reference: device code
       out.norm = std::min(out.norm, norm);
       out.residual = std::min(out.residual, residual_ratio_ * floored * (1 + 0x1p-30));
       out.drop = std::min(out.drop, drop_ratio_ * floored * floored * (1 + 0x1p-30));
@@ -144,12 +173,12 @@ class Certificate {
     return out;
   }
 
-  double error(double norm_i, double norm_j) const {
+  ILO_HOST_DEVICE double error(double norm_i, double norm_j) const {
     return ((gamma_ + 2 * kUnit) * norm_i * norm_j + 2 * kUnit * norm_j * norm_j + underflow_) *
            (1 + 0x1p-40);
   }
   // sqrt(squared), less what the subtractions that made it may have rounded; 0 if negative.
-  static double root(double squared, double size) {
+  ILO_HOST_DEVICE static double root(double squared, double size) {
     const double safe = squared - (size + std::fabs(squared)) * 0x1p-46;
     return safe > 0 ? std::sqrt(safe) * (1 - 0x1p-50) : 0;
   }
@@ -157,6 +186,7 @@ class Certificate {
   double scale_;
   double gamma_ = 0, underflow_, eta_;
   double shrink_;  // norms come rounded up; where a bound needs them from below, this undoes it
+  double hope_;    // the share of residuals that a hopeful threshold reckons with
   double max_norm_ = 0, max_residual_ = 0, residual_ratio_ = 0;
   double max_drop_ = 0, drop_ratio_ = 0;  // drop: how far |z|^2 lies below |y|^2
 };

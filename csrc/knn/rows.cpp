@@ -234,17 +234,7 @@ void Rows::pack(const Kernels& filter, const Frame& frame, const std::int64_t* i
       const RowSquares squares = filter.round_row(s.u.data(), frame.centre.data(), frame.scale, d(),
                                                   s.y.data() + r * stride);
       half[at] = static_cast<float>(0.5 * squares.rounded);
-      RowBound& b = bounds[at];
-      b.norm = std::sqrt(squares.rounded) * (1 + slack);
-      // What the filter's rounding took away, and what float64 took away when the centre was
-      // subtracted (half a unit in the last place of each value); 2^-500 stands for squares that
-      // underflowed.
-      const double subtraction = std::sqrt(squares.source) * (1 + slack) * 0x1p-52;
-      b.residual = std::sqrt(squares.residual) * (1 + slack) + subtraction + 0x1p-500;
-      // |z|^2 from the rounded z: (|z'| + subtraction)^2 - |z'|^2, and the sums' own rounding.
-      const double doubt = squares.source * (slack + 0x1p-50) + 0x1p-900;
-      b.source = squares.source - doubt;
-      b.drift = squares.source - squares.rounded - doubt - squares.rounded * slack;
+      bounds[at] = row_bound(squares.source, squares.rounded, squares.residual, slack);
     }
     filter.pack_panel(s.y.data(), stride, static_cast<int>(rows), d(), panels + p * bytes);
   });

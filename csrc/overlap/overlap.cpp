@@ -27,11 +27,10 @@ class LanguageSet {
   std::vector<std::uint64_t> words_;
 };
 
-void overlap_of_layer(const OverlapInput& in, std::int64_t layer, const OverlapOutput& out) {
+OverlapCounts count_layer(const OverlapInput& in, std::int64_t layer) {
   const std::int32_t n_languages = in.n_languages;
+  OverlapCounts counts(n_languages);
   std::vector<LanguageSet> reached(n_languages, LanguageSet(n_languages));
-  std::vector<std::int64_t> points(n_languages, 0), bridging(n_languages, 0),
-      translations(n_languages, 0);
   LanguageSet others(n_languages);
   const std::int64_t* neighbours = in.indices + layer * in.n * in.k;
   for (std::int64_t i = 0; i < in.n; ++i, neighbours += in.k) {
@@ -41,31 +40,39 @@ void overlap_of_layer(const OverlapInput& in, std::int64_t layer, const OverlapO
       const std::int64_t j = neighbours[p];
       others.add(in.languages[j]);
       if (in.sentences && in.sentences[j] == in.sentences[i] && in.languages[j] != own)
-        ++translations[own];
+        ++counts.translations[own];
     }
     others.remove(own);
-    ++points[own];
-    if (others.size() >= in.threshold) ++bridging[own];
+    ++counts.points[own];
+    if (others.size() >= in.threshold) ++counts.bridging[own];
     reached[own].add_all(others);
   }
-  for (std::int32_t l = 0; l < n_languages; ++l) {
-    const std::int64_t at = layer * n_languages + l;
-    const double n_points = static_cast<double>(points[l]);
-    const double bridge = static_cast<double>(bridging[l]) / n_points;
-    const double reach = static_cast<double>(reached[l].size()) / (n_languages - 1);
+  for (std::int32_t l = 0; l < n_languages; ++l) counts.reached[l] = reached[l].size();
+  return counts;
+}
+
+}  // namespace
+
+void scores_of_layer(const OverlapInput& in, const OverlapCounts& counts, std::int64_t layer,
+                     const OverlapOutput& out) {
+  for (std::int32_t l = 0; l < in.n_languages; ++l) {
+    const std::int64_t at = layer * in.n_languages + l;
+    const double n_points = static_cast<double>(counts.points[l]);
+    const double bridge = static_cast<double>(counts.bridging[l]) / n_points;
+    const double reach = static_cast<double>(counts.reached[l]) / (in.n_languages - 1);
     out.bridge[at] = bridge;
     out.reach[at] = reach;
     out.ilo[at] = bridge + reach > 0 ? 2 * bridge * reach / (bridge + reach) : 0;
     if (in.sentences)
       out.translation_share[at] =
-          static_cast<double>(translations[l]) / (n_points * static_cast<double>(in.k));
+          static_cast<double>(counts.translations[l]) / (n_points * static_cast<double>(in.k));
   }
 }
 
-}  // namespace
-
 void overlap(const OverlapInput& in, const OverlapOutput& out, Team& team) {
-  team.run(in.n_layers, [&](std::int64_t layer, int) { overlap_of_layer(in, layer, out); });
+  team.run(in.n_layers, [&](std::int64_t layer, int) {
+    scores_of_layer(in, count_layer(in, layer), layer, out);
+  });
 }
 
 }  // namespace ilo

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "core/parallel.h"
 
@@ -30,5 +31,19 @@ struct OverlapOutput {  // each (n_layers, n_languages)
 };
 
 void overlap(const OverlapInput& in, const OverlapOutput& out, Team& team);
+
+// What is counted of a layer, here or on a GPU: whole numbers, so that scores are the same
+// everywhere.
+struct OverlapCounts {
+  explicit OverlapCounts(std::int32_t n_languages)
+      : points(n_languages, 0),
+        bridging(n_languages, 0),
+        reached(n_languages, 0),
+        translations(n_languages, 0) {}
+  std::vector<std::int64_t> points, bridging, reached, translations;  // of each language
+};
+
+void scores_of_layer(const OverlapInput& in, const OverlapCounts& counts, std::int64_t layer,
+                     const OverlapOutput& out);
 
 }  // namespace ilo

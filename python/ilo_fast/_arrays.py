@@ -5,26 +5,58 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+_DLPACK_CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged
 _DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack of layers. ``values`` is (layers, n, d); bfloat16 travels as uint16 bit patterns."""
+    """A stack of layers. ``values`` is (layers, n, d).
 
-    values: NDArray[Any]
+    In the host's memory a NumPy array, where bfloat16 travels as uint16 bit patterns; on a GPU a
+    torch tensor.
+    """
+
+    values: Any
     dtype: str
     was_matrix: bool  # came as (n, d)
+    device: int | None = None  # the GPU's number
+
+    @property
+    def place(self) -> str:
+        """Where it lies, for people."""
+        return "in the host's memory" if self.device is None else f"on cuda:{self.device}"
+
+    def layer(self, h: int) -> Stack:
+        """A stack of one layer of this one."""
+        return replace(self, values=self.values[h : h + 1])
+
+    def contiguous(self) -> Stack:
+        """The same, in row-major order."""
+        if self.device is None:
+            return replace(self, values=np.ascontiguousarray(self.values))
+        return replace(self, values=self.values.contiguous())
+
+    def in_host_memory(self) -> Stack:
+        """The same, copied from the GPU if need be."""
+        if self.device is None:
+            return self
+        values, dtype = _from_torch(self.values)
+        return Stack(values, dtype, self.was_matrix)
 
 
 def as_stack(X: Any, name: str = "X") -> Stack:
-    """Take a NumPy array or a torch tensor, without a copy where memory allows."""
+    """Take a NumPy array, a torch tensor, or what a GPU holds, without a copy if memory allows."""
+    found = _on_gpu(X, name)
+    if found is not None:
+        tensor, device = found
+        return _checked(tensor, str(tensor.dtype).removeprefix("torch."), name, device)
     torch = sys.modules.get("torch")  # a tensor cannot come from elsewhere
     if torch is not None and isinstance(X, torch.Tensor):
         values, dtype = _from_torch(X)
@@ -33,19 +65,52 @@ def as_stack(X: Any, name: str = "X") -> Stack:
         dtype = values.dtype.name
         if dtype == "bfloat16":  # ml_dtypes
             values = values.view(np.uint16)
+    stack = _checked(values, dtype, name)
+    if not values.dtype.isnative or not values.flags.aligned:
+        wanted = values.dtype.newbyteorder("=")
+        stack = replace(stack, values=np.require(stack.values, wanted, ["ALIGNED"]))
+    return stack
+
+
+def _checked(values: Any, dtype: str, name: str, device: int | None = None) -> Stack:
     if dtype not in _DTYPES:
+        convert = "astype('float32')" if device is None else "to(torch.float32)"
         raise TypeError(
             f"{name} has dtype {dtype}, wanted one of {', '.join(_DTYPES)}: "
-            f"convert it, e.g. {name}.astype('float32')"
+            f"convert it, e.g. {name}.{convert}"
         )
-    if values.ndim not in (2, 3):
-        raise ValueError(f"{name} has shape {values.shape}, wanted (n, d) or (layers, n, d)")
-    if 0 in values.shape:
-        raise ValueError(f"{name} has shape {values.shape}: it holds no values")
-    if not values.dtype.isnative or not values.flags.aligned:
-        values = np.require(values, values.dtype.newbyteorder("="), ["ALIGNED"])
-    was_matrix = values.ndim == 2
-    return Stack(values[np.newaxis] if was_matrix else values, dtype, was_matrix)
+    shape = tuple(values.shape)
+    if len(shape) not in (2, 3):
+        raise ValueError(f"{name} has shape {shape}, wanted (n, d) or (layers, n, d)")
+    if 0 in shape:
+        raise ValueError(f"{name} has shape {shape}: it holds no values")
+    was_matrix = len(shape) == 2
+    return Stack(values[None] if was_matrix else values, dtype, was_matrix, device)
+
+
+def _on_gpu(X: Any, name: str) -> tuple[Any, int] | None:
+    """X as a torch tensor if it lies in a GPU's memory, and the GPU's number; else None."""
+    loaded = sys.modules.get("torch")
+    if loaded is not None and isinstance(X, loaded.Tensor):
+        return (X.detach().resolve_neg(), X.get_device()) if X.is_cuda else None
+    if isinstance(X, np.ndarray):
+        return None
+    try:
+        shared = hasattr(X, "__dlpack_device__") and X.__dlpack_device__()[0] in _DLPACK_CUDA
+        if not shared and not hasattr(X, "__cuda_array_interface__"):
+            return None
+        import torch.utils.dlpack
+
+        if shared:  # waits for the work that makes it, on whatever stream
+            tensor = torch.utils.dlpack.from_dlpack(X)
+        else:
+            tensor = torch.as_tensor(X, device="cuda")
+            torch.cuda.synchronize(tensor.device)
+        return tensor, tensor.get_device()
+    except (RuntimeError, AssertionError, TypeError, BufferError) as error:
+        raise ValueError(
+            f"{name}, a {type(X).__name__} in a GPU's memory, cannot be used through torch: {error}"
+        ) from error
 
 
 def as_count(value: Any, name: str) -> int:
@@ -75,22 +140,34 @@ def of_one_layout(stacks: Sequence[Stack]) -> list[Stack]:
     widest = max((s.dtype for s in stacks), key=_DTYPES.index)
     if {s.dtype for s in stacks} == {"float16", "bfloat16"}:
         widest = "float32"  # neither holds the other
-    out = []
-    for stack in stacks:
-        values = stack.values
-        if stack.dtype != widest and stack.dtype == "bfloat16":
-            values = (values.astype(np.uint32) << 16).view(np.float32)
-        if stack.dtype != widest:
-            values = values.astype(widest)
-        out.append(Stack(values, widest, stack.was_matrix))
-    if all(same_layout(out[0], other) for other in out):
-        return out
-    return [Stack(np.ascontiguousarray(s.values), widest, s.was_matrix) for s in out]
+    out = [_converted(stack, widest) for stack in stacks]
+    return out if all(same_layout(out[0], s) for s in out) else [s.contiguous() for s in out]
+
+
+def _converted(stack: Stack, dtype: str) -> Stack:
+    if stack.dtype == dtype:
+        return stack
+    values = stack.values
+    if stack.device is not None:
+        import torch
+
+        return replace(stack, values=values.to(getattr(torch, dtype)), dtype=dtype)
+    if stack.dtype == "bfloat16":
+        values = (values.astype(np.uint32) << 16).view(np.float32)
+    return replace(stack, values=values.astype(dtype), dtype=dtype)
+
+
+def strides(stack: Stack) -> tuple[int, ...]:
+    """In bytes, one for each axis."""
+    if stack.device is None:
+        return tuple(stack.values.strides)
+    size = stack.values.element_size()
+    return tuple(size * step for step in stack.values.stride())
 
 
 def same_layout(first: Stack, other: Stack) -> bool:
     """Whether the columns of both lie equally far apart (a single column has no distance)."""
-    return first.values.shape[2] == 1 or first.values.strides[2] == other.values.strides[2]
+    return first.values.shape[2] == 1 or strides(first)[2] == strides(other)[2]
 
 
 def _from_torch(X: Any) -> tuple[NDArray[Any], str]:

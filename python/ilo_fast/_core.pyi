@@ -39,3 +39,40 @@ def overlap(
 ) -> tuple[
     NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None
 ]: ...
+def cuda_status() -> dict[str, Any]: ...
+def cuda_knn_graph(
+    segments: Sequence[Any],
+    dtype: str,
+    n_neighbors: int,
+    *,
+    cosine: bool,
+    n_base: int = ...,
+    machine: str = ...,
+    **options: Any,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], list[dict[str, Any]], str]: ...
+def cuda_overlap(
+    segments: Sequence[Any],
+    dtype: str,
+    n_neighbors: int,
+    languages: NDArray[np.int32],
+    sentences: NDArray[np.int64] | None,
+    *,
+    cosine: bool,
+    n_languages: int,
+    threshold: int,
+    machine: str = ...,
+    **options: Any,
+) -> tuple[
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64] | None,
+    list[dict[str, Any]],
+    str,
+]: ...
+def cuda_certified_bounds(
+    X: NDArray[Any], dtype: str, *, cosine: bool, machine: str = ..., **options: Any
+) -> tuple[NDArray[np.float64], float]: ...
+def emulated_device(
+    *, memory: int | None = ..., fail_allocation: int | None = ..., order: int | None = ...
+) -> dict[str, Any]: ...

@@ -163,6 +163,49 @@ def _gpu() -> Iterator[Finding]:
         )
         yield Finding("GPU", "none", f"models run on the CPU ({built})")
 
+    yield from _gpu_engine()
+
+
+def _gpu_engine() -> Iterator[Finding]:
+    from ilo_fast import _cuda
+
+    name = "k-NN engine"
+    found = _cuda.status()
+    if not found["built"]:
+        yield Finding(
+            "GPU", name, "not built: graphs are made on the CPU", "ok",
+            "on a machine with an NVIDIA GPU, install a CUDA toolkit (nvcc) and build ilo_fast "
+            "again: pip install . -C cmake.define.ILO_FAST_CUDA=ON",
+        )  # fmt: skip
+        return
+    runtime, driver = (_cuda_version(found[part]) for part in ("runtime", "driver"))
+    yield Finding("GPU", name, f"built with CUDA {runtime} for {found['architectures']}")
+    yield Finding("GPU", "driver", f"for CUDA {driver}" if found["driver"] else "none")
+    if found["problem"]:
+        yield Finding("GPU", "engine's devices", "none: graphs are made on the CPU")
+    for index, device in enumerate(found["devices"]):
+        major, minor = device["capability"]
+        value = (
+            f"cuda:{index}, {device['name']}, compute capability {major}.{minor}, "
+            f"{device['memory'] / 2**30:.0f} GiB"
+        )
+        problem = _cuda.problem(index)
+        yield Finding("GPU", "engine's devices", value, "note" if problem else "ok", problem)
+    library = _cuda.library()
+    missing = not library and bool(found["devices"])
+    yield Finding(
+        "GPU",
+        "cuBLASLt",
+        library or "not among the installed packages",
+        "note" if missing else "ok",
+        "unless the loader finds it, the engine multiplies by itself" if missing else "",
+    )
+    yield Finding("GPU", "state of the engine", _cuda.NOT_YET_RUN, "note")
+
+
+def _cuda_version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"
+
 
 def _libraries() -> Iterator[Finding]:
     for name in _NEEDED:

@@ -1,7 +1,7 @@
-"""k-nearest-neighbour graphs: exact (C++), or approximate with measured recall (hnswlib).
+"""k-nearest-neighbour graphs: exact (C++ or CUDA), or approximate with measured recall (hnswlib).
 
-The exact engine filters in low precision and keeps a proof for what it discards; how, is written in
-``csrc/knn/graph.h`` and the files that it lists.
+The exact engines filter in low precision and keep a proof for what they discard; how, is written in
+``csrc/knn/graph.h``, ``csrc/cuda/device.h`` and the files around them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
+from . import _core, _cuda
 from ._arrays import Stack, as_bytes, as_count, as_stack, of_one_layout
 from ._checkpoint import open_folder
 from ._progress import share_bar
@@ -45,12 +45,13 @@ class NeighborGraph:
     distances : float32, same shape
         ``1 - cosine similarity``, or the Euclidean distance in the units of the input.
     info : dict
-        ``backend``, ``simd``, ``n_threads``, ``max_memory``, ``seconds``, and a list ``layers``
-        with, for each layer, how many rows the low-precision filter decided with proof
-        (``certified_rows``) and how many needed a second look (``widened_rows``), how many float64
-        distances a row took (``candidates_per_row``), the seconds of each stage
-        (``seconds_prepare``, ``seconds_filter``, ``seconds_rerank``, ``seconds_widen``), and which
-        share of the filter came from a checkpoint (``resumed_share``). For ``backend="hnsw"`` the
+        ``backend``, ``simd``, ``n_threads``, ``max_memory``, ``seconds`` (of a GPU ``device``
+        instead of ``simd`` and ``n_threads``), and a list ``layers`` with, for each layer, how many
+        rows the low-precision filter decided with proof (``certified_rows``) and how many needed a
+        second look (``widened_rows``), how many float64 distances a row took
+        (``candidates_per_row``), the seconds of each stage (``seconds_prepare``,
+        ``seconds_filter``, ``seconds_rerank``, ``seconds_widen``), and which share of the filter
+        came from a checkpoint (``resumed_share``). For ``backend="hnsw"`` the
         measured ``recall``.
     """
 
@@ -115,7 +116,10 @@ def knn_graph(
     Parameters
     ----------
     X : array or torch tensor, shape (n, d) or (layers, n, d)
-        float16, bfloat16, float32 or float64; any strides; memory maps are read in place.
+        float16, bfloat16, float32 or float64; any strides; memory maps are read in place. What lies
+        in a GPU's memory (a CUDA tensor, or anything with ``__dlpack__`` or
+        ``__cuda_array_interface__``) is used there by ``"cuda"``, and copied to the host's memory
+        for the other backends.
     n_neighbors : int
         k, at most n - 1; with ``queries`` at most n.
     queries : array or torch tensor, shape (m, d) or (layers, m, d), optional
@@ -128,20 +132,25 @@ def knn_graph(
         whatever the instruction set and the number of threads. ``"hnsw"`` is approximate; its
         recall, measured against the exact neighbours of a random sample of rows, is in ``info``.
         (By row number: a tie that goes the other way is a miss. With several threads the result
-        may differ a little from run to run.) ``"auto"`` is exact.
+        may differ a little from run to run.) ``"cuda"`` gives the neighbours of ``"exact"``, found
+        by an NVIDIA GPU: the one that the rows lie on, or torch's current one, to whose memory rows
+        in the host's are copied in turns. It needs a build that has it: `ilo-fast doctor` tells.
+        ``"auto"`` is ``"cuda"`` for rows that lie on a GPU, if the build has it and the GPU can do
+        it and no checkpoint is asked for; otherwise ``"exact"``.
     n_threads : int, optional
-        All processors that this process may use.
+        All processors that this process may use. Not for ``"cuda"``.
     max_memory : int or str, optional
         Bytes, or e.g. ``"6GiB"`` or ``"500MB"``: what the exact engine may take beside X, queries
         and the result; 512 MiB unless given. What does not fit is packed in turns, so that X may be
         a memory map larger than memory; at the least, about ``16 n k`` bytes of candidates and two
-        blocks of rows are needed.
+        blocks of rows are needed. For ``"cuda"``: memory of the GPU, beside rows that lie there;
+        most of what is free unless given.
     checkpoint : path, optional
         A folder (made if missing) for finished work, saved every 30 seconds or at most a twentieth
         of the time. The same call again, after a kill or Ctrl-C, goes on from there to the same
         graph: with any number of threads, but the same max_memory and instruction set. A finished
-        graph stays there, too, and comes back at once. Delete it when it has served. For the exact
-        backend; one process at a time.
+        graph stays there, too, and comes back at once. Delete it when it has served. For
+        ``"exact"``; one process at a time.
     progress : bool or callable
         A bar on standard error, with the time left at the pace so far (rows that the filter leaves
         open may lengthen it); or a function that is told the finished share, 20 times a second.
@@ -155,7 +164,9 @@ def knn_graph(
     ValueError
         Wrong shape, ``n_neighbors`` out of range, NaN or infinity, a zero vector under cosine (the
         message names the row), an instruction set in ``ILO_FAST_SIMD`` that is not available, a
-        checkpoint of other data or options, or in use by another process.
+        checkpoint of other data or options, or in use by another process; ``"cuda"`` without a
+        build, a driver or a GPU for it (the message says what to do), or with X and queries in
+        different places.
     TypeError
         A dtype other than the four.
 
@@ -221,15 +232,16 @@ def stacked_graph(
 
     ``progress`` may be a callable that takes the finished share.
     """
-    if metric not in ("cosine", "euclidean"):
-        raise ValueError(f"metric={metric!r} is not known: use 'cosine' or 'euclidean'")
-    if backend not in ("auto", "exact", "cuda", "hnsw"):
-        raise ValueError(f"backend={backend!r} is not known: use 'auto', 'exact', 'cuda' or 'hnsw'")
+    check_metric(metric)
+    stacks = [*segments] if queries is None else [*segments, queries]
+    backend = chosen_backend(backend, stacks, checkpoint is not None)
     if backend == "cuda":
-        raise ValueError(
-            "backend='cuda' is not part of this build: use backend='exact', which gives the same "
-            "neighbours"
-        )
+        if checkpoint is not None:
+            raise ValueError("checkpoint is for backend='exact', not for backend='cuda'")
+        _cuda.check(stacks, ["X"] * len(segments) + ["queries"] * (queries is not None))
+    else:
+        segments = [s.in_host_memory() for s in segments]
+        queries = None if queries is None else queries.in_host_memory()
     if backend == "hnsw":
         given = {"queries": queries, "max_memory": max_memory, "checkpoint": checkpoint}
         for name, value in given.items():
@@ -237,7 +249,7 @@ def stacked_graph(
                 raise ValueError(f"{name} is for backend='exact', not for backend='hnsw'")
     n_neighbors = as_count(n_neighbors, "n_neighbors")
     threads = thread_count(n_threads)
-    memory = DEFAULT_MEMORY if max_memory is None else as_bytes(max_memory, "max_memory")
+    memory = None if max_memory is None else as_bytes(max_memory, "max_memory")
     start = time.perf_counter()
     with (
         share_bar(progress is True, "k-NN graph") as bar,
@@ -246,12 +258,34 @@ def stacked_graph(
         update = progress if callable(progress) else bar
         if backend == "hnsw":
             graph = _hnsw(segments, n_neighbors, metric, threads, update)
+        elif backend == "cuda":
+            graph = NeighborGraph(
+                *_cuda.graph(segments, n_neighbors, queries, metric, memory or 0, update)
+            )
         else:
+            memory = memory or DEFAULT_MEMORY
             graph = _exact(
                 segments, n_neighbors, queries, metric, threads, memory, folder or "", update
             )
     graph.info["seconds"] = time.perf_counter() - start
     return graph
+
+
+def check_metric(metric: str) -> None:
+    """Raise ValueError for one that there is not."""
+    if metric not in ("cosine", "euclidean"):
+        raise ValueError(f"metric={metric!r} is not known: use 'cosine' or 'euclidean'")
+
+
+def chosen_backend(backend: str, stacks: Sequence[Stack], checkpoint: bool = False) -> str:
+    """What "auto" stands for: the GPU where all rows lie, if it can do it, or else the CPU."""
+    if backend not in ("auto", "exact", "cuda", "hnsw"):
+        raise ValueError(f"backend={backend!r} is not known: use 'auto', 'exact', 'cuda' or 'hnsw'")
+    if backend != "auto":
+        return backend
+    device = _cuda.common_device(stacks)
+    on_gpu = device is not None and not checkpoint and not _cuda.problem(device)
+    return "cuda" if on_gpu else "exact"
 
 
 def _exact(

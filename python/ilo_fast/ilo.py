@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import __version__, _core
+from . import __version__, _core, _cuda
 from ._arrays import Stack, as_count, as_stack, same_layout
 from ._json import read_object, write_whole
 from ._progress import share_bar
-from .graph import stacked_graph, thread_count
+from .graph import NeighborGraph, check_metric, chosen_backend, stacked_graph, thread_count
 
 SCHEMA_VERSION = 1
 _KIND = "ilo_fast.scores"
@@ -197,7 +197,8 @@ def overlap(
     Parameters
     ----------
     representations : Representations, or mapping of language to (n, d) or (layers, n, d)
-        NumPy arrays or torch tensors. Languages may differ in n, not in layers, d and dtype.
+        NumPy arrays or torch tensors, here or on a GPU. Languages may differ in n, not in layers, d
+        and dtype.
     n_neighbors, threshold : int
         k and t.
     metric : {"cosine", "euclidean"}
@@ -222,16 +223,21 @@ def overlap(
 
     Notes
     -----
-    Memory of the exact backend: the input and at most 512 MiB, one layer at a time, whatever the
-    number of layers. Beyond some 500 000 points, or with many neighbours, the lists of neighbours
-    (about 16 to 28 bytes a point and neighbour) may need more. Languages whose arrays differ in
-    memory order, and arrays that are not native or not aligned, are copied on top.
+    Memory of the backend ``"exact"``: the input and at most 512 MiB, one layer at a time, whatever
+    the number of layers. Beyond some 500 000 points, or with many neighbours, the lists of
+    neighbours (about 16 to 28 bytes a point and neighbour) may need more. Languages whose arrays
+    differ in memory order, and arrays that are not native or not aligned, are copied on top. The
+    backend ``"cuda"`` takes of the GPU's memory what is free; graphs never leave it.
     """
     n_neighbors = as_count(n_neighbors, "n_neighbors")
     threshold = as_count(threshold, "threshold")
     threads = thread_count(n_threads)
     languages = tuple(representations)
     stacks = _stacks(representations, languages)
+    check_metric(metric)
+    backend = chosen_backend(backend, stacks)
+    if backend == "cuda":
+        _cuda.check(stacks, [f"representations[{language!r}]" for language in languages])
     n_layers, _, _ = stacks[0].values.shape
     sizes = [s.values.shape[1] for s in stacks]
     if parallel is None:
@@ -243,38 +249,24 @@ def overlap(
     layers = tuple(int(h) for h in getattr(representations, "layers", range(n_layers)))
     if len(layers) != n_layers:
         raise ValueError(f"layers names {len(layers)} layers, but the arrays hold {n_layers}")
-    shape = (n_layers, len(sizes))
-    bridge, reach, ilo = np.empty(shape), np.empty(shape), np.empty(shape)
-    share = np.empty(shape) if parallel else None
-    info: dict[str, Any] = {"versions": _versions(), "layers": []}
+    pool = _Pool(
+        stacks=stacks,
+        languages=languages,
+        layers=layers,
+        labels=labels,
+        sentences=sentences,
+        n_neighbors=n_neighbors,
+        threshold=threshold,
+        metric=metric,
+    )
     start = time.perf_counter()
-    seconds_scoring = 0.0
     with share_bar(progress, "overlap") as update:
-        # Layer by layer: a graph lives only until it is counted.
-        for h in range(n_layers):
-            graph = _layer_graph(
-                stacks, h, languages, layers, n_neighbors, metric, backend, threads, update
-            )
-            counted = time.perf_counter()
-            b, r, i, s = _core.overlap(
-                graph.indices,
-                labels,
-                sentences,
-                n_languages=len(sizes),
-                threshold=threshold,
-                n_threads=threads,
-            )
-            seconds_scoring += time.perf_counter() - counted
-            bridge[h], reach[h], ilo[h] = b[0], r[0], i[0]
-            if share is not None and s is not None:
-                share[h] = s[0]
-            details = graph.info.pop("layers")[0]
-            info["layers"].append({"layer": layers[h], **details})
-            info.update(graph.info)
-            if update:  # layers may be too short for the core to report
-                update((h + 1) / n_layers)
+        if backend == "cuda":
+            bridge, reach, ilo, share, info = _on_gpu(pool, update)
+        else:
+            bridge, reach, ilo, share, info = _layer_by_layer(pool, backend, threads, update)
+    info["versions"] = _versions()
     info["seconds"] = time.perf_counter() - start
-    info["seconds_scoring"] = seconds_scoring
     source = getattr(representations, "info", None)
     if source is not None:
         info["representations"] = source
@@ -349,44 +341,124 @@ def _check(
         )
 
 
+@dataclass(frozen=True)
+class _Pool:
+    """All points of all languages, and what is asked of them."""
+
+    stacks: list[Stack]
+    languages: tuple[str, ...]
+    layers: tuple[int, ...]
+    labels: NDArray[np.int32]
+    sentences: NDArray[np.int64] | None
+    n_neighbors: int
+    threshold: int
+    metric: str
+
+    def named(self, error: ValueError, layer: int) -> ValueError:
+        """The error with the row's name as the caller knows it, if it is about a row."""
+        row = getattr(error, "row", None)
+        if row is None:
+            return error
+        for language, stack in zip(self.languages, self.stacks, strict=True):
+            if row < stack.values.shape[1]:
+                return ValueError(
+                    f"representations[{language!r}], sentence {row}, layer {self.layers[layer]} "
+                    f"{getattr(error, 'problem', '')}"
+                )
+            row -= stack.values.shape[1]
+        return error
+
+
+_Scores = tuple[
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    "NDArray[np.float64] | None",
+    "dict[str, Any]",
+]
+
+
+def _on_gpu(pool: _Pool, update: Callable[[float], None] | None) -> _Scores:
+    """All layers in one call: while one is worked on, the next is brought to the GPU."""
+    try:
+        bridge, reach, ilo, share, info = _cuda.overlap(
+            pool.stacks,
+            pool.n_neighbors,
+            pool.labels,
+            pool.sentences,
+            n_languages=len(pool.languages),
+            threshold=pool.threshold,
+            metric=pool.metric,
+            update=update,
+        )
+    except ValueError as error:
+        named = pool.named(error, max(0, getattr(error, "layer", 0)))
+        if named is error:
+            raise
+        raise named from None
+    info["layers"] = [
+        {"layer": layer, **details}
+        for layer, details in zip(pool.layers, info["layers"], strict=True)
+    ]
+    return bridge, reach, ilo, share, info
+
+
+def _layer_by_layer(
+    pool: _Pool, backend: str, threads: int, update: Callable[[float], None] | None
+) -> _Scores:
+    """A graph lives only until it is counted."""
+    n_layers = len(pool.layers)
+    shape = (n_layers, len(pool.languages))
+    bridge, reach, ilo = np.empty(shape), np.empty(shape), np.empty(shape)
+    share = None if pool.sentences is None else np.empty(shape)
+    info: dict[str, Any] = {"layers": []}
+    seconds_scoring = 0.0
+    for h in range(n_layers):
+        graph = _layer_graph(pool, h, backend, threads, update)
+        counted = time.perf_counter()
+        b, r, i, s = _core.overlap(
+            graph.indices,
+            pool.labels,
+            pool.sentences,
+            n_languages=len(pool.languages),
+            threshold=pool.threshold,
+            n_threads=threads,
+        )
+        seconds_scoring += time.perf_counter() - counted
+        bridge[h], reach[h], ilo[h] = b[0], r[0], i[0]
+        if share is not None and s is not None:
+            share[h] = s[0]
+        details = graph.info.pop("layers")[0]
+        info["layers"].append({"layer": pool.layers[h], **details})
+        info.update(graph.info)
+        if update:  # layers may be too short for the core to report
+            update((h + 1) / n_layers)
+    info["seconds_scoring"] = seconds_scoring
+    return bridge, reach, ilo, share, info
+
+
 def _layer_graph(
-    stacks: list[Stack],
-    h: int,
-    languages: tuple[str, ...],
-    layers: tuple[int, ...],
-    n_neighbors: int,
-    metric: str,
-    backend: str,
-    threads: int,
-    update: Callable[[float], None] | None,
-) -> Any:
-    n_layers = stacks[0].values.shape[0]
-    one = [Stack(s.values[h : h + 1], s.dtype, s.was_matrix) for s in stacks]
+    pool: _Pool, h: int, backend: str, threads: int, update: Callable[[float], None] | None
+) -> NeighborGraph:
+    one = [s.layer(h).in_host_memory() for s in pool.stacks]
     if not all(same_layout(one[0], s) for s in one):  # the core wants one; a layer's copy at a time
-        one = [Stack(np.ascontiguousarray(s.values), s.dtype, s.was_matrix) for s in one]
+        one = [s.contiguous() for s in one]
 
     def overall(share: float) -> None:
         if update:
-            update((h + share) / n_layers)
+            update((h + share) / len(pool.layers))
 
     try:
         return stacked_graph(
             one,
-            n_neighbors,
-            metric=metric,
+            pool.n_neighbors,
+            metric=pool.metric,
             backend=backend,
             n_threads=threads,
             progress=overall,
         )
     except ValueError as error:
-        row = getattr(error, "row", None)
-        if row is None:
+        named = pool.named(error, h)
+        if named is error:
             raise
-        for language, stack in zip(languages, stacks, strict=True):
-            if row < stack.values.shape[1]:
-                raise ValueError(
-                    f"representations[{language!r}], sentence {row}, layer {layers[h]} "
-                    f"{getattr(error, 'problem', '')}"
-                ) from None
-            row -= stack.values.shape[1]
-        raise
+        raise named from None

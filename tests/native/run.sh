@@ -44,4 +44,5 @@ cmake -S "$here" -B "$build" "${options[@]}" >/dev/null
 cmake --build "$build" --parallel 2 >&2
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}"
+"${launch[@]}" "$build/cuda_on_cpu_test"
 "${launch[@]}" "$build/native_test" "${2:-$rounds}"

@@ -159,9 +159,10 @@ def add_overlap_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--metric", choices=("cosine", "euclidean"), default="cosine")
     group.add_argument(
         "--backend",
-        choices=("auto", "exact", "hnsw"),
+        choices=("auto", "exact", "cuda", "hnsw"),
         default="auto",
-        help="auto and exact: exact neighbours; hnsw: approximate, recall reported",
+        help="auto, exact, and cuda on a GPU: the same, exact neighbours; hnsw: approximate, recall "
+        "reported",
     )
 
 

@@ -1,0 +1,65 @@
+// Arguments that several functions take, their checks and what these tell the user.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/errors.h"
+#include "core/matrix_view.h"
+#include "overlap/overlap.h"
+
+namespace ilo {
+
+DType dtype_named(const std::string& name);
+
+// An array (layers, n, d) with any strides, here or in a GPU's memory.
+struct Segment {
+  const std::byte* data;
+  std::array<std::int64_t, 3> shape, strides;  // strides in bytes
+  bool on_device;
+};
+
+// Of an array, or of a tuple (address, shape, strides in bytes): memory of a device.
+Segment segment_of(const pybind11::handle& source, DType dtype);
+
+// Of one shape but for n, and one distance between columns. At least one.
+void check_segments(const std::vector<Segment>& segments);
+
+// The rows of all segments together.
+std::int64_t count_rows(const std::vector<Segment>& segments);
+
+// How many of n rows are searched: n_base, or all of them if it is 0.
+std::int64_t base_of(std::int64_t n_base, std::int64_t n);
+
+// A row of the base is not its own neighbour; one that only asks may have all of the base.
+void check_neighbors(std::int64_t n_neighbors, std::int64_t base, bool only_others);
+
+using Languages = pybind11::array_t<std::int32_t, pybind11::array::c_style>;
+using Sentences = pybind11::array_t<std::int64_t, pybind11::array::c_style>;
+
+// All but `indices` of the input of an overlap.
+OverlapInput overlap_input(const Languages& languages, const std::optional<Sentences>& sentences,
+                           std::int64_t n_layers, std::int64_t n, std::int64_t k,
+                           std::int32_t n_languages, std::int64_t threshold);
+
+// The arrays that scores go to.
+class OverlapArrays {
+ public:
+  explicit OverlapArrays(const OverlapInput& in);
+  OverlapOutput out();
+  const pybind11::array_t<double>& bridge() const { return bridge_; }
+  const pybind11::array_t<double>& reach() const { return reach_; }
+  const pybind11::array_t<double>& ilo() const { return ilo_; }
+  pybind11::object share() const;  // None without sentences
+
+ private:
+  pybind11::array_t<double> bridge_, reach_, ilo_;
+  std::optional<pybind11::array_t<double>> share_;
+};
+
+}  // namespace ilo

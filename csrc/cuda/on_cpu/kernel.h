@@ -1,0 +1,285 @@
+// Kernels as plain functions: the blocks of a grid one after the other, the threads of a block as
+// fibers that take turns where they wait for each other.
+//
+// What cannot end (a barrier that some threads never reach) and what is undefined (threads of a
+// warp that exchange values in different places, lanes that are named but are not there) is thrown
+// as std::logic_error.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "cuda/on_cpu/runtime.h"
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline __attribute__((always_inline))
+#define __launch_bounds__(...)
+#define __shared__ static thread_local
+#define __align__(n) alignas(n)
+
+namespace ilo::emulated {
+
+struct uint3 {
+  unsigned x, y, z;
+};
+struct dim3 {
+  unsigned x, y, z;
+  constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+  constexpr operator uint3() const { return {x, y, z}; }
+};
+extern __thread uint3 threadIdx, blockIdx, blockDim, gridDim;
+
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+struct alignas(8) int2 {
+  int x, y;
+};
+struct alignas(16) int4 {
+  int x, y, z, w;
+};
+struct alignas(8) float2 {
+  float x, y;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+struct alignas(16) double2 {
+  double x, y;
+};
+inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
+inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
+inline int2 make_int2(int x, int y) { return {x, y}; }
+inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
+inline float2 make_float2(float x, float y) { return {x, y}; }
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+inline double2 make_double2(double x, double y) { return {x, y}; }
+
+// ---- launches
+
+void run_grid(dim3 grid, dim3 block, std::size_t shared_bytes, void (*thread)(const void*),
+              const void* arguments);
+// Whether a GPU would take it.
+cudaError_t launch_error(dim3 grid, dim3 block, std::size_t shared_bytes);
+
+template <class... P>
+void enqueue_launch(cudaStream_t stream, dim3 grid, dim3 block, std::size_t shared_bytes,
+                    void (*kernel)(P...), const std::tuple<P...>& arguments) {
+  using Call = std::pair<void (*)(P...), std::tuple<P...>>;
+  enqueue(stream, [=, call = Call(kernel, arguments)] {
+    run_grid(
+        grid, block, shared_bytes,
+        [](const void* c) {
+          std::apply(static_cast<const Call*>(c)->first, static_cast<const Call*>(c)->second);
+        },
+        &call);
+  });
+}
+
+void* dynamic_shared_memory();
+template <class T>
+T* dynamic_shared() {
+  return static_cast<T*>(dynamic_shared_memory());
+}
+
+// ---- among threads
+
+// Where something stands in the source: threads that meet have to meet there.
+struct Place {
+  const char* what;
+  const char* file;
+  int line;
+};
+#define ILO_PLACE(what) \
+  Place { what, file, line }
+#define ILO_HERE const char *file = __builtin_FILE(), int line = __builtin_LINE()
+
+void barrier(const Place& place);
+// The lanes of `mask` meet. Each brings an item; the last to come has `together` look at all of
+// them, with null for lanes not in the mask.
+void meet(unsigned mask, const Place& place, void* item, void (*together)(void* const* items));
+unsigned lane_of_warp();
+
+inline void __syncthreads(ILO_HERE) { barrier(ILO_PLACE("__syncthreads")); }
+inline void __syncwarp(unsigned mask = 0xffffffffu, ILO_HERE) {
+  meet(mask, ILO_PLACE("__syncwarp"), nullptr, [](void* const*) {});
+}
+inline void __threadfence() {}
+inline void __threadfence_block() {}
+
+template <class T>
+struct Exchange {
+  T value, got;
+  int from;
+};
+template <class T>
+T exchange(unsigned mask, T value, int from, const Place& place) {
+  Exchange<T> item{value, value, from};
+  meet(mask, place, &item, [](void* const* items) {
+    for (int lane = 0; lane < 32; ++lane)
+      if (auto* to = static_cast<Exchange<T>*>(items[lane])) {
+        const auto* with = static_cast<const Exchange<T>*>(items[to->from]);
+        if (with)
+          to->got = with->value;
+        else  // undefined
+          std::memset(static_cast<void*>(&to->got), 0xff, sizeof to->got);
+      }
+  });
+  return item.got;
+}
+template <class T>
+T __shfl_sync(unsigned mask, T value, int from, int width = 32, ILO_HERE) {
+  const int lane = static_cast<int>(lane_of_warp());
+  return exchange(mask, value, (lane & -width) | (from & (width - 1)), ILO_PLACE("__shfl_sync"));
+}
+template <class T>
+T __shfl_xor_sync(unsigned mask, T value, int with, int width = 32, ILO_HERE) {
+  const int lane = static_cast<int>(lane_of_warp()), from = lane ^ with;
+  return exchange(mask, value, from < (lane & -width) + width ? from : lane,
+                  ILO_PLACE("__shfl_xor_sync"));
+}
+template <class T>
+T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32, ILO_HERE) {
+  const int lane = static_cast<int>(lane_of_warp()), from = lane + static_cast<int>(by);
+  return exchange(mask, value, from < (lane & -width) + width ? from : lane,
+                  ILO_PLACE("__shfl_down_sync"));
+}
+template <class T>
+T __shfl_up_sync(unsigned mask, T value, unsigned by, int width = 32, ILO_HERE) {
+  const int lane = static_cast<int>(lane_of_warp()), from = lane - static_cast<int>(by);
+  return exchange(mask, value, from >= (lane & -width) ? from : lane, ILO_PLACE("__shfl_up_sync"));
+}
+
+struct Vote {
+  bool mine;
+  unsigned all;
+};
+inline unsigned vote(unsigned mask, bool mine, const Place& place) {
+  Vote item{mine, 0};
+  meet(mask, place, &item, [](void* const* items) {
+    unsigned all = 0;
+    for (int lane = 0; lane < 32; ++lane)
+      if (items[lane] && static_cast<Vote*>(items[lane])->mine) all |= 1u << lane;
+    for (int lane = 0; lane < 32; ++lane)
+      if (items[lane]) static_cast<Vote*>(items[lane])->all = all;
+  });
+  return item.all;
+}
+inline unsigned __ballot_sync(unsigned mask, int mine, ILO_HERE) {
+  return vote(mask, mine != 0, ILO_PLACE("__ballot_sync"));
+}
+inline int __any_sync(unsigned mask, int mine, ILO_HERE) {
+  return vote(mask, mine != 0, ILO_PLACE("__any_sync")) != 0;
+}
+inline int __all_sync(unsigned mask, int mine, ILO_HERE) {
+  return vote(mask, mine != 0, ILO_PLACE("__all_sync")) == mask;
+}
+
+// ---- in one thread: blocks and threads take turns, so that these are plain
+
+#define ILO_ATOMIC(T)                                                                       \
+  inline T atomicAdd(T* at, T by) {                                                         \
+    const T old = *at;                                                                      \
+    *at = static_cast<T>(static_cast<std::uint64_t>(old) + static_cast<std::uint64_t>(by)); \
+    return old;                                                                             \
+  }                                                                                         \
+  inline T atomicMax(T* at, T with) {                                                       \
+    const T old = *at;                                                                      \
+    if (with > old) *at = with;                                                             \
+    return old;                                                                             \
+  }                                                                                         \
+  inline T atomicMin(T* at, T with) {                                                       \
+    const T old = *at;                                                                      \
+    if (with < old) *at = with;                                                             \
+    return old;                                                                             \
+  }                                                                                         \
+  inline T atomicOr(T* at, T with) {                                                        \
+    const T old = *at;                                                                      \
+    *at = old | with;                                                                       \
+    return old;                                                                             \
+  }                                                                                         \
+  inline T atomicExch(T* at, T with) {                                                      \
+    const T old = *at;                                                                      \
+    *at = with;                                                                             \
+    return old;                                                                             \
+  }                                                                                         \
+  inline T atomicCAS(T* at, T expected, T with) {                                           \
+    const T old = *at;                                                                      \
+    if (old == expected) *at = with;                                                        \
+    return old;                                                                             \
+  }
+ILO_ATOMIC(int)
+ILO_ATOMIC(unsigned)
+ILO_ATOMIC(unsigned long long)
+#undef ILO_ATOMIC
+
+template <class To, class From>
+To bits_as(From from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  std::memcpy(&to, &from, sizeof to);
+  return to;
+}
+inline int __float_as_int(float x) { return bits_as<int>(x); }
+inline unsigned __float_as_uint(float x) { return bits_as<unsigned>(x); }
+inline float __int_as_float(int x) { return bits_as<float>(x); }
+inline float __uint_as_float(unsigned x) { return bits_as<float>(x); }
+inline long long __double_as_longlong(double x) { return bits_as<long long>(x); }
+inline double __longlong_as_double(long long x) { return bits_as<double>(x); }
+
+inline int __popc(unsigned x) { return __builtin_popcount(x); }
+inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
+inline int __ffs(int x) { return __builtin_ffs(x); }
+inline int __ffsll(long long x) { return __builtin_ffsll(x); }
+inline int __clz(int x) { return x ? __builtin_clz(static_cast<unsigned>(x)) : 32; }
+
+template <class T>
+T __ldg(const T* at) {
+  return *at;
+}
+
+// fp16, as its bits.
+inline float half_to_float(std::uint16_t bits) {
+  const std::uint32_t magnitude = bits & 0x7fffu;
+  // Its exponent is 112 too small for a float; subnormal numbers come right as well.
+  std::uint32_t out = bits_as<std::uint32_t>(bits_as<float>(magnitude << 13) * 0x1p112f);
+  if (magnitude >= 0x7c00u) out = 0x7f800000u | magnitude << 13;
+  return bits_as<float>(out | (bits & 0x8000u) << 16);
+}
+inline std::uint16_t float_to_half(float value) {  // to nearest, ties to even
+  const std::uint32_t bits = bits_as<std::uint32_t>(value), magnitude = bits & 0x7fffffffu;
+  const std::uint32_t sign = bits >> 16 & 0x8000u;
+  std::uint32_t out;
+  if (magnitude > 0x7f800000u)
+    out = 0x7fff;  // NaN
+  else if (magnitude >= 0x477ff000u)
+    out = 0x7c00;                    // rounds to infinity
+  else if (magnitude < 0x38800000u)  // subnormal: the addition rounds where fp16 ends
+    out = bits_as<std::uint32_t>(bits_as<float>(magnitude) + 0.5f) - 0x3f000000u;
+  else
+    out = (magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1u)) >> 13;
+  return static_cast<std::uint16_t>(sign | out);
+}
+
+// ---- copies and products of tensor_core.h
+
+// The 16 bytes are undefined (NaN) until the thread waits for the group.
+void copy_async(void* shared, const void* global, bool valid);
+void copy_async_commit();
+void copy_async_wait(int groups);  // until at most so many groups are under way
+
+// With the fragments of the PTX instructions ldmatrix.x4 and mma.m16n8k16.
+void load_matrices(unsigned (&r)[4], const void* row, const Place& place);
+void multiply_matrices(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2],
+                       const Place& place);
+
+}  // namespace ilo::emulated

@@ -1,0 +1,29 @@
+// In place of gpu.cu where the build has no CUDA compiler.
+#include "core/errors.h"
+#include "cuda/device.h"
+
+namespace ilo {
+
+namespace {
+const char* const kNotBuilt =
+    "this build has no engine for GPUs: install a CUDA toolkit (nvcc) and build ilo_fast again "
+    "(`pip install . -C cmake.define.ILO_FAST_CUDA=ON`), or use backend='exact', which gives the "
+    "same neighbours";
+}  // namespace
+
+std::vector<DeviceInfo> gpu_run(const DeviceInput&, const DeviceOptions&, const DeviceResult&,
+                                Team&) {
+  throw InvalidArgument(kNotBuilt);
+}
+
+double gpu_bounds(const DeviceInput&, const DeviceOptions&, double*) {
+  throw InvalidArgument(kNotBuilt);
+}
+
+DeviceStatus gpu_status() {
+  DeviceStatus status;
+  status.problem = kNotBuilt;
+  return status;
+}
+
+}  // namespace ilo

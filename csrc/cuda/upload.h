@@ -1,0 +1,133 @@
+// Rows from the host's memory to the device, in chunks, on a stream of its own: so that it can go
+// on while kernels work. Pinned rows are copied as they lie, others through two pinned buffers.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "cuda/runtime.h"
+
+namespace ilo::ILO_MACHINE {
+
+class Uploader {
+ public:
+  explicit Uploader(cudaStream_t compute) : compute_(compute) {}
+  ~Uploader() { (void)cudaStreamSynchronize(copies_); }  // before the buffers go
+  Uploader(const Uploader&) = delete;
+  Uploader& operator=(const Uploader&) = delete;
+
+  // Begins to copy `rows`, d values of `size` bytes each, one after another to `to`; not before the
+  // kernels that are queued by now are through with what lies there.
+  void begin(std::vector<const std::byte*> rows, std::int64_t d, std::ptrdiff_t col_stride,
+             std::size_t size, std::byte* to) {
+    finish();
+    rows_ = std::move(rows);
+    to_ = to;
+    d_ = d;
+    col_stride_ = col_stride;
+    size_ = size;
+    row_bytes_ = static_cast<std::size_t>(d) * size;
+    next_ = 0;
+    is_busy_ = true;
+    const bool is_dense = col_stride == static_cast<std::ptrdiff_t>(size);
+    direct_ = is_dense && is_pinned(rows_.front()) && is_pinned(rows_.back());
+    released_.record(compute_);
+    copies_.wait(released_);
+  }
+  bool is_busy() const { return is_busy_; }
+
+  // Copies a little more; false when nothing is left to do.
+  bool step() {
+    if (!is_busy_) return false;
+    if (next_ < rows_.size()) direct_ ? copy_run() : copy_staged();
+    if (next_ < rows_.size()) return true;
+    arrived_.record(copies_);
+    is_busy_ = false;
+    return false;
+  }
+  // What was begun is not wanted any more.
+  void abandon() {
+    (void)cudaStreamSynchronize(copies_);
+    is_busy_ = false;
+    rows_.clear();
+  }
+  // Kernels queued from now on find the rows there.
+  void finish() {
+    if (!is_busy_ && rows_.empty()) return;
+    while (step()) {
+    }
+    check(cudaStreamWaitEvent(compute_, arrived_, 0), "waiting for rows");
+    rows_.clear();
+  }
+
+ private:
+  static constexpr std::size_t kChunkBytes = std::size_t{8} << 20;
+
+  static bool is_pinned(const void* p) {
+    cudaPointerAttributes attributes;
+    if (cudaPointerGetAttributes(&attributes, p) != cudaSuccess) {
+      (void)cudaGetLastError();
+      return false;
+    }
+    return attributes.type == cudaMemoryTypeHost;
+  }
+
+  std::byte* place(std::size_t row) const { return to_ + row * row_bytes_; }
+
+  // Rows that lie one after another.
+  void copy_run() {
+    const std::size_t first = next_++;
+    while (next_ < rows_.size() && rows_[next_] == rows_[next_ - 1] + row_bytes_ &&
+           (next_ - first) * row_bytes_ < 8 * kChunkBytes)
+      ++next_;
+    check(cudaMemcpyAsync(place(first), rows_[first], (next_ - first) * row_bytes_,
+                          cudaMemcpyHostToDevice, copies_),
+          "copying rows to the device");
+  }
+
+  void copy_staged() {
+    Stage& stage = stages_[turn_ ^= 1];
+    const std::size_t per_chunk = std::max<std::size_t>(1, kChunkBytes / row_bytes_);
+    const std::size_t count = std::min(per_chunk, rows_.size() - next_);
+    if (stage.used) stage.left.synchronize();
+    std::byte* out = stage.bytes.reserve(per_chunk * row_bytes_);
+    for (std::size_t r = 0; r < count; ++r, out += row_bytes_) {
+      const std::byte* row = rows_[next_ + r];
+      if (col_stride_ == static_cast<std::ptrdiff_t>(size_)) {
+        std::memcpy(out, row, row_bytes_);
+      } else {
+        for (std::int64_t k = 0; k < d_; ++k)
+          std::memcpy(out + k * size_, row + k * col_stride_, size_);
+      }
+    }
+    check(cudaMemcpyAsync(place(next_), stage.bytes.data(), count * row_bytes_,
+                          cudaMemcpyHostToDevice, copies_),
+          "copying rows to the device");
+    stage.left.record(copies_);
+    stage.used = true;
+    next_ += count;
+  }
+
+  struct Stage {
+    PinnedBuffer<std::byte> bytes;
+    Event left;
+    bool used = false;
+  };
+
+  cudaStream_t compute_;
+  Stage stages_[2];
+  Stream copies_;
+  Event released_, arrived_;
+  int turn_ = 0;
+  bool is_busy_ = false, direct_ = false;
+  std::vector<const std::byte*> rows_;
+  std::byte* to_ = nullptr;
+  std::int64_t d_ = 0;
+  std::ptrdiff_t col_stride_ = 0;
+  std::size_t size_ = 0, row_bytes_ = 0, next_ = 0;
+};
+
+}  // namespace ilo::ILO_MACHINE
