@@ -41,7 +41,7 @@ import knn_common as common
 import numpy as np
 import torch
 
-from ilo_fast import _core
+from ilo_fast import _core, _cuda, overlap
 
 OURS = ("library", "fused")
 PEERS = ("torch-float32", "torch-tf32", "torch-bfloat16", "cuvs", "faiss-gpu")
@@ -157,6 +157,7 @@ class Ours:
             machine=self.machine,
             stream=torch.cuda.current_stream().cuda_stream if on_gpu else 0,
             product=self.product,
+            library=_cuda.library() if on_gpu else "",
         )
         self.infos.append(infos[0])
         return torch.from_numpy(indices[0])
@@ -424,7 +425,7 @@ def show(case: dict[str, Any]) -> None:
 
 def stack_of_languages(
     layers: int, n: int, d: int, args: argparse.Namespace, device: Device
-) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+) -> tuple[torch.Tensor, np.ndarray]:
     """Sentences in several languages: what they mean, how their language looks, and noise."""
     n_languages = args.languages
     size = n // n_languages
@@ -442,7 +443,7 @@ def stack_of_languages(
         X[layer] = (meaning[of_sentence] + 2 * (1 - mixing) * looks[of_language] + noise).to(
             X.dtype
         )
-    return X, languages, sentences
+    return X, languages
 
 
 def published(
@@ -479,28 +480,26 @@ def published(
 def measure_stack(layers: int, n: int, d: int, args: argparse.Namespace) -> dict[str, Any]:
     on_gpu = args.machine == "gpu"
     device = torch.device("cuda" if on_gpu else "cpu")
-    X, languages, sentences = stack_of_languages(layers, n, d, args, device)
+    _cuda._machine = args.machine
+    X, languages = stack_of_languages(layers, n, d, args, device)
     pinned = X.cpu().pin_memory() if on_gpu else X.clone()
-    as_array = pinned.view(torch.uint16).numpy() if X.dtype == torch.bfloat16 else pinned.numpy()
+    ends = np.cumsum(np.bincount(languages, minlength=args.languages)).tolist()
     found: dict[str, Any] = {}
 
-    def scores(segment: Any) -> Callable[[], Any]:
-        return lambda: _core.cuda_overlap(
-            [segment],
-            args.stack_dtype,
-            args.n_neighbors[0],
-            languages,
-            sentences,
-            cosine=True,
-            n_languages=args.languages,
+    def scores(stack: torch.Tensor) -> Callable[[], Any]:
+        parts = zip([0, *ends], ends, strict=False)
+        of_language = {f"l{c:03d}": stack[:, a:b] for c, (a, b) in enumerate(parts)}
+        return lambda: overlap(
+            of_language,
+            n_neighbors=args.n_neighbors[0],
             threshold=args.threshold,
-            machine=args.machine,
-            stream=torch.cuda.current_stream().cuda_stream if on_gpu else 0,
+            backend="cuda",
+            parallel=n % args.languages == 0,
         )
 
     contestants = {
-        "ilo_fast, from the device's memory": scores(placed(X)),
-        "ilo_fast, from pinned memory": scores(as_array),
+        "ilo_fast, from the device's memory": scores(X),
+        "ilo_fast, from pinned memory": scores(pinned),
         "the published procedure": lambda: published(X, languages, args.languages, args),
     }
     times: dict[str, list[float]] = {}
@@ -516,9 +515,9 @@ def measure_stack(layers: int, n: int, d: int, args: argparse.Namespace) -> dict
     slow["layers_timed"] = done
     slow["median_seconds"] *= layers / done
     first, second = (found[name] for name in list(contestants)[:2])
-    ilo = first[2]
+    ilo = first.ilo
     for name in list(contestants)[:2]:
-        infos = found[name][4]
+        infos = found[name].info["layers"]
         results[name]["seconds_by_stage"] = {
             s: sum(info[f"seconds_{s}"] for info in infos) for s in STAGES
         }
@@ -532,7 +531,7 @@ def measure_stack(layers: int, n: int, d: int, args: argparse.Namespace) -> dict
         "n_neighbors": args.n_neighbors[0],
         "languages": args.languages,
         "same_scores_from_both_memories": bool(
-            all((a == b).all() for a, b in zip(first[:4], second[:4], strict=True))
+            (first.bridge == second.bridge).all() and (first.reach == second.reach).all()
         ),
         "mean_ilo_first_and_last_layer": [float(ilo[0].mean()), float(ilo[-1].mean())],
         "largest_difference_of_ilo_from_published": difference,

@@ -16,7 +16,7 @@ import pytest
 import reference
 from numpy.typing import NDArray
 
-from ilo_fast import _core
+from ilo_fast import _core, _cuda
 
 
 class Engine:
@@ -86,6 +86,7 @@ class Engine:
             cosine=metric == "cosine",
             machine=self.machine,
             stream=self.stream(),
+            **({"library": _cuda.library()} if self.real else {}),
             **options,
         )
         del keep
@@ -166,7 +167,7 @@ MACHINES = ("emulated", "gpu") if STATUS["devices"] else ("emulated",)
 @pytest.fixture(scope="session", params=MACHINES)
 def engine(request: pytest.FixtureRequest) -> Engine:
     if request.param == "gpu":
-        pytest.importorskip("torch").cuda.init()  # also loads the cuBLASLt that torch brings
+        pytest.importorskip("torch").cuda.init()
     return Engine(request.param)
 
 

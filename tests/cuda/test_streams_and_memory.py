@@ -39,6 +39,14 @@ def test_a_matrix_larger_than_what_may_be_held(product, where, engine, rng_and_s
     engine.check(parts, 5, "cosine", seed, where=where, panel_rows=64, n_base=n // 2)
 
 
+def test_many_chunks_of_pageable_memory(engine, rng_and_seed):
+    """More than the two buffers hold that such rows come through."""
+    rng, seed = rng_and_seed
+    points = rng.standard_normal((12, 16384))
+    X = points[rng.integers(0, 12, engine.size(260, 2000))]  # 128 KiB a row
+    engine.check(X, 5, "cosine", seed, where="host", product="library")
+
+
 @pytest.mark.parametrize("where", ["device", "host"])
 def test_less_and_less_memory(where, engine, rng_and_seed):
     """Right with what there is, or refused with the number that would do; never anything else."""

@@ -161,8 +161,8 @@ def add_overlap_flags(parser: argparse.ArgumentParser) -> None:
         "--backend",
         choices=("auto", "exact", "cuda", "hnsw"),
         default="auto",
-        help="auto, exact, and cuda on a GPU: the same, exact neighbours; hnsw: approximate, recall "
-        "reported",
+        help="auto, exact, and cuda on a GPU: the same, exact neighbours; hnsw: approximate, "
+        "recall reported",
     )
 
 
