@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from . import _core
 from ._arrays import Stack, of_one_layout, strides
 
-# Until somebody has seen it work: `ilo-fast doctor` says so.
+# Until somebody has seen it work: `ilo-fast doctor` says so, and backend="auto" stays away from it.
 NOT_YET_RUN = "this engine has not yet been run on a GPU, only on a stand-in for one"
 
 # "gpu"; tests put "emulated" here, a stand-in for the device on the CPU.

@@ -200,7 +200,8 @@ def _gpu_engine() -> Iterator[Finding]:
         "note" if missing else "ok",
         "unless the loader finds it, the engine multiplies by itself" if missing else "",
     )
-    yield Finding("GPU", "state of the engine", _cuda.NOT_YET_RUN, "note")
+    if _cuda.NOT_YET_RUN:
+        yield Finding("GPU", "state of the engine", _cuda.NOT_YET_RUN, "note")
 
 
 def _cuda_version(number: int) -> str:

@@ -135,8 +135,8 @@ def knn_graph(
         may differ a little from run to run.) ``"cuda"`` gives the neighbours of ``"exact"``, found
         by an NVIDIA GPU: the one that the rows lie on, or torch's current one, to whose memory rows
         in the host's are copied in turns. It needs a build that has it: `ilo-fast doctor` tells.
-        ``"auto"`` is ``"cuda"`` for rows that lie on a GPU, if the build has it and the GPU can do
-        it and no checkpoint is asked for; otherwise ``"exact"``.
+        ``"auto"`` is ``"exact"``. (Once ``"cuda"`` has been run on a GPU, it will be that for rows
+        that lie on one, if the build has it and no checkpoint is asked for.)
     n_threads : int, optional
         All processors that this process may use. Not for ``"cuda"``.
     max_memory : int or str, optional
@@ -278,13 +278,17 @@ def check_metric(metric: str) -> None:
 
 
 def chosen_backend(backend: str, stacks: Sequence[Stack], checkpoint: bool = False) -> str:
-    """What "auto" stands for: the GPU where all rows lie, if it can do it, or else the CPU."""
+    """What "auto" stands for: the GPU where all rows lie, if it can do it, or else the CPU.
+
+    Nobody is sent unasked to an engine that has never run on a GPU.
+    """
     if backend not in ("auto", "exact", "cuda", "hnsw"):
         raise ValueError(f"backend={backend!r} is not known: use 'auto', 'exact', 'cuda' or 'hnsw'")
     if backend != "auto":
         return backend
     device = _cuda.common_device(stacks)
-    on_gpu = device is not None and not checkpoint and not _cuda.problem(device)
+    can = not _cuda.NOT_YET_RUN and not checkpoint
+    on_gpu = can and device is not None and not _cuda.problem(device)
     return "cuda" if on_gpu else "exact"
 
 

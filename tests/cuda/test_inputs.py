@@ -147,7 +147,11 @@ def test_bad_rows_are_named_as_the_caller_knows_them(emulated):
 # ---- which backend
 
 
-def test_auto_takes_the_gpu_where_the_rows_lie(calls):
+def test_auto_takes_the_gpu_where_the_rows_lie_but_not_before_it_has_run(calls, monkeypatch):
+    if _cuda.NOT_YET_RUN:
+        same(knn_graph(OnGPU(rows(), device=1), 3), knn_graph(rows(), 3))
+        assert not calls
+    monkeypatch.setattr(_cuda, "NOT_YET_RUN", "")
     assert knn_graph(OnGPU(rows(), device=1), 3).info["backend"] == "cuda"
     assert calls[-1]["device"] == 1
     assert calls[-1]["machine"] == "gpu"
@@ -156,6 +160,7 @@ def test_auto_takes_the_gpu_where_the_rows_lie(calls):
 
 
 def test_auto_copies_to_the_host_where_the_gpu_cannot_do_it(calls, monkeypatch, tmp_path):
+    monkeypatch.setattr(_cuda, "NOT_YET_RUN", "")
     X = rows()
     wanted = knn_graph(X, 3)
     same(knn_graph(OnGPU(X), 3, checkpoint=tmp_path), wanted)
