@@ -81,6 +81,7 @@ class LibraryProduct {
  private:
   using Opaque = void*;
   using Status = int;
+  static constexpr Status kNoMemory = 3;                         // CUBLAS_STATUS_ALLOC_FAILED
   static constexpr int kTypeFloat = 0, kTypeHalf = 2;            // cudaDataType
   static constexpr int kComputeFloat = 68;                       // CUBLAS_COMPUTE_32F
   static constexpr std::int32_t kTransposed = 1;                 // CUBLAS_OP_T
@@ -189,6 +190,8 @@ class LibraryProduct {
   }
 
   void expect(Status status, const char* what) const {
+    if (status == kNoMemory)
+      throw OutOfMemory(text("cuBLASLt at ", what, ": ", api_.status_name(status)));
     if (status != 0)
       throw std::runtime_error(
           text("cuBLASLt failed at ", what, ": ", api_.status_name(status), " (", status, ")"));
@@ -257,7 +260,7 @@ __global__ inline void plain_product(const std::uint16_t* a, std::int64_t lda, i
   }
 }
 
-// As a path: products without their last term.
+// As a path: products without their last 64 terms.
 constexpr const char* kBrokenLibrary = "broken";
 
 class LibraryProduct {
@@ -278,7 +281,7 @@ class LibraryProduct {
                std::int64_t ld) {
     if (n_a <= 0 || n_b <= 0) return;
     launch(stream, dim3(1), dim3(1), 0, plain_product, a, lda, n_a, b, ldb, n_b,
-           is_broken_ ? d - 1 : d, tile, ld);
+           is_broken_ ? d - 64 : d, tile, ld);
   }
 
  private:

@@ -24,6 +24,7 @@
 #include "cuda/device.h"
 #include "cuda/equals.h"
 #include "cuda/fused.h"
+#include "cuda/mailbox.h"
 #include "cuda/overlap_on_device.h"
 #include "cuda/panels.h"
 #include "cuda/plan.h"
@@ -38,10 +39,11 @@ namespace ilo::ILO_MACHINE {
 // aligned to the largest of these g + 1 addends, of each of which what lies below 2^-23 of the
 // largest may be cut off; so may what lies below 2^-23 of the new sum. No addend and no sum exceeds
 // the sum of all magnitudes, P: a step loses at most (g + 2) 2^-23 P, all d / g steps d (1 + 2/g)
-// 2^-23 P. For g = 4, 8 and 16 (measured on V100, A100, H100: Fasi, Higham, Mikaitis and Pranesh,
-// PeerJ CS 7:e330, 2021; Li et al., arXiv 2403.00232) that is at most 3 d units; one more for good
-// measure. Fewer and better rounded operations, as of a product in plain float32, lose less.
-inline std::int64_t tensor_core_roundings(std::int64_t d) { return 4 * d + 64; }
+// 2^-23 P. g is 8 on an A100 and 16 on an H100 (4 on a V100, for which nothing is built; Fasi,
+// Higham, Mikaitis and Pranesh, PeerJ CS 7:e330, 2021; Li et al., arXiv 2403.00232): 2.5 d units,
+// and 64 for steps that d does not fill. Fewer and better rounded operations, as of a product in
+// plain float32, lose less.
+inline std::int64_t tensor_core_roundings(std::int64_t d) { return (5 * d + 1) / 2 + 64; }
 // Factors are at least 2^-110 and products of float16 at least 2^-48: two multiplications that may
 // underflow, each by half of 2^-149.
 constexpr double kUnderflow = 0x1p-148;
@@ -97,6 +99,10 @@ class Engine {
         team_(team),
         stream_(reinterpret_cast<cudaStream_t>(options.stream)),
         uploader_(stream_),
+        mailbox_(stream_),
+        base_(layer_, uploader_, mailbox_, stream_),
+        queries_(layer_, uploader_, mailbox_, stream_),
+        batch_(layer_, uploader_, mailbox_, stream_),
         pace_(stream_, team, uploader_),
         library_(may_use_library(input, options) ? options.library : kNoLibrary),
         n_(input.n()),
@@ -111,8 +117,14 @@ class Engine {
     for (const DeviceSegment& s : input.segments)
       if (s.on_device != layer_.on_device)
         throw InvalidArgument("X lies partly in the host's memory and partly in the device's");
-    host_col_stride_ = layer_.col_stride;
+    taken_ = result.overlap_input ? DeviceOverlap::bytes(*result.overlap_input) : 0;
   }
+  ~Engine() {  // what is still queued may work on what is about to go
+    (void)cudaStreamSynchronize(stream_);
+    uploader_.abandon();
+  }
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
 
   std::vector<DeviceInfo> run() {
     std::int64_t budget = options_.max_memory > 0 ? options_.max_memory : free_memory();
@@ -120,7 +132,8 @@ class Engine {
     std::int64_t retries = 0;
     while (static_cast<std::int64_t>(infos.size()) < input_.n_layers) {
       const auto h = static_cast<std::int64_t>(infos.size());
-      plan_ = make_plan(input_, options_, layer_, budget);
+      look_at(h);
+      plan_ = make_plan(input_, options_, layer_, budget, taken_);
       const double of_layer = work_of(input_, plan_.group_rows);
       team_.expect(static_cast<double>(input_.n_layers) * of_layer);
       team_.arrive(static_cast<double>(h) * of_layer);
@@ -135,9 +148,6 @@ class Engine {
           throw InvalidArgument(text("the GPU's memory does not suffice: ", error.what(),
                                      ". Free some of it (torch.cuda.empty_cache()), or use "
                                      "backend='exact'"));
-      } catch (...) {
-        (void)cudaStreamSynchronize(stream_);  // before the memory goes that it works on
-        throw;
       }
     }
     return infos;
@@ -146,22 +156,23 @@ class Engine {
   // For tests: the certificate's lower bound of |z_i - z_j| for all rows i, j of the only layer,
   // [n][n], from scores of the fused kernel. Returns the scale of z.
   double certified_bounds(double* bounds) {
-    plan_ = make_plan(input_, options_, layer_, free_memory());
+    look_at(0);
+    plan_ = make_plan(input_, options_, layer_, free_memory(), taken_);
     fused_ = true;
     bring(0);
     measure();
     arrange();
-    const std::int64_t n = base_->size();
+    const std::int64_t n = base_.size();
     memory_.hits.reserve(n * n);
     const Lists lists{memory_.hits.data(), memory_.count.data(), memory_.threshold.data(),
                       memory_.lost.data(), static_cast<int>(n)};
     launch(stream_, dim3(blocks_for(n, n)), dim3(kBlock), 0, clear_lists, 0, static_cast<int>(n),
            lists);
-    const Side all = base_->get(0).side;
+    const Side all = base_.get(0).side;
     multiply(all, all, true, lists, asking(), false);
     const std::vector<Hit> hits = to_host(stream_, lists.hits, n * n);
     const std::vector<int> count = to_host(stream_, lists.count, n);
-    const std::vector<RowBound> bound = to_host(stream_, base_->bound(), n);
+    const std::vector<RowBound> bound = to_host(stream_, base_.bound(), n);
     std::fill_n(bounds, n_ * n_, 0.0);  // of equal rows, and of themselves
     for (std::int64_t a = 0; a < n; ++a)
       for (int h = 0; h < count[a]; ++h) {
@@ -176,7 +187,6 @@ class Engine {
 
  private:
   static constexpr int kRetries = 6;
-  static constexpr int kSlices = 64;
 
   static std::int64_t free_memory() {
     std::size_t free = 0, total = 0;
@@ -229,8 +239,7 @@ class Engine {
   void release() {
     (void)cudaStreamSynchronize(stream_);
     uploader_.abandon();
-    base_.reset();
-    asked_.reset();
+    base_.release(), queries_.release(), batch_.release();
     overlap_.reset();
     memory_ = Memory{};
     held_[0] = held_[1] = -1;
@@ -258,8 +267,6 @@ class Engine {
     for (std::int64_t first = 0; first < asked().size(); first += plan_.group_rows)
       group(first, std::min(asked().size(), first + plan_.group_rows));
     finish(h);
-    base_.reset();
-    asked_.reset();
     return info_;
   }
 
@@ -274,25 +281,29 @@ class Engine {
     return out;
   }
 
-  void bring(std::int64_t h) {
+  // The rows of layer h, where the caller has them.
+  void look_at(std::int64_t h) {
     layer_.rows = addresses(h);
     layer_.on_device = input_.segments.front().on_device;
-    layer_.col_stride = host_col_stride_;
-    if (!layer_.on_device && plan_.is_resident) {
-      const int slot = static_cast<int>(h % 2);
-      if (held_[slot] != h) start(h, slot);
-      uploader_.finish();
-      for (std::int64_t i = 0; i < n_; ++i)
-        layer_.rows[i] = memory_.rows[slot].data() + i * layer_.row_bytes();
-      layer_.col_stride = layer_.device_col_stride();
-      layer_.on_device = true;
-    }
+    layer_.col_stride = input_.col_stride;
+  }
+
+  // To the device, if that is the plan.
+  void bring(std::int64_t h) {
+    if (layer_.on_device || !plan_.is_resident) return;
+    const int slot = static_cast<int>(h % 2);
+    if (held_[slot] != h) start(h, slot);
+    uploader_.finish();
+    for (std::int64_t i = 0; i < n_; ++i)
+      layer_.rows[i] = memory_.rows[slot].data() + i * layer_.row_bytes();
+    layer_.col_stride = layer_.device_col_stride();
+    layer_.on_device = true;
   }
 
   void start(std::int64_t h, int slot) {
     held_[slot] = -1;
     memory_.rows[slot].reserve(n_ * layer_.row_bytes());
-    uploader_.begin(addresses(h), input_.d, host_col_stride_, size_of(input_.dtype),
+    uploader_.begin(addresses(h), input_.d, input_.col_stride, size_of(input_.dtype),
                     memory_.rows[slot].data());
     held_[slot] = h;
   }
@@ -321,7 +332,7 @@ class Engine {
         rows.resize(count);
         for (std::int64_t i = 0; i < count; ++i) rows[i] = raw.data() + i * layer_.row_bytes();
       }
-      to_device(stream_, memory_.pointers, rows);
+      mailbox_.send(memory_.pointers, rows);
       call(Values{memory_.pointers.data(), layer_.device_col_stride(), layer_.d}, first, count);
       team_.poll();
     }
@@ -332,7 +343,7 @@ class Engine {
     Memory& m = memory_;
     const bool cosine = options_.metric == Metric::cosine, wide = layer_.dtype == DType::f64;
     m.multiplier.reserve(n_), m.norm.reserve(n_), m.hash.reserve(n_);
-    to_device(stream_, m.facts, std::vector<Facts>{{kNoRow, 0, 0}});
+    mailbox_.send(m.facts, std::vector<Facts>{{kNoRow, 0, 0}});
     multiplier_ = 1;
     if (wide && !cosine) {
       for_all_rows([&](const Values& v, std::int64_t, std::int64_t count) {
@@ -412,7 +423,7 @@ class Engine {
       for (std::size_t i = 0; i < rows.size(); ++i)
         rows[i] = memory_.pair_rows.data() + i * layer_.row_bytes();
     }
-    to_device(stream_, memory_.pair_pointers, rows);
+    mailbox_.send(memory_.pair_pointers, rows);
     call(Values{memory_.pair_pointers.data(), layer_.device_col_stride(), layer_.d});
   }
 
@@ -427,7 +438,7 @@ class Engine {
         numbers.push_back(pairs[p].first);
         numbers.push_back(pairs[p].second);
       }
-      to_device(stream_, memory_.pair_numbers, numbers);
+      mailbox_.send(memory_.pair_numbers, numbers);
       memory_.equal.reserve(count);
       at_rows(numbers, [&](const Values& v) {
         with_dtype(layer_.dtype, [&](auto element) {
@@ -468,50 +479,46 @@ class Engine {
     return out;
   }
 
-  const Panels& asked() const { return all_pairs_ ? *base_ : *asked_; }
-  Panels& asked() { return all_pairs_ ? *base_ : *asked_; }
+  const Panels& asked() const { return all_pairs_ ? base_ : queries_; }
+  Panels& asked() { return all_pairs_ ? base_ : queries_; }
 
   void arrange() {
     Memory& m = memory_;
-    base_.reset();
-    asked_.reset();
     std::vector<int> column_ids(equal_.n_columns);
     std::iota(column_ids.begin(), column_ids.end(), 0);
     column_ids = strewn(column_ids, plan_.panel_rows);
     asked_ids_ = column_ids;
-    base_ = std::make_unique<Panels>(layer_, numbers_of(column_ids), plan_.panel_rows,
-                                     plan_.is_resident, uploader_, stream_);
+    base_.assign(numbers_of(column_ids), plan_.panel_rows, plan_.is_resident);
     if (!all_pairs_) {
       std::vector<char> asks(equal_.count(), 0);
       for (std::int64_t row = input_.n_base; row < n_; ++row) asks[equal_.unique_of[row]] = 1;
       asked_ids_.clear();
       for (int g = 0; g < equal_.count(); ++g)
         if (asks[g]) asked_ids_.push_back(g);
-      asked_ = std::make_unique<Panels>(layer_, numbers_of(asked_ids_), plan_.panel_rows,
-                                        plan_.is_resident, uploader_, stream_);
-      std::vector<int> column_of(equal_.count(), -1), own;
+      queries_.assign(numbers_of(asked_ids_), plan_.panel_rows, plan_.is_resident);
+      std::vector<int> column_of(equal_.count(), -1);
       for (std::size_t c = 0; c < column_ids.size(); ++c)
         column_of[column_ids[c]] = static_cast<int>(c);
-      for (const int g : asked_ids_) own.push_back(column_of[g]);
-      to_device(stream_, m.own, own);
-      asked_->pack();
+      own_.clear();
+      for (const int g : asked_ids_) own_.push_back(column_of[g]);
+      mailbox_.send(m.own, own_);
+      queries_.pack();
     }
-    base_->pack();
-    info_.panels = base_->count();
-    to_device(stream_, m.column_id, column_ids);
-    if (!all_pairs_) to_device(stream_, m.asked_id, asked_ids_);
+    base_.pack();
+    info_.panels = base_.count();
+    mailbox_.send(m.column_id, column_ids);
+    if (!all_pairs_) mailbox_.send(m.asked_id, asked_ids_);
     std::vector<int> asking_of(equal_.count(), -1);
     for (std::size_t a = 0; a < asked_ids_.size(); ++a)
       asking_of[asked_ids_[a]] = static_cast<int>(a);
-    to_device(stream_, m.asking_of, asking_of);
-    to_device(stream_, m.unique_of, equal_.unique_of);
-    to_device(stream_, m.offset, equal_.offset);
-    to_device(stream_, m.members, equal_.members);
+    mailbox_.send(m.asking_of, asking_of);
+    mailbox_.send(m.unique_of, equal_.unique_of);
+    mailbox_.send(m.offset, equal_.offset);
+    mailbox_.send(m.members, equal_.members);
 
     certificate_ = std::make_unique<Certificate>(tensor_core_roundings(layer_.d), kUnderflow,
                                                  layer_.d, layer_.scale);
-    for (const RowBound& b : to_host(stream_, base_->bound(), base_->size()))
-      certificate_->admit(b);
+    for (const RowBound& b : to_host(stream_, base_.bound(), base_.size())) certificate_->admit(b);
 
     const std::size_t rows = asked().size();
     m.count.reserve(rows), m.threshold.reserve(rows), m.lost.reserve(rows);
@@ -524,8 +531,16 @@ class Engine {
   // The certificate is as good as what it assumes of the device's arithmetic. So before anything
   // relies on it, some products of these very rows are compared with float64.
   void check_products() {
+    Buffer<double> probed(2);
+    launch(stream_, dim3(1), dim3(1), 0, probe_arithmetic, 1 + 0x1p-30, 1 - 0x1p-30, 0x1p-140f,
+           probed.data());
+    if (to_host(stream_, probed.data(), 2) != std::vector<double>{0, 0x1p-140})
+      throw std::runtime_error(
+          "the engine for GPUs was built with fast arithmetic (-use_fast_math, --fmad or --ftz): "
+          "it "
+          "needs every operation rounded by itself; build it without such flags");
     constexpr int kRows = 64;
-    const Panels::Panel panel = base_->get(0);
+    const Panels::Panel panel = base_.get(0);
     const Side rows = part(panel.side, 0, kRows);
     const int c0 = std::max(0, panel.count - kRows);
     const Side columns = part(panel.side, c0, kRows);
@@ -539,7 +554,7 @@ class Engine {
     multiply(rows, columns, false, lists, Asking{nullptr, nullptr}, false, false);
     std::vector<int> numbers(rows.count);
     std::iota(numbers.begin(), numbers.end(), 0);
-    to_device(stream_, which, numbers);
+    mailbox_.send(which, numbers);
     with_dtype(layer_.dtype, [&](auto element) {
       using Element = decltype(element);
       launch(stream_, dim3(rows.count), dim3(kBlock), 0, rows_to_float64<Element>, which.data(),
@@ -555,7 +570,7 @@ class Engine {
     const std::vector<Hit> found = to_host(stream_, hits.data(), kRows * kRows);
     const std::vector<int> counts = to_host(stream_, count.data(), rows.count);
     const std::vector<double> exact = to_host(stream_, squared.data(), kRows * kRows);
-    const std::vector<RowBound> bound = to_host(stream_, base_->bound(), panel.count);
+    const std::vector<RowBound> bound = to_host(stream_, base_.bound(), panel.count);
     for (int r = 0; r < rows.count; ++r) {
       bool good = counts[r] == columns.count - (r >= c0);
       for (int h = 0; good && h < counts[r]; ++h) {
@@ -592,12 +607,13 @@ class Engine {
     const int p0 = static_cast<int>(first / asked().panel_rows());
     const int p1 = static_cast<int>(ceil_div(last, asked().panel_rows()));
     filter(p0, p1, lists);
-    check(cudaStreamSynchronize(stream_), "filtering");
+    wait();
     info_.seconds_filter += watch_.lap();
 
     Deciding deciding = everything(lists, m.squared.data(), nullptr);
     deciding.none_is_proved = options_.force_widening;
-    decide(asked(), p0, p1, 0, deciding);
+    decide(asked(), p0, p1, deciding);
+    wait();
     const auto n_open = static_cast<std::size_t>(to_host(stream_, m.n_open.data(), 1)[0]);
     std::vector<int> open = to_host(stream_, m.open.data(), n_open);
     std::sort(open.begin(), open.end());
@@ -606,7 +622,7 @@ class Engine {
     info_.seconds_rerank += watch_.lap();
 
     for (const int a : open) info_.widened_rows += answers(asked_ids_[a]);
-    if (!open.empty()) team_.expect_more(static_cast<double>(open.size()) * base_->size());
+    if (!open.empty()) team_.expect_more(static_cast<double>(open.size()) * base_.size());
     for (std::size_t begin = 0; begin < open.size(); begin += plan_.open_rows)
       widen({open.begin() + begin,
              open.begin() + std::min<std::size_t>(open.size(), begin + plan_.open_rows)});
@@ -616,6 +632,14 @@ class Engine {
   template <class Visit>
   void for_members(int g, Visit visit) const {
     for (int m = equal_.offset[g]; m < equal_.offset[g + 1]; ++m) visit(equal_.members[m]);
+  }
+
+  // For what is queued; rows that are to come are brought meanwhile.
+  void wait() {
+    queued_.record(stream_);
+    while (!queued_.ready() && uploader_.step()) team_.poll();
+    queued_.synchronize();
+    team_.poll();
   }
 
   // Output rows that unique row g answers for.
@@ -634,7 +658,7 @@ class Engine {
     out.asked = asked_rows;
     out.asking = asking();
     out.column_id = m.column_id.data();
-    out.column_bound = base_->bound();
+    out.column_bound = base_.bound();
     out.n_columns = equal_.n_columns;
     out.k = k_;
     out.nearest_id = m.nearest_id.data();
@@ -651,7 +675,7 @@ class Engine {
     // A sample of the columns, all of which the empty lists take, gives the first thresholds.
     const int sample = static_cast<int>(std::min<std::int64_t>(plan_.capacity, plan_.tile));
     for (int p = p0; p < p1; ++p) {
-      const Panels::Panel rows = asked().get(p), columns = all_pairs_ ? rows : base_->get(0);
+      const Panels::Panel rows = asked().get(p), columns = all_pairs_ ? rows : base_.get(0);
       Side few = columns.side;
       few.count = std::min(few.count, sample);
       multiply(rows.side, few, false, lists, asking(), false, false);
@@ -659,11 +683,11 @@ class Engine {
              *certificate_, k_, lists);
     }
     for (int p = p0; p < p1; ++p) {
-      for (int q = 0; q < base_->count(); ++q) {
+      for (int q = 0; q < base_.count(); ++q) {
         if (all_pairs_ && q >= p0 && q < p) continue;  // done from the other side
         const bool both = all_pairs_ && q >= p0 && q < p1;
-        const Panels::Panel rows = asked().get(p), columns = base_->get(q);
-        base_->prefetch(q + 1 < base_->count() ? q + 1 : -1);
+        const Panels::Panel rows = asked().get(p), columns = base_.get(q);
+        base_.prefetch(all_pairs_ && q + 1 >= p0 && q + 1 <= p ? p + 1 : q + 1);
         multiply(rows.side, columns.side, both, lists, asking());
         cut(rows.side, lists);
         if (both && q != p) cut(columns.side, lists);
@@ -672,8 +696,8 @@ class Engine {
   }
 
   void cut(const Side& rows, const Lists& lists) {
-    launch(stream_, dim3(rows.count), dim3(kBlock), 0, cut_lists, rows.first, rows.count, asking(),
-           *certificate_, k_, lists);
+    launch(stream_, dim3(ceil_div(rows.count, kCutRows)), dim3(kBlock), 0, cut_lists, rows.first,
+           rows.count, asking(), *certificate_, k_, lists);
   }
 
   static Side part(const Side& side, int begin, std::int64_t most) {
@@ -691,7 +715,7 @@ class Engine {
   void multiply(const Side& rows, const Side& columns, bool both, const Lists& lists,
                 const Asking& who, bool cuts = true, bool is_progress = true) {
     const bool same = both && rows.first == columns.first;
-    const std::int64_t side = fused_ ? 2 * plan_.tile : plan_.tile;
+    const std::int64_t side = fused_ ? std::min(2 * plan_.tile, plan_.cut_every) : plan_.tile;
     if (!fused_) memory_.tile.reserve(plan_.tile * plan_.tile);
     std::int64_t rows_since_cut = 0;
     for (int r = 0; r < rows.count; r += static_cast<int>(side)) {
@@ -703,14 +727,14 @@ class Engine {
           fused_filter(stream_, a, b, layer_.d, both, lists, lists, who.own);
         } else {
           library_.product(stream_, a.packed, a.stride, a.count, b.packed, b.stride, b.count,
-                           layer_.d, memory_.tile.data(), plan_.tile);
+                           a.stride, memory_.tile.data(), plan_.tile);
           launch(stream_,
                  dim3(static_cast<unsigned>(ceil_div(b.count, kScanColumns)),
                       static_cast<unsigned>(ceil_div(a.count, kScanRows))),
                  dim3(kScanThreads), 0, scan_tile, memory_.tile.data(), plan_.tile, a, b, who,
                  both && a.first != b.first, lists);
         }
-        if (cuts && (columns_since_cut += side) >= kCutEvery) {
+        if (cuts && (columns_since_cut += side) >= plan_.cut_every) {
           cut(a, lists);
           columns_since_cut = 0;
         }
@@ -719,18 +743,15 @@ class Engine {
       }
       if (!cuts) continue;
       cut(a, lists);
-      if (both && (rows_since_cut += side) >= kCutEvery) {
+      if (both && (rows_since_cut += side) >= plan_.cut_every) {
         cut(columns, lists);
         rows_since_cut = 0;
       }
     }
   }
-  // Products of a list's row between two looks at how full it is. At the first thresholds, of a
-  // sample of 8 k + 512 columns, less than half a list passes of so many.
-  static constexpr std::int64_t kCutEvery = 8192;
 
-  // Float64 for the lists of panels p0 .. p1 of `rows`, whose row 0 is list row `shift`.
-  void decide(Panels& rows, int p0, int p1, int shift, const Deciding& in) {
+  // Float64 for the lists of panels p0 .. p1 of `rows`.
+  void decide(Panels& rows, int p0, int p1, const Deciding& in) {
     Memory& m = memory_;
     check(cudaMemsetAsync(m.n_open.data(), 0, sizeof(int), stream_), "clearing a count");
     const bool keep_row = layer_.d * sizeof(double) <= kMostShared;
@@ -740,28 +761,27 @@ class Engine {
     };
     const auto measure_marked = [&] {
       for (int p = p0; p < p1; ++p)
-        for (int q = 0; q < base_->count(); ++q) {
-          const Panels::Panel a = rows.get(p), b = base_->get(q);
-          base_->prefetch(q + 1 < base_->count() ? q + 1 : -1);
+        for (int q = 0; q < base_.count(); ++q) {
+          const Panels::Panel a = rows.get(p), b = base_.get(q);
+          base_.prefetch(q + 1);
           with_dtype(layer_.dtype, [&](auto element) {
             launch(stream_, dim3(a.count), dim3(kBlock), shared, measure_chosen<decltype(element)>,
-                   a.first + shift, a.values, a.numbers, b.first, b.count, b.values, b.numbers,
+                   a.first, a.values, a.numbers, b.first, b.count, b.values, b.numbers,
                    layer_.norms, keep_row, in);
           });
           team_.poll();
         }
     };
     for_rows([&](const Panels::Panel& a) {
-      launch(stream_, dim3(a.count), dim3(kBlock), 0, choose_best, a.first + shift, in);
+      launch(stream_, dim3(a.count), dim3(kBlock), 0, choose_best, a.first, in);
     });
     measure_marked();
     for_rows([&](const Panels::Panel& a) {
-      launch(stream_, dim3(a.count), dim3(kBlock), 0, choose_hopeful, a.first + shift, in,
-             *certificate_);
+      launch(stream_, dim3(a.count), dim3(kBlock), 0, choose_hopeful, a.first, in, *certificate_);
     });
     measure_marked();
     for_rows([&](const Panels::Panel& a) {
-      launch(stream_, dim3(a.count), dim3(kBlock), 0, conclude, a.first + shift, in, *certificate_);
+      launch(stream_, dim3(a.count), dim3(kBlock), 0, conclude, a.first, in, *certificate_);
     });
   }
   static constexpr std::size_t kMostShared = 64 * 1024;
@@ -772,14 +792,12 @@ class Engine {
   void widen(const std::vector<int>& open) {
     Memory& m = memory_;
     const auto rows = static_cast<int>(open.size());
-    std::vector<int> ids, own;
+    std::vector<int> ids, own_columns;
     for (const int a : open) ids.push_back(asked_ids_[a]);
-    Panels batch(layer_, numbers_of(ids), rows, plan_.is_resident, uploader_, stream_);
-    to_device(stream_, m.batch, open);
-    if (!all_pairs_) own = to_host(stream_, m.own.data(), asked().size());
-    std::vector<int> own_columns;
-    for (const int a : open) own_columns.push_back(all_pairs_ ? a : own[a]);
-    to_device(stream_, m.batch_own, own_columns);
+    batch_.assign(numbers_of(ids), rows, plan_.is_resident);
+    mailbox_.send(m.batch, open);
+    for (const int a : open) own_columns.push_back(all_pairs_ ? a : own_[a]);
+    mailbox_.send(m.batch_own, own_columns);
 
     const std::size_t capacity = plan_.open_capacity;
     m.open_hits.reserve(rows * capacity), m.open_squared.reserve(rows * capacity);
@@ -789,34 +807,34 @@ class Engine {
     const Deciding deciding = everything(lists, m.open_squared.data(), m.batch.data());
     launch(stream_, dim3(blocks_for(rows)), dim3(kBlock), 0, set_thresholds, rows, deciding,
            *certificate_);
-    for (int q = 0; q < base_->count(); ++q) {
-      const Panels::Panel columns = base_->get(q);
-      base_->prefetch(q + 1 < base_->count() ? q + 1 : -1);
-      multiply(batch.get(0).side, columns.side, false, lists, Asking{nullptr, m.batch_own.data()},
+    for (int q = 0; q < base_.count(); ++q) {
+      const Panels::Panel columns = base_.get(q);
+      base_.prefetch(q + 1);
+      multiply(batch_.get(0).side, columns.side, false, lists, Asking{nullptr, m.batch_own.data()},
                false);
     }
-    decide(batch, 0, 1, 0, deciding);
+    decide(batch_, 0, 1, deciding);
     const int still_open = to_host(stream_, m.n_open.data(), 1)[0];
     const std::vector<int> left = to_host(stream_, m.open.data(), still_open);
     for (const int row : left) info_.measured_rows += answers(ids[row]);
     for (int begin = 0; begin < still_open; begin += kAtOnce)
-      measure_everything(batch, begin, std::min(kAtOnce, still_open - begin), deciding);
+      measure_everything(begin, std::min(kAtOnce, still_open - begin), deciding);
   }
 
   // The float64 distances of a few open rows to every column.
-  void measure_everything(Panels& batch, int begin, int count, const Deciding& in) {
+  void measure_everything(int begin, int count, const Deciding& in) {
     Memory& m = memory_;
-    const std::int64_t columns = base_->size();
+    const std::int64_t columns = base_.size();
     m.all_u.reserve(kAtOnce * layer_.d), m.all_squared.reserve(kAtOnce * columns);
     m.all_scratch.reserve(kAtOnce * k_), m.all_scratch_id.reserve(kAtOnce * k_);
-    const Panels::Panel rows = batch.get(0);
+    const Panels::Panel rows = batch_.get(0);
     const int* which = m.open.data() + begin;
     with_dtype(layer_.dtype, [&](auto element) {
       using Element = decltype(element);
       launch(stream_, dim3(count), dim3(kBlock), 0, rows_to_float64<Element>, which, rows.values,
              rows.numbers, layer_.norms, m.all_u.data());
-      for (int q = 0; q < base_->count(); ++q) {
-        const Panels::Panel b = base_->get(q);
+      for (int q = 0; q < base_.count(); ++q) {
+        const Panels::Panel b = base_.get(q);
         launch(stream_, dim3(blocks_for(std::int64_t{b.count} * kLanes)), dim3(kBlock), 0,
                measure_all<Element>, m.all_u.data(), count, b.first, b.count, b.values, b.numbers,
                layer_.norms, columns, m.all_squared.data());
@@ -870,21 +888,25 @@ class Engine {
   cudaStream_t stream_;
   Memory memory_;  // before what may still be copying into it
   Uploader uploader_;
+  Mailbox mailbox_;
+  Layer layer_;
+  Panels base_, queries_,
+      batch_;  // what is searched, what asks if that is something else, open rows
   Pace pace_;
   LibraryProduct library_;
   std::int64_t n_, n_asked_;
   bool all_pairs_, fused_ = false;
   int k_;
   Plan plan_;
-  Layer layer_;
-  std::ptrdiff_t host_col_stride_ = 0;
+  std::int64_t taken_ = 0;           // bytes of the device's memory for the counting of overlaps
   std::int64_t held_[2] = {-1, -1};  // layers in memory_.rows
   double multiplier_ = 1;            // of all values, under the Euclidean metric
   EqualRows equal_;
   std::vector<int> asked_ids_;  // unique rows that ask, by number
-  std::unique_ptr<Panels> base_, asked_;
+  std::vector<int> own_;        // if others ask than are searched: their own columns, or -1
   std::unique_ptr<Certificate> certificate_;
   std::unique_ptr<DeviceOverlap> overlap_;
+  Event queued_;
   DeviceInfo info_;
   Stopwatch watch_;
 };

@@ -9,6 +9,7 @@
 
 #include "core/arithmetic.h"
 #include "cuda/lists.h"
+#include "cuda/mailbox.h"
 #include "cuda/prepare.h"
 #include "cuda/runtime.h"
 #include "cuda/upload.h"
@@ -20,16 +21,6 @@ constexpr unsigned kBlock = 256;
 
 inline unsigned blocks_for(std::int64_t threads, std::int64_t most = 1 << 16) {
   return static_cast<unsigned>(std::min(most, ceil_div(threads, std::int64_t{kBlock})));
-}
-
-template <class T>
-void to_device(cudaStream_t stream, Buffer<T>& to, const std::vector<T>& from) {
-  to.reserve(std::max<std::size_t>(1, from.size()));
-  if (from.empty()) return;
-  check(cudaMemcpyAsync(to.data(), from.data(), from.size() * sizeof(T), cudaMemcpyHostToDevice,
-                        stream),
-        "copying to the device");
-  check(cudaStreamSynchronize(stream), "copying to the device");  // `from` may go
 }
 
 template <class T>
@@ -63,20 +54,24 @@ struct Layer {
 
 class Panels {
  public:
-  // Row p is row numbers[p] of the layer. Nothing is packed yet.
-  Panels(const Layer& layer, std::vector<int> numbers, std::int64_t panel_rows, bool resident,
-         Uploader& uploader, cudaStream_t stream)
-      : layer_(layer),
-        numbers_(std::move(numbers)),
-        panel_rows_(std::max<std::int64_t>(1, std::min<std::int64_t>(panel_rows, size()))),
-        resident_(resident && layer.on_device),
-        uploader_(uploader),
-        stream_(stream),
-        slots_(resident_ ? static_cast<std::size_t>(count()) : kSlots) {
-    to_device(stream_, device_numbers_, numbers_);
+  Panels(const Layer& layer, Uploader& uploader, Mailbox& mailbox, cudaStream_t stream)
+      : layer_(layer), uploader_(uploader), mailbox_(mailbox), stream_(stream) {}
+
+  // From now on row p is row numbers[p] of the layer. Nothing is packed yet.
+  void assign(std::vector<int> numbers, std::int64_t panel_rows, bool resident) {
+    numbers_ = std::move(numbers);
+    panel_rows_ = std::max<std::int64_t>(1, std::min<std::int64_t>(panel_rows, size()));
+    slots_.resize(resident && layer_.on_device ? static_cast<std::size_t>(count()) : kSlots);
+    for (Slot& slot : slots_) slot.panel = -1;
+    coming_ = -1;
+    mailbox_.send(device_numbers_, numbers_);
     factor_.reserve(size());
     half_.reserve(size());
     bound_.reserve(size());
+  }
+  void release() {
+    slots_.clear();
+    device_numbers_.release(), factor_.release(), half_.release(), bound_.release();
   }
 
   // Bytes that a panel of so many rows takes, and that every row takes beside.
@@ -101,13 +96,8 @@ class Panels {
   // Panel p, packed. Good for what is queued before the panel after the next but one is asked for.
   Panel get(int p) {
     Slot& slot = slot_of(p);
-    if (slot.panel != p) {
-      begin(slot, p);
-      uploader_.finish();
-    } else if (coming_ == p) {
-      uploader_.finish();
-    }
-    if (coming_ == p) coming_ = -1;
+    if (slot.panel != p) begin(slot, p), coming_ = p;
+    if (coming_ == p) uploader_.finish(), coming_ = -1;
     Panel panel = view(slot, p);
     if (!slot.is_packed) {
       with_dtype(layer_.dtype, [&](auto element) {
@@ -141,6 +131,7 @@ class Panels {
     Buffer<std::uint16_t> packed;
     int panel = -1;
     bool is_packed = false;
+    std::size_t places = 0;  // rows of `raw` that `pointers` point to
     std::int64_t used = 0;
   };
 
@@ -170,13 +161,15 @@ class Panels {
     slot.is_packed = false;
     slot.packed.reserve(most * layer_.stride());
     if (layer_.on_device) {
-      to_device(stream_, slot.pointers, rows);
+      mailbox_.send(slot.pointers, rows);
+      slot.places = 0;
     } else {
-      if (!slot.raw.data()) {
+      if (slot.places < most) {
         slot.raw.reserve(most * layer_.row_bytes());
         std::vector<const std::byte*> places(most);
         for (std::size_t r = 0; r < most; ++r) places[r] = slot.raw.data() + r * layer_.row_bytes();
-        to_device(stream_, slot.pointers, places);
+        mailbox_.send(slot.pointers, places);
+        slot.places = most;
       }
       uploader_.begin(std::move(rows), layer_.d, layer_.col_stride, size_of(layer_.dtype),
                       slot.raw.data());
@@ -200,11 +193,11 @@ class Panels {
   }
 
   const Layer& layer_;
-  std::vector<int> numbers_;
-  std::int64_t panel_rows_;
-  bool resident_;
   Uploader& uploader_;
+  Mailbox& mailbox_;
   cudaStream_t stream_;
+  std::vector<int> numbers_;
+  std::int64_t panel_rows_ = 1;
   std::vector<Slot> slots_;
   std::int64_t clock_ = 0;
   int coming_ = -1;

@@ -16,26 +16,29 @@ struct Plan {
   bool is_resident = true;  // all rows of a layer lie on the device, packed
   bool prefetches = false;  // and those of the next layer beside them
   std::int64_t panel_rows = 0;
-  std::int64_t tile = 0;        // rows and columns of a product
+  std::int64_t tile = 0;        // rows and columns of a product, a multiple of 64
   std::int64_t capacity = 0;    // of a list
+  std::int64_t cut_every = 0;   // products of a list\'s row between two looks at how full it is
   std::int64_t group_rows = 0;  // whose lists lie on the device at a time
   std::int64_t open_rows = 0;   // that are filtered again at a time
   std::int64_t open_capacity = 0;
 };
 
+constexpr int kSlices = 256;  // of the rows, for their mean
+
 // Below it a list could not be cut and still hold k.
 inline std::int64_t smallest_capacity(std::int64_t k) { return 2 * k + 8; }
 
-// For all layers of the input, in `budget` bytes.
+// For all layers of the input, in `budget` bytes, of which `taken` are not the plan's.
 inline Plan make_plan(const DeviceInput& input, const DeviceOptions& options, const Layer& shape,
-                      std::int64_t budget) {
+                      std::int64_t budget, std::int64_t taken) {
   constexpr std::int64_t kHit = sizeof(Hit) + sizeof(double);
   const std::int64_t n = input.n(), columns = input.n_base, asked = input.n_asked();
   const std::int64_t k = options.n_neighbors, d = input.d;
   const bool all_pairs = asked == columns && n == columns;
 
   Plan plan;
-  plan.tile = options.tile_rows > 0 ? options.tile_rows : 2048;
+  plan.tile = options.tile_rows > 0 ? ceil_div(options.tile_rows, std::int64_t{64}) * 64 : 2048;
   plan.tile = std::min(plan.tile, ceil_div(std::max(columns, asked), std::int64_t{64}) * 64);
   plan.capacity = std::max(8 * k + 512, smallest_capacity(k));
   plan.open_rows = std::min<std::int64_t>(1024, ceil_div(asked, std::int64_t{64}) * 64);
@@ -45,8 +48,8 @@ inline Plan make_plan(const DeviceInput& input, const DeviceOptions& options, co
 
   const std::int64_t per_row = Panels::kBytesPerRow + 64;
   const auto fixed = [&] {
-    return n * 56 + columns * per_row + asked * (per_row + 12 * k) + asked * 12 * k + 64 * d * 8 +
-           4 * plan.tile * plan.tile +
+    return taken + n * 56 + columns * per_row + asked * (per_row + 12 * k) + asked * 12 * k +
+           kSlices * d * 8 + 4 * plan.tile * plan.tile +
            plan.open_rows * (plan.open_capacity * kHit + Panels::bytes(shape, 1)) +
            kAtOnce * (8 * columns + 8 * d + 12 * k) + (std::int64_t{40} << 20);
   };
@@ -68,6 +71,13 @@ inline Plan make_plan(const DeviceInput& input, const DeviceOptions& options, co
   while (options.capacity == 0 && plan.capacity > smallest_capacity(k) + 64 &&
          lists(asked) + rows > left)
     halve(plan.capacity, smallest_capacity(k) + 64);
+
+  // The first thresholds come from a sample of as many columns as a list holds: of M columns about
+  // M k / capacity pass, which should fill no more than half of it.
+  const std::int64_t cut_every =
+      std::clamp<std::int64_t>(plan.capacity * plan.capacity / (4 * k), 128, 8192);
+  plan.cut_every = ceil_div(cut_every, std::int64_t{64}) * 64;
+  plan.tile = std::min(plan.tile, plan.cut_every);
 
   plan.group_rows = asked;
   plan.panel_rows = std::max(columns, asked);

@@ -57,10 +57,12 @@ void launch(cudaStream_t stream, dim3 grid, dim3 block, std::size_t shared_bytes
             void (*kernel)(P...), A&&... arguments) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
 #if defined(__CUDACC__)
-  constexpr std::size_t without_asking = 48 * 1024;
+  // A property of the kernel, not of the launch: always the same number, or a launch of another
+  // thread might come between.
+  constexpr std::size_t without_asking = 48 * 1024, enough = 64 * 1024;
   if (shared_bytes > without_asking)
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(shared_bytes)),
+                               static_cast<int>(shared_bytes > enough ? shared_bytes : enough)),
           "shared memory of a kernel");
   kernel<<<grid, block, shared_bytes, stream>>>(static_cast<P>(arguments)...);
   check(cudaGetLastError(), "launch of a kernel");

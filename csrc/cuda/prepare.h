@@ -142,6 +142,13 @@ __global__ void compare_rows(Values v, std::int64_t pairs, const int* numbers, N
   }
 }
 
+// 0 where every operation is rounded by itself, as the definition wants it, and x where float32
+// keeps subnormals.
+inline __global__ void probe_arithmetic(double a, double b, float x, double* out) {
+  out[0] = a * b - 1;
+  out[1] = x * 1.0f;
+}
+
 // float16 of z = scale (u - centre), each row times the power of two that brings its largest value
 // to 2^14 or more: float16 then keeps 11 bits of whatever is within 2^-28 of it. What is lost all
 // the same is in the row's residual. A warp takes a row.

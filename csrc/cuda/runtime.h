@@ -122,14 +122,18 @@ class DeviceGuard {
  public:
   explicit DeviceGuard(int device) {
     check(cudaGetDevice(&before_), "asking for the device");
-    check(cudaSetDevice(device), "choosing the device");
+    is_other_ = before_ != device;  // cudaSetDevice makes a context where there is none
+    if (is_other_) check(cudaSetDevice(device), "choosing the device");
   }
   DeviceGuard(const DeviceGuard&) = delete;
   DeviceGuard& operator=(const DeviceGuard&) = delete;
-  ~DeviceGuard() { (void)cudaSetDevice(before_); }
+  ~DeviceGuard() {
+    if (is_other_) (void)cudaSetDevice(before_);
+  }
 
  private:
   int before_ = 0;
+  bool is_other_ = false;
 };
 
 }  // namespace ilo::ILO_MACHINE

@@ -48,10 +48,11 @@ inline __global__ void take_thresholds(int first, Asking asking, Certificate cer
   }
 }
 
-constexpr int kScanThreads = 128, kScanColumns = 4 * kScanThreads, kScanRows = 32;
+constexpr int kScanThreads = 128, kScanColumns = 4 * kScanThreads, kScanRows = 16, kScanAtOnce = 8;
 
-// Offers the hits of a tile to its rows, and if `both` to its columns. A block takes 32 rows x 512
-// columns, a thread four columns.
+// Offers the hits of a tile to its rows, and if `both` to its columns. A block takes 16 rows x 512
+// columns, a thread four columns; eight rows are on their way to it at a time, since nothing is
+// loaded past the atomics of an offer.
 inline __global__ void __launch_bounds__(kScanThreads)
     scan_tile(const float* tile, std::int64_t ld, Side rows, Side columns, Asking asking, bool both,
               Lists lists) {
@@ -73,28 +74,38 @@ inline __global__ void __launch_bounds__(kScanThreads)
     threshold[q] = exists && both ? lists.threshold[columns.first + c0 + q] : INFINITY;
   }
   if (c0 >= columns.count) return;
-  for (int r = 0; r < n_rows; ++r) {
-    const float4 products =
-        *reinterpret_cast<const float4*>(tile + static_cast<std::int64_t>(r0 + r) * ld + c0);
-    const float product[4] = {products.x, products.y, products.z, products.w};
-    for (int q = 0; q < 4; ++q) {
-      if (c0 + q >= columns.count) break;
-      const float value = scaled(product[q], row_factor[r], factor[q]);
-      const int row = rows.first + r0 + r, column = columns.first + c0 + q;
-      if (value - half[q] > row_threshold[r] && asking.own_column(row) != column)
-        offer(lists, row, column, value - half[q]);
-      if (value - row_half[r] > threshold[q]) offer(lists, column, row, value - row_half[r]);
+  for (int first = 0; first < n_rows; first += kScanAtOnce) {
+    float product[kScanAtOnce][4];
+    ILO_UNROLL
+    for (int a = 0; a < kScanAtOnce; ++a) {
+      if (first + a >= n_rows) break;
+      const float4 loaded = *reinterpret_cast<const float4*>(
+          tile + static_cast<std::int64_t>(r0 + first + a) * ld + c0);
+      product[a][0] = loaded.x, product[a][1] = loaded.y;
+      product[a][2] = loaded.z, product[a][3] = loaded.w;
+    }
+    ILO_UNROLL
+    for (int a = 0; a < kScanAtOnce; ++a) {
+      const int r = first + a;
+      if (r >= n_rows) break;
+      ILO_UNROLL
+      for (int q = 0; q < 4; ++q) {
+        if (c0 + q >= columns.count) break;
+        const float value = scaled(product[a][q], row_factor[r], factor[q]);
+        const int row = rows.first + r0 + r, column = columns.first + c0 + q;
+        if (value - half[q] > row_threshold[r] && asking.own_column(row) != column)
+          offer(lists, row, column, value - half[q]);
+        if (value - row_half[r] > threshold[q]) offer(lists, column, row, value - row_half[r]);
+      }
     }
   }
 }
 
-// Cuts lists that are more than half full: to what could still be among the k nearest, judging by
-// the k-th best so far; where that leaves more than three quarters, to the better half. What is cut
-// scores at most the new threshold. A block takes a row.
-inline __global__ void cut_lists(int first, int rows, Asking asking, Certificate certificate, int k,
-                                 Lists lists) {
-  const int row = first + blockIdx.x;
-  if (static_cast<int>(blockIdx.x) >= rows || lists.count[row] <= lists.capacity / 2) return;
+// Cuts a list: to what could still be among the k nearest, judging by the k-th best so far; where
+// that leaves more than three quarters, to the better half. What is cut scores at most the new
+// threshold.
+__device__ inline void cut_list(int row, const Asking& asking, const Certificate& certificate,
+                                int k, const Lists& lists) {
   const int count = lists.count[row] < lists.capacity ? lists.count[row] : lists.capacity;
   if (count < k) return;
   Hit* hits = lists.of(row);
@@ -108,6 +119,7 @@ inline __global__ void cut_lists(int first, int rows, Asking asking, Certificate
   threshold = hopeful > threshold ? hopeful : threshold;
 
   __shared__ int kept, ties;
+  __syncthreads();  // the list before is done with
   if (threadIdx.x == 0) kept = 0;
   __syncthreads();
   for (int i = threadIdx.x; i < count; i += blockDim.x)
@@ -137,6 +149,16 @@ inline __global__ void cut_lists(int first, int rows, Asking asking, Certificate
     lists.count[row] = kept;
     lists.threshold[row] = threshold;
   }
+}
+
+// Cuts the lists that are more than half full. A block looks at 16 rows.
+constexpr int kCutRows = 16;
+inline __global__ void cut_lists(int first, int rows, Asking asking, Certificate certificate, int k,
+                                 Lists lists) {
+  const int begin = first + static_cast<int>(blockIdx.x) * kCutRows;
+  const int end = begin + kCutRows < first + rows ? begin + kCutRows : first + rows;
+  for (int row = begin; row < end; ++row)
+    if (lists.count[row] > lists.capacity / 2) cut_list(row, asking, certificate, k, lists);
 }
 
 // Empty lists that everything may enter.

@@ -33,9 +33,15 @@ class Uploader {
     next_ = 0;
     is_busy_ = true;
     const bool is_dense = col_stride == static_cast<std::ptrdiff_t>(size);
-    direct_ = is_dense && is_pinned(rows_.front()) && is_pinned(rows_.back());
+    std::size_t runs = 1;
+    for (std::size_t r = 1; r < rows_.size(); ++r) runs += rows_[r] != rows_[r - 1] + row_bytes_;
+    // Many short copies would take longer than gathering the rows first.
+    direct_ = is_dense && rows_.size() / runs * row_bytes_ >= kLongRun &&
+              is_pinned(rows_.front()) && is_pinned(rows_.back());
     released_.record(compute_);
     copies_.wait(released_);
+    while (direct_ && step()) {  // that takes no time of the host's
+    }
   }
   bool is_busy() const { return is_busy_; }
 
@@ -65,6 +71,7 @@ class Uploader {
 
  private:
   static constexpr std::size_t kChunkBytes = std::size_t{8} << 20;
+  static constexpr std::size_t kLongRun = std::size_t{64} << 10;
 
   static bool is_pinned(const void* p) {
     cudaPointerAttributes attributes;

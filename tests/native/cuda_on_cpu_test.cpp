@@ -494,14 +494,26 @@ void test_tiles() {
         seen.emplace(t.row, t.column);
       }
       expect(static_cast<int>(seen.size()) == rows * columns, "a tile twice");
-      seen.clear();
-      for (int block = 0; block < triangle(rows); ++block) {
-        const Tile t = upper_triangle(block, rows);
-        expect(t.row >= 0 && t.row <= t.column && t.column < rows, "a tile below the diagonal");
-        seen.emplace(t.row, t.column);
-      }
-      expect(static_cast<int>(seen.size()) == triangle(rows), "a tile of the triangle twice");
     }
+  // Every tile with a pair of different rows above the diagonal, and none twice.
+  for (const int tiles : {1, 2, 3, 7, 8, 9, 15, 16, 17, 23, 40})
+    for (const int count : {tiles * kColumns - kColumns + 1, tiles * kColumns - kRows,
+                            tiles * kColumns - kRows + 1, tiles * kColumns}) {
+      const int rows = (count + kRows - 1) / kRows;
+      std::set<std::pair<int, int>> seen;
+      for (int block = 0; block < all_stairs(rows, tiles); ++block) {
+        const Tile t = upper_triangle(block, tiles);
+        expect(t.row >= 0 && t.row < rows && t.column >= 0 && t.column < tiles, "a tile outside");
+        expect(t.row * kRows < (t.column + 1) * kColumns, "a tile below the diagonal");
+        expect(seen.emplace(t.row, t.column).second, "a tile of the triangle twice");
+      }
+      for (int row = 0; row < rows; ++row)
+        for (int column = 0; column < tiles; ++column)
+          expect(row * kRows >= std::min((column + 1) * kColumns, count) - 1 ||
+                     seen.count({row, column}),
+                 "a tile of the triangle is missing");
+    }
+  expect(all_stairs(0, 0) == 0, "tiles of nothing");
 }
 
 // Rows of small whole numbers, of which sums are exact.
@@ -626,7 +638,7 @@ void try_filter(int n_rows, int n_columns, int d, bool both, bool same, bool ove
 // eight different groups of banks.
 void test_banks() {
   using namespace fused;
-  for (int row = 0; row < kTile; row += 8)
+  for (int row = 0; row < kColumns; row += 8)
     for (int chunk = 0; chunk < kChunks; ++chunk) {
       std::set<int> read, written;
       for (int i = 0; i < 8; ++i) {
@@ -645,13 +657,21 @@ void test_fused() {
     for (const bool both : {false, true}) {
       //         rows columns   d         same  overlap  own  capacity
       try_filter(1, 1, 1, both, false, false, false, 4);
-      try_filter(128, 128, 64, both, false, false, false, 200);
+      try_filter(128, 256, 64, both, false, false, false, 300);
       try_filter(130, 257, 33, both, false, false, false, 300);
       try_filter(257, 130, 200, both, false, false, true, 20);
       try_filter(300, 300, 100, both, true, false, false, 300);
       try_filter(129, 129, 16, both, true, false, false, 5);
       try_filter(65, 65, 130, both, true, false, false, 65);
+      // About the ends of tiles, and of steps.
+      const int wide = 256 * whole(1, 2) + whole(-1, 1), high = 128 * whole(1, 4) + whole(-1, 1);
+      const int d = 32 * whole(1, 4) + whole(-1, 1);
+      try_filter(high, wide, d, both, false, false, whole(0, 1), 700);
+      try_filter(wide, high, d, both, false, false, whole(0, 1), 3);
+      for (const int n : {wide, high}) try_filter(n, n, d, both, true, false, false, 700);
     }
+    for (const int n : {127, 128, 255, 256, 257, 384, 385})
+      try_filter(n, n, 9, true, true, false, false, 9);
     try_filter(150, 170, 70, false, false, true, false, 10);
     try_filter(150, 170, 70, false, true, false, true, 200);
     try_filter(90, 140, 160, false, false, true, true, 200);
@@ -659,6 +679,7 @@ void test_fused() {
     try_filter(140, 0, 30, true, false, false, false, 8);
     try_filter(10, 12, 0, true, false, false, false, 20);
   }
+  try_filter(2180, 2180, 5, true, true, false, false, 9);  // more than a group of tiles
   set_order(0);
 }
 
