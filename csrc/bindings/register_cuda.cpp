@@ -91,6 +91,8 @@ py::list run(const DeviceInput& input, const Call& call, const DeviceResult& res
     entry["measured_rows"] = info.measured_rows;
     entry["panels"] = info.panels;
     entry["tile_rows"] = info.tile_rows;
+    entry["list_capacity"] = info.list_capacity;
+    entry["late_rows"] = info.late_rows;
     entry["retries"] = info.retries;
     entry["candidates_per_row"] = info.candidates_per_row;
     entry["seconds_prepare"] = info.seconds_prepare;

@@ -27,11 +27,10 @@ namespace ilo::ILO_MACHINE {
 // 0, 1, 2, ... of a batch.
 struct Deciding {
   Lists lists;
-  double* squared;      // beside lists.hits: a distance, or one of the two below
-  const int* asked;     // [list rows] their numbers among the rows that ask; null: the same numbers
-  Asking asking;        // by number of the asking row, as all below
-  const int* asked_id;  // unique rows
-  const int* column_id;  // by number of the column, as the next
+  double* squared;   // beside lists.hits: a distance, or one of the two below
+  const int* asked;  // [list rows] their numbers among the rows that ask; null: the same numbers
+  Asking asking;     // by number of the asking row, as all below
+  const int* column_id;  // unique rows, by number of the column, as the next
   const RowBound* column_bound;
   int n_columns, k;
   // Results: [asking rows][k]

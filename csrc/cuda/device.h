@@ -57,7 +57,8 @@ struct DeviceOptions {
 struct DeviceInfo {  // of a layer
   std::int64_t rows = 0, queries = 0, unique_rows = 0;
   std::int64_t certified_rows = 0, widened_rows = 0, measured_rows = 0;  // measured: against all
-  std::int64_t panels = 0, tile_rows = 0, retries = 0;
+  std::int64_t panels = 0, tile_rows = 0, list_capacity = 0, retries = 0;
+  std::int64_t late_rows = 0;  // that were still to be copied to the device when they were needed
   double candidates_per_row = 0;
   double seconds_prepare = 0, seconds_filter = 0, seconds_rerank = 0, seconds_widen = 0;
   std::string product;

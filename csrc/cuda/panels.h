@@ -62,7 +62,7 @@ class Panels {
     numbers_ = std::move(numbers);
     panel_rows_ = std::max<std::int64_t>(1, std::min<std::int64_t>(panel_rows, size()));
     slots_.resize(resident && layer_.on_device ? static_cast<std::size_t>(count()) : kSlots);
-    for (Slot& slot : slots_) slot.panel = -1;
+    for (Slot& slot : slots_) slot.panel = -1, slot.used = 0;  // the first is filled first
     coming_ = -1;
     mailbox_.send(device_numbers_, numbers_);
     factor_.reserve(size());

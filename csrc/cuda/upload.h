@@ -43,7 +43,7 @@ class Uploader {
     while (direct_ && step()) {  // that takes no time of the host's
     }
   }
-  bool is_busy() const { return is_busy_; }
+  std::int64_t remaining_rows() const { return static_cast<std::int64_t>(rows_.size() - next_); }
 
   // Copies a little more; false when nothing is left to do.
   bool step() {
@@ -59,6 +59,7 @@ class Uploader {
     (void)cudaStreamSynchronize(copies_);
     is_busy_ = false;
     rows_.clear();
+    next_ = 0;
   }
   // Kernels queued from now on find the rows there.
   void finish() {
@@ -67,6 +68,7 @@ class Uploader {
     }
     check(cudaStreamWaitEvent(compute_, arrived_, 0), "waiting for rows");
     rows_.clear();
+    next_ = 0;
   }
 
  private:

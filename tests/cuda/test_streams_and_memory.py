@@ -311,3 +311,34 @@ def test_a_tensor_core_errs_less_than_the_bound(engine, rng_and_seed):
             size = half.double().abs() @ half.double().abs().T
             # As tensor_core_roundings of csrc/cuda/engine.h.
             assert ((got - exact).abs() <= (4 * d + 64) * 2.0**-24 * size).all(), f"{seed}, d={d}"
+
+
+# ---- layers
+
+
+@pytest.mark.parametrize("where", ["device", "host"])
+def test_every_layer_has_the_same_plan_and_the_next_is_brought_meanwhile(
+    where, engine, rng_and_seed
+):
+    rng, seed = rng_and_seed
+    X = rng.standard_normal((4, *engine.size((300, 64), (20_000, 256)))).astype(np.float32)
+    _core.emulated_device()  # counts from here
+    max_memory = engine.size(48 << 20, 1 << 30)
+    indices, distances, infos = engine.stack(X, 5, where=where, max_memory=max_memory)
+    for name in ("panels", "tile_rows", "list_capacity", "retries"):
+        assert len({info[name] for info in infos}) == 1, (seed, name, infos)
+    wanted = engine.on_cpu(X, 5)
+    np.testing.assert_array_equal(indices, wanted[0], err_msg=seed)
+    np.testing.assert_array_equal(distances, wanted[1], err_msg=seed)
+    if not engine.real:  # the device is never faster than the host here
+        assert [info["late_rows"] for info in infos[1:]] == [0, 0, 0], seed
+        assert _core.emulated_device()["peak_bytes"] <= max_memory, seed
+
+
+def test_lists_of_any_length_are_cut_in_time(engine, rng_and_seed):
+    """Of short lists, as where memory is short, too: else nearly all rows were widened."""
+    rng, seed = rng_and_seed
+    X = rng.standard_normal(engine.size((1500, 64), (40_000, 64))).astype(np.float32)
+    for product in ("library", "fused"):
+        info = engine.check(X, 32, "cosine", seed, product=product, capacity=200)
+        assert info["widened_rows"] < 0.02 * len(X), (seed, info)
