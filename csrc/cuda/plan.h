@@ -18,10 +18,11 @@ struct Plan {
   std::int64_t panel_rows = 0;
   std::int64_t tile = 0;        // rows and columns of a product, a multiple of 64
   std::int64_t capacity = 0;    // of a list
-  std::int64_t cut_every = 0;   // products of a list\'s row between two looks at how full it is
+  std::int64_t cut_every = 0;   // products of a list's row between two looks at how full it is
   std::int64_t group_rows = 0;  // whose lists lie on the device at a time
   std::int64_t open_rows = 0;   // that are filtered again at a time
   std::int64_t open_capacity = 0;
+  int measured_rows = 0;  // that are measured against all columns at a time, a multiple of kAtOnce
 };
 
 constexpr int kSlices = 256;  // of the rows, for their mean
@@ -47,11 +48,14 @@ inline Plan make_plan(const DeviceInput& input, const DeviceOptions& options, co
     plan.capacity = plan.open_capacity = std::max(options.capacity, smallest_capacity(k));
 
   const std::int64_t per_row = Panels::kBytesPerRow + 64;
+  const std::int64_t of_measured = 8 * columns + 8 * d + 12 * k;
+  plan.measured_rows = kAtOnce * static_cast<int>(std::clamp<std::int64_t>(
+                                     budget / 16 / of_measured / kAtOnce, 1, 16));
   const auto fixed = [&] {
     return taken + n * 56 + columns * per_row + asked * (per_row + 12 * k) + asked * 12 * k +
            kSlices * d * 8 + 4 * plan.tile * plan.tile +
            plan.open_rows * (plan.open_capacity * kHit + Panels::bytes(shape, 1)) +
-           kAtOnce * (8 * columns + 8 * d + 12 * k) + (std::int64_t{40} << 20);
+           plan.measured_rows * of_measured + (std::int64_t{40} << 20);
   };
   const auto halve = [](std::int64_t& value, std::int64_t least) {
     value = std::max(std::min(value, least), value / 2);

@@ -330,16 +330,17 @@ class Search {
     const int still_open = to_host(stream_, m.n_open.data(), 1)[0];
     const std::vector<int> left = to_host(stream_, m.open.data(), still_open);
     for (const int row : left) info.measured_rows += answers(ids[row]);
-    for (int begin = 0; begin < still_open; begin += kAtOnce)
-      measure_everything(begin, std::min(kAtOnce, still_open - begin), deciding);
+    for (int begin = 0; begin < still_open; begin += plan_->measured_rows)
+      measure_everything(begin, std::min(plan_->measured_rows, still_open - begin), deciding);
   }
 
   // The float64 distances of a few open rows to every column.
   void measure_everything(int begin, int count, const Deciding& in) {
     Memory& m = memory_;
-    const std::int64_t columns = base_.size();
-    m.all_u.reserve(kAtOnce * layer().d), m.all_squared.reserve(kAtOnce * columns);
-    m.all_scratch.reserve(kAtOnce * k_), m.all_scratch_id.reserve(kAtOnce * k_);
+    const std::int64_t columns = base_.size(), d = layer().d;
+    const std::size_t most = plan_->measured_rows;
+    m.all_u.reserve(most * d), m.all_squared.reserve(most * columns);
+    m.all_scratch.reserve(most * k_), m.all_scratch_id.reserve(most * k_);
     const Panels::Panel rows = batch_.get(0);
     const int* which = m.open.data() + begin;
     with_dtype(layer().dtype, [&](auto element) {
@@ -348,9 +349,12 @@ class Search {
              rows.numbers, layer().norms, m.all_u.data());
       for (int q = 0; q < base_.count(); ++q) {
         const Panels::Panel b = base_.get(q);
-        launch(stream_, dim3(blocks_for(std::int64_t{b.count} * kLanes)), dim3(kBlock), 0,
-               measure_all<Element>, m.all_u.data(), count, b.first, b.count, b.values, b.numbers,
-               layer().norms, columns, m.all_squared.data());
+        base_.prefetch(q + 1);
+        for (int r = 0; r < count; r += kAtOnce)
+          launch(stream_, dim3(blocks_for(std::int64_t{b.count} * kLanes)), dim3(kBlock), 0,
+                 measure_all<Element>, m.all_u.data() + r * d, std::min(kAtOnce, count - r),
+                 b.first, b.count, b.values, b.numbers, layer().norms, columns,
+                 m.all_squared.data() + r * columns);
       }
     });
     launch(stream_, dim3(count), dim3(kBlock), 0, conclude_all, which, m.all_squared.data(),
