@@ -16,11 +16,12 @@ struct Call {
   std::string machine;
   DeviceOptions options;
   py::object progress;
+  int n_threads = 1;  // of the host, for rows on their way to the device
 };
 
 Call call_of(const std::string& machine, std::int64_t n_neighbors, bool cosine,
              const py::dict& given) {
-  Call call{machine, {}, py::none()};
+  Call call{machine, {}, py::none(), 1};
   if (machine != "gpu" && machine != "emulated")
     throw InvalidArgument("machine '" + machine + "' is not gpu or emulated");
   DeviceOptions& options = call.options;
@@ -32,6 +33,8 @@ Call call_of(const std::string& machine, std::int64_t n_neighbors, bool cosine,
       options.device = value.cast<int>();
     else if (name == "stream")
       options.stream = value.cast<std::uintptr_t>();
+    else if (name == "n_threads")
+      call.n_threads = value.cast<int>();
     else if (name == "max_memory")
       options.max_memory = value.cast<std::int64_t>();
     else if (name == "product")
@@ -51,6 +54,8 @@ Call call_of(const std::string& machine, std::int64_t n_neighbors, bool cosine,
     else
       throw py::type_error("unexpected keyword argument '" + name + "'");
   }
+  if (call.n_threads < 1)
+    throw InvalidArgument(text("n_threads=", call.n_threads, " must be at least 1"));
   if (!options.product.empty() && options.product != "library" && options.product != "fused")
     throw InvalidArgument("product '" + options.product + "' is not library or fused");
   return call;
@@ -74,7 +79,7 @@ DeviceInput input_of(const py::sequence& sources, const std::string& dtype_name,
 
 py::list run(const DeviceInput& input, const Call& call, const DeviceResult& result) {
   PythonMonitor monitor(call.progress);
-  Team team(1, &monitor);
+  Team team(call.n_threads, &monitor);
   std::vector<DeviceInfo> infos;
   {
     py::gil_scoped_release release;

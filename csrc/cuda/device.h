@@ -72,8 +72,8 @@ struct DeviceResult {
   OverlapOutput overlap{};
 };
 
-// All layers of the input. Throws InvalidArgument (no such device, no memory), BadRow with the
-// layer in its message.
+// All layers of the input; the team's threads bring rows of the host's memory on their way. Throws
+// InvalidArgument (no such device, no memory), BadRow with the layer in its message.
 std::vector<DeviceInfo> gpu_run(const DeviceInput& input, const DeviceOptions& options,
                                 const DeviceResult& result, Team& team);
 std::vector<DeviceInfo> emulated_run(const DeviceInput& input, const DeviceOptions& options,

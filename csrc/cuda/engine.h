@@ -40,7 +40,7 @@ class Engine {
         result_(result),
         team_(team),
         stream_(reinterpret_cast<cudaStream_t>(options.stream)),
-        uploader_(stream_),
+        uploader_(stream_, team),
         mailbox_(stream_),
         pace_(stream_, team, uploader_),
         rows_(input, options.metric, team, stream_, uploader_, mailbox_),

@@ -1,5 +1,6 @@
 // Rows from the host's memory to the device, in chunks, on a stream of its own: so that it can go
-// on while kernels work. Pinned rows are copied as they lie, others through two pinned buffers.
+// on while kernels work. Pinned rows are copied as they lie, others through two pinned buffers,
+// which the host's threads fill.
 #pragma once
 
 #include <algorithm>
@@ -8,13 +9,14 @@
 #include <cstring>
 #include <vector>
 
+#include "core/parallel.h"
 #include "cuda/runtime.h"
 
 namespace ilo::ILO_MACHINE {
 
 class Uploader {
  public:
-  explicit Uploader(cudaStream_t compute) : compute_(compute) {}
+  Uploader(cudaStream_t compute, Team& team) : compute_(compute), team_(team) {}
   ~Uploader() { (void)cudaStreamSynchronize(copies_); }  // before the buffers go
   Uploader(const Uploader&) = delete;
   Uploader& operator=(const Uploader&) = delete;
@@ -72,7 +74,8 @@ class Uploader {
   }
 
  private:
-  static constexpr std::size_t kChunkBytes = std::size_t{8} << 20;
+  static constexpr std::size_t kChunkBytes = std::size_t{16} << 20;
+  static constexpr std::size_t kTaskBytes = std::size_t{1} << 20;  // of a thread
   static constexpr std::size_t kLongRun = std::size_t{64} << 10;
 
   static bool is_pinned(const void* p) {
@@ -103,21 +106,34 @@ class Uploader {
     const std::size_t count = std::min(per_chunk, rows_.size() - next_);
     if (stage.used) stage.left.synchronize();
     std::byte* out = stage.bytes.reserve(per_chunk * row_bytes_);
-    for (std::size_t r = 0; r < count; ++r, out += row_bytes_) {
-      const std::byte* row = rows_[next_ + r];
-      if (col_stride_ == static_cast<std::ptrdiff_t>(size_)) {
-        std::memcpy(out, row, row_bytes_);
-      } else {
-        for (std::int64_t k = 0; k < d_; ++k)
-          std::memcpy(out + k * size_, row + k * col_stride_, size_);
-      }
-    }
+    const std::size_t per_task = std::max<std::size_t>(1, kTaskBytes / row_bytes_);
+    const auto gather_task = [&](std::int64_t task, int) {
+      const std::size_t begin = task * per_task;
+      gather(next_ + begin, std::min(per_task, count - begin), out + begin * row_bytes_);
+    };
+    const auto tasks = static_cast<std::int64_t>((count + per_task - 1) / per_task);
+    if (tasks == 1 || team_.size() == 1)
+      for (std::int64_t task = 0; task < tasks; ++task) gather_task(task, 0);
+    else
+      team_.run(tasks, gather_task);
     check(cudaMemcpyAsync(place(next_), stage.bytes.data(), count * row_bytes_,
                           cudaMemcpyHostToDevice, copies_),
           "copying rows to the device");
     stage.left.record(copies_);
     stage.used = true;
     next_ += count;
+  }
+
+  // Rows first, first + 1, ..., one after another to `out`.
+  void gather(std::size_t first, std::size_t count, std::byte* out) const {
+    for (std::size_t r = first; r < first + count; ++r, out += row_bytes_) {
+      if (col_stride_ == static_cast<std::ptrdiff_t>(size_)) {
+        std::memcpy(out, rows_[r], row_bytes_);
+      } else {
+        for (std::int64_t k = 0; k < d_; ++k)
+          std::memcpy(out + k * size_, rows_[r] + k * col_stride_, size_);
+      }
+    }
   }
 
   struct Stage {
@@ -127,6 +143,7 @@ class Uploader {
   };
 
   cudaStream_t compute_;
+  Team& team_;
   Stage stages_[2];
   Stream copies_;
   Event released_, arrived_;

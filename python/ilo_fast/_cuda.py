@@ -80,6 +80,7 @@ def graph(
     n_neighbors: int,
     queries: Stack | None,
     metric: str,
+    n_threads: int,
     max_memory: int,
     update: Callable[[float], None] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], dict[str, Any]]:
@@ -92,7 +93,7 @@ def graph(
         n_neighbors,
         cosine=metric == "cosine",
         n_base=n,
-        **_where(rows, max_memory, update),
+        **_where(rows, n_threads, max_memory, update),
     )
     return indices, distances, _info(rows, max_memory, layers)
 
@@ -106,6 +107,7 @@ def overlap(
     n_languages: int,
     threshold: int,
     metric: str,
+    n_threads: int,
     update: Callable[[float], None] | None,
 ) -> tuple[
     NDArray[np.float64],
@@ -125,7 +127,7 @@ def overlap(
         cosine=metric == "cosine",
         n_languages=n_languages,
         threshold=threshold,
-        **_where(rows, 0, update),
+        **_where(rows, n_threads, 0, update),
     )
     return bridge, reach, ilo, share, _info(rows, 0, layers)
 
@@ -161,10 +163,19 @@ def _device_of(stacks: Sequence[Stack]) -> int:
 
 
 def _where(
-    stacks: Sequence[Stack], max_memory: int, update: Callable[[float], None] | None
+    stacks: Sequence[Stack],
+    n_threads: int,
+    max_memory: int,
+    update: Callable[[float], None] | None,
 ) -> dict[str, Any]:
     device = _device_of(stacks)
-    options = {"machine": _machine, "device": device, "max_memory": max_memory, "progress": update}
+    options = {
+        "machine": _machine,
+        "device": device,
+        "n_threads": n_threads,
+        "max_memory": max_memory,
+        "progress": update,
+    }
     if _machine != "gpu":
         return options
     stream = 0

@@ -138,7 +138,8 @@ def knn_graph(
         ``"auto"`` is ``"exact"``. (Once ``"cuda"`` has been run on a GPU, it will be that for rows
         that lie on one, if the build has it and no checkpoint is asked for.)
     n_threads : int, optional
-        All processors that this process may use. Not for ``"cuda"``.
+        All processors that this process may use. For ``"cuda"`` they bring rows that lie in the
+        host's memory on their way.
     max_memory : int or str, optional
         Bytes, or e.g. ``"6GiB"`` or ``"500MB"``: what the exact engine may take beside X, queries
         and the result; 512 MiB unless given. What does not fit is packed in turns, so that X may be
@@ -260,7 +261,7 @@ def stacked_graph(
             graph = _hnsw(segments, n_neighbors, metric, threads, update)
         elif backend == "cuda":
             graph = NeighborGraph(
-                *_cuda.graph(segments, n_neighbors, queries, metric, memory or 0, update)
+                *_cuda.graph(segments, n_neighbors, queries, metric, threads, memory or 0, update)
             )
         else:
             memory = memory or DEFAULT_MEMORY

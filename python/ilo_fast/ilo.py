@@ -262,7 +262,7 @@ def overlap(
     start = time.perf_counter()
     with share_bar(progress, "overlap") as update:
         if backend == "cuda":
-            bridge, reach, ilo, share, info = _on_gpu(pool, update)
+            bridge, reach, ilo, share, info = _on_gpu(pool, threads, update)
         else:
             bridge, reach, ilo, share, info = _layer_by_layer(pool, backend, threads, update)
     info["versions"] = _versions()
@@ -378,7 +378,7 @@ _Scores = tuple[
 ]
 
 
-def _on_gpu(pool: _Pool, update: Callable[[float], None] | None) -> _Scores:
+def _on_gpu(pool: _Pool, threads: int, update: Callable[[float], None] | None) -> _Scores:
     """All layers in one call: while one is worked on, the next is brought to the GPU."""
     try:
         bridge, reach, ilo, share, info = _cuda.overlap(
@@ -389,6 +389,7 @@ def _on_gpu(pool: _Pool, update: Callable[[float], None] | None) -> _Scores:
             n_languages=len(pool.languages),
             threshold=pool.threshold,
             metric=pool.metric,
+            n_threads=threads,
             update=update,
         )
     except ValueError as error:

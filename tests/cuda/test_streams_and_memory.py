@@ -43,8 +43,9 @@ def test_many_chunks_of_pageable_memory(engine, rng_and_seed):
     """More than the two buffers hold that such rows come through."""
     rng, seed = rng_and_seed
     points = rng.standard_normal((12, 16384))
-    X = points[rng.integers(0, 12, engine.size(260, 2000))]  # 128 KiB a row
-    engine.check(X, 5, "cosine", seed, where="host", product="library")
+    X = points[rng.integers(0, 12, engine.size(420, 2000))]  # 128 KiB a row
+    for n_threads in (1, 3):  # that fill the buffers
+        engine.check(X, 5, "cosine", seed, where="host", product="library", n_threads=n_threads)
 
 
 @pytest.mark.parametrize("where", ["device", "host"])
