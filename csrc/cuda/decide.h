@@ -5,12 +5,10 @@
 //   measure_chosen   float64 distances of what is marked
 //   choose_hopeful   marks what the bound does not exclude, now that a radius is known
 //   measure_chosen   of those
-//   conclude         the k nearest of what was measured; the row's proof, or its place among the
-//   open
+//   conclude         the k nearest of what was measured; whether that is proved, or the row is open
 //
-// Rows that stay open meet all columns again with a threshold that proves them (the engine filters
-// them anew, with longer lists), and if even these lists overflow, measure_all measures every
-// column.
+// Open rows meet all columns again with a threshold that proves them (search.h filters them anew,
+// with longer lists), and if even these lists overflow, measure_all measures every column.
 #pragma once
 
 #include <cmath>
@@ -27,17 +25,17 @@ namespace ilo::ILO_MACHINE {
 // 0, 1, 2, ... of a batch.
 struct Deciding {
   Lists lists;
-  double* squared;   // beside lists.hits: a distance, or one of the two below
-  const int* asked;  // [list rows] their numbers among the rows that ask; null: the same numbers
-  Asking asking;     // by number of the asking row, as all below
+  double* squared;       // beside lists.hits: a distance, or kNotMeasured, or kMarked
+  const int* asked;      // [list rows] their numbers among the rows that ask; null: the same
+  Asking asking;         // by number of the asking row
   const int* column_id;  // unique rows, by number of the column, as the next
   const RowBound* column_bound;
   int n_columns, k;
   // Results: [asking rows][k]
   int* nearest_id;
   double* nearest_squared;
-  double*
-      worst;  // [asking rows]: the k-th smallest squared distance that was measured, or infinity
+  // [asking rows]: the k-th smallest squared distance that was measured, or infinity.
+  double* worst;
   // The open: list rows, in any order.
   int* open;
   int* n_open;
