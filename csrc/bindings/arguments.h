@@ -39,6 +39,23 @@ std::int64_t base_of(std::int64_t n_base, std::int64_t n);
 // A row of the base is not its own neighbour; one that only asks may have all of the base.
 void check_neighbors(std::int64_t n_neighbors, std::int64_t base, bool only_others);
 
+// What both engines tell of a layer.
+template <class Info>
+pybind11::dict info_of(const Info& info) {
+  pybind11::dict out;
+  out["rows"] = info.rows;
+  out["queries"] = info.queries;
+  out["unique_rows"] = info.unique_rows;
+  out["certified_rows"] = info.certified_rows;
+  out["widened_rows"] = info.widened_rows;
+  out["candidates_per_row"] = info.candidates_per_row;
+  out["seconds_prepare"] = info.seconds_prepare;
+  out["seconds_filter"] = info.seconds_filter;
+  out["seconds_rerank"] = info.seconds_rerank;
+  out["seconds_widen"] = info.seconds_widen;
+  return out;
+}
+
 using Languages = pybind11::array_t<std::int32_t, pybind11::array::c_style>;
 using Sentences = pybind11::array_t<std::int64_t, pybind11::array::c_style>;
 

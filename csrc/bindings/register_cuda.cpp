@@ -87,23 +87,13 @@ py::list run(const DeviceInput& input, const Call& call, const DeviceResult& res
   }
   py::list out;
   for (const DeviceInfo& info : infos) {
-    py::dict entry;
-    entry["rows"] = info.rows;
-    entry["queries"] = info.queries;
-    entry["unique_rows"] = info.unique_rows;
-    entry["certified_rows"] = info.certified_rows;
-    entry["widened_rows"] = info.widened_rows;
+    py::dict entry = info_of(info);
     entry["measured_rows"] = info.measured_rows;
     entry["panels"] = info.panels;
     entry["tile_rows"] = info.tile_rows;
     entry["list_capacity"] = info.list_capacity;
     entry["late_rows"] = info.late_rows;
     entry["retries"] = info.retries;
-    entry["candidates_per_row"] = info.candidates_per_row;
-    entry["seconds_prepare"] = info.seconds_prepare;
-    entry["seconds_filter"] = info.seconds_filter;
-    entry["seconds_rerank"] = info.seconds_rerank;
-    entry["seconds_widen"] = info.seconds_widen;
     entry["product"] = info.product;
     out.append(entry);
   }

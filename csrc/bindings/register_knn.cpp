@@ -41,19 +41,9 @@ std::string file_of_layer(const std::string& folder, std::int64_t layer) {
 }
 
 py::dict to_dict(const GraphInfo& info) {
-  py::dict out;
-  out["rows"] = info.rows;
-  out["queries"] = info.queries;
-  out["unique_rows"] = info.unique_rows;
-  out["certified_rows"] = info.certified_rows;
-  out["widened_rows"] = info.widened_rows;
+  py::dict out = info_of(info);
   out["superblocks"] = info.superblocks;
-  out["candidates_per_row"] = info.candidates_per_row;
   out["resumed_share"] = info.resumed_share;
-  out["seconds_prepare"] = info.seconds_prepare;
-  out["seconds_filter"] = info.seconds_filter;
-  out["seconds_rerank"] = info.seconds_rerank;
-  out["seconds_widen"] = info.seconds_widen;
   out["problem"] = info.problem;
   return out;
 }

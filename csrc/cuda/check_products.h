@@ -48,7 +48,7 @@ inline void check_products(Products& products, Panels& base, const Layer& layer,
     Values values = panel.values;
     values.rows += c0;
     for (int r = 0; r < rows.count; r += kAtOnce)
-      launch(stream, dim3(blocks_for(columns.count * kLanes)), dim3(kBlock), 0,
+      launch(stream, dim3(striding_blocks_for(columns.count * kLanes)), dim3(kBlock), 0,
              measure_all<Element>, u.data() + r * layer.d, std::min(kAtOnce, rows.count - r), 0,
              columns.count, values, panel.numbers + c0, layer.norms, std::int64_t{kRows},
              squared.data() + r * kRows);

@@ -139,8 +139,8 @@ class DeviceRows {
     global_multiplier_ = 1;
     if (wide && !cosine) {
       for_all_rows([&](const Values& v, std::int64_t, std::int64_t count) {
-        launch(stream_, dim3(blocks_for(count * kLanes)), dim3(kBlock), 0, find_largest<F64>, v,
-               count, facts_.data());
+        launch(stream_, dim3(striding_blocks_for(count * kLanes)), dim3(kBlock), 0,
+               find_largest<F64>, v, count, facts_.data());
       });
       const double largest = number(to_host(stream_, facts_.data(), 1)[0].largest_value);
       if (largest > 0 && (largest > 0x1p400 || largest < 0x1p-400))
@@ -154,9 +154,9 @@ class DeviceRows {
     with_dtype(layer_.dtype, [&](auto element) {
       using Element = decltype(element);
       for_all_rows([&](const Values& v, std::int64_t first, std::int64_t count) {
-        launch(stream_, dim3(blocks_for(count * kLanes)), dim3(kBlock), 0, measure_rows<Element>, v,
-               first, count, cosine, wide, global_multiplier_, multiplier_.data(), norm_.data(),
-               hash_.data(), facts_.data());
+        launch(stream_, dim3(striding_blocks_for(count * kLanes)), dim3(kBlock), 0,
+               measure_rows<Element>, v, first, count, cosine, wide, global_multiplier_,
+               multiplier_.data(), norm_.data(), hash_.data(), facts_.data());
         const std::int64_t slice = ceil_div(count, std::int64_t{kSlices});
         launch(stream_, dim3(static_cast<unsigned>(ceil_div(d, std::int64_t{128})), kSlices),
                dim3(128), 0, add_rows<Element>, v, first, count, slice, layer_.norms, sums_.data());
@@ -232,7 +232,7 @@ class DeviceRows {
       equal_.reserve(count);
       at_rows(numbers, [&](const Values& v) {
         with_dtype(layer_.dtype, [&](auto element) {
-          launch(stream_, dim3(blocks_for(count * kLanes)), dim3(kBlock), 0,
+          launch(stream_, dim3(striding_blocks_for(count * kLanes)), dim3(kBlock), 0,
                  compare_rows<decltype(element)>, v, static_cast<std::int64_t>(count),
                  few_numbers_.data(), layer_.norms, equal_.data());
         });

@@ -101,7 +101,7 @@ class Engine {
     Buffer<unsigned> lost(n);
     const Lists lists{all_hits.data(), counts.data(), threshold.data(), lost.data(),
                       static_cast<int>(n)};
-    launch(stream_, dim3(blocks_for(n, n)), dim3(kBlock), 0, clear_lists, 0, static_cast<int>(n),
+    launch(stream_, dim3(blocks_for(n)), dim3(kBlock), 0, clear_lists, 0, static_cast<int>(n),
            lists);
     const Side all = base.get(0).side;
     products_.multiply(all, all, true, lists, Asking{nullptr, nullptr}, plan_, nullptr, false);
@@ -186,8 +186,8 @@ class Engine {
     in.nearest_squared = search_.nearest_squared();
     in.cosine = options_.metric == Metric::cosine;
     in.multiplier = rows_.multiplier();
-    launch(stream_, dim3(blocks_for(n_asked_, n_asked_)), dim3(kBlock), 0, deal,
-           static_cast<int>(n_asked_), in, indices_.data(), distances_.data());
+    launch(stream_, dim3(blocks_for(n_asked_)), dim3(kBlock), 0, deal, static_cast<int>(n_asked_),
+           in, indices_.data(), distances_.data());
     const auto fetch = [&](auto* to, const auto* from) {
       if (!to) return;
       check(cudaMemcpyAsync(to + h * size, from, size * sizeof *from, cudaMemcpyDeviceToHost,

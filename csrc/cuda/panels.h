@@ -19,8 +19,13 @@ namespace ilo::ILO_MACHINE {
 constexpr int kStrideStep = 64;  // values: what the product kernels take at a time
 constexpr unsigned kBlock = 256;
 
-inline unsigned blocks_for(std::int64_t threads, std::int64_t most = 1 << 16) {
-  return static_cast<unsigned>(std::min(most, ceil_div(threads, std::int64_t{kBlock})));
+// A block for every kBlock threads; and no more than a GPU has use for, where a kernel goes on by
+// itself.
+inline unsigned blocks_for(std::int64_t threads) {
+  return static_cast<unsigned>(ceil_div(threads, std::int64_t{kBlock}));
+}
+inline unsigned striding_blocks_for(std::int64_t threads) {
+  return std::min(blocks_for(threads), 1u << 16);
 }
 
 template <class T>
@@ -101,7 +106,7 @@ class Panels {
     Panel panel = view(slot, p);
     if (!slot.is_packed) {
       with_dtype(layer_.dtype, [&](auto element) {
-        launch(stream_, dim3(blocks_for(std::int64_t{32} * panel.count)), dim3(kBlock), 0,
+        launch(stream_, dim3(striding_blocks_for(std::int64_t{32} * panel.count)), dim3(kBlock), 0,
                pack_rows<decltype(element)>, panel.values, std::int64_t{panel.count}, panel.numbers,
                layer_.norms, layer_.centre, layer_.scale,
                Packing{slot.packed.data(), factor_.data() + panel.first, half_.data() + panel.first,

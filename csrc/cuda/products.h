@@ -87,7 +87,8 @@ class Products {
         library_(may_use_library(input, options) ? options.library : kNoLibrary),
         is_fused_(!library_.available()) {
     if (options.product == "library" && is_fused_)
-      throw InvalidArgument("cuBLASLt is not to be had: " + library_.problem());
+      throw InvalidArgument("cuBLASLt is not to be had: " + library_.problem() +
+                            "; leave product out, and the engine multiplies by itself");
   }
 
   std::string name() const { return is_fused_ ? "fused" : library_.name(); }

@@ -173,8 +173,8 @@ class Search {
                       m.lost.data(),
                       static_cast<int>(plan_->capacity),
                       static_cast<int>(first)};
-    launch(stream_, dim3(blocks_for(rows, rows)), dim3(kBlock), 0, clear_lists,
-           static_cast<int>(first), static_cast<int>(rows), lists);
+    launch(stream_, dim3(blocks_for(rows)), dim3(kBlock), 0, clear_lists, static_cast<int>(first),
+           static_cast<int>(rows), lists);
     const int p0 = static_cast<int>(first / asked().panel_rows());
     const int p1 = static_cast<int>(ceil_div(last, asked().panel_rows()));
     filter(p0, p1, lists);
@@ -351,8 +351,8 @@ class Search {
         const Panels::Panel b = base_.get(q);
         base_.prefetch(q + 1);
         for (int r = 0; r < count; r += kAtOnce)
-          launch(stream_, dim3(blocks_for(std::int64_t{b.count} * kLanes)), dim3(kBlock), 0,
-                 measure_all<Element>, m.all_u.data() + r * d, std::min(kAtOnce, count - r),
+          launch(stream_, dim3(striding_blocks_for(std::int64_t{b.count} * kLanes)), dim3(kBlock),
+                 0, measure_all<Element>, m.all_u.data() + r * d, std::min(kAtOnce, count - r),
                  b.first, b.count, b.values, b.numbers, layer().norms, columns,
                  m.all_squared.data() + r * columns);
       }

@@ -12,14 +12,7 @@ __device__ __forceinline__ unsigned shared_address(const void* shared) {
   return static_cast<unsigned>(__cvta_generic_to_shared(shared));
 }
 
-// 16 bytes, both addresses multiples of 16; zeros instead, without a look at `global`, if not
-// valid.
-__device__ __forceinline__ void cp_async_16(void* shared, const void* global, bool valid) {
-  const int bytes = valid ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(shared_address(shared)),
-               "l"(global), "r"(bytes)
-               : "memory");
-}
+// 16 bytes, both addresses multiples of 16.
 __device__ __forceinline__ void cp_async_16(void* shared, const void* global) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;\n" ::"r"(shared_address(shared)),
                "l"(global)
@@ -54,9 +47,7 @@ __device__ __forceinline__ void mma_m16n8k16(float (&c)[4], const unsigned (&a)[
 
 #else
 
-inline void cp_async_16(void* shared, const void* global, bool valid = true) {
-  copy_async(shared, global, valid);
-}
+inline void cp_async_16(void* shared, const void* global) { copy_async(shared, global); }
 inline void cp_async_commit() { copy_async_commit(); }
 template <int N>
 void cp_async_wait() {

@@ -117,7 +117,7 @@ def test_any_number_of_rows(n, product, engine):
     ("n", "k"), [(200, 180), (1025, 1024), (1100, 1024), (2500, 2047), (5000, 3000)]
 )
 def test_many_neighbors(n, k, engine):
-    if n > engine.size(1025, 10_000):
+    if n > engine.size(1100, 10_000):
         pytest.skip("too large for the stand-in")
     X = np.random.default_rng(8).standard_normal((n, 16)).astype(np.float32)
     engine.check(X, k)

@@ -97,7 +97,7 @@ def test_every_allocation_may_fail(engine, rng_and_seed):
 
 def test_a_device_too_small(engine, rng_and_seed):
     if engine.real:
-        pytest.skip("for the stand-in")
+        pytest.skip("for the stand-in, whose memory can be limited")
     rng, seed = rng_and_seed
     X = rng.standard_normal((600, 64)).astype(np.float32)
     device = _core.emulated_device

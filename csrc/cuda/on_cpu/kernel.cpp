@@ -255,9 +255,9 @@ void meet(unsigned mask, const Place& place, void* item, void (*together)(void* 
     if (l != lane && mask >> l & 1u) b.ready.push_back(warp.fibers[l]);
 }
 
-void copy_async(void* shared, const void* global, bool valid) {
+void copy_async(void* shared, const void* global) {
   std::memset(shared, 0xff, 16);
-  block().current->copies.push_back({shared, valid ? global : nullptr});
+  block().current->copies.push_back({shared, global});
 }
 void copy_async_commit() {
   Fiber& fiber = *block().current;
@@ -270,10 +270,7 @@ void copy_async_wait(int groups) {
   const std::size_t done = fiber.committed.size() - left, n = fiber.committed[done - 1];
   for (std::size_t i = 0; i < n; ++i) {
     const AsyncCopy& copy = fiber.copies[i];
-    if (copy.global)
-      std::memcpy(copy.shared, copy.global, 16);
-    else
-      std::memset(copy.shared, 0, 16);
+    std::memcpy(copy.shared, copy.global, 16);
   }
   fiber.copies.erase(fiber.copies.begin(), fiber.copies.begin() + static_cast<std::ptrdiff_t>(n));
   fiber.committed.erase(fiber.committed.begin(),

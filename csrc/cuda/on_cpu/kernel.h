@@ -35,34 +35,9 @@ struct dim3 {
 };
 extern __thread uint3 threadIdx, blockIdx, blockDim, gridDim;
 
-struct alignas(8) uint2 {
-  unsigned x, y;
-};
-struct alignas(16) uint4 {
-  unsigned x, y, z, w;
-};
-struct alignas(8) int2 {
-  int x, y;
-};
-struct alignas(16) int4 {
-  int x, y, z, w;
-};
-struct alignas(8) float2 {
-  float x, y;
-};
 struct alignas(16) float4 {
   float x, y, z, w;
 };
-struct alignas(16) double2 {
-  double x, y;
-};
-inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
-inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
-inline int2 make_int2(int x, int y) { return {x, y}; }
-inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
-inline float2 make_float2(float x, float y) { return {x, y}; }
-inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
-inline double2 make_double2(double x, double y) { return {x, y}; }
 
 // ---- launches
 
@@ -113,8 +88,6 @@ inline void __syncthreads(ILO_HERE) { barrier(ILO_PLACE("__syncthreads")); }
 inline void __syncwarp(unsigned mask = 0xffffffffu, ILO_HERE) {
   meet(mask, ILO_PLACE("__syncwarp"), nullptr, [](void* const*) {});
 }
-inline void __threadfence() {}
-inline void __threadfence_block() {}
 
 template <class T>
 struct Exchange {
@@ -177,12 +150,6 @@ inline unsigned vote(unsigned mask, bool mine, const Place& place) {
 inline unsigned __ballot_sync(unsigned mask, int mine, ILO_HERE) {
   return vote(mask, mine != 0, ILO_PLACE("__ballot_sync"));
 }
-inline int __any_sync(unsigned mask, int mine, ILO_HERE) {
-  return vote(mask, mine != 0, ILO_PLACE("__any_sync")) != 0;
-}
-inline int __all_sync(unsigned mask, int mine, ILO_HERE) {
-  return vote(mask, mine != 0, ILO_PLACE("__all_sync")) == mask;
-}
 
 // ---- in one thread: blocks and threads take turns, so that these are plain
 
@@ -206,16 +173,6 @@ inline int __all_sync(unsigned mask, int mine, ILO_HERE) {
     const T old = *at;                                                                      \
     *at = old | with;                                                                       \
     return old;                                                                             \
-  }                                                                                         \
-  inline T atomicExch(T* at, T with) {                                                      \
-    const T old = *at;                                                                      \
-    *at = with;                                                                             \
-    return old;                                                                             \
-  }                                                                                         \
-  inline T atomicCAS(T* at, T expected, T with) {                                           \
-    const T old = *at;                                                                      \
-    if (old == expected) *at = with;                                                        \
-    return old;                                                                             \
   }
 ILO_ATOMIC(int)
 ILO_ATOMIC(unsigned)
@@ -229,23 +186,13 @@ To bits_as(From from) {
   std::memcpy(&to, &from, sizeof to);
   return to;
 }
-inline int __float_as_int(float x) { return bits_as<int>(x); }
 inline unsigned __float_as_uint(float x) { return bits_as<unsigned>(x); }
-inline float __int_as_float(int x) { return bits_as<float>(x); }
 inline float __uint_as_float(unsigned x) { return bits_as<float>(x); }
 inline long long __double_as_longlong(double x) { return bits_as<long long>(x); }
 inline double __longlong_as_double(long long x) { return bits_as<double>(x); }
 
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
-inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }
-inline int __ffsll(long long x) { return __builtin_ffsll(x); }
-inline int __clz(int x) { return x ? __builtin_clz(static_cast<unsigned>(x)) : 32; }
-
-template <class T>
-T __ldg(const T* at) {
-  return *at;
-}
 
 // fp16, as its bits.
 inline float half_to_float(std::uint16_t bits) {
@@ -273,7 +220,7 @@ inline std::uint16_t float_to_half(float value) {  // to nearest, ties to even
 // ---- copies and products of tensor_core.h
 
 // The 16 bytes are undefined (NaN) until the thread waits for the group.
-void copy_async(void* shared, const void* global, bool valid);
+void copy_async(void* shared, const void* global);
 void copy_async_commit();
 void copy_async_wait(int groups);  // until at most so many groups are under way
 

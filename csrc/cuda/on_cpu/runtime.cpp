@@ -375,12 +375,6 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   finish(stream_of(stream));
   return cudaSuccess;
 }
-cudaError_t cudaDeviceSynchronize() {
-  Lock lock(device().mutex);
-  finish_everything();
-  return cudaSuccess;
-}
-
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   *event = new EventState;
   return cudaSuccess;
@@ -440,10 +434,6 @@ const char* cudaGetErrorString(cudaError_t error) {
   }
   return "unknown error";
 }
-cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
-  return cudaSuccess;
-}
 cudaError_t cudaGetDevice(int* ordinal) {
   *ordinal = 0;
   return cudaSuccess;
@@ -451,28 +441,6 @@ cudaError_t cudaGetDevice(int* ordinal) {
 cudaError_t cudaSetDevice(int ordinal) {
   return ordinal == 0 ? cudaSuccess : failed(cudaErrorInvalidDevice);
 }
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int ordinal) {
-  if (ordinal != 0) return failed(cudaErrorInvalidDevice);
-  switch (attribute) {
-    case cudaDevAttrMultiProcessorCount:
-      *value = 4;
-      return cudaSuccess;
-    case cudaDevAttrL2CacheSize:
-      *value = 1 << 20;
-      return cudaSuccess;
-    case cudaDevAttrComputeCapabilityMajor:
-      *value = 8;
-      return cudaSuccess;
-    case cudaDevAttrComputeCapabilityMinor:
-      *value = 0;
-      return cudaSuccess;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-      *value = 163 * 1024;
-      return cudaSuccess;
-  }
-  return failed(cudaErrorInvalidValue);
-}
-
 // ---- controls
 
 void set_memory_limit(std::size_t bytes) {
