@@ -41,7 +41,8 @@ import knn_common as common
 import numpy as np
 import torch
 
-from ilo_fast import _core, _cuda, overlap
+from ilo_fast import _core, overlap
+from ilo_fast.graph import cuda
 
 OURS = ("library", "fused")
 PEERS = ("torch-float32", "torch-tf32", "torch-bfloat16", "cuvs", "faiss-gpu")
@@ -157,7 +158,7 @@ class Ours:
             machine=self.machine,
             stream=torch.cuda.current_stream().cuda_stream if on_gpu else 0,
             product=self.product,
-            library=_cuda.library() if on_gpu else "",
+            library=cuda.library() if on_gpu else "",
         )
         self.infos.append(infos[0])
         return torch.from_numpy(indices[0])
@@ -480,7 +481,7 @@ def published(
 def measure_stack(layers: int, n: int, d: int, args: argparse.Namespace) -> dict[str, Any]:
     on_gpu = args.machine == "gpu"
     device = torch.device("cuda" if on_gpu else "cpu")
-    _cuda._machine = args.machine
+    cuda._machine = args.machine
     X, languages = stack_of_languages(layers, n, d, args, device)
     pinned = X.cpu().pin_memory() if on_gpu else X.clone()
     ends = np.cumsum(np.bincount(languages, minlength=args.languages)).tolist()

@@ -114,7 +114,7 @@ def main() -> None:
 
     from transformers import AutoModel, AutoTokenizer
 
-    from ilo_fast.extraction import extract
+    from ilo_fast.representations.extraction import extract
 
     corpus = read_corpus(arguments.corpus, arguments.languages, arguments.limit or None)
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)
@@ -185,7 +185,7 @@ def main() -> None:
 
 def compare_scores(baseline: Arrays, full: Any, half: Any, arguments: Any) -> dict[str, Any]:
     """Time the scoring stage, check it, and show what bfloat16 does to the scores."""
-    from ilo_fast.ilo import overlap
+    from ilo_fast.scores.overlap import overlap
 
     k, threshold = arguments.n_neighbors, arguments.threshold
     overlap(full, n_neighbors=k, threshold=threshold)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ilo_fast import _cuda, doctor
+from ilo_fast import doctor
 from ilo_fast.cli import main
-from ilo_fast.graph import simd_available
+from ilo_fast.graph import cuda
+from ilo_fast.graph.knn import simd_available
 
 
 def by_name(findings: list[doctor.Finding]) -> dict[tuple[str, str], doctor.Finding]:
@@ -52,7 +53,7 @@ def gpu_findings(monkeypatch: pytest.MonkeyPatch, **status: object) -> dict[str,
         "devices": [],
         **status,
     }
-    monkeypatch.setattr(_cuda, "status", lambda: found)
+    monkeypatch.setattr(cuda, "status", lambda: found)
     return {name: finding for (_, name), finding in by_name([*doctor._gpu_engine()]).items()}
 
 
@@ -71,7 +72,7 @@ def test_it_tells_what_the_engine_for_gpus_finds(monkeypatch: pytest.MonkeyPatch
     assert found["cuBLASLt"].status == "ok"  # of no use without a device
 
     h200 = {"name": "H200", "capability": (9, 0), "memory": 141 << 30, "l2": 50 << 20}
-    monkeypatch.setattr(_cuda, "library", lambda: "")
+    monkeypatch.setattr(cuda, "library", lambda: "")
     found = gpu_findings(monkeypatch, devices=[h200])
     assert found["driver"].value == "for CUDA 13.1"
     assert found["engine's devices"].value == "cuda:0, H200, compute capability 9.0, 141 GiB"

@@ -34,9 +34,10 @@ from demo_model import data, network, training, vocabulary, warmstart
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
-from ilo_fast.store import digest, write_json
-from ilo_fast.training.pretraining.mixture import text_hash
-from ilo_fast.training.pretraining.pretrain import pretrain
+from ilo_fast._util.files import write_json
+from ilo_fast._util.hashing import digest
+from ilo_fast.training.pretrain.mixture import text_hash
+from ilo_fast.training.pretrain.pretrain import pretrain
 
 SETTINGS = "settings.json"
 STAGES = ("tokenizer", "encoded.npz", "word_vectors.npy")

@@ -12,53 +12,53 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from ilo_fast._util.versions import __version__
 
 if TYPE_CHECKING:
-    from .corpus import ParallelCorpus as ParallelCorpus
-    from .errors import AccessError as AccessError
-    from .errors import CorpusError as CorpusError
-    from .extraction import extract as extract
-    from .graph import NeighborGraph as NeighborGraph
-    from .graph import knn_graph as knn_graph
-    from .ilo import OverlapScores as OverlapScores
-    from .ilo import overlap as overlap
-    from .pipeline import measure as measure
-    from .representations import Representations as Representations
-    from .training.callback import OverlapCallback as OverlapCallback
-    from .training.finetuning.finetune import FineTuned as FineTuned
-    from .training.finetuning.finetune import finetune as finetune
-    from .training.freezing import Frozen as Frozen
-    from .training.freezing import freeze as freeze
-    from .training.labelled.corpus import LabelledCorpus as LabelledCorpus
-    from .training.pretraining.pretrain import Pretrained as Pretrained
-    from .training.pretraining.pretrain import pretrain as pretrain
-    from .training.records import read_overlap_log as read_overlap_log
-    from .training.transfer.scores import TransferScores as TransferScores
-    from .training.transfer.transfer import transfer as transfer
+    from ilo_fast.corpora.labelled.corpus import LabelledCorpus as LabelledCorpus
+    from ilo_fast.corpora.parallel import ParallelCorpus as ParallelCorpus
+    from ilo_fast.errors import AccessError as AccessError
+    from ilo_fast.errors import CorpusError as CorpusError
+    from ilo_fast.evaluation.result import TransferScores as TransferScores
+    from ilo_fast.evaluation.transfer import transfer as transfer
+    from ilo_fast.graph.knn import NeighborGraph as NeighborGraph
+    from ilo_fast.graph.knn import knn_graph as knn_graph
+    from ilo_fast.pipeline import measure as measure
+    from ilo_fast.representations.extraction import extract as extract
+    from ilo_fast.representations.result import Representations as Representations
+    from ilo_fast.scores.overlap import OverlapScores as OverlapScores
+    from ilo_fast.scores.overlap import overlap as overlap
+    from ilo_fast.training.callback import OverlapCallback as OverlapCallback
+    from ilo_fast.training.finetune.finetune import FineTuned as FineTuned
+    from ilo_fast.training.finetune.finetune import finetune as finetune
+    from ilo_fast.training.freezing import Frozen as Frozen
+    from ilo_fast.training.freezing import freeze as freeze
+    from ilo_fast.training.pretrain.pretrain import Pretrained as Pretrained
+    from ilo_fast.training.pretrain.pretrain import pretrain as pretrain
+    from ilo_fast.training.records import read_overlap_log as read_overlap_log
 
 _HOME = {
-    "ParallelCorpus": "corpus",
     "AccessError": "errors",
     "CorpusError": "errors",
-    "NeighborGraph": "graph",
-    "knn_graph": "graph",
-    "OverlapScores": "ilo",
-    "overlap": "ilo",
-    "measure": "pipeline",
-    "Representations": "representations",
-    "extract": "extraction",
+    "extract": "representations.extraction",
+    "finetune": "training.finetune.finetune",
+    "FineTuned": "training.finetune.finetune",
     "freeze": "training.freezing",
     "Frozen": "training.freezing",
-    "finetune": "training.finetuning.finetune",
-    "FineTuned": "training.finetuning.finetune",
+    "knn_graph": "graph.knn",
+    "LabelledCorpus": "corpora.labelled.corpus",
+    "measure": "pipeline",
+    "NeighborGraph": "graph.knn",
+    "overlap": "scores.overlap",
     "OverlapCallback": "training.callback",
+    "OverlapScores": "scores.overlap",
+    "ParallelCorpus": "corpora.parallel",
+    "pretrain": "training.pretrain.pretrain",
+    "Pretrained": "training.pretrain.pretrain",
     "read_overlap_log": "training.records",
-    "LabelledCorpus": "training.labelled.corpus",
-    "transfer": "training.transfer.transfer",
-    "TransferScores": "training.transfer.scores",
-    "pretrain": "training.pretraining.pretrain",
-    "Pretrained": "training.pretraining.pretrain",
+    "Representations": "representations.result",
+    "transfer": "evaluation.transfer",
+    "TransferScores": "evaluation.result",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

@@ -10,12 +10,12 @@ import importlib
 import importlib.metadata
 import os
 import platform
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ilo_fast._util.versions import installed_version
 from ilo_fast.errors import AccessError
 
 Status = Literal["ok", "note", "broken"]
@@ -110,25 +110,14 @@ def text(findings: list[Finding]) -> str:
     return "\n".join([*lines, "", verdict]) + "\n"
 
 
-def package_version(name: str) -> str | None:
-    """The installed version of a distribution, or None."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        # A source tree on the path is no distribution, but says its version itself.
-        module = sys.modules.get(name)
-        version = getattr(module, "__version__", None)
-        return None if version is None else str(version)
-
-
 def _system() -> Iterator[Finding]:
-    yield Finding("system", "ilo_fast", package_version("ilo_fast") or "unknown version")
+    yield Finding("system", "ilo_fast", installed_version("ilo_fast") or "unknown version")
     yield Finding("system", "Python", platform.python_version())
     yield Finding("system", "platform", platform.platform())
 
 
 def _engine() -> Iterator[Finding]:
-    from ilo_fast.graph import default_threads, simd_available, simd_level
+    from ilo_fast.graph.knn import default_threads, simd_available, simd_level
 
     override = os.environ.get("ILO_FAST_SIMD")
     yield Finding("engine", "instruction sets", ", ".join(simd_available()))
@@ -167,10 +156,10 @@ def _gpu() -> Iterator[Finding]:
 
 
 def _gpu_engine() -> Iterator[Finding]:
-    from ilo_fast import _cuda
+    from ilo_fast.graph import cuda
 
     name = "k-NN engine"
-    found = _cuda.status()
+    found = cuda.status()
     if not found["built"]:
         yield Finding(
             "GPU", name, "not built: graphs are made on the CPU", "ok",
@@ -189,9 +178,9 @@ def _gpu_engine() -> Iterator[Finding]:
             f"cuda:{index}, {device['name']}, compute capability {major}.{minor}, "
             f"{device['memory'] / 2**30:.0f} GiB"
         )
-        problem = _cuda.problem(index)
+        problem = cuda.problem(index)
         yield Finding("GPU", "engine's devices", value, "note" if problem else "ok", problem)
-    library = _cuda.library()
+    library = cuda.library()
     missing = not library and bool(found["devices"])
     yield Finding(
         "GPU",
@@ -200,8 +189,8 @@ def _gpu_engine() -> Iterator[Finding]:
         "note" if missing else "ok",
         "unless the loader finds it, the engine multiplies by itself" if missing else "",
     )
-    if _cuda.NOT_YET_RUN:
-        yield Finding("GPU", "state of the engine", _cuda.NOT_YET_RUN, "note")
+    if cuda.NOT_YET_RUN:
+        yield Finding("GPU", "state of the engine", cuda.NOT_YET_RUN, "note")
 
 
 def _cuda_version(number: int) -> str:
@@ -210,7 +199,7 @@ def _cuda_version(number: int) -> str:
 
 def _libraries() -> Iterator[Finding]:
     for name in _NEEDED:
-        version = package_version(name)
+        version = installed_version(name)
         try:
             importlib.import_module(name)
         except Exception as error:  # an installed library that cannot be loaded
@@ -219,7 +208,7 @@ def _libraries() -> Iterator[Finding]:
         else:
             yield Finding("libraries", name, version or "unknown version")
     for name, (purpose, wanted) in _OPTIONAL.items():
-        version = package_version(name)
+        version = installed_version(name)
         if version is None:
             missing = f"not installed (for {purpose})"
             yield Finding("libraries", name, missing, "note", f"pip install {wanted}")
@@ -228,8 +217,8 @@ def _libraries() -> Iterator[Finding]:
 
 
 def _embedded() -> Iterator[Finding]:
-    from ilo_fast.corpus import ParallelCorpus
-    from ilo_fast.models import demo_model_path
+    from ilo_fast.corpora.parallel import ParallelCorpus
+    from ilo_fast.models.structure import demo_model_path
 
     corpus = ParallelCorpus.demo()
     size = f"{len(corpus.languages)} languages x {corpus.n_sentences} sentences"
@@ -245,7 +234,7 @@ def _embedded() -> Iterator[Finding]:
 
 
 def _cache() -> Iterator[Finding]:
-    from ilo_fast.store import default_cache_dir
+    from ilo_fast.cache import default_cache_dir
 
     folder = default_cache_dir()
     origin = "ILO_FAST_CACHE" if os.environ.get("ILO_FAST_CACHE") else "default"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ilo_fast.corpus import ParallelCorpus
-from ilo_fast.extraction import extract
-from ilo_fast.ilo import OverlapScores, overlap
+from ilo_fast.corpora.parallel import ParallelCorpus
+from ilo_fast.representations.extraction import extract
+from ilo_fast.scores.overlap import OverlapScores, overlap
 
 if TYPE_CHECKING:
     import torch
@@ -27,12 +27,12 @@ def measure(
     model
         A Hugging Face Hub name, a local folder, or a loaded module (with ``tokenizer=``).
     corpus
-        Parallel text: a :class:`~ilo_fast.corpus.ParallelCorpus`, a folder of ``<code>.txt`` files
-        or a corpus name (see :meth:`~ilo_fast.corpus.ParallelCorpus.load`). A plain mapping of
+        Parallel text: a :class:`~ilo_fast.ParallelCorpus`, a folder of ``<code>.txt`` files
+        or a corpus name (see :meth:`~ilo_fast.ParallelCorpus.load`). A plain mapping of
         language codes to sentences is taken as it comes, and need not be parallel.
     **options
-        Any keyword of :func:`~ilo_fast.representations.extract` (``layers``, ``dtype``,
-        ``cache``, ...) or of :func:`~ilo_fast.ilo.overlap` (``n_neighbors``, ``threshold``,
+        Any keyword of :func:`~ilo_fast.extract` (``layers``, ``dtype``,
+        ``cache``, ...) or of :func:`~ilo_fast.overlap` (``n_neighbors``, ``threshold``,
         ``metric``, ``backend``, ...). Each goes to the function that knows it; ``progress`` goes
         to both.
 

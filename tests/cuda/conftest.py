@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reference
 from numpy.typing import NDArray
+from oracles import knn as reference
 
-from ilo_fast import _core, _cuda
+from ilo_fast import _core
+from ilo_fast.graph import cuda
 
 
 class Engine:
@@ -86,7 +87,7 @@ class Engine:
             cosine=metric == "cosine",
             machine=self.machine,
             stream=self.stream(),
-            **({"library": _cuda.library()} if self.real else {}),
+            **({"library": cuda.library()} if self.real else {}),
             **options,
         )
         del keep

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import test_graph
-from test_graph import METRICS
+from graph import test_knn as test_graph
+from graph.test_knn import METRICS
 
 from ilo_fast import _core
 

@@ -10,8 +10,8 @@ import functools
 
 import numpy as np
 import pytest
-import test_graph_hard as hard
-from test_graph import METRICS
+from graph import test_hard_data as hard
+from graph.test_knn import METRICS
 
 PRODUCTS = ("library", "fused")
 PATHS = (

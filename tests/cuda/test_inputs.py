@@ -11,8 +11,9 @@ import pytest
 import torch
 import torch.utils.dlpack
 
-from ilo_fast import _arrays, _core, _cuda, knn_graph, overlap
-from ilo_fast._arrays import as_stack, of_one_layout, strides
+from ilo_fast import _core, knn_graph, overlap
+from ilo_fast.graph import arrays, cuda
+from ilo_fast.graph.arrays import as_stack, of_one_layout, strides
 
 GPU = {"name": "a GPU", "capability": (9, 0), "memory": 1 << 36, "l2": 1 << 25}
 
@@ -40,9 +41,9 @@ class OnGPU:
 
 @pytest.fixture
 def gpu_arrays(monkeypatch):
-    real = _arrays._on_gpu
+    real = arrays._on_gpu
     monkeypatch.setattr(
-        _arrays,
+        arrays,
         "_on_gpu",
         lambda X, name: (X.tensor, X.device) if isinstance(X, OnGPU) else real(X, name),
     )
@@ -50,7 +51,7 @@ def gpu_arrays(monkeypatch):
 
 @pytest.fixture
 def emulated(monkeypatch, gpu_arrays):
-    monkeypatch.setattr(_cuda, "_machine", "emulated")
+    monkeypatch.setattr(cuda, "_machine", "emulated")
 
 
 @pytest.fixture
@@ -65,8 +66,8 @@ def calls(monkeypatch, gpu_arrays):
         return np.zeros((1, n, k), int), np.zeros((1, n, k), np.float32), [{}], "gpu"
 
     core = SimpleNamespace(cuda_status=status, cuda_knn_graph=graph)
-    monkeypatch.setattr(_cuda, "_core", core)
-    monkeypatch.setattr(_cuda, "status", status)
+    monkeypatch.setattr(cuda, "_core", core)
+    monkeypatch.setattr(cuda, "status", status)
     return made
 
 
@@ -149,10 +150,10 @@ def test_bad_rows_are_named_as_the_caller_knows_them(emulated):
 
 
 def test_auto_takes_the_gpu_where_the_rows_lie_but_not_before_it_has_run(calls, monkeypatch):
-    if _cuda.NOT_YET_RUN:
+    if cuda.NOT_YET_RUN:
         same(knn_graph(OnGPU(rows(), device=1), 3), knn_graph(rows(), 3))
         assert not calls
-    monkeypatch.setattr(_cuda, "NOT_YET_RUN", "")
+    monkeypatch.setattr(cuda, "NOT_YET_RUN", "")
     assert knn_graph(OnGPU(rows(), device=1), 3).info["backend"] == "cuda"
     assert calls[-1]["device"] == 1
     assert calls[-1]["machine"] == "gpu"
@@ -161,7 +162,7 @@ def test_auto_takes_the_gpu_where_the_rows_lie_but_not_before_it_has_run(calls, 
 
 
 def test_auto_copies_to_the_host_where_the_gpu_cannot_do_it(calls, monkeypatch, tmp_path):
-    monkeypatch.setattr(_cuda, "NOT_YET_RUN", "")
+    monkeypatch.setattr(cuda, "NOT_YET_RUN", "")
     X = rows()
     wanted = knn_graph(X, 3)
     same(knn_graph(OnGPU(X), 3, checkpoint=tmp_path), wanted)
@@ -173,7 +174,7 @@ def test_auto_copies_to_the_host_where_the_gpu_cannot_do_it(calls, monkeypatch, 
         {"problem": "no driver", "devices": []},
         {"devices": [{**GPU, "capability": (7, 5)}]},
     ):
-        monkeypatch.setattr(_cuda, "status", lambda changes=changes: status(**changes))
+        monkeypatch.setattr(cuda, "status", lambda changes=changes: status(**changes))
         same(knn_graph(OnGPU(X), 3), wanted)
     assert not calls
 
@@ -184,7 +185,7 @@ def test_where_the_engine_cannot_run_the_reason_is_told(gpu_arrays, monkeypatch)
         ({"devices": [GPU]}, r"there is no cuda:1, only 1 device\(s\)"),
         ({"devices": [GPU, {**GPU, "capability": (7, 5)}]}, "compute capability 7.5"),
     ):
-        monkeypatch.setattr(_cuda, "status", lambda changes=changes: status(**changes))
+        monkeypatch.setattr(cuda, "status", lambda changes=changes: status(**changes))
         with pytest.raises(ValueError, match=message):
             knn_graph(OnGPU(rows(), device=1), 3, backend="cuda")
         with pytest.raises(ValueError, match=message):
@@ -220,7 +221,7 @@ def test_everything_in_one_place(calls):
 
 
 def test_options_reach_the_core(calls, monkeypatch):
-    monkeypatch.setattr(_cuda, "library", lambda: "/lib/libcublasLt.so")
+    monkeypatch.setattr(cuda, "library", lambda: "/lib/libcublasLt.so")
     knn_graph(OnGPU(rows()), 3, backend="cuda", max_memory="1GiB", metric="euclidean")
     call = calls[-1]
     assert (call["max_memory"], call["cosine"], call["n_base"]) == (1 << 30, False, 40)
@@ -242,7 +243,7 @@ def test_a_tensor_is_used_in_place(gpu_arrays):
     stack = as_stack(OnGPU(tensor, device=3))
     assert (stack.device, stack.dtype, stack.was_matrix) == (3, "float16", False)
     assert stack.place == "on cuda:3"
-    assert _cuda._segment(stack) == (tensor.data_ptr(), (2, 3, 4), (80, 32, 4))
+    assert cuda._segment(stack) == (tensor.data_ptr(), (2, 3, 4), (80, 32, 4))
     assert strides(stack) == strides(stack.in_host_memory()) == (80, 32, 4)
     assert stack.layer(1).values.data_ptr() == tensor[1].data_ptr()
 
@@ -305,20 +306,20 @@ def test_what_torch_cannot_take_is_said_to_be_so():
 
 
 def test_cublaslt_is_found_among_the_packages(monkeypatch, tmp_path: Path):
-    monkeypatch.setattr(_cuda, "status", status)
+    monkeypatch.setattr(cuda, "status", status)
     spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
-    monkeypatch.setattr(_cuda.importlib.util, "find_spec", lambda name: spec)
-    assert _cuda.library() == ""
+    monkeypatch.setattr(cuda.importlib.util, "find_spec", lambda name: spec)
+    assert cuda.library() == ""
     old = tmp_path / "cublas/lib/libcublasLt.so.12"
     new = tmp_path / "cu13/lib/libcublasLt.so.13"
     for file in (old, new):
         file.parent.mkdir(parents=True)
         file.touch()
-        assert _cuda.library() == str(file)
-    monkeypatch.setattr(_cuda, "status", lambda: status(runtime=12080))
-    assert _cuda.library() == str(old)  # a driver of 12 may be too old for 13
-    monkeypatch.setattr(_cuda.importlib.util, "find_spec", lambda name: None)
-    assert _cuda.library() == ""
+        assert cuda.library() == str(file)
+    monkeypatch.setattr(cuda, "status", lambda: status(runtime=12080))
+    assert cuda.library() == str(old)  # a driver of 12 may be too old for 13
+    monkeypatch.setattr(cuda.importlib.util, "find_spec", lambda name: None)
+    assert cuda.library() == ""
 
 
 # ---- the core's own checks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import reference
+from oracles import knn as reference
 
 from ilo_fast import _core
 

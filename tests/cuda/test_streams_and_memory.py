@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-import test_graph
-from test_graph import METRICS
+from graph import test_knn as test_graph
+from graph.test_knn import METRICS
 
 from ilo_fast import _core
 
@@ -299,7 +299,7 @@ def test_a_tensor_core_errs_less_than_the_bound(engine, rng_and_seed):
     if not engine.real:
         pytest.skip("needs the tensor cores themselves")
     import torch
-    from test_hard import products_cut_short
+    from cuda.test_hard import products_cut_short
 
     rng, seed = rng_and_seed
     for d in (16, 256, 4096, 16384):

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from ilo_fast.training.pretraining.tokenizer import BOS, EOS, PAD, UNK
-from ilo_fast.training.pretraining.tokenizer import train_tokenizer as train_on
+from ilo_fast.training.pretrain.tokenizer import BOS, EOS, PAD, UNK
+from ilo_fast.training.pretrain.tokenizer import train_tokenizer as train_on
 
 from .data import Text
 

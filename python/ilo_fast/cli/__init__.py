@@ -123,9 +123,9 @@ class _Version(argparse.Action):
         values: object,
         option_string: str | None = None,
     ) -> None:
-        from ilo_fast.doctor import package_version
+        from ilo_fast._util.versions import installed_version
 
-        sys.stdout.write(f"ilo-fast {package_version('ilo_fast') or 'unknown version'}\n")
+        sys.stdout.write(f"ilo-fast {installed_version('ilo_fast') or 'unknown version'}\n")
         parser.exit()
 
 

@@ -24,7 +24,7 @@ from ilo_fast.cli.run import (
 )
 
 if TYPE_CHECKING:
-    from ilo_fast.representations import Representations
+    from ilo_fast.representations.result import Representations
 
 MANIFEST = "manifest.json"
 

@@ -13,7 +13,7 @@ from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
 from ilo_fast.cli.run import load_corpus, model_name
 
 if TYPE_CHECKING:
-    from ilo_fast.training.finetuning.finetune import FineTuned
+    from ilo_fast.training.finetune.finetune import FineTuned
     from ilo_fast.training.records import OverlapRecord
 
 # The demo model has 7 million parameters: the usual rates hardly move it in a minute.
@@ -140,8 +140,8 @@ def frozen_layers(text: str) -> tuple[int, ...] | str | None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ilo_fast.models import demo_model_path
-    from ilo_fast.training.finetuning.finetune import finetune
+    from ilo_fast.models.structure import demo_model_path
+    from ilo_fast.training.finetune.finetune import finetune
 
     folder = output_folder(args)
     options = training.prepare(args, folder)
@@ -202,7 +202,7 @@ def load_data(args: argparse.Namespace) -> Any:
     labelled = args.task == "classification" or (args.task == "auto" and _is_labelled(path))
     if not labelled:
         return path
-    from ilo_fast.training.labelled.corpus import LabelledCorpus
+    from ilo_fast.corpora.labelled.corpus import LabelledCorpus
 
     return LabelledCorpus.from_dir(path, [args.language], allow_unknown=True)
 
@@ -210,7 +210,7 @@ def load_data(args: argparse.Namespace) -> Any:
 def _is_labelled(path: Path) -> bool:
     if not path.is_dir():
         return False
-    from ilo_fast.corpus_files import find_files
+    from ilo_fast.corpora.files import find_files
     from ilo_fast.errors import CorpusError
 
     try:

@@ -11,7 +11,7 @@ from ilo_fast.cli import flags
 from ilo_fast.cli.console import emit
 
 if TYPE_CHECKING:
-    from ilo_fast.languages import Language
+    from ilo_fast.corpora.languages import Language
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _candidates(name: str | None) -> list[Language]:
-    from ilo_fast.languages import LANGUAGES, NAMED_SETS
+    from ilo_fast.corpora.languages import LANGUAGES, NAMED_SETS
 
     if name is None:
         return list(LANGUAGES.values())

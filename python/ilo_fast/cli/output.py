@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ilo_fast.cli.console import emit
 
 if TYPE_CHECKING:
-    from ilo_fast.ilo import OverlapScores
+    from ilo_fast.scores.overlap import OverlapScores
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class OutputFolder:
         """
         if self._strategy != "only-missing" or not self._scores.exists():
             return None
-        from ilo_fast.ilo import OverlapScores
+        from ilo_fast.scores.overlap import OverlapScores
 
         advice = "choose another -o, or replace them with --overwrite-strategy always"
         try:

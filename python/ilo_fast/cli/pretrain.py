@@ -13,8 +13,8 @@ from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
 from ilo_fast.cli.run import load_corpus
 
 if TYPE_CHECKING:
-    from ilo_fast.corpus import ParallelCorpus
-    from ilo_fast.training.pretraining.pretrain import Pretrained
+    from ilo_fast.corpora.parallel import ParallelCorpus
+    from ilo_fast.training.pretrain.pretrain import Pretrained
     from ilo_fast.training.records import OverlapRecord
 
 _COLUMNS = 6  # measurements in the table; the figure shows all
@@ -134,9 +134,9 @@ def share(text: str) -> tuple[str, float]:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ilo_fast.training.pretraining.mixture import read_texts
-    from ilo_fast.training.pretraining.pretrain import pretrain
-    from ilo_fast.training.pretraining.tokenizer import open_tokenizer
+    from ilo_fast.training.pretrain.mixture import read_texts
+    from ilo_fast.training.pretrain.pretrain import pretrain
+    from ilo_fast.training.pretrain.tokenizer import open_tokenizer
 
     folder = output_folder(args)
     options = training.prepare(args, folder)

@@ -18,9 +18,9 @@ from ilo_fast.cli.output import RESULTS_FOLDER, OutputFolder, add_overwrite_flag
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ilo_fast.corpus import ParallelCorpus
-    from ilo_fast.ilo import OverlapScores
-    from ilo_fast.representations import Representations
+    from ilo_fast.corpora.parallel import ParallelCorpus
+    from ilo_fast.representations.result import Representations
+    from ilo_fast.scores.overlap import OverlapScores
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def score_into(
     parallel: bool | None = None,
 ) -> tuple[OverlapScores, list[Path]]:
     """Score, unless the folder has these very scores, and write what is to be written."""
-    from ilo_fast.ilo import overlap
+    from ilo_fast.scores.overlap import overlap
 
     settings = settings | content_of(representations)
     scores = output.existing(settings)
@@ -88,7 +88,7 @@ def when_interrupted(args: argparse.Namespace) -> str:
     """What a reader of "interrupted" must know: what is kept, and how to go on."""
     if args.no_cache:
         return "With --no-cache nothing is kept of an unfinished run."
-    from ilo_fast.store import default_cache_dir
+    from ilo_fast.cache import default_cache_dir
 
     folder = args.cache or default_cache_dir()
     return f"What was extracted is kept in {folder}; the same command goes on from there."
@@ -96,7 +96,7 @@ def when_interrupted(args: argparse.Namespace) -> str:
 
 def load_corpus(args: argparse.Namespace) -> ParallelCorpus:
     """The text that the flags name."""
-    from ilo_fast.corpus import ParallelCorpus
+    from ilo_fast.corpora.parallel import ParallelCorpus
 
     corpus = ParallelCorpus.load(
         args.corpus,
@@ -118,8 +118,8 @@ def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) ->
     logger.info("model: %s", model_name(args.model))
     import torch
 
-    from ilo_fast.extraction import extract
-    from ilo_fast.models import demo_model_path
+    from ilo_fast.models.structure import demo_model_path
+    from ilo_fast.representations.extraction import extract
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)

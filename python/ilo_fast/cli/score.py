@@ -18,7 +18,7 @@ from ilo_fast.errors import AccessError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ilo_fast.representations import Representations
+    from ilo_fast.representations.result import Representations
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -73,7 +73,7 @@ def read_representations(path: Path) -> Representations | dict[str, NDArray[Any]
     """
 
     if (path / MANIFEST).is_file():
-        from ilo_fast.representations import Representations
+        from ilo_fast.representations.result import Representations
 
         return Representations.load(path)
     if path.is_dir():

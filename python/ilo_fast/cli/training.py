@@ -75,7 +75,7 @@ def prepare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Refuse where ``never`` says so, set the threads; the keywords that both calls have."""
     import torch
 
-    from ilo_fast.training.card import read_card
+    from ilo_fast.training.run_folder import read_card
 
     if args.overwrite_strategy == "never" and read_card(folder) is not None:
         raise FileExistsError(
@@ -123,7 +123,7 @@ def measurements(result: Trained) -> list[OverlapRecord]:
 
 def written(result: Trained, records: Sequence[OverlapRecord]) -> list[Path]:
     """The model, the card, the measurements and, if they can be drawn, the figures."""
-    from ilo_fast.training.card import CARD_FILE, OVERLAP_FILE
+    from ilo_fast.training.run_folder import CARD_FILE, OVERLAP_FILE
 
     folder = result.path.parent
     paths = [result.path, folder / CARD_FILE]
@@ -133,6 +133,6 @@ def written(result: Trained, records: Sequence[OverlapRecord]) -> list[Path]:
     if importlib.util.find_spec("matplotlib") is None:
         logger.warning("figures need matplotlib: pip install 'ilo_fast[report]'")
         return paths
-    from ilo_fast.report.curves import write_trajectory
+    from ilo_fast.plots.trajectory import write_trajectory
 
     return paths + write_trajectory(records, folder)

@@ -14,9 +14,9 @@ from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
 from ilo_fast.errors import AccessError
 
 if TYPE_CHECKING:
-    from ilo_fast.ilo import OverlapScores
-    from ilo_fast.training.labelled.corpus import LabelledCorpus
-    from ilo_fast.training.transfer.scores import TransferScores
+    from ilo_fast.corpora.labelled.corpus import LabelledCorpus
+    from ilo_fast.evaluation.result import TransferScores
+    from ilo_fast.scores.overlap import OverlapScores
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    from ilo_fast.training.labelled.corpus import LabelledCorpus
+    from ilo_fast.corpora.labelled.corpus import LabelledCorpus
 
     before, after = _overlap_scores(args)
     data = LabelledCorpus.from_dir(args.data, args.languages, allow_unknown=args.allow_unknown)
@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace, data: LabelledCorpus) -> TransferScores:
     import torch
 
-    from ilo_fast.training.transfer.transfer import transfer
+    from ilo_fast.evaluation.transfer import transfer
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
@@ -189,7 +189,7 @@ def _overlap_scores(args: argparse.Namespace) -> tuple[OverlapScores | None, Ove
                 "--group-by orders the figure: give --before and --after, or --overlap"
             )
         return None, None
-    from ilo_fast.ilo import OverlapScores
+    from ilo_fast.scores.overlap import OverlapScores
 
     return OverlapScores.from_json(args.before), OverlapScores.from_json(args.after)
 

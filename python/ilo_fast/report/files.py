@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ilo_fast.report.tables import write_csv
 
 if TYPE_CHECKING:
-    from ilo_fast.ilo import OverlapScores
+    from ilo_fast.scores.overlap import OverlapScores
 
 SCORES_FILE = "scores.json"
 TABLE_FILE = "scores.csv"
@@ -75,7 +75,7 @@ def write_drawn(scores: OverlapScores, folder: Path) -> list[Path]:
         Where matplotlib or jinja2 is missing.
     """
     check_can_draw()
-    from ilo_fast.report.figures import write_figures
+    from ilo_fast.plots.figures import write_figures
     from ilo_fast.report.html import html_report
 
     with _staged(folder) as aside:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup
 
-from ilo_fast.report.figures import INK, HeatmapFigure, curve_figure, heatmap_figure, svg_text
+from ilo_fast._util.messages import plain
+from ilo_fast.plots.figures import INK, HeatmapFigure, curve_figure, heatmap_figure, svg_text
 from ilo_fast.report.notes import notes
 from ilo_fast.report.summary import (
     best_layer_index,
@@ -20,13 +21,12 @@ from ilo_fast.report.summary import (
     language_scores,
     layer_means,
     model_name,
-    plain,
     section,
     starts_at_embeddings,
 )
 
 if TYPE_CHECKING:
-    from ilo_fast.ilo import OverlapScores
+    from ilo_fast.scores.overlap import OverlapScores
 
 
 # What extract() says of itself that a reader of the settings wants to see.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ilo_fast.report.summary import best_layer_index, counted, layer_means, plain, section
+from ilo_fast._util.messages import counted, plain
+from ilo_fast.report.summary import best_layer_index, layer_means, section
 
 if TYPE_CHECKING:
-    from ilo_fast.ilo import OverlapScores
+    from ilo_fast.scores.overlap import OverlapScores
 
 # Below this multiple of chance, neighbours are not translations to any extent worth the name.
 _MEANINGFUL_RATIO = 3.0

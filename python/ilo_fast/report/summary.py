@@ -6,15 +6,16 @@ computed in one place however often it is shown.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ilo_fast._util.messages import counted, elide, plain
+
 if TYPE_CHECKING:
-    from ilo_fast.ilo import OverlapScores
+    from ilo_fast.scores.overlap import OverlapScores
 
 
 @dataclass(frozen=True)
@@ -57,22 +58,9 @@ class LanguageScore:
     translation_chance: float | None
 
 
-def plain(text: object) -> str:
-    """``text`` on one line, without the control characters a terminal or a figure would obey.
-
-    Names of models and languages come from other people's files; an escape sequence in one must
-    not reach the terminal.
-    """
-    return " ".join(
-        "".join(
-            " " if unicodedata.category(c) in {"Cc", "Cf", "Cs"} else c for c in str(text)
-        ).split()
-    )
-
-
 def describe_language(code: str) -> dict[str, Any]:
     """Name, script, family, region and resource class of ``code``; the code itself if unknown."""
-    from ilo_fast.languages import LANGUAGES
+    from ilo_fast.corpora.languages import LANGUAGES
 
     known = LANGUAGES.get(code)
     if known is None:
@@ -133,11 +121,6 @@ def starts_at_embeddings(scores: OverlapScores) -> bool:
     return 0 in scores.layers and bool(section(scores.info, "representations"))
 
 
-def counted(n: int, noun: str) -> str:
-    """``"1 layer"``, ``"2 layers"``."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
 def corpus_size(scores: OverlapScores) -> str:
     """``"31 languages \u00d7 60 sentences"``; ``"12 to 60"`` where they have different numbers."""
     low, high = min(scores.n_sentences), max(scores.n_sentences)
@@ -161,14 +144,6 @@ def subtitle(scores: OverlapScores) -> str:
     graph = f"k = {scores.n_neighbors}, t = {scores.threshold}, {scores.metric}"
     parts = (elide(model_name(scores), 48), elide(corpus_name(scores), 32), size, graph)
     return " · ".join(part for part in parts if part)
-
-
-def elide(text: str, length: int) -> str:
-    """``text`` with its middle left out where it is longer than ``length`` characters."""
-    if len(text) <= length:
-        return text
-    head = (length - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
 
 
 def section(info: Mapping[str, Any], key: str) -> Mapping[str, Any]:

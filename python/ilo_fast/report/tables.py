@@ -8,21 +8,20 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from ilo_fast._util.messages import elide, plain
 from ilo_fast.report.notes import notes
 from ilo_fast.report.summary import (
     LanguageScore,
     LayerMeans,
     best_layer_index,
-    elide,
     language_scores,
     layer_means,
-    plain,
     starts_at_embeddings,
     subtitle,
 )
 
 if TYPE_CHECKING:
-    from ilo_fast.ilo import OverlapScores
+    from ilo_fast.scores.overlap import OverlapScores
 
 CSV_COLUMNS = (
     "layer",

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ilo_fast.corpus_checks import listed
+from ilo_fast._util.messages import listed
 from ilo_fast.report.files import _staged, check_can_draw
 
 if TYPE_CHECKING:
-    from ilo_fast.ilo import OverlapScores
-    from ilo_fast.training.transfer.scores import TransferScores
+    from ilo_fast.evaluation.result import TransferScores
+    from ilo_fast.scores.overlap import OverlapScores
 
 __all__ = ["FIGURE_FILES", "TABLE_FILE", "TRANSFER_FILE", "check_comparable", "write_transfer"]
 
@@ -60,8 +60,8 @@ def write_transfer(
         (aside / TABLE_FILE).write_text(transfer.to_csv(), encoding="utf-8")
         if before is not None and after is not None:
             check_can_draw()
-            from ilo_fast.report.figures import png_bytes, svg_text
-            from ilo_fast.report.transfer import transfer_figure
+            from ilo_fast.plots.figures import png_bytes, svg_text
+            from ilo_fast.plots.transfer import transfer_figure
 
             figure = transfer_figure(before, after, transfer, score=score, by=by)
             (aside / FIGURE_FILES[0]).write_bytes(png_bytes(figure))

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast.report.summary import counted, describe_language, elide, plain
+from ilo_fast._util.messages import counted, elide, plain
+from ilo_fast.evaluation.statistics import GROUPINGS, bootstrap_means
+from ilo_fast.report.summary import describe_language
 from ilo_fast.report.tables import _columns, _pad
-from ilo_fast.training.statistics import GROUPINGS, bootstrap_means
 
 if TYPE_CHECKING:
-    from ilo_fast.ilo import OverlapScores
-    from ilo_fast.training.transfer.scores import Group, TransferScores
+    from ilo_fast.evaluation.result import Group, TransferScores
+    from ilo_fast.scores.overlap import OverlapScores
 
 __all__ = ["overlap_table", "text_report"]
 

@@ -10,20 +10,7 @@ Every loop is the transformers ``Trainer``'s. The public names are those of ``il
 
 from __future__ import annotations
 
-import importlib.util
 import os
-
-
-def need(package: str, extra: str) -> None:
-    """Say how to install a package that is missing.
-
-    Raises
-    ------
-    ImportError
-        Where it is.
-    """
-    if importlib.util.find_spec(package) is None:
-        raise ImportError(f"this needs {package}: pip install 'ilo_fast[{extra}]'")
 
 
 def need_one_process(call: str) -> None:

@@ -26,13 +26,13 @@ import torch
 from torch import nn
 from transformers import TrainerCallback
 
-from ilo_fast.corpus import ParallelCorpus
+from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.errors import AccessError
-from ilo_fast.extraction import extract
-from ilo_fast.ilo import OverlapScores, overlap
-from ilo_fast.models import demo_model_path
+from ilo_fast.models.structure import demo_model_path
 from ilo_fast.pipeline import measure, option_names
-from ilo_fast.tokens import read_corpus
+from ilo_fast.representations.extraction import extract
+from ilo_fast.representations.tokens import read_corpus
+from ilo_fast.scores.overlap import OverlapScores, overlap
 from ilo_fast.training.records import OverlapRecord, RecordFile
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from ilo_fast.corpus_checks import listed
-from ilo_fast.models import ModelParts, find_parts
+from ilo_fast._util.messages import listed
+from ilo_fast.models.structure import ModelParts, find_parts
 from ilo_fast.training.uses import Parameters, Uses, trace_uses
 
 logger = logging.getLogger(__name__)

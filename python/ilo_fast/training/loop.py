@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
-from ilo_fast.training.card import mark_complete
+from ilo_fast.training.run_folder import mark_complete
 
 # Left to itself, a run saves about once so many seconds, in at most this share of its time.
 _SAVE_SECONDS = 60.0

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ilo_fast.ilo import OverlapScores
-from ilo_fast.store import writing
+from ilo_fast._util.files import replace_atomically
+from ilo_fast.scores.overlap import OverlapScores
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ class RecordFile:
             _check_settings(self.path, record, settings)
         if torn or len(kept) < len(records):
             lines = [_line(record) for record in kept]
-            with writing(self.path, sum(map(len, lines))) as file:
+            with replace_atomically(self.path, sum(map(len, lines))) as file:
                 file.writelines(lines)
             logger.info(
                 "%s: training goes on at step %d; %d later records dropped%s",

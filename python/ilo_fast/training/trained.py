@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ilo_fast.training.card import MODEL_FOLDER, OVERLAP_FILE
+from ilo_fast.training.run_folder import MODEL_FOLDER, OVERLAP_FILE
 
 if TYPE_CHECKING:
     from ilo_fast.training.records import OverlapRecord

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.autograd.graph import Node
 
-from ilo_fast.models import (
+from ilo_fast.models.structure import (
     ModelParts,
     evaluating,
     first_tensor,

@@ -1,1 +1,0 @@
-"""The parts of the study `benchmarks/single_language.py`."""

@@ -1,0 +1,1 @@
+"""Files, hashes, folders, messages, progress: what every room needs. It knows nobody."""

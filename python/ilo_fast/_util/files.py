@@ -1,0 +1,146 @@
+"""Files that are whole or absent: the one way to write a file, a folder, JSON; a full disk.
+
+What is written stands under another name until it is complete and flushed to disk; then it is
+renamed, and the rename is flushed too. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+
+@contextlib.contextmanager
+def replace_atomically(path: Path, needed: int = 0) -> Iterator[IO[bytes]]:
+    """A file that appears under `path` whole, when the block ends well, or not at all.
+
+    Parameters
+    ----------
+    path
+        Its folder must exist. A file of that name is replaced.
+    needed
+        Bytes that the block will write, for the error of a full disk.
+
+    Raises
+    ------
+    OSError
+        Where the disk is full, with the path and the bytes needed.
+    """
+    temporary = _beside(path)
+    try:
+        with explain_full_disk(path, needed), open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replace_folder(path: Path) -> Iterator[Path]:
+    """An empty folder to fill, which takes the place of `path` when the block ends well.
+
+    After an error or an interruption, `path` is what it was before.
+    """
+    new, old = _beside(path), _beside(path)
+    try:
+        new.mkdir(parents=True)
+        with explain_full_disk(path, 0):
+            yield new
+        if path.exists():
+            os.replace(path, old)
+        try:
+            os.replace(new, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.replace(old, path)
+            raise
+        _sync_folder(path.parent)
+    finally:
+        for folder in (new, old):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    data = text.encode()
+    with replace_atomically(path, len(data)) as file:
+        file.write(data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object, or None where the file is absent or damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def parse_json(source: str | os.PathLike[str]) -> Any:
+    """What JSON text holds, or a file of it.
+
+    Raises
+    ------
+    ValueError
+        It is not complete.
+    """
+    if isinstance(source, str) and source.lstrip().startswith("{"):
+        text = source
+    else:
+        text = Path(source).read_text(encoding="utf-8")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{source} is not complete JSON ({error})") from error
+
+
+@contextlib.contextmanager
+def explain_full_disk(path: Path, needed: int) -> Iterator[None]:
+    """Name the path and the bytes needed when the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise full_disk(path, needed) from error
+
+
+def full_disk(path: Path, needed: int) -> OSError:
+    """The error for a disk without room for `needed` bytes; 0 where nobody counted."""
+    wanted = f"{needed:,} bytes are needed" if needed else "the files do not fit"
+    return OSError(
+        errno.ENOSPC,
+        f"the disk is full: {wanted}. Free some space, or write to another disk (a cache: "
+        "cache=PATH or the variable ILO_FAST_CACHE). What was finished is kept",
+        str(path),
+    )
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush a rename to disk, where the system can (Windows cannot open folders)."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

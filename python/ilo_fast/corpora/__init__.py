@@ -1,0 +1,1 @@
+"""Text: languages, parallel and labelled corpora, from files and from the Hub."""

@@ -1,0 +1,154 @@
+"""What makes text a parallel corpus: the checks, and what is only worth a warning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from ilo_fast._util.messages import listed
+from ilo_fast.corpora.languages import LANGUAGES, suggest_codes
+from ilo_fast.errors import CorpusError
+
+_COUNTS_SHOWN: Final = 8
+
+__all__ = ["check_sentences", "count_duplicates", "find_identical", "first_duplicate"]
+
+
+def check_sentences(
+    sentences: Mapping[str, Iterable[str]], *, allow_unknown: bool
+) -> dict[str, tuple[str, ...]]:
+    """The sentences as tuples.
+
+    Parameters
+    ----------
+    sentences
+        Language code -> sentences.
+    allow_unknown
+        Take codes that are not in `LANGUAGES`.
+
+    Raises
+    ------
+    CorpusError
+        See `ilo_fast.corpora.parallel.ParallelCorpus`.
+    """
+    if not isinstance(sentences, Mapping):
+        raise CorpusError(
+            f"sentences must be a mapping of language code to sentences, "
+            f"got {type(sentences).__name__}"
+        )
+    if not sentences:
+        raise CorpusError("sentences: no language; give at least one, {'eng_Latn': [...]}")
+    checked = {}
+    for code, lines in sentences.items():
+        _check_code(code, allow_unknown=allow_unknown)
+        if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):
+            raise CorpusError(
+                f"sentences[{code!r}] must be a sequence of strings, got {type(lines).__name__}; "
+                "one string a sentence"
+            )
+        checked[code] = tuple(lines)
+        _check_strings(code, checked[code])
+    _check_alignment(checked)
+    _check_empty(checked)
+    return checked
+
+
+def _check_code(code: object, *, allow_unknown: bool) -> None:
+    if not isinstance(code, str) or not code.strip():
+        raise CorpusError(f"sentences: a language code must be a string, got {code!r}")
+    if code not in LANGUAGES and not allow_unknown:
+        near = suggest_codes(code)
+        hint = f"did you mean {' or '.join(near)}?" if near else "no known code is near."
+        raise CorpusError(
+            f"sentences: unknown language code {code!r}: {hint} "
+            "allow_unknown=True takes it as it is, without name, family and region"
+        )
+
+
+def _check_strings(code: str, lines: tuple[str, ...]) -> None:
+    for number, line in enumerate(lines, 1):
+        if not isinstance(line, str):
+            raise CorpusError(
+                f"{code}, sentence {number}: must be a string, got {line!r} ({type(line).__name__})"
+            )
+        if "\0" in line:
+            raise CorpusError(f"{code}, sentence {number}: holds a NUL character; remove it")
+        try:
+            line.encode()
+        except UnicodeEncodeError as error:
+            raise CorpusError(
+                f"{code}, sentence {number}: holds half a surrogate pair "
+                f"(U+{ord(line[error.start]):04X}), which is no text; decode the source as UTF-8"
+            ) from None
+
+
+def _check_alignment(sentences: dict[str, tuple[str, ...]]) -> None:
+    by_count: dict[int, list[str]] = {}
+    for code, lines in sentences.items():
+        by_count.setdefault(len(lines), []).append(code)
+    if set(by_count) == {0}:
+        raise CorpusError(f"no sentences: {listed(list(sentences))} hold no line")
+    if len(by_count) == 1:
+        return
+    ranked = sorted(by_count.items(), key=lambda item: -len(item[1]))
+    (usual, most), (_, second) = ranked[:2]
+    verdict = ""
+    if len(most) > len(second):
+
+        def show(code: str) -> str:
+            blank = sum(not line.strip() for line in sentences[code])
+            note = f", {blank} of them blank" if blank else ""
+            return f"{code} ({len(sentences[code])}{note})"
+
+        odd = [code for _, codes in ranked[1:] for code in codes]
+        verdict = f" Not {usual} lines as the majority has: {listed(odd, show)}."
+    counts = "; ".join(f"{count} lines: {listed(codes)}" for count, codes in ranked[:_COUNTS_SHOWN])
+    raise CorpusError(
+        "not parallel: the languages have different numbers of lines, so line n cannot mean the "
+        f"same in each.{verdict} All counts: {counts}. Align the files, or leave languages out"
+    )
+
+
+def _check_empty(sentences: dict[str, tuple[str, ...]]) -> None:
+    places = [
+        (code, number)
+        for code, lines in sentences.items()
+        for number, line in enumerate(lines, 1)
+        if not line.strip()
+    ]
+    if places:
+        shown = listed(places, lambda place: f"{place[0]} line {place[1]}")
+        raise CorpusError(
+            f"empty or blank sentences: {shown}. Fill them in, or remove the line from every "
+            "language, so that the others stay aligned"
+        )
+
+
+def count_duplicates(sentences: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+    """Code -> sentences that occur before in the same language, where there are any."""
+    counts = {code: len(lines) - len(set(lines)) for code, lines in sentences.items()}
+    return {code: count for code, count in counts.items() if count}
+
+
+def first_duplicate(lines: Sequence[str]) -> tuple[int, int]:
+    """The lines (from 1) of the first sentence that occurs again, and of where it does.
+
+    Raises
+    ------
+    ValueError
+        All differ.
+    """
+    seen: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        if line in seen:
+            return seen[line], number
+        seen[line] = number
+    raise ValueError("lines: all differ")
+
+
+def find_identical(sentences: Mapping[str, tuple[str, ...]]) -> list[list[str]]:
+    """Groups of codes whose text is the same, each of two or more."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for code, lines in sentences.items():
+        groups.setdefault(lines, []).append(code)
+    return [codes for codes in groups.values() if len(codes) > 1]

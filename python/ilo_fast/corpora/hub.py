@@ -1,0 +1,401 @@
+"""Read parallel text from the Hugging Face Hub.
+
+Three layouts of a data set are read (a column a language, a configuration a
+language, a row a language), each told, none guessed. ``datasets`` is imported
+only when something is loaded.
+
+Data sets known by name, and what their layout was learnt from (documentation
+and public code; none was reachable from where this was written):
+
+flores200
+    ``mteb/flores``: Parquet, a column a FLORES-200 code, splits ``dev`` (997)
+    and ``devtest`` (1012), not gated. The original ``facebook/flores`` has been
+    a loading script, which ``datasets`` >= 4 does not run.
+flores+
+    ``openlanguagedata/flores_plus``: a configuration a code, columns ``id`` and
+    ``text`` among others, splits ``dev`` and ``devtest`` (some languages have
+    one of them). Gated: its terms must be accepted.
+ntrex128
+    ``mteb/NTREX``: Parquet, a column a language, split ``test`` (1997), not
+    gated. Some columns are named by macrolanguage (``lav_Latn``) or by a script
+    that the text is not in (``mon_Mong`` is Cyrillic, ``orm_Ethi`` is Latin).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ilo_fast.corpora.languages import FLORES_PLUS_CODES, NAMED_SETS
+from ilo_fast.errors import AccessError, CorpusError
+
+__all__ = ["HubSource", "named_source", "read_hub"]
+
+logger = logging.getLogger(__name__)
+
+# Code here -> column of mteb/NTREX, where they differ.
+_NTREX_COLUMNS: Final[Mapping[str, str]] = {
+    "als_Latn": "sqi_Latn",
+    "azj_Latn": "aze_Latn",
+    "gaz_Latn": "orm_Ethi",
+    "khk_Cyrl": "mon_Mong",
+    "lvs_Latn": "lav_Latn",
+    "npi_Deva": "nep_Deva",
+    "pbt_Arab": "pus_Arab",
+    "pes_Arab": "fas_Arab",
+    "plt_Latn": "mlg_Latn",
+    "swh_Latn": "swa_Latn",
+    "tgl_Latn": "fil_Latn",
+    "uzn_Latn": "uzb_Latn",
+    "zsm_Latn": "msa_Latn",
+}
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """A data set and how parallel text lies in it.
+
+    Parameters: as `ilo_fast.corpora.parallel.ParallelCorpus.from_hub`; and
+    `skip_missing`: leave out languages whose column, configuration or split
+    does not exist, and log them, instead of refusing.
+
+    Raises
+    ------
+    CorpusError
+        Arguments that do not go together.
+    """
+
+    dataset_id: str
+    split: str
+    columns: Mapping[str, str] | None = None
+    configs: Mapping[str, str] | None = None
+    language_column: str | Sequence[str] | None = None
+    language_values: Mapping[str, str] | None = None
+    text_column: str | None = None
+    id_column: str | None = None
+    config: str | None = None
+    revision: str | None = None
+    skip_missing: bool = False
+
+    def __post_init__(self) -> None:
+        layouts = {
+            "columns": self.columns,
+            "configs": self.configs,
+            "language_column": self.language_column,
+        }
+        given = [name for name, value in layouts.items() if value is not None]
+        if len(given) != 1:
+            raise CorpusError(
+                f"exactly one of columns, configs and language_column says how "
+                f"{self.dataset_id!r} is laid out, got {' and '.join(given) or 'none'}"
+            )
+        layout = given[0]
+        if not layouts[layout]:
+            raise CorpusError(f"{layout} is empty; name at least one language")
+        takes = {
+            "columns": {"config"},
+            "configs": {"text_column", "id_column"},
+            "language_column": {"text_column", "id_column", "config", "language_values"},
+        }[layout]
+        for other in ("text_column", "id_column", "config", "language_values"):
+            if getattr(self, other) is not None and other not in takes:
+                raise CorpusError(f"{other} has no meaning with {layout}; leave it out")
+        if layout != "columns" and self.text_column is None:
+            raise CorpusError(f"{layout} needs text_column, the column that holds the sentences")
+
+
+def named_source(
+    name: str,
+    languages: Sequence[str] | None,
+    *,
+    split: str | None = None,
+    revision: str | None = None,
+) -> HubSource:
+    """The source of a data set that is known by name.
+
+    Parameters
+    ----------
+    name
+        ``flores200``, ``flores+`` or ``ntrex128``.
+    languages
+        Codes; None: all that the data set has.
+    split
+        None: ``devtest`` of FLORES, ``test`` of NTREX-128.
+    revision
+        Branch, tag or commit.
+
+    Raises
+    ------
+    CorpusError
+        A split that the data set does not have.
+    """
+    splits = ("test",) if name == "ntrex128" else ("devtest", "dev")
+    if split is not None and split not in splits:
+        raise CorpusError(f"split={split!r}: {name} has {' and '.join(splits)}")
+    codes = NAMED_SETS[name] if languages is None else languages
+    split = split or splits[0]
+    skip = languages is None
+    if name == "flores+":
+        return HubSource(
+            "openlanguagedata/flores_plus",
+            split,
+            configs={code: FLORES_PLUS_CODES.get(code, code) for code in codes},
+            text_column="text",
+            id_column="id",
+            revision=revision,
+            skip_missing=skip,
+        )
+    dataset_id, renamed = {
+        "flores200": ("mteb/flores", {}),
+        "ntrex128": ("mteb/NTREX", _NTREX_COLUMNS),
+    }[name]
+    columns = {code: renamed.get(code, code) for code in codes}
+    return HubSource(dataset_id, split, columns=columns, revision=revision, skip_missing=skip)
+
+
+class _NotThereError(CorpusError):
+    """A configuration or a split that the data set does not have."""
+
+
+@dataclass
+class _Text:
+    """One language as it was read: sentences, and their ids where there are some."""
+
+    lines: list[Any]
+    ids: list[Any] | None
+
+
+def read_hub(source: HubSource) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
+    """Load the text of a source.
+
+    Parameters
+    ----------
+    source
+        What to load.
+
+    Returns
+    -------
+    sentences
+        Code -> sentences, aligned by id where the source names an id column.
+        Whether they are parallel is for `ParallelCorpus` to check.
+    info
+        Where they are from, JSON-able: ``kind``, ``dataset``, ``split``,
+        ``revision`` (as asked for), ``commit`` (as loaded, None where unknown),
+        ``skipped_languages``.
+
+    Raises
+    ------
+    AccessError
+        ``datasets`` is not installed; the data set cannot be reached.
+    CorpusError
+        The layout does not fit the data set.
+    """
+    skipped: list[str] = []
+    if source.columns is not None:
+        dataset = _load(source, source.config)
+        commits = {_commit(dataset)}
+        texts = _read_columns(source, source.columns, dataset, skipped)
+    elif source.configs is not None:
+        texts, commits = _read_configs(source, source.configs, skipped)
+    else:
+        dataset = _load(source, source.config)
+        commits = {_commit(dataset)}
+        texts = _read_rows(source, dataset)
+    if skipped:
+        logger.info("%s has no %s text for %s", source.dataset_id, source.split, ", ".join(skipped))
+    info = {
+        "kind": "hub",
+        "dataset": source.dataset_id,
+        "split": source.split,
+        "revision": source.revision,
+        # Two commits, where the data set changed between two configurations: unknown.
+        "commit": commits.pop() if len(commits) == 1 else None,
+        "skipped_languages": skipped,
+    }
+    return _align(source, texts), info
+
+
+def _load(source: HubSource, config: str | None) -> Any:
+    try:
+        import datasets
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError as error:
+        raise AccessError(
+            f"loading {source.dataset_id!r} needs the package 'datasets' (>= 4), which is not "
+            "installed: pip install 'datasets>=4' (or 'ilo_fast[data]'). Or put the text into a "
+            "folder, one <code>.txt a language, and pass its path"
+        ) from error
+    try:
+        return datasets.load_dataset(
+            source.dataset_id, config, split=source.split, revision=source.revision
+        )
+    # What is gated appears as a file not found. Other trouble with files (a full disk, a cache
+    # that cannot be written) is none of ours, and passes.
+    except (ConnectionError, FileNotFoundError, HfHubHTTPError) as error:
+        raise _no_access(source, error) from error
+    except ValueError as error:
+        if "Couldn't find cache for" in str(error):  # offline, and another part is in the cache
+            raise _no_access(source, error) from error
+        said = " ".join(str(error).split())
+        if any(sign in said for sign in ("BuilderConfig", "Config name", "split")):
+            what = f"configuration {config!r}, " if config else ""
+            raise _NotThereError(
+                f"{source.dataset_id}: cannot load {what}split {source.split!r}: {said}"
+            ) from error
+        raise
+    except RuntimeError as error:
+        if "scripts are no longer supported" in str(error):
+            raise AccessError(
+                f"data set {source.dataset_id!r} is a loading script, which datasets >= 4 does "
+                "not run; name a revision that has data files (often "
+                "revision='refs/convert/parquet'), or another copy of the data"
+            ) from error
+        raise
+
+
+def _no_access(source: HubSource, error: Exception) -> AccessError:
+    name = source.dataset_id
+    said = " ".join(str(error).split())
+    folder = "Or put the text into a folder, one <code>.txt a language, and pass its path."
+    offline = isinstance(error, ConnectionError) or any(
+        sign in said for sign in ("OfflineMode", "Couldn't reach", "find cache for")
+    )
+    if offline:
+        return AccessError(
+            f"data set {name!r} cannot be reached (offline?) and is not in the local cache: "
+            "connect, unset HF_HUB_OFFLINE and HF_DATASETS_OFFLINE, and load it once; later runs "
+            f"read the cache. {folder} The library said: {said}"
+        )
+    return AccessError(
+        f"data set {name!r} is gated, private or absent: sign in at huggingface.co, accept its "
+        f"terms at https://huggingface.co/datasets/{name}, run 'hf auth login' (or set HF_TOKEN) "
+        f"and try again. {folder} The library said: {said}"
+    )
+
+
+def _commit(dataset: Any) -> str | None:
+    """The commit that was loaded: `datasets` names a folder of its cache by it."""
+    for file in dataset.cache_files:
+        match = re.search(r"[/\\]([0-9a-f]{40})[/\\]", file["filename"])
+        if match:
+            return match[1]
+    return None
+
+
+def _take(dataset: Any, columns: Iterable[str]) -> dict[str, list[Any]]:
+    names = list(dict.fromkeys(columns))
+    taken: dict[str, list[Any]] = dataset.select_columns(names).with_format(None)[:]
+    return taken
+
+
+def _require(source: HubSource, dataset: Any, columns: Iterable[str]) -> None:
+    missing = [column for column in columns if column not in dataset.column_names]
+    if missing:
+        raise CorpusError(
+            f"{source.dataset_id} has no column {', '.join(missing)}; "
+            f"it has {', '.join(dataset.column_names)}"
+        )
+
+
+def _read_columns(
+    source: HubSource, columns: Mapping[str, str], dataset: Any, skipped: list[str]
+) -> dict[str, _Text]:
+    if source.skip_missing:
+        present = {c: column for c, column in columns.items() if column in dataset.column_names}
+        skipped.extend(code for code in columns if code not in present)
+        columns = present or columns
+    _require(source, dataset, columns.values())
+    taken = _take(dataset, columns.values())
+    return {code: _Text(taken[column], None) for code, column in columns.items()}
+
+
+def _read_configs(
+    source: HubSource, configs: Mapping[str, str], skipped: list[str]
+) -> tuple[dict[str, _Text], set[str | None]]:
+    from tqdm import tqdm
+
+    assert source.text_column is not None  # HubSource sees to it
+    wanted = [column for column in (source.text_column, source.id_column) if column]
+    texts: dict[str, _Text] = {}
+    commits: set[str | None] = set()
+    # One download each the first time; the bar goes to stderr.
+    for code, config in tqdm(configs.items(), desc=source.dataset_id, unit="language", delay=2):
+        try:
+            dataset = _load(source, config)
+        except _NotThereError:
+            if not source.skip_missing:
+                raise
+            skipped.append(code)
+            continue
+        _require(source, dataset, wanted)
+        taken = _take(dataset, wanted)
+        ids = taken[source.id_column] if source.id_column else None
+        texts[code] = _Text(taken[source.text_column], ids)
+        commits.add(_commit(dataset))
+    if not texts:
+        raise CorpusError(
+            f"{source.dataset_id}: none of {len(configs)} configurations has a split "
+            f"{source.split!r}"
+        )
+    return texts, commits
+
+
+def _read_rows(source: HubSource, dataset: Any) -> dict[str, _Text]:
+    assert source.language_column is not None and source.text_column is not None
+    keys = source.language_column
+    parts = [keys] if isinstance(keys, str) else list(keys)
+    wanted = [*parts, source.text_column, *([source.id_column] if source.id_column else [])]
+    _require(source, dataset, wanted)
+    taken = _take(dataset, wanted)
+    ids = taken[source.id_column] if source.id_column else None
+    by_value: dict[str, _Text] = {}
+    for row, line in enumerate(taken[source.text_column]):
+        value = "_".join(str(taken[part][row]) for part in parts)
+        text = by_value.setdefault(value, _Text([], None if ids is None else []))
+        text.lines.append(line)
+        if ids is not None and text.ids is not None:
+            text.ids.append(ids[row])
+    if source.language_values is None:
+        return by_value
+    missing = [
+        f"{code} ({value!r})"
+        for code, value in source.language_values.items()
+        if value not in by_value
+    ]
+    if missing:
+        raise CorpusError(
+            f"language_values: {source.dataset_id} has no rows for {', '.join(missing)}; "
+            f"{' + '.join(parts)} holds {', '.join(sorted(by_value))}"
+        )
+    return {code: by_value[value] for code, value in source.language_values.items()}
+
+
+def _align(source: HubSource, texts: dict[str, _Text]) -> dict[str, tuple[str, ...]]:
+    """The sentences in the order of the ids of the first language."""
+    if source.id_column is None:
+        return {code: tuple(text.lines) for code, text in texts.items()}
+    by_id: dict[str, dict[Any, Any]] = {}
+    for code, text in texts.items():
+        ids = text.ids or []
+        by_id[code] = dict(zip(ids, text.lines, strict=True))
+        if len(by_id[code]) < len(ids):
+            again = next(key for n, key in enumerate(ids) if key in ids[:n])
+            raise CorpusError(
+                f"{source.dataset_id}: {source.id_column}={again!r} occurs more than once for "
+                f"{code}; are these several varieties? Name the column that tells them apart in "
+                "language_column"
+            )
+    first = next(iter(by_id))
+    for code, lines in by_id.items():
+        if lines.keys() != by_id[first].keys():
+            odd = sorted(map(str, lines.keys() ^ by_id[first].keys()))[:5]
+            raise CorpusError(
+                f"{source.dataset_id}: {code} has {len(lines)} sentences and {first} "
+                f"{len(by_id[first])}, and their {source.id_column} differ (among others: "
+                f"{', '.join(odd)}); leave one of the two out"
+            )
+    order = list(by_id[first])
+    return {code: tuple(lines[key] for key in order) for code, lines in by_id.items()}

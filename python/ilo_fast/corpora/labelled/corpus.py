@@ -1,0 +1,350 @@
+"""Labelled text in several languages: what a classifier is trained on and evaluated with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ilo_fast._util.messages import listed
+from ilo_fast.corpora.labelled.checks import (
+    Examples,
+    check_examples,
+    settle_labels,
+    warn_of_flaws,
+)
+from ilo_fast.corpora.labelled.files import Row, find_labelled_files, read_rows
+from ilo_fast.corpora.languages import resolve_codes
+from ilo_fast.errors import CorpusError
+
+__all__ = ["Examples", "LabelledCorpus"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LabelledCorpus:
+    """Texts with one label each, by language and split.
+
+    Usually made by `from_dir` or `from_dict`. Languages need not be parallel, nor have the same
+    splits or sizes; their labels must be the same set.
+
+    Parameters
+    ----------
+    examples
+        Language code -> split -> `Examples`.
+    labels
+        The classes, in the order of their numbers. Empty: those that occur, sorted (as numbers
+        where all are), and then a language must not have a class that the language with the most
+        classes lacks, and no split one that "train" lacks: more likely another spelling than
+        another class.
+    name
+        For reports.
+    source
+        Where the text is from, JSON-able; becomes part of `info`.
+
+    Attributes
+    ----------
+    languages : tuple of str
+    labels : tuple of str
+    splits : tuple of str
+        All that occur, in order of appearance; see `splits_of` for one language.
+
+    Raises
+    ------
+    CorpusError
+        No examples; an empty or blank text; labels that do not match; naming the places.
+
+    Warns
+    -----
+    Classes that a language lacks, and texts that occur in two splits of a language, are logged.
+    """
+
+    examples: Mapping[str, Mapping[str, Examples]]
+    labels: tuple[str, ...] = field(default=(), kw_only=True)
+    name: str = field(default="labelled", kw_only=True)
+    source: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_examples(self.examples)
+        object.__setattr__(self, "labels", settle_labels(self.examples, self.labels))
+        warn_of_flaws(self.examples, self.labels, self.name)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The codes, in order."""
+        return tuple(self.examples)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """All splits that any language has."""
+        return tuple(dict.fromkeys(split for parts in self.examples.values() for split in parts))
+
+    def splits_of(self, language: str) -> tuple[str, ...]:
+        """The splits of one language.
+
+        Raises
+        ------
+        CorpusError
+            A language without examples.
+        """
+        return tuple(self._language(language))
+
+    def texts(self, language: str, split: str) -> tuple[str, ...]:
+        """The texts, as they are.
+
+        Raises
+        ------
+        CorpusError
+            A language without examples, or a split that it does not have.
+        """
+        return self._part(language, split).texts
+
+    def targets(self, language: str, split: str) -> NDArray[np.int64]:
+        """The labels as positions in `labels`, shape (n,); a fresh array. Raises as `texts`."""
+        number = {label: i for i, label in enumerate(self.labels)}
+        return np.array([number[label] for label in self._part(language, split).labels], np.int64)
+
+    def ids(self, language: str, split: str) -> tuple[str, ...]:
+        """What the rows call themselves ("id"), else their line in the file. Raises as `texts`."""
+        return self._part(language, split).ids
+
+    def field(self, language: str, split: str, name: str) -> tuple[Any, ...]:
+        """Any other field of the rows, None where a row lacks it.
+
+        Raises
+        ------
+        CorpusError
+            As `texts`; also a field that no row has.
+        """
+        part = self._part(language, split)
+        if name not in part.fields:
+            has = ", ".join(part.fields) or "no other fields"
+            raise CorpusError(f"name: {language}, {split} has no field {name!r}; it has {has}")
+        return part.fields[name]
+
+    def n(self, language: str, split: str) -> int:
+        """Number of examples. Raises as `texts`."""
+        return len(self._part(language, split).texts)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over languages, splits, classes, texts and labels, in hexadecimal.
+
+        Does not depend on the name, the source, ids and other fields, or the order of languages
+        and splits.
+        """
+        digest = hashlib.sha256(b"ilo_fast.LabelledCorpus.1")
+        _update(digest, self.labels)
+        for code in sorted(self.examples):
+            for split in sorted(self.examples[code]):
+                part = self.examples[code][split]
+                _update(digest, (code, split))
+                _update(digest, part.texts)
+                _update(digest, part.labels)
+        return digest.hexdigest()
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What the corpus is, JSON-able: name, source, languages, labels, sizes, sha256."""
+        return {
+            "name": self.name,
+            **self.source,
+            "languages": list(self.languages),
+            "labels": list(self.labels),
+            "n": {c: {s: len(e.texts) for s, e in p.items()} for c, p in self.examples.items()},
+            "sha256": self.fingerprint(),
+        }
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(
+            f"{split} {sum(len(p[split].texts) for p in self.examples.values() if split in p)}"
+            for split in self.splits
+        )
+        return (
+            f"LabelledCorpus({self.name!r}, {len(self.languages)} languages, "
+            f"{len(self.labels)} classes; {sizes}: {listed(self.languages)})"
+        )
+
+    def select(self, languages: str | Sequence[str]) -> LabelledCorpus:
+        """Some of the languages, in the order given, with all classes.
+
+        Parameters
+        ----------
+        languages
+            Codes, or names of sets (`ilo_fast.corpora.languages.NAMED_SETS`).
+
+        Raises
+        ------
+        CorpusError
+            A language without examples.
+        """
+        codes = resolve_codes(languages, allow_unknown=True)
+        part = {code: self._language(code) for code in codes}
+        return LabelledCorpus(part, labels=self.labels, name=self.name, source=self.source)
+
+    @classmethod
+    def from_dict(
+        cls,
+        examples: Mapping[str, Mapping[str, tuple[Iterable[str], Iterable[Any]]]],
+        *,
+        labels: Sequence[str] = (),
+        name: str = "dict",
+    ) -> LabelledCorpus:
+        """From language -> split -> (texts, labels).
+
+        Parameters
+        ----------
+        examples
+            ``{"eng_Latn": {"train": (texts, labels), "test": (texts, labels)}}``; labels are
+            strings or whole numbers.
+        labels, name
+            As the class.
+
+        Raises
+        ------
+        CorpusError
+            As the class; also unequal numbers of texts and labels.
+        """
+        found: dict[str, dict[str, Examples]] = {}
+        for code, parts in examples.items():
+            for split, pair in parts.items():
+                place = f"{code}, {split}"
+                if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                    raise CorpusError(f"{place}: wanted a pair (texts, labels)")
+                texts, names = tuple(pair[0]), tuple(pair[1])
+                if len(texts) != len(names):
+                    raise CorpusError(f"{place}: {len(texts)} texts but {len(names)} labels")
+                words = tuple(_label(v, f"{place}, example {i}") for i, v in enumerate(names, 1))
+                ids = tuple(str(i) for i in range(1, len(texts) + 1))
+                found.setdefault(code, {})[split] = Examples(texts, words, ids)
+        return cls(found, labels=tuple(labels), name=name, source={"kind": "dict"})
+
+    @classmethod
+    def from_dir(
+        cls,
+        path: str | PathLike[str],
+        languages: str | Sequence[str] | None = None,
+        *,
+        split: str | None = None,
+        text_field: str = "text",
+        label_field: str = "label",
+        labels: Sequence[str] = (),
+        name: str | None = None,
+        allow_unknown: bool = False,
+    ) -> LabelledCorpus:
+        """From a folder of JSON lines, CSV or TSV files, UTF-8.
+
+        Parameters
+        ----------
+        path
+            Holds ``<code>.jsonl``, ``.csv`` or ``.tsv`` (a header names the columns), whose rows
+            have a text, a label and a ``split``, and may have an ``id`` and other fields; or
+            ``<split>/<code>.jsonl``; or ``<code>/<split>.jsonl``. In a CSV file a cell may be
+            quoted; in a TSV file quotes are text, and no cell holds a tab or a line break.
+        languages
+            Codes or names of sets to take, in this order. None: all files, sorted by code.
+        split
+            The split of rows that name none, where no folder names it either.
+        text_field, label_field
+            What the rows call the text and the label.
+        labels, name
+            As the class; the name of the folder where None.
+        allow_unknown
+            Take names of files that are no known language code.
+
+        Raises
+        ------
+        AccessError
+            The folder or a file cannot be read.
+        CorpusError
+            As the class; also no labelled files, a language without one, a row without a text, a
+            label or a split, a file that is not UTF-8.
+        """
+        folder = Path(path).expanduser()
+        codes = None if languages is None else resolve_codes(languages, allow_unknown=allow_unknown)
+        found: dict[str, dict[str, list[tuple[Row, str, str]]]] = {}
+        for file in find_labelled_files(folder, codes, allow_unknown=allow_unknown):
+            parts = found.setdefault(file.language, {})
+            for row in read_rows(file.path):
+                own = file.split or row.values.get("split") or split
+                if not isinstance(own, str):
+                    raise CorpusError(
+                        f"{row.place}: no split; put a field 'split' into the rows, lay the files "
+                        f"out as <split>/{file.path.name}, or in Python, pass split='test' for all"
+                    )
+                text = _cell(row, text_field, "text_field")
+                label = _label(_cell(row, label_field, "label_field"), row.place)
+                parts.setdefault(own, []).append((row, text, label))
+            if not parts:
+                raise CorpusError(f"{file.path.name} holds no examples")
+        used = {text_field, label_field, "id", "split"}
+        return cls(
+            {c: {s: _examples(rows, used) for s, rows in p.items()} for c, p in found.items()},
+            labels=tuple(labels),
+            name=name or folder.resolve().name,
+            source={"kind": "directory", "path": str(folder)},
+        )
+
+    def _language(self, language: str) -> Mapping[str, Examples]:
+        if language not in self.examples:
+            raise CorpusError(
+                f"language: {self.name!r} has no labelled examples in {language!r}; it has "
+                f"{', '.join(self.languages)}"
+            )
+        return self.examples[language]
+
+    def _part(self, language: str, split: str) -> Examples:
+        parts = self._language(language)
+        if split not in parts:
+            raise CorpusError(
+                f"split: {language} has no split {split!r} in {self.name!r}; it has "
+                f"{', '.join(parts)}"
+            )
+        return parts[split]
+
+
+def _examples(rows: Sequence[tuple[Row, str, str]], used: set[str]) -> Examples:
+    names = dict.fromkeys(key for row, _, _ in rows for key in row.values if key not in used)
+    return Examples(
+        texts=tuple(text for _, text, _ in rows),
+        labels=tuple(label for _, _, label in rows),
+        ids=tuple(_identity(row) for row, _, _ in rows),
+        fields={name: tuple(row.values.get(name) for row, _, _ in rows) for name in names},
+    )
+
+
+def _identity(row: Row) -> str:
+    own = row.values.get("id")
+    return str(row.line if own is None or own == "" else own)
+
+
+def _cell(row: Row, name: str, argument: str) -> Any:
+    if row.values.get(name) is None:
+        raise CorpusError(
+            f"{row.place}: no field {name!r}; it has {', '.join(map(str, row.values))}. Rename "
+            f"one, or in Python, say with {argument}= what it is called"
+        )
+    return row.values[name]
+
+
+def _label(value: Any, place: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, np.integer)):
+        raise CorpusError(
+            f"{place}: the label is {value!r} ({type(value).__name__}); wanted a string or a whole "
+            "number, one label an example"
+        )
+    label = str(value).strip()
+    if not label:
+        raise CorpusError(f"{place}: the label is empty")
+    return label
+
+
+def _update(digest: Any, words: Sequence[str]) -> None:
+    # Lengths first, so that no two corpora can run together to the same bytes.
+    encoded = [word.encode("utf-8", "surrogatepass") for word in words]
+    digest.update(("\0" + ",".join(str(len(word)) for word in encoded) + "\0").encode())
+    digest.update(b"".join(encoded))

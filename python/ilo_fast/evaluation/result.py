@@ -1,0 +1,438 @@
+"""What a classifier gets right in each language, and in groups of languages."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ilo_fast._util.files import parse_json, write_text
+from ilo_fast._util.messages import listed
+from ilo_fast._util.statistics import wilson_interval
+from ilo_fast._util.versions import __version__
+from ilo_fast.evaluation.statistics import (
+    bootstrap_means,
+    confusion_matrix,
+    group_languages,
+    macro_f1,
+    macro_f1_interval,
+)
+
+if TYPE_CHECKING:
+    from ilo_fast.scores.overlap import OverlapScores
+
+__all__ = ["Group", "OverlapGroup", "TransferScores"]
+
+SCHEMA_VERSION = 1
+_KIND = "ilo_fast.transfer"
+_MEASURES = ("accuracy", "macro_f1")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Languages that share something; means over them, each language counting once.
+
+    Attributes
+    ----------
+    name : str
+    languages : tuple of str
+    accuracy, macro_f1, majority : float
+    accuracy_interval, macro_f1_interval : (low, high), or None for one language
+        95 %, bootstrap over the languages: how much the mean hangs on which languages were at hand.
+        Of two or three languages it is too narrow, as any bootstrap of so few is.
+    """
+
+    name: str
+    languages: tuple[str, ...]
+    accuracy: float
+    accuracy_interval: tuple[float, float] | None
+    macro_f1: float
+    macro_f1_interval: tuple[float, float] | None
+    majority: float
+
+
+@dataclass(frozen=True)
+class OverlapGroup:
+    """The same group in `OverlapScores`.
+
+    Attributes
+    ----------
+    name : str
+    languages : tuple of str
+    layers : tuple of int
+    mean : float64, shape (layers,)
+    interval : float64, shape (layers, 2), or None for one language
+        As in `Group`.
+    """
+
+    name: str
+    languages: tuple[str, ...]
+    layers: tuple[int, ...]
+    mean: NDArray[np.float64]
+    interval: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, eq=False)
+class TransferScores:
+    """Accuracy and macro-F1 of one classifier in each language.
+
+    Attributes
+    ----------
+    languages, labels : tuple of str
+    n : tuple of int
+        Examples of each language.
+    accuracy, macro_f1 : float64, shape (languages,)
+        Macro-F1 is the plain mean over the classes that are true or predicted at least once.
+    accuracy_interval, macro_f1_interval : float64, shape (languages, 2)
+        95 %: Wilson's, and a percentile bootstrap over the examples. Where the languages' examples
+        are translations of each other, so are their errors: for the difference of two languages or
+        models use paired `predictions` and not these.
+    majority : float64, shape (languages,)
+        Accuracy of always giving the most frequent class of the language's own examples, the best
+        that a constant answer can do.
+    targets, predictions : tuple of int64, shape (n,) each
+        Positions in `labels`, in the order of the data.
+    split : str
+        What was evaluated.
+    source : str or None
+        The language that was trained on; it takes no part in groups.
+    seed, n_boot : int
+        Of all bootstraps.
+    info : dict
+        How the scores were made: model, data, versions.
+    """
+
+    languages: tuple[str, ...]
+    labels: tuple[str, ...]
+    accuracy: NDArray[np.float64]
+    accuracy_interval: NDArray[np.float64]
+    macro_f1: NDArray[np.float64]
+    macro_f1_interval: NDArray[np.float64]
+    majority: NDArray[np.float64]
+    targets: tuple[NDArray[np.int64], ...]
+    predictions: tuple[NDArray[np.int64], ...]
+    split: str = "test"
+    source: str | None = None
+    seed: int = 0
+    n_boot: int = 1000
+    info: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        targets: Mapping[str, Sequence[int] | NDArray[Any]],
+        predictions: Mapping[str, Sequence[int] | NDArray[Any]],
+        labels: Sequence[str],
+        *,
+        split: str = "test",
+        source: str | None = None,
+        seed: int = 0,
+        n_boot: int = 1000,
+        info: Mapping[str, Any] | None = None,
+    ) -> TransferScores:
+        """Score predictions, wherever they are from.
+
+        Parameters
+        ----------
+        targets, predictions
+            Language -> positions in `labels`, equally many in both.
+        labels
+            The classes.
+        split, source, seed, n_boot, info
+            As the class.
+
+        Raises
+        ------
+        ValueError
+            No languages, languages or numbers that differ, positions outside of `labels`.
+        """
+        if not targets or list(targets) != list(predictions):
+            raise ValueError(
+                f"predictions are of {listed(list(predictions)) or 'no languages'}, targets of "
+                f"{listed(list(targets)) or 'no languages'}: wanted the same, in the same order"
+            )
+        if isinstance(n_boot, bool) or not isinstance(n_boot, int) or n_boot < 1:
+            raise ValueError(f"n_boot={n_boot!r}: wanted a whole number of at least 1")
+        rows = []
+        for code in targets:
+            true, predicted = (np.asarray(x[code]) for x in (targets, predictions))
+            _check(code, true, predicted, len(labels))
+            true, predicted = true.astype(np.int64), predicted.astype(np.int64)
+            counts = confusion_matrix(true, predicted, len(labels))
+            # From seed and code alone: the same whichever other languages there are.
+            entropy = (seed, *code.encode())
+            rows.append(
+                {
+                    "accuracy": np.trace(counts) / len(true),
+                    "accuracy_interval": wilson_interval(np.trace(counts) / len(true), len(true)),
+                    "macro_f1": macro_f1(counts),
+                    "macro_f1_interval": macro_f1_interval(counts, seed=entropy, n_boot=n_boot),
+                    "majority": counts.sum(axis=1).max() / len(true),
+                    "targets": true,
+                    "predictions": predicted,
+                }
+            )
+        return cls(
+            languages=tuple(targets),
+            labels=tuple(labels),
+            split=split,
+            source=source,
+            seed=seed,
+            n_boot=n_boot,
+            info=dict(info or {}),
+            **_columns(rows),
+        )
+
+    def __repr__(self) -> str:
+        others = [i for i, code in enumerate(self.languages) if code != self.source]
+        where = f" of others than {self.source}" if len(others) < len(self.languages) else ""
+        mean = f"mean accuracy{where}: {self.accuracy[others].mean():.3f}" if others else (
+            f"accuracy of {self.source}: {self.accuracy[0]:.3f}"
+        )  # fmt: skip
+        return (
+            f"TransferScores({len(self.languages)} languages, {len(self.labels)} classes, split "
+            f"{self.split!r}; {mean})"
+        )
+
+    @property
+    def n(self) -> tuple[int, ...]:
+        """Examples of each language."""
+        return tuple(len(true) for true in self.targets)
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """Counts of shape (languages, true class, predicted class)."""
+        pairs = zip(self.targets, self.predictions, strict=True)
+        return np.stack([confusion_matrix(t, p, len(self.labels)) for t, p in pairs])
+
+    def groups(self, by: str = "resource_class", *, include_source: bool = False) -> list[Group]:
+        """Means over groups of languages.
+
+        Parameters
+        ----------
+        by
+            ``"resource_class"``, ``"family"``, ``"region"`` or ``"script"``.
+        include_source
+            Count the language that was trained on as well.
+
+        Returns
+        -------
+        list of Group
+            In the order of `~ilo_fast.evaluation.statistics.group_languages`; empty
+            where there are no languages but the source.
+
+        Raises
+        ------
+        ValueError
+            An unknown `by`.
+        """
+        found = []
+        for name, codes in self._grouped(by, include_source).items():
+            columns = [self.languages.index(code) for code in codes]
+            values = np.stack([self.accuracy[columns], self.macro_f1[columns]])
+            means, intervals = bootstrap_means(
+                values, seed=self._entropy(codes), n_boot=self.n_boot
+            )
+            found.append(
+                Group(
+                    name=name,
+                    languages=codes,
+                    accuracy=float(means[0]),
+                    accuracy_interval=None if intervals is None else _pair(intervals[0]),
+                    macro_f1=float(means[1]),
+                    macro_f1_interval=None if intervals is None else _pair(intervals[1]),
+                    majority=float(self.majority[columns].mean()),
+                )
+            )
+        return found
+
+    def group_overlap(
+        self,
+        scores: OverlapScores,
+        by: str = "resource_class",
+        *,
+        score: str = "ilo",
+        include_source: bool = False,
+    ) -> list[OverlapGroup]:
+        """The same groups of the same languages in overlap scores, layer by layer.
+
+        Parameters
+        ----------
+        scores
+            Must have all languages of the groups; what else it has is left alone.
+        by, include_source
+            As `groups`.
+        score
+            ``"ilo"``, ``"bridge"``, ``"reach"`` or ``"translation_share"``.
+
+        Raises
+        ------
+        ValueError
+            An unknown `by` or `score`, or languages that `scores` lacks.
+        """
+        values = getattr(scores, score, None) if score in _OVERLAP else None
+        if values is None:
+            raise ValueError(
+                f"score={score!r} is not in these scores; use one of {', '.join(_OVERLAP)} "
+                "(the last needs parallel text)"
+            )
+        groups = self._grouped(by, include_source)
+        missing = [c for codes in groups.values() for c in codes if c not in scores.languages]
+        if missing:
+            raise ValueError(
+                f"scores lack {listed(missing)}, which have been evaluated: measure the overlap of "
+                "all languages, or evaluate those alone that it has (languages=, on the command "
+                "line --languages)"
+            )
+        found = []
+        for name, codes in groups.items():
+            columns = [scores.languages.index(code) for code in codes]
+            seed = self._entropy(codes)
+            mean, interval = bootstrap_means(values[:, columns], seed=seed, n_boot=self.n_boot)
+            found.append(OverlapGroup(name, codes, tuple(scores.layers), mean, interval))
+        return found
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One record a language, as in ``transfer.csv``."""
+        return [
+            {
+                "language": code,
+                "n": self.n[i],
+                "accuracy": float(self.accuracy[i]),
+                "accuracy_low": float(self.accuracy_interval[i, 0]),
+                "accuracy_high": float(self.accuracy_interval[i, 1]),
+                "macro_f1": float(self.macro_f1[i]),
+                "macro_f1_low": float(self.macro_f1_interval[i, 0]),
+                "macro_f1_high": float(self.macro_f1_interval[i, 1]),
+                "majority": float(self.majority[i]),
+            }
+            for i, code in enumerate(self.languages)
+        ]
+
+    def to_dataframe(self) -> Any:
+        """`rows` as a pandas DataFrame (needs pandas)."""
+        import pandas
+
+        return pandas.DataFrame(self.rows())
+
+    def to_csv(self) -> str:
+        """`rows` as CSV, with what is known of each language; floats in full precision."""
+        from ilo_fast.report.summary import describe_language
+
+        rows = [
+            {"language": row["language"], **describe_language(row["language"]), **row}
+            for row in self.rows()
+        ]
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return stream.getvalue()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON can hold it."""
+        pairs = zip(self.rows(), self.targets, self.predictions, strict=True)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "kind": _KIND,
+            "settings": {
+                "split": self.split,
+                "source": self.source,
+                "seed": self.seed,
+                "n_boot": self.n_boot,
+            },
+            "labels": list(self.labels),
+            "info": self.info,
+            "rows": [{**r, "targets": t.tolist(), "predictions": p.tolist()} for r, t, p in pairs],
+        }
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """`to_dict` as JSON text, a line a language; with ``path``, also written there, whole."""
+
+        def dump(value: Any, indent: int | None = None) -> str:
+            return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+
+        content = self.to_dict()
+        rows = ",\n  ".join(dump(row) for row in content.pop("rows"))
+        head = dump(content, 1).removesuffix("}").rstrip()
+        text = f'{head},\n "rows": [\n  {rows}\n ]\n}}\n'
+        if path is not None:
+            write_text(Path(path), text)
+        return text
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TransferScores:
+        """The inverse of `to_dict`."""
+        if data.get("kind") != _KIND:
+            raise ValueError(f"not transfer scores: kind={data.get('kind')!r}, wanted {_KIND!r}")
+        if data.get("schema_version") != SCHEMA_VERSION:
+            raise ValueError(
+                f"schema_version={data.get('schema_version')!r} cannot be read by ilo_fast "
+                f"{__version__}, which knows {SCHEMA_VERSION}: evaluate again, or update ilo_fast"
+            )
+        if not data.get("rows") or not data.get("labels") or not data.get("settings"):
+            raise ValueError("the transfer scores are incomplete: no rows, labels or settings")
+        rows = [dict(row) for row in data["rows"]]
+        for row in rows:
+            for name in _MEASURES:
+                row[f"{name}_interval"] = (row[f"{name}_low"], row[f"{name}_high"])
+        return cls(
+            languages=tuple(row["language"] for row in rows),
+            labels=tuple(data["labels"]),
+            info=dict(data.get("info", {})),
+            **data["settings"],
+            **_columns(rows),
+        )
+
+    @classmethod
+    def from_json(cls, source: str | os.PathLike[str]) -> TransferScores:
+        """Read what `to_json` gave: its text, or the path it was written to."""
+        return cls.from_dict(parse_json(source))
+
+    def _grouped(self, by: str, include_source: bool) -> dict[str, tuple[str, ...]]:
+        codes = [code for code in self.languages if include_source or code != self.source]
+        return group_languages(codes, by)
+
+    def _entropy(self, codes: Sequence[str]) -> tuple[int, ...]:
+        return (self.seed, *",".join(codes).encode())
+
+
+_OVERLAP = ("ilo", "bridge", "reach", "translation_share")
+
+
+def _check(code: str, true: NDArray[Any], predicted: NDArray[Any], n_labels: int) -> None:
+    if true.ndim != 1 or not len(true) or true.shape != predicted.shape:
+        raise ValueError(
+            f"{code}: predictions of shape {predicted.shape} for targets of shape {true.shape}; "
+            "wanted one number an example, and at least one example"
+        )
+    for name, values in (("targets", true), ("predictions", predicted)):
+        whole = np.issubdtype(values.dtype, np.integer)
+        if not whole or values.min() < 0 or values.max() >= n_labels:
+            raise ValueError(
+                f"{code}: {name} must be whole numbers from 0 to {n_labels - 1}, positions in "
+                f"labels; got {listed(sorted(set(values.tolist())))}"
+            )
+
+
+def _pair(interval: NDArray[np.float64]) -> tuple[float, float]:
+    return float(interval[0]), float(interval[1])
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Arrays over languages from one mapping a language."""
+    names = (*_MEASURES, *(f"{name}_interval" for name in _MEASURES), "majority")
+    numbers = {name: np.array([row[name] for row in rows], np.float64) for name in names}
+    numbered = {
+        name: tuple(np.array(row[name], np.int64) for row in rows)
+        for name in ("targets", "predictions")
+    }
+    return {**numbers, **numbered}

@@ -1,0 +1,27 @@
+"""The folder that holds the finished work of a long graph; the core writes and reads the files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ilo_fast._util.locks import locked
+
+
+@contextmanager
+def open_folder(path: str | os.PathLike[str] | None) -> Iterator[str | None]:
+    """Make the folder and keep other processes out of it; gives its name, or None for None."""
+    if path is None:
+        yield None
+        return
+    folder, name = Path(path), f"checkpoint={str(path)!r}"
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{name} is a file: give a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{name} cannot be written to: give another folder")
+    busy = f"{name} is in use by another process: wait for it, or give another"
+    with locked(folder / ".lock", busy):
+        yield str(folder)

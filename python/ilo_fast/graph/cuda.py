@@ -1,0 +1,192 @@
+"""The exact engine on a GPU: what can be used, and calls of it."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ilo_fast import _core
+from ilo_fast.graph.arrays import Stack, of_one_layout, strides
+
+# Until somebody has seen it work: `ilo-fast doctor` says so, and backend="auto" stays away from it.
+NOT_YET_RUN = "this engine has not yet been run on a GPU, only on a stand-in for one"
+
+# "gpu"; tests put "emulated" here, a stand-in for the device on the CPU.
+_machine = "gpu"
+
+# Where pip puts cuBLASLt, by CUDA's major version.
+_LIBRARIES = {
+    13: ("cu13/lib/libcublasLt.so.13",),
+    12: ("cublas/lib/libcublasLt.so.12",),
+}
+
+
+@functools.cache
+def status() -> dict[str, Any]:
+    """What `_core.cuda_status` says; asked once, for it wakes the driver."""
+    return _core.cuda_status()
+
+
+def problem(device: int = 0) -> str:
+    """Why the engine cannot run on this device; "" if it can."""
+    if _machine != "gpu":
+        return ""
+    found = status()
+    if found["problem"]:
+        return str(found["problem"])
+    devices = found["devices"]
+    if device >= len(devices):
+        return f"there is no cuda:{device}, only {len(devices)} device(s)"
+    numbers = [int(number) for number in re.findall(r"\d+", found["architectures"])]
+    major, minor = devices[device]["capability"]
+    if numbers and 10 * major + minor < min(numbers):
+        return (
+            f"cuda:{device} ({devices[device]['name']}) has compute capability {major}.{minor}, "
+            f"and this build is for {found['architectures']}: use backend='exact', which gives the "
+            "same neighbours"
+        )
+    return ""
+
+
+def common_device(stacks: Sequence[Stack]) -> int | None:
+    """The GPU that all of them lie on; None where some lie elsewhere."""
+    devices = {stack.device for stack in stacks}
+    return devices.pop() if len(devices) == 1 else None
+
+
+def check(stacks: Sequence[Stack], names: Sequence[str]) -> None:
+    """Raise ValueError where the engine cannot take them."""
+    for name, stack in zip(names, stacks, strict=True):
+        if stack.device != stacks[0].device:
+            raise ValueError(
+                f"{names[0]} lies {stacks[0].place}, {name} {stack.place}: backend='cuda' wants "
+                "everything in one place"
+            )
+    reason = problem(_device_of(stacks))
+    if reason:
+        raise ValueError(f"backend='cuda': {reason}")
+
+
+def graph(
+    segments: Sequence[Stack],
+    n_neighbors: int,
+    queries: Stack | None,
+    metric: str,
+    n_threads: int,
+    max_memory: int,
+    update: Callable[[float], None] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], dict[str, Any]]:
+    """Indices, distances and info of a graph."""
+    n = sum(s.values.shape[1] for s in segments)
+    rows = of_one_layout(segments if queries is None else [*segments, queries])
+    indices, distances, layers, _ = _core.cuda_knn_graph(
+        [_segment(s) for s in rows],
+        rows[0].dtype,
+        n_neighbors,
+        cosine=metric == "cosine",
+        n_base=n,
+        **_where(rows, n_threads, max_memory, update),
+    )
+    return indices, distances, _info(rows, max_memory, layers)
+
+
+def overlap(
+    segments: Sequence[Stack],
+    n_neighbors: int,
+    languages: NDArray[np.int32],
+    sentences: NDArray[np.int64] | None,
+    *,
+    n_languages: int,
+    threshold: int,
+    metric: str,
+    n_threads: int,
+    update: Callable[[float], None] | None,
+) -> tuple[
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64] | None,
+    dict[str, Any],
+]:
+    """Bridge, reach, ILO, share of translations, and info, of all layers."""
+    rows = of_one_layout(segments)
+    bridge, reach, ilo, share, layers, _ = _core.cuda_overlap(
+        [_segment(s) for s in rows],
+        rows[0].dtype,
+        n_neighbors,
+        languages,
+        sentences,
+        cosine=metric == "cosine",
+        n_languages=n_languages,
+        threshold=threshold,
+        **_where(rows, n_threads, 0, update),
+    )
+    return bridge, reach, ilo, share, _info(rows, 0, layers)
+
+
+def library() -> str:
+    """Path of the cuBLASLt that pip installed, as torch wants it; "" if there is none."""
+    spec = importlib.util.find_spec("nvidia")
+    folders = [] if spec is None else [Path(p) for p in spec.submodule_search_locations or ()]
+    major = status()["runtime"] // 1000
+    for version in sorted(_LIBRARIES, key=lambda v: (v != major, -v)):
+        for folder in folders:
+            for name in _LIBRARIES[version]:
+                if (folder / name).is_file():
+                    return str(folder / name)
+    return ""
+
+
+def _segment(stack: Stack) -> Any:
+    """As the core takes it."""
+    if stack.device is None:
+        return stack.values
+    return stack.values.data_ptr(), tuple(stack.values.shape), strides(stack)
+
+
+def _device_of(stacks: Sequence[Stack]) -> int:
+    """Where the work is done: where the rows lie, or else where torch works."""
+    if stacks[0].device is not None:
+        return stacks[0].device
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        return int(torch.cuda.current_device())
+    return 0
+
+
+def _where(
+    stacks: Sequence[Stack],
+    n_threads: int,
+    max_memory: int,
+    update: Callable[[float], None] | None,
+) -> dict[str, Any]:
+    device = _device_of(stacks)
+    options = {
+        "machine": _machine,
+        "device": device,
+        "n_threads": n_threads,
+        "max_memory": max_memory,
+        "progress": update,
+    }
+    if _machine != "gpu":
+        return options
+    stream = 0
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        stream = torch.cuda.current_stream(device).cuda_stream
+    return options | {"stream": stream, "library": library()}
+
+
+def _info(stacks: Sequence[Stack], max_memory: int, layers: list[dict[str, Any]]) -> dict[str, Any]:
+    device = _device_of(stacks)
+    name = status()["devices"][device]["name"] if _machine == "gpu" else _machine
+    info = {"backend": "cuda", "device": name}
+    return info | ({"max_memory": max_memory} if max_memory else {}) | {"layers": layers}

@@ -1,0 +1,1 @@
+"""From a model and text to one vector per sentence and layer."""

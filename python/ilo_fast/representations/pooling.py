@@ -1,0 +1,314 @@
+"""Hooks that pool every layer inside the forward pass, and the check that they see the right thing.
+
+Of each layer only the mean over a sentence's tokens is kept: (sentences, dim), in float32 whatever
+the model's dtype. A tensor (layers, sentences, tokens, dim) never exists, and the backbone is
+called without its head, so vocabulary logits never exist either. Where only early layers are
+wanted, the forward pass ends as soon as the last of them is seen.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.hooks import RemovableHandle
+
+from ilo_fast.models.structure import (
+    ModelParts,
+    accepted,
+    evaluating,
+    first_tensor,
+    inference,
+    input_device,
+    last_state,
+)
+
+
+class _EnoughError(Exception):
+    """Ends a forward pass whose remaining layers nobody asked for."""
+
+
+@dataclass
+class _Pass:
+    """One forward pass under way."""
+
+    excluded: torch.Tensor | None
+    counts: torch.Tensor
+    shape: tuple[int, int]
+    step: int = 0
+    pooled: list[torch.Tensor] = field(default_factory=list)
+
+
+class PooledForward:
+    """The model as a function from token ids to pooled layers; a context that owns the hooks.
+
+    Several threads may call it at once.
+
+    Parameters
+    ----------
+    parts
+        The model.
+    layers
+        Hidden states to pool, ascending; 0 is the input of the first block, ``parts.n_blocks`` the
+        last hidden state.
+    pad_id
+        Any valid token id. Padding is masked everywhere, so which one does not matter, except that
+        RoBERTa counts positions by it; see :func:`choose_pad_id`.
+    """
+
+    def __init__(self, parts: ModelParts, layers: Sequence[int], pad_id: int) -> None:
+        self.parts = parts
+        self.layers = tuple(layers)
+        self.pad_id = pad_id
+        self._wanted = set(layers)
+        self._handles: list[RemovableHandle] = []
+        self._mode = evaluating(parts.backbone)
+        self._local = threading.local()
+
+    def __enter__(self) -> PooledForward:
+        self._mode.__enter__()
+        try:
+            for block in self.parts.blocks:
+                # Appended after any hook of the caller's, so that what those change is seen.
+                self._handles.append(block.register_forward_pre_hook(self._seen, with_kwargs=True))
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._mode.__exit__(None, None, None)
+
+    def __call__(
+        self, ids: Sequence[Sequence[int]], special: Sequence[Sequence[int]] | None = None
+    ) -> NDArray[np.float32]:
+        """Pool one batch.
+
+        Parameters
+        ----------
+        ids
+            Token ids, one sequence a sentence.
+        special
+            Where given, 1 for each token that stays out of the mean.
+
+        Returns
+        -------
+        ndarray of shape (layers, sentences, dim)
+        """
+        early = max(self.layers) if max(self.layers) < self.parts.n_blocks else None
+        return self._run(ids, special, early)[0]
+
+    def with_states(self, ids: Sequence[int]) -> tuple[NDArray[np.float32], Any]:
+        """Pool one sentence, and return the model's own ``hidden_states`` of the same pass."""
+        pooled, output = self._run([ids], None, None, output_hidden_states=True)
+        return pooled, getattr(output, "hidden_states", None)
+
+    def _run(
+        self,
+        ids: Sequence[Sequence[int]],
+        special: Sequence[Sequence[int]] | None,
+        stop_at: int | None,
+        **options: Any,
+    ) -> tuple[NDArray[np.float32], Any]:
+        backbone = self.parts.backbone
+        output: Any = None
+        with inference(backbone):
+            tokens, mask, excluded = self._pad(ids, special)
+            now = _Pass(
+                excluded=excluded if bool(excluded.any()) else None,
+                counts=(~excluded).sum(dim=1, keepdim=True),
+                shape=(int(tokens.shape[0]), int(tokens.shape[1])),
+            )
+            self._local.now, self._local.stop_at = now, stop_at
+            try:
+                plain = accepted(backbone, use_cache=False, attention_mask=mask)
+                output = backbone(input_ids=tokens, **plain, **options)
+                if self.parts.n_blocks in self._wanted:
+                    self._pool(now, last_state(output), self.parts.n_blocks)
+            except _EnoughError:
+                pass
+            finally:
+                self._local.now = None
+            if len(now.pooled) != len(self.layers):
+                raise ValueError(
+                    f"the forward pass ran {now.step} layers where its trial ran "
+                    f"{self.parts.n_blocks}: this model chooses its layers by the input, which "
+                    "hidden_states[h] cannot describe"
+                )
+            device = now.pooled[0].device
+            stacked = torch.stack([tensor.to(device) for tensor in now.pooled])
+            return stacked.cpu().numpy(), output
+
+    def _pad(
+        self, ids: Sequence[Sequence[int]], special: Sequence[Sequence[int]] | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Token ids and attention mask padded on the right, and True where a token is not pooled.
+
+        Always on the right, whichever side the tokenizer prefers: generation needs the left side,
+        pooling does not, and on the right every model counts positions as it does for one sentence
+        alone (learned, offset, rotary, ALiBi, relative), without being told.
+        """
+        longest = max(len(row) for row in ids)
+        tokens = np.full((len(ids), longest), self.pad_id, dtype=np.int64)
+        mask = np.zeros((len(ids), longest), dtype=np.int64)
+        excluded = np.ones((len(ids), longest), dtype=bool)
+        for i, row in enumerate(ids):
+            tokens[i, : len(row)] = row
+            mask[i, : len(row)] = 1
+            excluded[i, : len(row)] = False if special is None else np.asarray(special[i]) != 0
+        device = input_device(self.parts)
+        return (
+            torch.from_numpy(tokens).to(device),
+            torch.from_numpy(mask).to(device),
+            torch.from_numpy(excluded).to(device),
+        )
+
+    def _seen(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        now: _Pass | None = getattr(self._local, "now", None)
+        if now is None:  # a pass of someone else's, in another thread
+            return
+        layer = now.step
+        now.step += 1
+        if layer in self._wanted:
+            hidden = first_tensor(args, kwargs)
+            if hidden is None:
+                raise ValueError(
+                    f"layer {layer} ({type(module).__name__}) takes no hidden states as its first "
+                    "argument: this architecture is not supported"
+                )
+            self._pool(now, hidden, layer)
+        if layer == self._local.stop_at:
+            raise _EnoughError
+
+    def _pool(self, now: _Pass, hidden: torch.Tensor, layer: int) -> None:
+        rows, longest = now.shape
+        if hidden.dim() != 3 or hidden.shape[0] != rows or hidden.shape[1] < longest:
+            raise ValueError(
+                f"layer {layer} holds hidden states of shape {tuple(hidden.shape)}, expected "
+                f"({rows}, {longest}, dim): this architecture is not supported"
+            )
+        # Longformer pads its input to a multiple of its window, on the right.
+        hidden = hidden[:, :longest]
+        if now.pooled and hidden.shape[2] != now.pooled[0].shape[1]:
+            raise ValueError(
+                f"layer {layer} has {hidden.shape[2]} dimensions, layer {self.layers[0]} has "
+                f"{now.pooled[0].shape[1]}: extract them in two calls, by layers="
+            )
+        if now.excluded is not None:
+            # Filled and not multiplied by zero: a padding position may hold inf or NaN.
+            hidden = hidden.masked_fill(now.excluded.to(hidden.device)[:, :, None], 0)
+        total = hidden.sum(dim=1, dtype=torch.float32)
+        now.pooled.append(total / now.counts.to(hidden.device))
+
+
+def choose_pad_id(parts: ModelParts, tokenizer: Any) -> int:
+    """A token id to pad with; the tokenizer and the model stay as they are.
+
+    The model's own padding index where its embeddings have one (RoBERTa derives positions from it),
+    else the tokenizer's, else end of sentence, else 0.
+    """
+    candidates = [
+        getattr(parts.embeddings, "padding_idx", None),
+        getattr(tokenizer, "pad_token_id", None),
+        getattr(tokenizer, "eos_token_id", None),
+    ]
+    weight = next(parts.embeddings.parameters(), None)
+    rows = int(weight.shape[0]) if weight is not None else 1 << 62
+    for candidate in candidates:
+        # A pad token added to the tokenizer but not to the model lies outside of the table.
+        if isinstance(candidate, int) and 0 <= candidate < rows:
+            return candidate
+    return 0
+
+
+# Relative distance allowed between a padded batch and one sentence at a time. In half precision the
+# shape of a product chooses its kernel and so its rounding; a wrong mask or position is far worse.
+_PADDING_TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-3}
+_HALF_TOLERANCE = 0.15
+
+
+def verify(
+    parts: ModelParts,
+    layers: Sequence[int],
+    pad_id: int,
+    sentences: Sequence[Sequence[int]],
+) -> None:
+    """Hold the hooks against the model's own ``output_hidden_states``, on a few sentences.
+
+    Two things can go wrong, and each has its check. The hooks may sit in the wrong place: compare
+    with the hidden states of the very same forward pass. Padding may leak (a mask that the model
+    ignores, positions that shift): compare a padded batch with one sentence at a time.
+
+    Parameters
+    ----------
+    sentences
+        Token ids of at least one sentence, best of different lengths.
+
+    Raises
+    ------
+    ValueError
+        Naming the layer where they part.
+    """
+    remedy = (
+        "Representations would be wrong, so nothing was computed; please report the architecture "
+        "(verify=False runs all the same)"
+    )
+    name = type(parts.backbone).__name__
+    alone = []
+    with PooledForward(parts, layers, pad_id) as forward:
+        batch = forward(sentences)
+        passes = [forward.with_states(ids) for ids in sentences]
+    for ids, (ours, states) in zip(sentences, passes, strict=True):
+        if states is None:
+            raise ValueError(
+                f"{name} returns no hidden_states to verify against; pass verify=False to trust "
+                "the layers that were found"
+            )
+        if len(states) != parts.n_blocks + 1:
+            raise ValueError(
+                f"{name} returns {len(states)} hidden states where {parts.n_blocks} layers ran. "
+                f"{remedy}"
+            )
+        for row, layer in enumerate(layers):
+            theirs = states[layer]
+            shaped = theirs.dim() == 3 and theirs.shape[:2] == (1, len(ids))
+            mean = theirs[0].detach().float().mean(dim=0).cpu().numpy() if shaped else None
+            if mean is None or _distance(ours[row, 0], mean) > 1e-5:
+                raise ValueError(
+                    f"layer {layer} of {name}: what enters the layer is not the model's "
+                    f"hidden_states[{layer}]. {remedy}"
+                )
+        alone.append(ours[:, 0])
+    weight = next(parts.backbone.parameters())
+    limit = _PADDING_TOLERANCE.get(weight.dtype, _HALF_TOLERANCE)
+    for column, single in enumerate(alone):
+        for row, layer in enumerate(layers):
+            change = _distance(batch[row, column], single[row])
+            if change > limit:
+                raise ValueError(
+                    f"layer {layer} of {name} changes by {change:.2g} (relative) when the sentence "
+                    f"is padded beside a longer one: the model does not honour attention_mask. "
+                    f"{remedy}"
+                )
+
+
+def _distance(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
+    """Relative Euclidean distance; NaN on both sides counts as equal (reported elsewhere)."""
+    if not np.isfinite(ours).all() or not np.isfinite(theirs).all():
+        return 0.0
+    scale = float(np.linalg.norm(theirs.astype(np.float64))) or 1.0
+    return float(np.linalg.norm(ours.astype(np.float64) - theirs)) / scale

@@ -1,0 +1,188 @@
+"""Sentence representations of all layers of a model, for all languages of a corpus."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ilo_fast._util.files import read_json, write_json
+from ilo_fast.cache import DamagedFileError, read_array, write_array
+
+SCHEMA_VERSION = 1
+_KIND = "ilo_fast.representations.result"
+
+
+class Representations(Mapping[str, NDArray[np.float32]]):
+    """Pooled hidden states: ``reps["eng_Latn"]`` is an array (layers, sentences, dim), float32.
+
+    Arrays are read-only, and memory-mapped where they come from disk: one layer of one language is
+    one contiguous read.
+
+    Parameters
+    ----------
+    arrays
+        One array (layers, sentences, dim) a language.
+    layers
+        Which hidden state each first index is: 0 the embedding output, n the output of block n, the
+        last after the final norm.
+    parallel
+        Whether line i means the same in all languages.
+    info
+        JSON-able account of where this came from.
+
+    Raises
+    ------
+    ValueError
+        Arrays that do not fit each other or `layers`.
+    """
+
+    def __init__(
+        self,
+        arrays: Mapping[str, NDArray[np.float32]],
+        layers: Sequence[int],
+        *,
+        parallel: bool = False,
+        info: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not arrays:
+            raise ValueError("arrays is empty: representations need at least one language")
+        self._arrays = dict(arrays)
+        self.layers = tuple(int(layer) for layer in layers)
+        self.parallel = bool(parallel)
+        self.info: dict[str, Any] = dict(info or {})
+        first = next(iter(self._arrays.values()))
+        for code, array in self._arrays.items():
+            if array.ndim != 3 or array.shape[0] != len(self.layers):
+                raise ValueError(
+                    f"{code}: expected shape ({len(self.layers)} layers, sentences, dim), got "
+                    f"{array.shape}"
+                )
+            if array.shape[2] != first.shape[2]:
+                raise ValueError(
+                    f"{code} has {array.shape[2]} dimensions, {self.languages[0]} has "
+                    f"{first.shape[2]}"
+                )
+            if self.parallel and array.shape[1] != first.shape[1]:
+                raise ValueError(
+                    f"parallel=True, but {code} has {array.shape[1]} sentences and "
+                    f"{self.languages[0]} has {first.shape[1]}"
+                )
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The language codes, in the order of the corpus."""
+        return tuple(self._arrays)
+
+    @property
+    def dim(self) -> int:
+        """Length of a representation."""
+        return int(next(iter(self._arrays.values())).shape[2])
+
+    @property
+    def n_sentences(self) -> tuple[int, ...]:
+        """Sentences of each language, in the order of `languages`."""
+        return tuple(int(array.shape[1]) for array in self._arrays.values())
+
+    def __getitem__(self, code: str) -> NDArray[np.float32]:
+        try:
+            return self._arrays[code]
+        except KeyError:
+            raise KeyError(
+                f"{code!r} is not among the {len(self)} languages: {', '.join(self.languages)}"
+            ) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __repr__(self) -> str:
+        counts = sorted(set(self.n_sentences))
+        sentences = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        model = self.info.get("model")
+        return (
+            f"<Representations: {len(self)} languages x {len(self.layers)} layers x {sentences} "
+            f"sentences x {self.dim} dimensions{', parallel' if self.parallel else ''}"
+            f"{f', of {model}' if model else ''}>"
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a folder: ``manifest.json`` and one ``<code>.npy`` a language.
+
+        The manifest is written last and carries a checksum of every file, so a folder that an
+        interruption left behind is told from a whole one.
+
+        Raises
+        ------
+        OSError
+            Where the disk is full, naming the path and the bytes needed.
+        """
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest_path = folder / "manifest.json"
+        manifest_path.unlink(missing_ok=True)
+        files = {}
+        for code, array in self._arrays.items():
+            name = f"{code}.npy"
+            shape = (int(array.shape[0]), int(array.shape[1]), int(array.shape[2]))
+            sha256 = write_array(folder / name, shape, lambda i, array=array: array[i])  # type: ignore[misc]
+            files[code] = {"file": name, "shape": list(shape), "sha256": sha256}
+        manifest = {
+            "schema_version": SCHEMA_VERSION,
+            "kind": _KIND,
+            "layers": list(self.layers),
+            "parallel": self.parallel,
+            "languages": files,
+            "info": self.info,
+        }
+        write_json(manifest_path, manifest)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], mmap: bool = True) -> Representations:
+        """Open a folder that :meth:`save` wrote, after checking every byte.
+
+        Parameters
+        ----------
+        mmap
+            Leave the arrays on disk and map them (default), or read them into memory.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such folder, or it has no manifest.
+        DamagedFileError
+            A file is missing, cut short or altered; the message names it.
+        """
+        folder = Path(path)
+        manifest_path = folder / "manifest.json"
+        if not manifest_path.is_file():
+            raise FileNotFoundError(
+                f"{folder} holds no representations: it has no manifest.json (save() writes it "
+                "last, so an interrupted save leaves none)"
+            )
+        manifest = read_json(manifest_path)
+        if manifest is None or manifest.get("kind") != _KIND:
+            raise DamagedFileError(f"{manifest_path} is damaged, or not written by save()")
+        if manifest.get("schema_version") != SCHEMA_VERSION:
+            raise DamagedFileError(
+                f"{manifest_path} has schema version {manifest.get('schema_version')}, this "
+                f"ilo_fast reads {SCHEMA_VERSION}: extract again"
+            )
+        try:
+            arrays = {
+                str(code): read_array(
+                    folder / Path(entry["file"]).name, entry["shape"], entry["sha256"], mmap=mmap
+                )
+                for code, entry in manifest["languages"].items()
+            }
+            return cls(
+                arrays, manifest["layers"], parallel=manifest["parallel"], info=manifest["info"]
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DamagedFileError(f"{manifest_path} is damaged: {error!r}") from error

@@ -1,0 +1,1 @@
+"""Scores of neighbour graphs: bridge, reach, ILO, translations."""

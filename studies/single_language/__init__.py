@@ -1,0 +1,1 @@
+"""The parts of the study single_language."""

@@ -1,0 +1,183 @@
+"""The table of languages: complete, consistent, and helpful about what it lacks."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from ilo_fast.corpora.languages import (
+    FLORES_PLUS_CODES,
+    LANGUAGES,
+    NAMED_SETS,
+    NTREX_CODES,
+    PAPER_31,
+    REGIONS,
+    Language,
+    get_language,
+    resolve_codes,
+    suggest_codes,
+)
+from ilo_fast.errors import CorpusError
+
+# One entry a class of the taxonomy, read off its list; and some that are easily got wrong.
+CLASSES = {
+    "eng_Latn": 5,
+    "arb_Arab": 5,
+    "zho_Hans": 5,
+    "hin_Deva": 4,
+    "srp_Cyrl": 4,
+    "ukr_Cyrl": 3,
+    "ceb_Latn": 3,
+    "arz_Arab": 3,
+    "gle_Latn": 2,
+    "swh_Latn": 2,
+    "yue_Hant": 1,
+    "min_Latn": 1,
+    "tel_Telu": 1,
+    "ban_Latn": 0,
+    "fuv_Latn": 0,
+    "acm_Arab": None,
+    "kea_Latn": None,
+}
+
+
+def test_sizes() -> None:
+    assert len(NAMED_SETS["flores200"]) == 204
+    assert len(PAPER_31) == 31
+    assert len(LANGUAGES) >= 204
+    assert len(NAMED_SETS["ntrex128"]) == len(NTREX_CODES) == 122
+
+
+def test_sets_are_known_codes() -> None:
+    for codes in NAMED_SETS.values():
+        assert set(codes) <= set(LANGUAGES)
+        assert len(set(codes)) == len(codes)
+    assert set(PAPER_31) <= set(NAMED_SETS["flores200"])
+    assert set(NTREX_CODES.values()) == set(NAMED_SETS["ntrex128"])
+    assert set(FLORES_PLUS_CODES) <= set(LANGUAGES)
+
+
+@pytest.mark.parametrize("language", LANGUAGES.values(), ids=list(LANGUAGES))
+def test_every_row_is_complete(language: Language) -> None:
+    iso639_3, script = language.code.split("_")
+    assert len(iso639_3) == 3 and iso639_3.islower()
+    assert script == language.script and len(script) == 4 and script.istitle()
+    assert language.name == language.name.strip() != ""
+    assert language.family and language.region in REGIONS
+    assert language.resource_class in {None, 0, 1, 2, 3, 4, 5}
+    assert (language.resource_class is None) == (language.taxonomy_entry is None)
+    assert language.iso639_1 is None or len(language.iso639_1) == 2
+    assert get_language(language.code) is language
+
+
+def test_names_tell_languages_apart() -> None:
+    names = [language.name for language in LANGUAGES.values()]
+    assert len(set(names)) == len(names)
+
+
+def test_columns_agree() -> None:
+    by_entry: dict[str, set[int | None]] = {}
+    by_language: dict[str, set[tuple[str, str, int | None]]] = {}
+    families: dict[str, set[str]] = {}
+    for lang in LANGUAGES.values():
+        if lang.taxonomy_entry:
+            by_entry.setdefault(lang.taxonomy_entry, set()).add(lang.resource_class)
+        facts = (lang.family, lang.branch, lang.resource_class)
+        by_language.setdefault(lang.code[:3], set()).add(facts)
+        if lang.branch:
+            families.setdefault(lang.branch, set()).add(lang.family)
+    assert {entry for entry, classes in by_entry.items() if len(classes) > 1} == set()
+    # Scripts of a language differ in nothing but the script.
+    assert {code for code, facts in by_language.items() if len(facts) > 1} == set()
+    assert {branch for branch, of in families.items() if len(of) > 1} == set()
+    assert {language.region for language in LANGUAGES.values()} == set(REGIONS)
+
+
+@pytest.mark.parametrize(("code", "expected"), CLASSES.items())
+def test_resource_classes(code: str, expected: int | None) -> None:
+    assert get_language(code).resource_class == expected
+
+
+def test_most_languages_have_a_class() -> None:
+    lacking = [c for c in NAMED_SETS["flores200"] if get_language(c).resource_class is None]
+    assert len(lacking) == 13
+    assert not set(lacking) & set(PAPER_31)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("en", "eng_Latn"),
+        ("english", "eng_Latn"),
+        ("English", "eng_Latn"),
+        ("eng", "eng_Latn"),
+        ("eng-Latn", "eng_Latn"),
+        ("ENG_LATN", "eng_Latn"),
+        ("en_US", "eng_Latn"),
+        ("deu_Lat", "deu_Latn"),
+        ("ger", "deu_Latn"),
+        ("portugese", "por_Latn"),
+        ("Norwegian Bokmal", "nob_Latn"),
+        ("sr-Latn", "srp_Latn"),
+        ("Arabic", "arb_Arab"),
+        ("zho-TW", "zho_Hant"),
+    ],
+)
+def test_suggestion_comes_first(typed: str, meant: str) -> None:
+    assert suggest_codes(typed)[0] == meant
+
+
+@pytest.mark.parametrize("typed", ["zh", "zho_CN", "zho", "chinese", "chi"])
+def test_ambiguous_suggests_both(typed: str) -> None:
+    assert set(suggest_codes(typed)) == {"zho_Hans", "zho_Hant"}
+
+
+@pytest.mark.parametrize("typed", ["", " ", "README", "qqqqqq", "12345"])
+def test_nothing_near(typed: str) -> None:
+    assert suggest_codes(typed) == ()
+
+
+def test_unknown_code_says_what_to_do() -> None:
+    with pytest.raises(CorpusError, match=r"'en': did you mean eng_Latn\?.*ilo-fast languages"):
+        get_language("en")
+    with pytest.raises(CorpusError, match="no known code is near"):
+        get_language("xxxxxxxx")
+
+
+def test_resolve_codes() -> None:
+    assert resolve_codes("deu_Latn") == ("deu_Latn",)
+    assert resolve_codes("deu_Latn, eng_Latn,deu_Latn,") == ("deu_Latn", "eng_Latn")
+    assert resolve_codes("paper31") == resolve_codes(["Paper31"]) == PAPER_31
+    assert resolve_codes(["zul_Latn", "paper31,eng_Latn"]) == ("zul_Latn", *PAPER_31)
+    assert resolve_codes(["xx", "eng_Latn"], allow_unknown=True) == ("xx", "eng_Latn")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("eng_Latn,zh", "'zh': did you mean zho_Hans or zho_Hant.*Named sets: paper31, flores200"),
+        ("", "names no language"),
+        ([], "names no language"),
+        (" , ", "names no language"),
+        ([3], r"got 3 \(int\)"),
+    ],
+)
+def test_resolve_codes_refuses(spec: str | list[str], message: str) -> None:
+    with pytest.raises(CorpusError, match=message):
+        resolve_codes(spec)
+
+
+def test_read_only() -> None:
+    language = get_language("eng_Latn")
+    with pytest.raises(AttributeError):
+        language.name = "x"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        LANGUAGES["x"] = language  # type: ignore[index]
+    assert pickle.loads(pickle.dumps(language)) == language
+
+
+def test_paper31_is_the_corpus(corpora: Path) -> None:
+    files = (corpora / "flores200_devtest").glob("*.txt")
+    assert tuple(sorted(file.stem for file in files)) == PAPER_31

@@ -1,0 +1,423 @@
+"""Cached results are keyed by all they depend on; the interrupted and the damaged is redone."""
+
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers as hf
+from helpers.tiny_models import SENTENCES, build, tokenizer
+
+from ilo_fast import cache as store
+from ilo_fast.cache import DamagedFileError, Store, default_cache_dir
+from ilo_fast.models import source as subject
+from ilo_fast.representations import extraction
+from ilo_fast.representations.extraction import extract
+from ilo_fast.representations.result import Representations
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "model"
+    build("llama").save_pretrained(path)
+    tokenizer().save_pretrained(path)
+    return path
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+def run(model, cache, corpus=SENTENCES, **options):
+    options = {"device": None, "progress": False, "cache": cache} | options
+    return extract(model, corpus, **options)
+
+
+def entries(cache, suffix=".npy"):
+    return sorted(path for path in Path(cache).rglob(f"*{suffix}"))
+
+
+class Counter:
+    """Counts the sentences that go through a model, and can make one of its passes fail."""
+
+    def __init__(self, monkeypatch, fail_at=None, error=None):
+        self.sentences = 0
+        self.passes = 0
+        inner = extraction.PooledForward.__call__
+
+        def counted(forward, ids, special=None):
+            self.passes += 1
+            if self.passes == fail_at:
+                raise error
+            self.sentences += len(ids)
+            return inner(forward, ids, special)
+
+        monkeypatch.setattr(extraction.PooledForward, "__call__", counted)
+
+
+# ---- hits and misses -----------------------------------------------------------------------------
+
+
+def test_second_call_loads_no_weights(folder, cache, monkeypatch):
+    first = run(folder, cache)
+    assert first.info["cache_hits"] == [] and len(entries(cache)) == 3
+    monkeypatch.setattr(subject, "load_weights", lambda *a, **k: pytest.fail("weights were loaded"))
+    second = run(folder, cache)
+    assert second.info["cache_hits"] == list(SENTENCES)
+    for code in SENTENCES:
+        assert isinstance(second[code], np.memmap) and not second[code].flags.writeable
+        np.testing.assert_array_equal(second[code], first[code])
+    for name in ("model", "dtype", "n_blocks", "weights_sha256", "attention", "n_tokens"):
+        assert second.info[name] == first.info[name]
+
+
+def test_cached_equals_uncached(folder, cache):
+    plain, cached = run(folder, None), run(folder, cache)
+    for code in SENTENCES:
+        np.testing.assert_array_equal(plain[code], cached[code])
+    assert plain.info["cache"] is None
+
+
+def test_only_the_changed_language_is_computed(folder, cache, monkeypatch):
+    run(folder, cache)
+    counter = Counter(monkeypatch)
+    changed = {**SENTENCES, "deu_Latn": (*SENTENCES["deu_Latn"][:4], "es schneit")}
+    got = run(folder, cache, changed, verify=False)
+    assert got.info["cache_hits"] == ["eng_Latn", "fra_Latn"] and counter.sentences == 5
+    assert run(folder, cache, {"fra_Latn": SENTENCES["fra_Latn"]}).info["cache_hits"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layers": [0, 1]},
+        {"special_tokens": "exclude"},
+        {"max_length": 8},
+        {"dtype": "bfloat16"},
+        {"tokenizer": "other"},
+        {"weights": "other"},
+        {"config": "other"},
+        {"versions": "other"},
+        {"format": 2},
+        {"matmul": "medium"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_part_of_the_key(folder, cache, monkeypatch, change):
+    run(folder, cache)
+    options = dict(change)
+    if "tokenizer" in options:
+        options["tokenizer"] = tokenizer(offset=7)
+    if options.pop("weights", None):
+        build("llama", seed=1).save_pretrained(folder)
+    if options.pop("config", None):
+        config = json.loads((folder / "config.json").read_text())
+        config["rms_norm_eps"] = 1e-2
+        (folder / "config.json").write_text(json.dumps(config))
+    if options.pop("versions", None):
+        newer = {**subject.versions(), "transformers": "99.0"}
+        monkeypatch.setattr(subject, "versions", lambda: newer)
+    if options.pop("format", None):
+        monkeypatch.setattr(subject, "FORMAT", 2)
+    if options.pop("matmul", None):
+        monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "medium")
+    assert run(folder, cache, **options).info["cache_hits"] == []
+
+
+def test_what_does_not_matter_still_hits(folder, cache):
+    run(folder, cache)
+    config = json.loads((folder / "config.json").read_text())
+    config["transformers_version"] = "4.0"
+    (folder / "config.json").write_text(json.dumps(config))
+    moved = folder.with_name("moved")
+    folder.rename(moved)
+    assert run(moved, cache, batch_tokens=50).info["cache_hits"] == list(SENTENCES)
+    assert run(moved, cache, layers=range(4)).info["cache_hits"] == list(SENTENCES)
+
+
+def test_loaded_modules_are_keyed_by_content(cache):
+    model, tok = build("bert"), tokenizer()
+    run(model, cache, tokenizer=tok)
+    assert run(build("bert"), cache, tokenizer=tok).info["cache_hits"] == list(SENTENCES)
+    with torch.no_grad():
+        model.encoder.layer[1].output.dense.bias[0] += 1e-3
+    assert run(model, cache, tokenizer=tok).info["cache_hits"] == []
+
+
+def test_a_model_with_hooks_of_the_caller_is_not_cached(cache, caplog):
+    model = build("bert")
+    model(torch.tensor([[5, 6]]), output_hidden_states=True)  # leaves transformers' own hooks
+    run(model, cache, tokenizer=tokenizer())
+    model.encoder.layer[0].register_forward_hook(lambda *_: None)
+    for _ in range(2):
+        got = run(model, cache, tokenizer=tokenizer())
+        assert got.info["cache_hits"] == [] and got.info["cache"] is None
+    assert "hooks of yours" in caplog.text
+
+
+def test_default_cache_dir(monkeypatch, tmp_path):
+    for name in ("ILO_FAST_CACHE", "HF_ASSETS_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert default_cache_dir() == Path("~/.cache/huggingface/assets/ilo_fast").expanduser()
+    monkeypatch.setenv("HF_ASSETS_CACHE", str(tmp_path))
+    assert default_cache_dir() == tmp_path / "ilo_fast"
+    monkeypatch.setenv("ILO_FAST_CACHE", str(tmp_path / "own"))
+    assert default_cache_dir() == tmp_path / "own"
+    assert run(build("bert"), True, tokenizer=tokenizer()).info["cache"] == str(tmp_path / "own")
+
+
+# ---- interruption --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [RuntimeError("power cut"), KeyboardInterrupt()])
+def test_interrupted_run_does_only_what_is_left(folder, cache, monkeypatch, error):
+    whole = run(folder, None, verify=False, batch_tokens=64)
+    with monkeypatch.context() as patch:
+        Counter(patch, fail_at=4, error=error)
+        with pytest.raises(type(error)):
+            run(folder, cache, verify=False, batch_tokens=64)
+    assert entries(cache) == [] and len(entries(cache, ".partial")) == 3
+    counter = Counter(monkeypatch)
+    got = run(folder, cache, verify=False, batch_tokens=64)
+    assert 0 < counter.sentences < 15
+    for code in SENTENCES:
+        np.testing.assert_allclose(got[code], whole[code], rtol=0, atol=1e-5)
+    assert entries(cache, ".partial") == [] and entries(cache, ".tmp") == []
+
+
+def test_finished_languages_stay_after_an_interruption(folder, cache, monkeypatch):
+    monkeypatch.setattr(extraction, "_GROUP_SENTENCES", 5)
+    with monkeypatch.context() as patch:
+        Counter(patch, fail_at=2, error=KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            run(folder, cache, verify=False)
+    assert len(entries(cache)) == 1
+    assert run(folder, cache).info["cache_hits"] == ["eng_Latn"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "head", "short"])
+def test_damaged_log_loses_only_the_damaged_part(folder, cache, monkeypatch, damage):
+    expected = run(folder, None)
+    with monkeypatch.context() as patch:
+        Counter(patch, fail_at=10, error=KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            run(folder, cache, verify=False, batch_tokens=1)
+    for log in entries(cache, ".partial"):
+        data = bytearray(log.read_bytes())
+        if damage == "cut":
+            data = data[:-5]
+        elif damage == "flip":
+            data[-100] ^= 1
+        elif damage == "head":
+            data[0] ^= 1
+        else:
+            data = data[:7]
+        log.write_bytes(data)
+    counter = Counter(monkeypatch)
+    got = run(folder, cache, verify=False, batch_tokens=1)
+    assert 6 <= counter.sentences <= 15
+    for code in SENTENCES:
+        np.testing.assert_allclose(got[code], expected[code], rtol=0, atol=1e-5)
+
+
+# ---- damage --------------------------------------------------------------------------------------
+
+
+def _damage(path, how):
+    data = bytearray(path.read_bytes())
+    if how == "truncated":
+        path.write_bytes(data[: len(data) // 2])
+    elif how == "flipped":
+        data[-9] ^= 4
+        path.write_bytes(data)
+    elif how == "empty":
+        path.write_bytes(b"")
+    else:
+        path.unlink()
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped", "empty", "gone"])
+def test_damaged_entry_is_noticed_and_redone(folder, cache, how, caplog):
+    first = {code: np.array(a) for code, a in run(folder, cache).items()}
+    victim = next(p for p in entries(cache) if p.name.startswith("deu"))
+    _damage(victim, how)
+    again = run(folder, cache)
+    assert again.info["cache_hits"] == ["eng_Latn", "fra_Latn"]
+    assert victim.name in caplog.text and "computed again" in caplog.text
+    np.testing.assert_array_equal(again["deu_Latn"], first["deu_Latn"])
+    assert run(folder, cache).info["cache_hits"] == list(SENTENCES)
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped", "empty"])
+@pytest.mark.parametrize("which", ["deu_Latn-*.json", "model.json", "file_hashes.json"])
+def test_damaged_records_are_redone(folder, cache, which, how):
+    first = {code: np.array(a) for code, a in run(folder, cache).items()}
+    _damage(next(Path(cache).rglob(which)), how)
+    again = run(folder, cache)
+    for code in SENTENCES:
+        np.testing.assert_array_equal(again[code], first[code])
+    assert run(folder, cache).info["cache_hits"] == list(SENTENCES)
+
+
+# ---- full disk -----------------------------------------------------------------------------------
+
+
+def test_no_room_is_noticed_before_the_work(folder, cache, monkeypatch):
+    usage = shutil.disk_usage("/")._replace(free=100)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    counter = Counter(monkeypatch)
+    with pytest.raises(OSError, match=r"disk is full: 7,680 bytes.*cache=PATH") as caught:
+        run(folder, cache, verify=False)
+    assert str(cache) in str(caught.value) and caught.value.errno == errno.ENOSPC
+    assert counter.passes == 0
+
+
+def test_disk_that_fills_up_leaves_nothing_half_written(folder, cache, monkeypatch):
+    expected = run(folder, None)
+    with monkeypatch.context() as patch:
+        real = store.os.fsync
+
+        def full(handle):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        run(folder, cache, {"eng_Latn": SENTENCES["eng_Latn"]})
+        patch.setattr(store.os, "fsync", full)
+        with pytest.raises(OSError, match="disk is full"):
+            run(folder, cache)
+        assert real is not full
+    assert [path.name[:3] for path in entries(cache)] == ["eng"] and entries(cache, ".tmp") == []
+    got = run(folder, cache)
+    assert got.info["cache_hits"] == ["eng_Latn"]
+    np.testing.assert_allclose(got["fra_Latn"], expected["fra_Latn"], rtol=0, atol=1e-5)
+
+
+# ---- several processes ---------------------------------------------------------------------------
+
+
+def _worker(folder, cache, start, results):
+    torch.set_num_threads(1)
+    start.wait()
+    got = extract(folder, SENTENCES, cache=cache, progress=False, batch_tokens=30)
+    results.put({code: np.array(array) for code, array in got.items()})
+
+
+def test_two_processes_at_once(folder, cache):
+    expected = run(folder, None)
+    context = multiprocessing.get_context("spawn")
+    start, results = context.Event(), context.Queue()
+    processes = [
+        context.Process(target=_worker, args=(folder, cache, start, results)) for _ in range(2)
+    ]
+    for process in processes:
+        process.start()
+    start.set()
+    for got in [results.get(timeout=120) for _ in processes]:
+        for code in SENTENCES:
+            np.testing.assert_allclose(got[code], expected[code], rtol=0, atol=1e-5)
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    assert len(entries(cache)) == 3 and entries(cache, ".partial") == []
+    assert run(folder, cache).info["cache_hits"] == list(SENTENCES)
+
+
+def test_a_language_that_another_process_holds_is_left_for_last(folder, cache, monkeypatch):
+    expected = run(folder, None)
+    monkeypatch.setattr(extraction, "_GROUP_SENTENCES", 1)
+    real, asked = Store.writer, []
+
+    def held(self, model_key, code, *args, wait):
+        asked.append((code, wait))
+        if code == "eng_Latn" and not wait:
+            return None
+        return real(self, model_key, code, *args, wait=wait)
+
+    monkeypatch.setattr(Store, "writer", held)
+    got = run(folder, cache)
+    assert asked[-1] == ("eng_Latn", True) and len(asked) == 4
+    np.testing.assert_allclose(got["eng_Latn"], expected["eng_Latn"], rtol=0, atol=1e-5)
+
+
+# ---- save and load -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+def test_save_and_load(folder, tmp_path, mmap):
+    first = run(folder, None)
+    first.save(tmp_path / "saved")
+    again = Representations.load(tmp_path / "saved", mmap=mmap)
+    assert again.layers == first.layers and again.languages == first.languages
+    assert again.info == first.info and again.parallel == first.parallel
+    for code in SENTENCES:
+        assert isinstance(again[code], np.memmap) == mmap
+        np.testing.assert_array_equal(again[code], first[code])
+    again.save(tmp_path / "saved")  # onto itself
+    np.testing.assert_array_equal(
+        Representations.load(tmp_path / "saved")["eng_Latn"], first["eng_Latn"]
+    )
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped", "empty", "gone"])
+def test_damaged_save_is_an_error_that_names_the_file(folder, tmp_path, how):
+    run(folder, None).save(tmp_path / "saved")
+    _damage(tmp_path / "saved" / "fra_Latn.npy", how)
+    with pytest.raises(DamagedFileError, match=r"fra_Latn\.npy is (damaged|missing)"):
+        Representations.load(tmp_path / "saved")
+
+
+def test_damaged_manifest(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no manifest\.json"):
+        Representations.load(tmp_path)
+    run(folder, None).save(tmp_path / "saved")
+    manifest = tmp_path / "saved" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "schema_version": 99}))
+    with pytest.raises(DamagedFileError, match="schema version 99"):
+        Representations.load(tmp_path / "saved")
+    del content["layers"]
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(DamagedFileError, match="damaged"):
+        Representations.load(tmp_path / "saved")
+    _damage(manifest, "truncated")
+    with pytest.raises(DamagedFileError, match="damaged"):
+        Representations.load(tmp_path / "saved")
+
+
+def test_interrupted_save_is_not_taken_for_whole(folder, tmp_path, monkeypatch):
+    first = run(folder, None)
+    first.save(tmp_path / "saved")
+    monkeypatch.setattr(store.os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        first.save(tmp_path / "saved")
+    with pytest.raises(FileNotFoundError, match="interrupted save"):
+        Representations.load(tmp_path / "saved")
+
+
+def test_nothing_is_pickled(folder, cache):
+    run(folder, cache)
+    for path in entries(cache):
+        np.load(path, allow_pickle=False)
+    assert {path.suffix for path in Path(cache).rglob("*") if path.is_file()} <= {
+        ".npy", ".json", ".lock",
+    }  # fmt: skip
+
+
+def test_hub_name_loads_the_same_way(folder, cache, monkeypatch):
+    # A Hub name resolves to a snapshot folder; here the folder stands in for it.
+    monkeypatch.setattr("ilo_fast.models.loading._local_folder", lambda model: None)
+    monkeypatch.setattr("ilo_fast.models.loading._snapshot_folder", lambda name, revision: folder)
+    for factory in (hf.AutoConfig, hf.AutoModel, hf.AutoTokenizer):
+        real = factory.from_pretrained
+        monkeypatch.setattr(
+            factory, "from_pretrained", lambda name, *a, real=real, **k: real(folder, *a, **k)
+        )
+    assert run("owner/model", cache).info["cache_hits"] == []
+    assert run("owner/model", cache).info["cache_hits"] == list(SENTENCES)
+    assert run("owner/model", cache).info["model"] == "owner/model"
