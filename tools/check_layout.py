@@ -136,10 +136,10 @@ def private_names(modules: Mapping[str, Path]) -> Iterator[str]:
     """Names with a leading underscore that are taken from another module."""
     for module, path in modules.items():
         for line, source, name in imports(path):
-            ours = source.split(".")[0] == PACKAGE
-            if ours and name and name.startswith("_") and not name.startswith("__"):
-                if f"{source}.{name}" not in (CORE, f"{PACKAGE}._util"):
-                    yield f"{module}:{line} takes the private name {source}.{name}"
+            taken = f"{source}.{name}"
+            private = name is not None and name.startswith("_") and not name.startswith("__")
+            if private and source.startswith(PACKAGE) and taken not in (CORE, f"{PACKAGE}._util"):
+                yield f"{module}:{line} takes the private name {taken}"
 
 
 def too_long(root: Path) -> Iterator[str]:
