@@ -1,0 +1,60 @@
+"""Output folders: made for the work, never taken from a run of other settings."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ilo_fast._util.messages import differences
+
+
+@contextlib.contextmanager
+def made_folder(path: Path) -> Iterator[None]:
+    """Make a folder for the block; take it away again where the block leaves it empty.
+
+    Raises
+    ------
+    OSError
+        `path` is a file, or a folder that cannot be made or written to.
+    """
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{path} is a file; give a folder")
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryFile(dir=path):
+            pass
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # not empty: something is in it that is kept
+            for folder in made:
+                folder.rmdir()
+
+
+def refuse_other(
+    path: Path, before: Mapping[str, Any], now: Mapping[str, Any], *, holds: str, remedy: str
+) -> None:
+    """Refuse to go on where `path` holds what other settings made.
+
+    Parameters
+    ----------
+    before, now
+        Settings as recorded in `path`, and as they are to be; compared as JSON has them. A name
+        that is absent counts as None; leave out of both what is not to be compared.
+    holds
+        ``"a run"``, ``"scores"``.
+    remedy
+        What the caller can do, after a colon.
+
+    Raises
+    ------
+    ValueError
+        Naming the settings that differ.
+    """
+    found = differences(before, json.loads(json.dumps(now)))
+    if found:
+        raise ValueError(f"{path} holds {holds} of other settings ({'; '.join(found)}): {remedy}")
