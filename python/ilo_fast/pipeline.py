@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ilo_fast.corpora.opening import Corpus, open_corpus
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.representations.extraction import extract
 from ilo_fast.scores.overlap import OverlapScores, overlap
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def measure(
     model: str | Path | torch.nn.Module,
-    corpus: ParallelCorpus | Mapping[str, Sequence[str]] | str | Path,
+    corpus: Corpus | ParallelCorpus | Mapping[str, Sequence[str]] | str | Path,
     **options: Any,
 ) -> OverlapScores:
     """Measure the Interlingual Local Overlap of ``model`` on ``corpus``, layer by layer.
@@ -58,9 +59,7 @@ def measure(
             f"extract() takes {', '.join(sorted(extract_names))}; "
             f"overlap() takes {', '.join(sorted(overlap_names))}"
         )
-    if isinstance(corpus, (str, Path)):
-        corpus = ParallelCorpus.load(corpus)
-    representations = extract(model, corpus, **_only(options, extract_names))
+    representations = extract(model, open_corpus(corpus), **_only(options, extract_names))
     return overlap(representations, **_only(options, overlap_names))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,11 +11,12 @@ import transformers as hf
 from helpers.tiny_models import ARCHITECTURES, SENTENCES, build, published, tokenizer
 
 from ilo_fast._util.workers import Workers
+from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.errors import CorpusError
 from ilo_fast.representations import extraction
+from ilo_fast.representations.batches import plan_batches
 from ilo_fast.representations.extraction import extract
 from ilo_fast.representations.result import Representations
-from ilo_fast.representations.tokens import plan_batches
 
 
 def run(model, corpus=SENTENCES, *, tok=None, **options):
@@ -278,7 +278,7 @@ def test_max_length():
 
 def test_corpus_object_is_parallel_and_mapping_is_not():
     model = build("llama")
-    assert run(model, SimpleNamespace(sentences=SENTENCES)).parallel
+    assert run(model, ParallelCorpus.from_dict(SENTENCES)).parallel
     uneven = {"eng_Latn": ["a", "b"], "deu_Latn": ["c"]}
     got = run(model, uneven)
     assert not got.parallel and got.n_sentences == (2, 1) and got.languages == tuple(uneven)

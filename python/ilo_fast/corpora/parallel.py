@@ -8,7 +8,6 @@ sentences, and no sentence is empty.
 from __future__ import annotations
 
 import copy
-import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from ilo_fast.corpora.checks import (
     first_duplicate,
 )
 from ilo_fast.corpora.files import find_files, read_lines
+from ilo_fast.corpora.fingerprint import fingerprint
 from ilo_fast.corpora.languages import LANGUAGES, resolve_codes
 from ilo_fast.errors import AccessError, CorpusError
 
@@ -144,14 +144,7 @@ class ParallelCorpus:
         Depends on the codes and on every character, not on the name, the
         source, or the order of the languages.
         """
-        digest = hashlib.sha256(b"ilo_fast.ParallelCorpus.1")
-        for code in sorted(self.sentences):
-            # Lengths first, so that no two corpora can run together to the same bytes.
-            lines = [line.encode() for line in self.sentences[code]]
-            lengths = ",".join(str(len(line)) for line in lines)
-            digest.update(f"\0{code}\0{lengths}\0".encode())
-            digest.update(b"".join(lines))
-        return digest.hexdigest()
+        return fingerprint(self.sentences)
 
     def select(
         self, languages: str | Sequence[str] | None = None, limit: int | None = None

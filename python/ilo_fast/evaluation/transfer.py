@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,16 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm.auto import tqdm
 
+from ilo_fast._util.checks import whole_number
 from ilo_fast._util.messages import listed
 from ilo_fast._util.versions import NUMERIC_PACKAGES, versions
-from ilo_fast._util.workers import Workers
 from ilo_fast.corpora.labelled.corpus import LabelledCorpus
 from ilo_fast.corpora.languages import LANGUAGES, resolve_codes, suggest_codes
 from ilo_fast.evaluation.classifiers import Classifier, open_classifier
 from ilo_fast.evaluation.result import Group, OverlapGroup, TransferScores
 from ilo_fast.models.structure import accepted, evaluating, inference
-from ilo_fast.representations.extraction import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS, _check_positive
-from ilo_fast.representations.tokens import (
-    TokenizedText,
-    length_limit,
-    plan_batches,
-    position_limit,
-    tokenize,
-)
+from ilo_fast.representations.batches import batch_workers, default_batch_tokens, run_batches
+from ilo_fast.representations.tokens import TokenizedText, length_limit, position_limit, tokenize
 
 __all__ = ["Group", "OverlapGroup", "TransferScores", "transfer"]
 
@@ -115,11 +108,11 @@ def transfer(
         Scores that are not numbers; names language and example.
     """
     started = time.perf_counter()
-    _check_positive("batch_tokens", batch_tokens)
-    _check_positive("max_length", max_length)
-    _check_positive("n_boot", n_boot)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed={seed!r}: wanted a whole number of at least 0")
+    whole_number("n_boot", n_boot)
+    whole_number("seed", seed, least=0)
+    for name, value in (("batch_tokens", batch_tokens), ("max_length", max_length)):
+        if value is not None:
+            whole_number(name, value)
     corpus = data if isinstance(data, LabelledCorpus) else _read(data, languages)
     codes = _languages(corpus, languages, split)
     _check_source(source, codes, corpus)
@@ -270,8 +263,7 @@ class _Evaluation:
     ) -> None:
         self._classifier = classifier
         self._texts = texts
-        self._on_cpu = classifier.device.type == "cpu"
-        self._budget = batch_tokens or (CPU_BATCH_TOKENS if self._on_cpu else GPU_BATCH_TOKENS)
+        self._budget = batch_tokens or default_batch_tokens(classifier.device)
         if classifier.pad_id is None:
             # A head that looks for the last token before the padding cannot be given any.
             logger.info("%s has no padding token: one text at a time", classifier.name)
@@ -282,38 +274,24 @@ class _Evaluation:
         items = [(code, row) for code, text in self._texts.items() for row in range(len(text.ids))]
         lengths = [len(self._texts[code].ids[row]) for code, row in items]
         best = np.empty(len(items), np.int64)
-        todo = plan_batches(lengths, range(len(items)), self._budget)
 
         def classify(members: Sequence[int]) -> NDArray[np.int64]:
             return self._classify([items[i] for i in members])
 
-        with self._ready() as workers:
-            while todo:
-                finished = 0
-                try:
-                    for done, answers in zip(todo, workers.map(classify, todo), strict=True):
-                        best[done] = answers
-                        bar.update(len(done))
-                        finished += 1
-                    todo = []
-                except torch.cuda.OutOfMemoryError:
-                    batch = todo[finished]
-                    if len(batch) == 1:
-                        raise
-                    taken = len(batch) * max(lengths[i] for i in batch)
-                    self._budget = max(1, min(self._budget, taken) // 2)
-                    logger.warning("out of GPU memory: going on with %d tokens", self._budget)
-                    torch.cuda.empty_cache()
-                    rest = [i for members in todo[finished:] for i in members]
-                    todo = plan_batches(lengths, rest, self._budget)
+        def keep(members: Sequence[int], answers: NDArray[np.int64]) -> None:
+            best[members] = answers
+            bar.update(len(members))
+
+        with (
+            evaluating(self._classifier.module),
+            batch_workers(self._classifier.device) as workers,
+        ):
+            run_batches(
+                classify, lengths, self._budget, workers,
+                on_result=keep, name=lambda i: f"{items[i][0]}, example {items[i][1] + 1}",
+            )  # fmt: skip
         ends = np.cumsum([len(text.ids) for text in self._texts.values()])
         return dict(zip(self._texts, np.split(best, ends[:-1]), strict=True))
-
-    @contextmanager
-    def _ready(self) -> Iterator[Workers]:
-        workers = Workers(torch.get_num_threads() if self._on_cpu else 1)
-        with evaluating(self._classifier.module), workers:
-            yield workers
 
     def _classify(self, batch: Sequence[tuple[str, int]]) -> NDArray[np.int64]:
         module: Any = self._classifier.module

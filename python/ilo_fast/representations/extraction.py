@@ -26,15 +26,15 @@ from ilo_fast._util.hashing import digest
 from ilo_fast._util.memory import available_memory
 from ilo_fast._util.workers import Workers
 from ilo_fast.cache import CacheWriter, MemoryWriter, Store, default_cache_dir, total_bytes
+from ilo_fast.corpora.opening import open_corpus
 from ilo_fast.models.source import Subject
+from ilo_fast.representations.batches import plan_batches
 from ilo_fast.representations.pooling import PooledForward, choose_pad_id
 from ilo_fast.representations.pooling import verify as verify_hooks
 from ilo_fast.representations.result import Representations
 from ilo_fast.representations.tokens import (
     TokenizedText,
     length_limit,
-    plan_batches,
-    read_corpus,
     tokenize,
 )
 
@@ -136,7 +136,7 @@ def extract(
     _check_choice("special_tokens", special_tokens, ("include", "exclude"))
     _check_positive("batch_tokens", batch_tokens)
     _check_positive("max_length", max_length)
-    sentences = read_corpus(corpus)
+    opened = open_corpus(corpus)
     store = _open_store(cache)
     subject = Subject.open(
         model,
@@ -153,7 +153,7 @@ def extract(
     exclude = special_tokens == "exclude"
     texts = {
         code: tokenize(subject.tokenizer, code, lines, limit=limit, exclude_special=exclude)
-        for code, lines in sentences.items()
+        for code, lines in opened.sentences.items()
     }
     _report_truncation(texts, limit)
     chosen = resolve_layers(layers, facts.n_blocks)
@@ -189,7 +189,7 @@ def extract(
         "seconds": round(time.perf_counter() - started, 3),
         "forward_seconds": round(job.forward_seconds, 3),
     }
-    return Representations(arrays, chosen, parallel=hasattr(corpus, "sentences"), info=info)
+    return Representations(arrays, chosen, parallel=opened.parallel, info=info)
 
 
 def resolve_layers(layers: int | Sequence[int] | None, n_blocks: int) -> tuple[int, ...]:

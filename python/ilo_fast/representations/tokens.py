@@ -1,9 +1,9 @@
-"""From sentences to token ids, and from token ids to batches of about equal length."""
+"""From sentences to token ids."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,47 +36,6 @@ class TokenizedText:
     special: tuple[Sequence[int], ...]
     truncated: int
     digest: str
-
-
-def read_corpus(corpus: Any) -> dict[str, tuple[str, ...]]:
-    """The sentences of a ParallelCorpus or a plain mapping, checked.
-
-    Raises
-    ------
-    CorpusError
-        No language, a language without sentences, a sentence that is no string or has no text.
-    """
-    mapping = getattr(corpus, "sentences", corpus)
-    if not isinstance(mapping, Mapping):
-        raise CorpusError(
-            f"corpus is a {type(corpus).__name__}: wanted a ParallelCorpus, or a mapping from "
-            "language code to a sequence of sentences"
-        )
-    if not mapping:
-        raise CorpusError("corpus has no languages")
-    return {code: _read_language(code, mapping[code]) for code in mapping}
-
-
-def _read_language(code: Any, sentences: Any) -> tuple[str, ...]:
-    if not isinstance(code, str) or not code or code[0] == "." or set(code) & set('/\\:*?"<>|'):
-        raise CorpusError(f"language code {code!r} cannot name a file: use codes like 'eng_Latn'")
-    if isinstance(sentences, str) or not isinstance(sentences, Iterable):
-        raise CorpusError(
-            f"{code}: wanted a sequence of sentences, got one {type(sentences).__name__}"
-        )
-    lines = tuple(sentences)
-    if not lines:
-        raise CorpusError(f"{code} has no sentences")
-    for number, line in enumerate(lines, start=1):
-        if not isinstance(line, str):
-            raise CorpusError(f"{code}, line {number}: wanted a string, got {type(line).__name__}")
-    empty = [number for number, line in enumerate(lines, start=1) if not line.strip()]
-    if empty:
-        raise CorpusError(
-            f"{code}, line {empty[0]} is empty{_others(len(empty) - 1)}: every line must hold a "
-            "sentence; drop the line in all languages"
-        )
-    return lines
 
 
 def length_limit(tokenizer: Any, position_limit: int | None, max_length: int | None) -> int | None:
@@ -187,34 +146,6 @@ def _encode(
         verbose=False,
     )
     return list(encoding["input_ids"]), list(encoding["special_tokens_mask"])
-
-
-def plan_batches(
-    lengths: Sequence[int], members: Sequence[int], batch_tokens: int
-) -> list[list[int]]:
-    """Split `members` into batches of about equal length, the longest first.
-
-    Longest first, so that a batch that does not fit is met at the start and not after an hour, and
-    so that the allocator's first blocks serve all that follow.
-
-    Parameters
-    ----------
-    lengths
-        Tokens of every sentence.
-    members
-        Indices into `lengths` to be split.
-    batch_tokens
-        Budget: sentences in a batch times the length of its longest. One sentence alone may
-        exceed it.
-    """
-    order = sorted(members, key=lambda i: -lengths[i])
-    batches: list[list[int]] = []
-    for member in order:
-        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= batch_tokens:
-            batches[-1].append(member)
-        else:
-            batches.append([member])
-    return batches
 
 
 def _others(count: int) -> str:

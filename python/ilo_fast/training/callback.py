@@ -7,9 +7,7 @@ every module, the random state and the number of threads, and its log entry swal
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import inspect
-import json
 import logging
 import operator
 import random
@@ -26,12 +24,12 @@ import torch
 from torch import nn
 from transformers import TrainerCallback
 
+from ilo_fast.corpora.opening import Corpus, open_corpus
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.errors import AccessError
 from ilo_fast.models.structure import demo_model_path
 from ilo_fast.pipeline import measure, option_names
 from ilo_fast.representations.extraction import extract
-from ilo_fast.representations.tokens import read_corpus
 from ilo_fast.scores.overlap import OverlapScores, overlap
 from ilo_fast.training.records import OverlapRecord, RecordFile
 
@@ -99,7 +97,7 @@ class OverlapCallback(TrainerCallback):
 
     def __init__(
         self,
-        corpus: ParallelCorpus | Mapping[str, Sequence[str]] | str | PathLike[str],
+        corpus: Corpus | ParallelCorpus | Mapping[str, Sequence[str]] | str | PathLike[str],
         *,
         tokenizer: Any = None,
         every: int | None = None,
@@ -118,7 +116,7 @@ class OverlapCallback(TrainerCallback):
                 f"name={name!r} is the prefix of metrics and the name of a file: use letters, "
                 "digits, '.', '_' and '-'"
             )
-        self.corpus = _open_corpus(corpus)
+        self.corpus = open_corpus(corpus)
         self.tokenizer = tokenizer
         self.every = every
         self.at_evaluation = bool(at_evaluation)
@@ -399,25 +397,12 @@ def _check_options(options: Mapping[str, Any]) -> None:
             )
 
 
-def _open_corpus(corpus: Any) -> ParallelCorpus | dict[str, tuple[str, ...]]:
-    if isinstance(corpus, (str, PathLike)):
-        return ParallelCorpus.load(corpus)
-    sentences = read_corpus(corpus)
-    return corpus if isinstance(corpus, ParallelCorpus) else sentences
-
-
-def _describe_corpus(corpus: ParallelCorpus | dict[str, tuple[str, ...]]) -> dict[str, Any]:
-    sentences: Mapping[str, Sequence[str]]
-    if isinstance(corpus, ParallelCorpus):
-        name, fingerprint, sentences = corpus.name, corpus.fingerprint(), corpus.sentences
-    else:
-        text = json.dumps(corpus, sort_keys=True, ensure_ascii=False)
-        name, fingerprint, sentences = "mapping", hashlib.sha256(text.encode()).hexdigest(), corpus
+def _describe_corpus(corpus: Corpus) -> dict[str, Any]:
     return {
-        "corpus": name,
-        "corpus_fingerprint": fingerprint,
-        "languages": list(sentences),
-        "n_sentences": [len(lines) for lines in sentences.values()],
+        "corpus": corpus.name,
+        "corpus_fingerprint": corpus.sha256,
+        "languages": list(corpus.sentences),
+        "n_sentences": [len(lines) for lines in corpus.sentences.values()],
     }
 
 

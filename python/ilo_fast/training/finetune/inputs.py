@@ -10,10 +10,9 @@ from typing import Any
 
 from ilo_fast._util.hashing import digest
 from ilo_fast.corpora.labelled.corpus import LabelledCorpus
-from ilo_fast.corpora.parallel import ParallelCorpus
+from ilo_fast.corpora.opening import Corpus
 from ilo_fast.corpora.text import read_text
 from ilo_fast.representations.extraction import resolve_layers
-from ilo_fast.representations.tokens import read_corpus
 from ilo_fast.scores.overlap import overlap
 from ilo_fast.training.finetune.examples import hold_out
 from ilo_fast.training.finetune.heads import CLASSIFICATION, LANGUAGE_MODEL
@@ -86,17 +85,7 @@ def read_data(data: Any, task: str, options: Options) -> TrainingData:
     )
 
 
-def open_corpus(corpus: Any) -> Any:
-    """A corpus by name, by folder, or as it is; checked."""
-    if corpus is None:
-        return None
-    if isinstance(corpus, (str, os.PathLike)):
-        return ParallelCorpus.load(corpus)
-    sentences = read_corpus(corpus)
-    return corpus if isinstance(corpus, ParallelCorpus) else sentences
-
-
-def check_overlap(options: Mapping[str, Any], corpus: Any, n_blocks: int) -> None:
+def check_overlap(options: Mapping[str, Any], corpus: Corpus, n_blocks: int) -> None:
     """Whether what is to be measured can be, of this corpus and a model of so many blocks.
 
     Raises
@@ -105,8 +94,7 @@ def check_overlap(options: Mapping[str, Any], corpus: Any, n_blocks: int) -> Non
         Layers that do not exist, fewer sentences than neighbours, a threshold out of reach.
     """
     resolve_layers(options.get("layers"), n_blocks)
-    sentences = read_corpus(corpus)
-    sizes = [len(lines) for lines in sentences.values()]
+    sizes = [len(lines) for lines in corpus.sentences.values()]
     defaults: Any = overlap.__kwdefaults__
     k = options.get("n_neighbors", defaults["n_neighbors"])
     t = options.get("threshold", defaults["threshold"])
@@ -124,8 +112,3 @@ def check_overlap(options: Mapping[str, Any], corpus: Any, n_blocks: int) -> Non
             f"overlap_options: threshold={t!r} must be 1 to {min(len(sizes) - 1, k)} with "
             f"{len(sizes)} languages and n_neighbors={k}"
         )
-
-
-def corpus_hash(corpus: Any) -> str:
-    """SHA-256 over languages and text."""
-    return str(corpus.fingerprint()) if isinstance(corpus, ParallelCorpus) else digest(corpus)

@@ -15,7 +15,7 @@ from torch import nn
 from ilo_fast._util.hashing import digest, hash_file
 from ilo_fast._util.messages import listed
 from ilo_fast._util.versions import NUMERIC_PACKAGES, versions
-from ilo_fast.corpora.parallel import ParallelCorpus
+from ilo_fast.corpora.opening import open_corpus
 from ilo_fast.corpora.text import shared_lines
 from ilo_fast.models.loading import ModelFiles, load_tokenizer, open_files, resolve_dtype
 from ilo_fast.models.source import Subject, hash_state
@@ -36,8 +36,6 @@ from ilo_fast.training.finetune.heads import (
 from ilo_fast.training.finetune.identity import config_hash, frozen_names, tokenizer_hash
 from ilo_fast.training.finetune.inputs import (
     check_overlap,
-    corpus_hash,
-    open_corpus,
     read_data,
     task_of,
 )
@@ -83,7 +81,7 @@ class Run:
         self.data = read_data(data, self.task, options)
         self.device = training_device(options.device)
         self.dtype = precision(options.dtype, self.device)
-        self.corpus = open_corpus(options.corpus)
+        self.corpus = None if options.corpus is None else open_corpus(options.corpus)
         self.files: ModelFiles | None = None
         self.frozen_before: list[str] = []
         self._module: Any = None
@@ -147,7 +145,7 @@ class Run:
             "seed": options.seed,
             "dtype": None if dtype is None else str(dtype).removeprefix("torch."),
             "evaluate_every": options.evaluate_every,
-            "corpus_sha256": None if self.corpus is None else corpus_hash(self.corpus),
+            "corpus_sha256": None if self.corpus is None else self.corpus.sha256,
             "overlap_options": dict(options.overlap_options) if self.corpus is not None else None,
         }
 
@@ -287,7 +285,7 @@ class Run:
                 "evaluation": ex.describe(held),
                 "source": self.data.info,
             },
-            "corpus": corpus.info if isinstance(corpus, ParallelCorpus) else None,
+            "corpus": corpus.info if corpus is not None else None,
             "shared_lines": shared,
             "overlap": OVERLAP_FILE if corpus is not None else None,
             "frozen": frozen,
