@@ -218,7 +218,7 @@ def _libraries() -> Iterator[Finding]:
 
 def _embedded() -> Iterator[Finding]:
     from ilo_fast.corpora.parallel import ParallelCorpus
-    from ilo_fast.models.structure import demo_model_path
+    from ilo_fast.models.demo import demo_model_path
 
     corpus = ParallelCorpus.demo()
     size = f"{len(corpus.languages)} languages x {corpus.n_sentences} sentences"

@@ -389,7 +389,7 @@ def recipe(
 
 def find_models(given: list[str] | None) -> dict[str, str]:
     """Labels and paths or Hub names; a ValueError where two share a label, or a file name."""
-    from ilo_fast.models.structure import demo_model_path
+    from ilo_fast.models.demo import demo_model_path
 
     if given is None:
         try:

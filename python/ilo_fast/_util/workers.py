@@ -1,8 +1,8 @@
-"""A batch a core, rather than all cores on one batch.
+"""One batch per core, rather than all cores on one batch.
 
-The layers of a small model are too short to share: threads wait for each other at the end of every
-operation, and on a busy machine they wait for whoever was preempted. Whole batches in threads of
-their own never meet.
+The operations of a small model are too short to share: threads wait for each other at the end of
+each, and on a busy machine for whichever was preempted. Threads with batches of their own never
+wait for each other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Each batch under way holds activations of its own, so not one worker a core on a big machine.
+# Each running batch holds its own activations, so a big machine gets no worker per core.
 _MAX_WORKERS = 8
 
 
@@ -42,7 +42,7 @@ class Workers:
             self._before = torch.get_num_threads()
             self._pool = ThreadPoolExecutor(
                 self.count,
-                thread_name_prefix="ilo-extract",
+                thread_name_prefix="ilo-worker",
                 initializer=torch.set_num_threads,
                 initargs=(self._each,),
             )

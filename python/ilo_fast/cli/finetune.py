@@ -140,7 +140,7 @@ def frozen_layers(text: str) -> tuple[int, ...] | str | None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ilo_fast.models.structure import demo_model_path
+    from ilo_fast.models.demo import demo_model_path
     from ilo_fast.training.finetune.finetune import finetune
 
     folder = output_folder(args)

@@ -118,7 +118,7 @@ def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) ->
     logger.info("model: %s", model_name(args.model))
     import torch
 
-    from ilo_fast.models.structure import demo_model_path
+    from ilo_fast.models.demo import demo_model_path
     from ilo_fast.representations.extraction import extract
 
     if args.threads is not None:

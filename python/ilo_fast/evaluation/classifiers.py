@@ -23,7 +23,7 @@ from ilo_fast.models.loading import (
     resolve_device,
     resolve_dtype,
 )
-from ilo_fast.models.source import Subject
+from ilo_fast.models.source import ModelSource
 
 __all__ = ["Classifier", "open_classifier"]
 
@@ -64,17 +64,16 @@ def open_classifier(
 ) -> Classifier:
     """The classifier and what belongs to it; parameters and errors as `transfer` has them."""
     if not isinstance(model, (str, os.PathLike)):
-        subject = Subject.open(
+        source = ModelSource.open(
             model,
             tokenizer=tokenizer,
             device=device,
             dtype=dtype,
             revision=revision,
             trust_remote_code=trust_remote_code,
-            store=None,
             progress=progress,
         )
-        return _classifier(subject.name, model, subject.tokenizer, labels, subject.device)
+        return _classifier(source.name, model, source.tokenizer, labels, source.device)
     where, wanted = resolve_device(device), resolve_dtype(dtype)
     if wanted is None and where.type == "cpu":
         wanted = torch.float32

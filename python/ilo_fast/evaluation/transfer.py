@@ -22,9 +22,10 @@ from ilo_fast.corpora.labelled.corpus import LabelledCorpus
 from ilo_fast.corpora.languages import LANGUAGES, resolve_codes, suggest_codes
 from ilo_fast.evaluation.classifiers import Classifier, open_classifier
 from ilo_fast.evaluation.result import Group, OverlapGroup, TransferScores
-from ilo_fast.models.structure import accepted, evaluating, inference
+from ilo_fast.models.forward import accepted, evaluating, inference
+from ilo_fast.models.limits import length_limit, position_limit
 from ilo_fast.representations.batches import batch_workers, default_batch_tokens, run_batches
-from ilo_fast.representations.tokens import TokenizedText, length_limit, position_limit, tokenize
+from ilo_fast.representations.tokens import TokenizedText, tokenize
 
 __all__ = ["Group", "OverlapGroup", "TransferScores", "transfer"]
 

@@ -1,4 +1,4 @@
-"""From the name of a model to its files, tokenizer and weights; clear words where one is missing.
+"""From the name of a model to its files, tokenizer and weights.
 
 A folder or Hub name is opened in two steps: configuration and tokenizer first, weights only when
 something must be computed, so that cached results come back without loading a single weight.
@@ -44,7 +44,9 @@ class ModelFiles:
     config
         The transformers configuration.
     revision
-        The Hub commit, or None for a local folder.
+        The Hub commit; None for a local folder.
+    trust_remote_code
+        Whether Python code from the repository may run.
     """
 
     name: str
@@ -72,7 +74,7 @@ def resolve_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
     Raises
     ------
     ValueError
-        For a name that is no floating-point type.
+        No floating-point type has that name.
     """
     if dtype is None:
         return None
@@ -88,7 +90,7 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
     Raises
     ------
     ValueError
-        For a device that this machine, or this build of torch, does not have.
+        This machine, or this build of torch, has no such device.
     """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -160,14 +162,14 @@ def load_weights(
     Parameters
     ----------
     dtype
-        None: the checkpoint's own on an accelerator; float32 on a CPU, where half precision is
-        seldom faster and widening changes no value.
+        None: the checkpoint's own on an accelerator, float32 on a CPU: half precision is seldom
+        faster there, and widening changes no value.
 
     Returns
     -------
     model, missing
-        The module on `device`, and the names of the weights that the checkpoint lacks (a missing
-        pooler does no harm; :func:`check_complete` judges them).
+        The module on `device`, and the names of the weights that the checkpoint lacks. A missing
+        pooler does no harm: see :func:`check_complete`.
     """
     from transformers import AutoModel
 
@@ -188,9 +190,9 @@ def load_weights(
 
 
 def check_complete(missing: list[str], used: set[str], name: str) -> None:
-    """Refuse a checkpoint without weights that the hidden states depend on.
+    """Refuse a checkpoint that lacks weights on which the hidden states depend.
 
-    transformers fills them with random numbers and goes on; scores of noise look like scores.
+    transformers fills them with random numbers and continues; scores of noise look like scores.
 
     Parameters
     ----------
@@ -202,7 +204,7 @@ def check_complete(missing: list[str], used: set[str], name: str) -> None:
     Raises
     ------
     ValueError
-        Naming the first of them.
+        A weight among `used` is missing; names the first few.
     """
     harmful = [key for key in missing if any(key == u or key.endswith(f".{u}") for u in used)]
     if harmful:
@@ -234,7 +236,7 @@ def _local_folder(model: str | os.PathLike[str]) -> Path | None:
 
 
 def _transformer_folder(path: Path) -> Path:
-    """Where sentence-transformers keeps the transformer in a subfolder, that subfolder."""
+    """The subfolder in which sentence-transformers keeps the transformer, where it does."""
     modules = path / "modules.json"
     if (path / "config.json").is_file() or not modules.is_file():
         return path
@@ -251,13 +253,15 @@ def _snapshot_folder(name: str, revision: str | None) -> Path:
     with access_errors(name, "configuration"):
         found = cached_file(name, "config.json", revision=revision)
     if found is None:
-        raise AccessError(f"{name!r} has no config.json on the Hub: it is no transformers model")
+        raise AccessError(
+            f"{name!r} has no config.json on the Hub: it is no transformers model; check the name"
+        )
     return Path(found).parent
 
 
 @contextlib.contextmanager
 def _bars(progress: bool) -> Iterator[None]:
-    """transformers' own bars, shown only where ours are."""
+    """Show transformers' own progress bars only where `progress` asks for bars."""
     from transformers.utils import logging as transformers_logging
 
     chatter: Any = transformers_logging
@@ -272,23 +276,26 @@ def _bars(progress: bool) -> Iterator[None]:
             chatter.enable_progress_bar()
 
 
-class access_errors:  # noqa: N801 - a context, named as contextlib names its own
-    """Turn what transformers and the Hub raise into one error that says what to do."""
+@contextlib.contextmanager
+def access_errors(name: str, what: str) -> Iterator[None]:
+    """Turn what transformers and the Hub raise into one error that says what to do.
 
-    def __init__(self, name: str, what: str) -> None:
-        self.name = name
-        self.what = what
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or isinstance(error, (AccessError, MemoryError)):
-            return
+    Parameters
+    ----------
+    name
+        The model, as the caller gave it.
+    what
+        What is being loaded, for the message.
+    """
+    try:
+        yield
+    except AccessError:
+        raise
+    except Exception as error:
         known = isinstance(error, (OSError, ValueError, ImportError, KeyError))
-        if not known and type(error).__name__ != "SafetensorError":
-            return
-        raise _explain(self.name, self.what, error) from error
+        if known or type(error).__name__ == "SafetensorError":
+            raise _explain(name, what, error) from error
+        raise
 
 
 def _explain(name: str, what: str, error: BaseException) -> Exception:

@@ -1,16 +1,13 @@
-"""The model under study: opened cheaply, identified by content, loaded only when needed."""
+"""A model and its tokenizer: found cheaply, identified by content, loaded only when needed."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -18,6 +15,8 @@ from ilo_fast._util.hashing import digest
 from ilo_fast._util.versions import NUMERIC_PACKAGES, versions
 from ilo_fast.cache import FORMAT, Store
 from ilo_fast.errors import AccessError
+from ilo_fast.models.identity import config_content, foreign_hook, hash_state
+from ilo_fast.models.limits import position_limit
 from ilo_fast.models.loading import (
     ModelFiles,
     check_complete,
@@ -28,17 +27,13 @@ from ilo_fast.models.loading import (
     resolve_dtype,
 )
 from ilo_fast.models.structure import ModelParts, find_parts
-from ilo_fast.representations.tokens import position_limit
 
 logger = logging.getLogger(__name__)
 
-# Configuration entries that say where a model came from and not what it computes.
-_PROVENANCE = ("_name_or_path", "transformers_version", "_commit_hash")
-
 
 @dataclass(frozen=True)
-class Facts:
-    """What must be known of a model before its cached results can be looked up."""
+class ModelInfo:
+    """What looking up cached results needs to know of a model; stored in the cache itself."""
 
     n_blocks: int
     dim: int
@@ -49,8 +44,8 @@ class Facts:
     attention: str
 
 
-class Subject:
-    """A model, its tokenizer and its identity.
+class ModelSource:
+    """Where a model comes from: a Hub name, a folder, or a module in memory.
 
     Attributes
     ----------
@@ -60,6 +55,8 @@ class Subject:
         Where the model runs.
     key
         SHA-256 over all that the hidden states depend on besides the tokens; None without a cache.
+    weights_hash
+        SHA-256 over the weights; None without a cache.
     """
 
     def __init__(
@@ -73,7 +70,7 @@ class Subject:
         module: nn.Module | None = None,
         revision: str | None = None,
         store: Store | None = None,
-        progress: bool = True,
+        progress: bool = False,
     ) -> None:
         self.name = name
         self.tokenizer = tokenizer
@@ -87,22 +84,29 @@ class Subject:
         self._store = store
         self._progress = progress
         self._parts: ModelParts | None = None
-        self._facts: Facts | None = None
+        self._info: ModelInfo | None = None
 
     @classmethod
     def open(
         cls,
         model: str | os.PathLike[str] | nn.Module,
         *,
-        tokenizer: Any,
-        device: str | torch.device | None,
-        dtype: str | torch.dtype | None,
-        revision: str | None,
-        trust_remote_code: bool,
-        store: Store | None,
-        progress: bool,
-    ) -> Subject:
+        tokenizer: Any = None,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+        revision: str | None = None,
+        trust_remote_code: bool = False,
+        store: Store | None = None,
+        progress: bool = False,
+    ) -> ModelSource:
         """Find the model and its tokenizer.
+
+        Parameters
+        ----------
+        store
+            Look results up here: the model gets a `key`. None: no cache.
+        tokenizer, device, dtype, revision, trust_remote_code, progress
+            As :func:`~ilo_fast.extract`.
 
         Raises
         ------
@@ -111,7 +115,7 @@ class Subject:
         TypeError
             `model` is neither a name, nor a path, nor a module.
         ValueError
-            A device or dtype that does not exist, or that a loaded module is not in.
+            A device or dtype that does not exist, or that differs from a loaded module's.
         """
         wanted = resolve_dtype(dtype)
         if isinstance(model, nn.Module):
@@ -141,10 +145,12 @@ class Subject:
         device: str | torch.device | None,
         dtype: torch.dtype | None,
         store: Store | None,
-    ) -> Subject:
+    ) -> ModelSource:
         weight = next((p for p in module.parameters() if p.is_floating_point()), None)
         if weight is None:
-            raise ValueError("model has no parameters")
+            raise ValueError(
+                f"model is a {type(module).__name__} without parameters: pass one with its weights"
+            )
         config = getattr(module, "config", None)
         name = str(getattr(config, "_name_or_path", "") or type(module).__name__)
         if device is not None and torch.device(device).type != weight.device.type:
@@ -169,20 +175,23 @@ class Subject:
             store=store,
         )
 
-    def facts(self) -> Facts:
-        """The facts; from the cache where they are known, without loading weights."""
-        if self._facts is None and self._files is not None and self._store is not None:
+    def info(self) -> ModelInfo:
+        """Size, kind and dtype of the model; from the cache, without weights, where it has them."""
+        if self._info is None and self._files is not None and self._store is not None:
             self._identify_files()
             record = self._store.read_model(self.key) if self.key is not None else None
             if record is not None:
                 try:
-                    self._facts = Facts(**{name: record[name] for name in Facts.__annotations__})
+                    names = [field.name for field in fields(ModelInfo)]
+                    self._info = ModelInfo(**{name: record[name] for name in names})
                 except KeyError:
-                    logger.warning("cache: the record of %s is damaged; read anew", self.name)
-        if self._facts is None:
+                    logger.warning(
+                        "cache: the record of %s is damaged; it is made again", self.name
+                    )
+        if self._info is None:
             self.load()
-        assert self._facts is not None
-        return self._facts
+        assert self._info is not None
+        return self._info
 
     def load(self) -> ModelParts:
         """The parts, with weights; loaded once.
@@ -210,7 +219,7 @@ class Subject:
         weight = next(p for p in parts.backbone.parameters() if p.is_floating_point())
         config = getattr(parts.backbone, "config", None) or getattr(module, "config", None)
         self._parts = parts
-        self._facts = Facts(
+        self._info = ModelInfo(
             n_blocks=parts.n_blocks,
             dim=parts.dim,
             kind=parts.kind,
@@ -223,30 +232,30 @@ class Subject:
             if self._files is not None:
                 self._identify_files()
                 assert self.key is not None
-                self._store.write_model(self.key, asdict(self._facts))
+                self._store.write_model(self.key, asdict(self._info))
             else:
                 self._identify_module(parts, config)
         return parts
 
     def describe(self) -> dict[str, Any]:
-        """JSON-able account of the model, for ``info``."""
-        facts = self.facts()
+        """What the model is, JSON-able."""
+        info = self.info()
         return {
             "model": self.name,
             "revision": self._files.revision if self._files is not None else None,
             "weights_sha256": self.weights_hash,
-            "architecture": facts.architecture,
-            "kind": facts.kind,
-            "n_blocks": facts.n_blocks,
-            "dtype": facts.dtype,
+            "architecture": info.architecture,
+            "kind": info.kind,
+            "n_blocks": info.n_blocks,
+            "dtype": info.dtype,
             "device": str(self.device),
-            "attention": facts.attention,
+            "attention": info.attention,
             "tokenizer": type(self.tokenizer).__name__,
             "versions": versions(*NUMERIC_PACKAGES),
         }
 
     def _identify_files(self) -> None:
-        """Set `key` from the files' content, once they are all there."""
+        """Set `key` from the content of the files; None where there are no weight files."""
         assert self._files is not None and self._store is not None
         if self.key is not None:
             return
@@ -256,17 +265,17 @@ class Subject:
         self.weights_hash = digest(weights)
         self.key = digest(
             {
-                **self._circumstances(),
+                **self._environment(),
                 "weights": weights,
                 "code": [self._store.file_hash(path) for path in self._files.code_files()],
-                "config": _content(self._files.config),
+                "config": config_content(self._files.config),
                 "dtype": str(self._dtype),
             }
         )
 
     def _identify_module(self, parts: ModelParts, config: Any) -> None:
         """Set `key` from the module in memory."""
-        foreign = _foreign_hooks(parts.backbone)
+        foreign = foreign_hook(parts.backbone)
         if foreign:
             logger.warning(
                 "the cache is not used: the model carries hooks of yours (on %s), which may change "
@@ -276,15 +285,15 @@ class Subject:
         self.weights_hash = hash_state(parts.backbone)
         self.key = digest(
             {
-                **self._circumstances(),
+                **self._environment(),
                 "weights": self.weights_hash,
                 "class": f"{type(parts.backbone).__module__}.{type(parts.backbone).__qualname__}",
-                "config": _content(config),
-                "attention": self._facts.attention if self._facts is not None else None,
+                "config": config_content(config),
+                "attention": self._info.attention if self._info is not None else None,
             }
         )
 
-    def _circumstances(self) -> dict[str, Any]:
+    def _environment(self) -> dict[str, Any]:
         found = versions(*NUMERIC_PACKAGES)
         return {
             "format": FORMAT,
@@ -292,29 +301,6 @@ class Subject:
             "transformers": found["transformers"],
             "device": self.device.type,
         }
-
-
-def hash_state(module: nn.Module) -> str:
-    """SHA-256 over names, types, shapes and bytes of all parameters and buffers.
-
-    Raises
-    ------
-    ValueError
-        For weights that are not in memory (a meta device).
-    """
-    sha = hashlib.sha256()
-    state: Mapping[str, Any] = {**module.state_dict(), **dict(module.named_buffers())}
-    for name in sorted(state):
-        value = state[name]
-        if not isinstance(value, torch.Tensor):
-            sha.update(f"{name}={value!r};".encode())
-            continue
-        if value.is_meta:
-            raise ValueError(f"weight {name} is on the meta device: its values are not in memory")
-        sha.update(f"{name}:{value.dtype}:{tuple(value.shape)};".encode())
-        flat = value.detach().contiguous().reshape(-1).cpu()
-        sha.update(np.ascontiguousarray(flat.view(torch.uint8).numpy()).data)
-    return sha.hexdigest()
 
 
 def _tokenizer_of(module: nn.Module, name: str) -> Any:
@@ -330,20 +316,6 @@ def _tokenizer_of(module: nn.Module, name: str) -> Any:
         ) from error
 
 
-def _content(config: Any) -> Any:
-    """A configuration without its provenance."""
-    if config is None or not hasattr(config, "to_dict"):
-        return repr(config)
-    return without_provenance(config.to_dict())
-
-
-def without_provenance(value: Any) -> Any:
-    """A configuration's entries but those that say where it came from."""
-    if isinstance(value, Mapping):
-        return {str(k): without_provenance(v) for k, v in value.items() if k not in _PROVENANCE}
-    return value
-
-
 def _needed(parts: ModelParts) -> set[str]:
     """Names, within the backbone, of the parameters that the hidden states depend on."""
     owners = [parts.embeddings, *parts.blocks]
@@ -351,13 +323,3 @@ def _needed(parts: ModelParts) -> set[str]:
         owners.append(parts.final_norm)
     wanted = {id(p) for owner in owners for p in owner.parameters()}
     return {name for name, p in parts.backbone.named_parameters() if id(p) in wanted}
-
-
-def _foreign_hooks(module: nn.Module) -> str | None:
-    """The first submodule with a forward hook that is not transformers' own."""
-    for name, child in module.named_modules():
-        hooks = [*child._forward_pre_hooks.values(), *child._forward_hooks.values()]
-        for hook in hooks:
-            if not str(getattr(hook, "__module__", "")).startswith("transformers."):
-                return name or type(child).__name__
-    return None

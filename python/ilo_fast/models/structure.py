@@ -1,33 +1,34 @@
-"""Load a model; find its blocks, embeddings, final norm and head.
+"""The parts of a model: its blocks, embeddings, final norm and head.
 
 The parts are found by structure: a trial forward pass over a few tokens shows which modules run, in
 which order, and whether a token sees those after it. No architecture is known by name, so a model
-published tomorrow works today; and because a guess can be wrong, ``extract(verify=True)`` holds the
-outcome against the model's own ``output_hidden_states`` before the work starts.
+published tomorrow works today. A guess can be wrong, so ``extract(verify=True)`` compares the
+outcome with the model's own ``output_hidden_states`` before the work starts.
 """
 
 from __future__ import annotations
 
 import contextlib
-import inspect
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from ilo_fast.errors import AccessError
+from ilo_fast.models.forward import (
+    evaluating,
+    first_tensor,
+    inference,
+    trial_ids,
+    trial_state,
+)
 
 Kind = Literal["decoder", "encoder", "encoder-decoder"]
-
-_TRIAL_TOKENS = 8
 
 
 @dataclass(frozen=True)
 class ModelParts:
-    """The parts of a language model that representations are read from, and that freezing freezes.
+    """The parts of a language model: what representations are read from and freezing freezes.
 
     Attributes
     ----------
@@ -39,7 +40,7 @@ class ModelParts:
     blocks
         The distinct layers, in the order in which the forward pass first runs them.
     schedule
-        One entry a layer run, an index into ``blocks``. ``0, 1, 2, ...`` unless the model shares
+        One index into ``blocks`` per layer that runs: ``0, 1, 2, ...`` unless the model shares
         layers (ALBERT runs one block many times).
     final_norm
         The normalisation between the last block and the output; None where there is none.
@@ -66,25 +67,8 @@ class ModelParts:
         return len(self.schedule)
 
 
-def demo_model_path() -> Path:
-    """Folder of the small multilingual model that ships with the package.
-
-    Raises
-    ------
-    AccessError
-        Where the installation lacks it.
-    """
-    path = Path(__file__).resolve().parent.parent / "demo" / "model"
-    if not (path / "config.json").is_file():
-        raise AccessError(
-            f"the embedded demo model is missing from this installation ({path} has no "
-            "config.json): reinstall ilo_fast, or pass a model of your own"
-        )
-    return path
-
-
 def find_parts(model: nn.Module) -> ModelParts:
-    """Find the parts of `model` by running it on a few tokens and watching.
+    """Find the parts of `model` from a trial forward pass over a few tokens.
 
     Task heads and wrappers (PEFT adapters, data parallel, ``torch.compile``,
     sentence-transformers) are looked through.
@@ -97,7 +81,7 @@ def find_parts(model: nn.Module) -> ModelParts:
     Raises
     ------
     ValueError
-        Where no list of layers runs in order, with what was seen.
+        No list of layers runs in order; names the lists that were seen.
     """
     inner = _unwrap(model)
     backbone = _backbone(inner)
@@ -122,18 +106,6 @@ def find_parts(model: nn.Module) -> ModelParts:
     )
 
 
-def accepted(module: nn.Module, **arguments: Any) -> dict[str, Any]:
-    """Those of `arguments` that the module's forward names among its parameters.
-
-    All of them, where it names none and passes on whatever comes.
-    """
-    names = inspect.signature(module.forward).parameters
-    kinds = {parameter.kind for parameter in names.values()}
-    if kinds == {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
-        return arguments
-    return {name: value for name, value in arguments.items() if name in names}
-
-
 def input_device(parts: ModelParts) -> torch.device:
     """The device that token ids must be on."""
     weight = next(parts.embeddings.parameters(), None)
@@ -142,41 +114,19 @@ def input_device(parts: ModelParts) -> torch.device:
     return weight.device
 
 
-@contextlib.contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode; every submodule's own mode comes back after."""
-    modes = [(child, child.training) for child in module.modules()]
-    try:
-        module.eval()
-        yield
-    finally:
-        for child, mode in modes:
-            child.training = mode
-
-
-@contextlib.contextmanager
-def inference(module: nn.Module) -> Iterator[None]:
-    """No gradients and no autocast, in this thread.
-
-    A caller inside a training loop may hold an autocast context: results would depend on it, while
-    ``info`` and the cache key name the dtype of the weights.
-    """
-    devices = {p.device.type for p in module.parameters()} or {"cpu"}
-    with contextlib.ExitStack() as stack:
-        for device in sorted(devices):
-            stack.enter_context(torch.autocast(device, enabled=False))
-        # Not inference_mode: a model may keep a tensor that its first forward pass makes (a rotary
-        # table), and what inference_mode makes can never be trained through afterwards.
-        stack.enter_context(torch.no_grad())
-        yield
-
-
-# --------------------------------------------------------------------------------------------------
-
-
 @dataclass
 class _Trace:
-    """What ran in a trial forward pass: modules in order of their start."""
+    """What ran in a trial forward pass, in order.
+
+    Attributes
+    ----------
+    started
+        Modules in the order in which they started.
+    ended
+        Modules in the order in which they ended, each with the number started by then.
+    widths
+        Length of the hidden vectors that a module took, by the module's id().
+    """
 
     started: list[nn.Module] = field(default_factory=list)
     ended: list[tuple[int, nn.Module]] = field(default_factory=list)
@@ -185,53 +135,6 @@ class _Trace:
 
     def width_into(self, module: nn.Module, default: int) -> int:
         return self.widths.get(id(module), default)
-
-
-def trial_ids(embeddings: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two short inputs, each (1, tokens), that differ in their last token only."""
-    weight = next(embeddings.parameters(), None)
-    rows = int(weight.shape[0]) if weight is not None else _TRIAL_TOKENS + 2
-    device = weight.device if weight is not None else torch.device("cpu")
-    # From the middle of the vocabulary: the first and the last ids are the special ones.
-    ids = torch.arange(_TRIAL_TOKENS + 1, device=device) + rows // 2
-    ids = ids.clamp(max=rows - 1) if rows > _TRIAL_TOKENS * 2 else ids % rows
-    return ids[None, :-1], torch.cat([ids[:-2], ids[-1:]])[None]
-
-
-def trial_state(backbone: nn.Module, ids: torch.Tensor) -> torch.Tensor:
-    """The last hidden state (1, tokens, dim) of a plain forward pass over `ids`."""
-    mask = torch.ones_like(ids)
-    arguments = accepted(backbone, input_ids=ids, attention_mask=mask, use_cache=False)
-    return last_state(backbone(**arguments))
-
-
-def first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | None:
-    """The hidden states among a block's arguments: the first positional, or the usual name."""
-    if args and isinstance(args[0], torch.Tensor):
-        return args[0]
-    named = kwargs.get("hidden_states")
-    return named if isinstance(named, torch.Tensor) else None
-
-
-def last_state(output: Any) -> torch.Tensor:
-    """The last hidden state in what a backbone returned.
-
-    Raises
-    ------
-    ValueError
-        Where the output holds none.
-    """
-    state = getattr(output, "last_hidden_state", None)
-    if state is None and isinstance(output, (tuple, list)) and output:
-        state = output[0]
-    if state is None and isinstance(output, torch.Tensor):
-        state = output
-    if not isinstance(state, torch.Tensor):
-        raise ValueError(
-            f"the model returned {type(output).__name__} without last_hidden_state: pass the "
-            "module that maps token ids to hidden states"
-        )
-    return state
 
 
 def _unwrap(model: nn.Module) -> nn.Module:
@@ -266,7 +169,7 @@ def _backbone(model: nn.Module) -> nn.Module:
 
 
 def _has_decoder(model: nn.Module) -> bool:
-    """Whether `model` holds both (T5EncoderModel calls itself an encoder-decoder, too)."""
+    """Whether `model` holds a decoder beside its encoder (T5EncoderModel's config says so, too)."""
     if not getattr(getattr(model, "config", None), "is_encoder_decoder", False):
         return False
     base = getattr(model, "base_model", model)
@@ -299,7 +202,7 @@ def _head(model: nn.Module, backbone: nn.Module) -> nn.Module | None:
 
 
 def _trial(backbone: nn.Module, ids: torch.Tensor) -> _Trace:
-    """Run the backbone on `ids` with every submodule watched."""
+    """Run the backbone on `ids` with a hook on every submodule."""
     trace = _Trace()
     handles = []
 
@@ -325,11 +228,10 @@ def _trial(backbone: nn.Module, ids: torch.Tensor) -> _Trace:
 
 
 def _choose_blocks(backbone: nn.Module, trace: _Trace) -> tuple[str, list[int]]:
-    """The list whose members ran in order, and the order in which they ran.
+    """Path of the list whose members ran in ascending order, and the order in which they ran.
 
-    Among the lists whose members all, or from the first on, ran in ascending order, the outermost
-    wins (the experts of a layer are a list too, often longer than the list of layers); then the one
-    with the most runs.
+    Of several such lists, the outermost wins (the experts of a layer are a list too, often longer
+    than the list of layers), then the one with the most runs.
     """
     seen: list[str] = []
     found: list[tuple[int, str, list[int]]] = []
@@ -355,7 +257,7 @@ def _choose_blocks(backbone: nn.Module, trace: _Trace) -> tuple[str, list[int]]:
 
 
 def _alike(modules: nn.ModuleList | nn.Sequential) -> bool:
-    """Whether the members share a class of their own (a hybrid's layer types share a base)."""
+    """Whether the members share a class besides Module (a hybrid's layer types share a base)."""
     shared = set(type(modules[0]).__mro__)
     for module in modules:
         shared &= set(type(module).__mro__)
@@ -375,7 +277,7 @@ def _final_norm(
 
 
 def _kind(model: nn.Module, before: torch.Tensor, after: torch.Tensor) -> Kind:
-    """A decoder's first token does not notice that the last one changed."""
+    """In a decoder, the first token's state does not change with the last token."""
     if _has_decoder(model):
         return "encoder-decoder"
     change = (before[:, 0].float() - after[:, 0].float()).abs().max()

@@ -1,9 +1,9 @@
-"""Hooks that pool every layer inside the forward pass, and the check that they see the right thing.
+"""Hooks that pool every layer inside the forward pass.
 
 Of each layer only the mean over a sentence's tokens is kept: (sentences, dim), in float32 whatever
 the model's dtype. A tensor (layers, sentences, tokens, dim) never exists, and the backbone is
 called without its head, so vocabulary logits never exist either. Where only early layers are
-wanted, the forward pass ends as soon as the last of them is seen.
+wanted, the forward pass ends after the last of them.
 """
 
 from __future__ import annotations
@@ -19,24 +19,17 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.hooks import RemovableHandle
 
-from ilo_fast.models.structure import (
-    ModelParts,
-    accepted,
-    evaluating,
-    first_tensor,
-    inference,
-    input_device,
-    last_state,
-)
+from ilo_fast.models.forward import accepted, evaluating, first_tensor, inference, last_state
+from ilo_fast.models.structure import ModelParts, input_device
 
 
 class _EnoughError(Exception):
-    """Ends a forward pass whose remaining layers nobody asked for."""
+    """Ends a forward pass after the last layer that was asked for."""
 
 
 @dataclass
 class _Pass:
-    """One forward pass under way."""
+    """The state of one forward pass."""
 
     excluded: torch.Tensor | None
     counts: torch.Tensor
@@ -46,7 +39,7 @@ class _Pass:
 
 
 class PooledForward:
-    """The model as a function from token ids to pooled layers; a context that owns the hooks.
+    """A model as a function from token ids to pooled layers; a context that owns the hooks.
 
     Several threads may call it at once.
 
@@ -75,7 +68,7 @@ class PooledForward:
         self._mode.__enter__()
         try:
             for block in self.parts.blocks:
-                # Appended after any hook of the caller's, so that what those change is seen.
+                # After any hook of the caller's, so that ours sees what those change.
                 self._handles.append(block.register_forward_pre_hook(self._seen, with_kwargs=True))
         except BaseException:
             self.__exit__(None, None, None)
@@ -101,9 +94,9 @@ class PooledForward:
         Parameters
         ----------
         ids
-            Token ids, one sequence a sentence.
+            Token ids, one sequence per sentence.
         special
-            Where given, 1 for each token that stays out of the mean.
+            1 for each token that stays out of the mean; None: all tokens count.
 
         Returns
         -------
@@ -156,11 +149,11 @@ class PooledForward:
     def _pad(
         self, ids: Sequence[Sequence[int]], special: Sequence[Sequence[int]] | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Token ids and attention mask padded on the right, and True where a token is not pooled.
+        """Token ids, attention mask, and True where a token is not pooled; padded on the right.
 
-        Always on the right, whichever side the tokenizer prefers: generation needs the left side,
-        pooling does not, and on the right every model counts positions as it does for one sentence
-        alone (learned, offset, rotary, ALiBi, relative), without being told.
+        Always on the right, whichever side the tokenizer prefers. Generation needs the left side,
+        pooling does not; and on the right every model (learned, offset, rotary, ALiBi or relative
+        positions) counts positions as it does for one sentence alone.
         """
         longest = max(len(row) for row in ids)
         tokens = np.full((len(ids), longest), self.pad_id, dtype=np.int64)
@@ -179,7 +172,7 @@ class PooledForward:
 
     def _seen(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         now: _Pass | None = getattr(self._local, "now", None)
-        if now is None:  # a pass of someone else's, in another thread
+        if now is None:  # a forward pass of the caller's, in another thread
             return
         layer = now.step
         now.step += 1
@@ -209,7 +202,7 @@ class PooledForward:
                 f"{now.pooled[0].shape[1]}: extract them in two calls, by layers="
             )
         if now.excluded is not None:
-            # Filled and not multiplied by zero: a padding position may hold inf or NaN.
+            # Fill, do not multiply by zero: a padding position may hold inf or NaN.
             hidden = hidden.masked_fill(now.excluded.to(hidden.device)[:, :, None], 0)
         total = hidden.sum(dim=1, dtype=torch.float32)
         now.pooled.append(total / now.counts.to(hidden.device))
@@ -229,86 +222,7 @@ def choose_pad_id(parts: ModelParts, tokenizer: Any) -> int:
     weight = next(parts.embeddings.parameters(), None)
     rows = int(weight.shape[0]) if weight is not None else 1 << 62
     for candidate in candidates:
-        # A pad token added to the tokenizer but not to the model lies outside of the table.
+        # A pad token that was added to the tokenizer only lies outside of the table.
         if isinstance(candidate, int) and 0 <= candidate < rows:
             return candidate
     return 0
-
-
-# Relative distance allowed between a padded batch and one sentence at a time. In half precision the
-# shape of a product chooses its kernel and so its rounding; a wrong mask or position is far worse.
-_PADDING_TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-3}
-_HALF_TOLERANCE = 0.15
-
-
-def verify(
-    parts: ModelParts,
-    layers: Sequence[int],
-    pad_id: int,
-    sentences: Sequence[Sequence[int]],
-) -> None:
-    """Hold the hooks against the model's own ``output_hidden_states``, on a few sentences.
-
-    Two things can go wrong, and each has its check. The hooks may sit in the wrong place: compare
-    with the hidden states of the very same forward pass. Padding may leak (a mask that the model
-    ignores, positions that shift): compare a padded batch with one sentence at a time.
-
-    Parameters
-    ----------
-    sentences
-        Token ids of at least one sentence, best of different lengths.
-
-    Raises
-    ------
-    ValueError
-        Naming the layer where they part.
-    """
-    remedy = (
-        "Representations would be wrong, so nothing was computed; please report the architecture "
-        "(verify=False runs all the same)"
-    )
-    name = type(parts.backbone).__name__
-    alone = []
-    with PooledForward(parts, layers, pad_id) as forward:
-        batch = forward(sentences)
-        passes = [forward.with_states(ids) for ids in sentences]
-    for ids, (ours, states) in zip(sentences, passes, strict=True):
-        if states is None:
-            raise ValueError(
-                f"{name} returns no hidden_states to verify against; pass verify=False to trust "
-                "the layers that were found"
-            )
-        if len(states) != parts.n_blocks + 1:
-            raise ValueError(
-                f"{name} returns {len(states)} hidden states where {parts.n_blocks} layers ran. "
-                f"{remedy}"
-            )
-        for row, layer in enumerate(layers):
-            theirs = states[layer]
-            shaped = theirs.dim() == 3 and theirs.shape[:2] == (1, len(ids))
-            mean = theirs[0].detach().float().mean(dim=0).cpu().numpy() if shaped else None
-            if mean is None or _distance(ours[row, 0], mean) > 1e-5:
-                raise ValueError(
-                    f"layer {layer} of {name}: what enters the layer is not the model's "
-                    f"hidden_states[{layer}]. {remedy}"
-                )
-        alone.append(ours[:, 0])
-    weight = next(parts.backbone.parameters())
-    limit = _PADDING_TOLERANCE.get(weight.dtype, _HALF_TOLERANCE)
-    for column, single in enumerate(alone):
-        for row, layer in enumerate(layers):
-            change = _distance(batch[row, column], single[row])
-            if change > limit:
-                raise ValueError(
-                    f"layer {layer} of {name} changes by {change:.2g} (relative) when the sentence "
-                    f"is padded beside a longer one: the model does not honour attention_mask. "
-                    f"{remedy}"
-                )
-
-
-def _distance(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
-    """Relative Euclidean distance; NaN on both sides counts as equal (reported elsewhere)."""
-    if not np.isfinite(ours).all() or not np.isfinite(theirs).all():
-        return 0.0
-    scale = float(np.linalg.norm(theirs.astype(np.float64))) or 1.0
-    return float(np.linalg.norm(ours.astype(np.float64) - theirs)) / scale

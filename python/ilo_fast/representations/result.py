@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast._util.arrays import DamagedFileError, read_array, write_array
 from ilo_fast._util.files import read_json, write_json
-from ilo_fast.cache import DamagedFileError, read_array, write_array
 
 SCHEMA_VERSION = 1
-_KIND = "ilo_fast.representations.result"
+_KIND = "ilo_fast.representations"
 
 
 class Representations(Mapping[str, NDArray[np.float32]]):
@@ -26,14 +26,14 @@ class Representations(Mapping[str, NDArray[np.float32]]):
     Parameters
     ----------
     arrays
-        One array (layers, sentences, dim) a language.
+        One array (layers, sentences, dim) per language.
     layers
-        Which hidden state each first index is: 0 the embedding output, n the output of block n, the
-        last after the final norm.
+        The hidden state at each first index: 0 is the embedding output, n the output of block n;
+        the last is taken after the final norm.
     parallel
         Whether line i means the same in all languages.
     info
-        JSON-able account of where this came from.
+        Where this came from, JSON-able.
 
     Raises
     ------
@@ -113,15 +113,15 @@ class Representations(Mapping[str, NDArray[np.float32]]):
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a folder: ``manifest.json`` and one ``<code>.npy`` a language.
+        """Write a folder: ``manifest.json`` and one ``<code>.npy`` per language.
 
-        The manifest is written last and carries a checksum of every file, so a folder that an
-        interruption left behind is told from a whole one.
+        The manifest is written last and holds a checksum of every file, so that :meth:`load`
+        recognises an interrupted save.
 
         Raises
         ------
         OSError
-            Where the disk is full, naming the path and the bytes needed.
+            The disk is full; names the path and the bytes needed.
         """
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
@@ -157,7 +157,7 @@ class Representations(Mapping[str, NDArray[np.float32]]):
         FileNotFoundError
             There is no such folder, or it has no manifest.
         DamagedFileError
-            A file is missing, cut short or altered; the message names it.
+            A file is missing, truncated or altered; names it.
         """
         folder = Path(path)
         manifest_path = folder / "manifest.json"

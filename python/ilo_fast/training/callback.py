@@ -27,7 +27,7 @@ from transformers import TrainerCallback
 from ilo_fast.corpora.opening import Corpus, open_corpus
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.errors import AccessError
-from ilo_fast.models.structure import demo_model_path
+from ilo_fast.models.demo import demo_model_path
 from ilo_fast.pipeline import measure, option_names
 from ilo_fast.representations.extraction import extract
 from ilo_fast.scores.overlap import OverlapScores, overlap

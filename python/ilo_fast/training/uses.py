@@ -15,14 +15,14 @@ import torch
 from torch import nn
 from torch.autograd.graph import Node
 
-from ilo_fast.models.structure import (
-    ModelParts,
+from ilo_fast.models.forward import (
     evaluating,
     first_tensor,
     last_state,
     trial_ids,
     trial_state,
 )
+from ilo_fast.models.structure import ModelParts
 
 Parameters = set[nn.Parameter]
 

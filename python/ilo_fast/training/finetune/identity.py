@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from ilo_fast._util.hashing import digest
-from ilo_fast.models.source import without_provenance
+from ilo_fast.models.identity import without_provenance
 
 # What a tokenizer's last call left behind.
 _STATE = ("truncation", "padding")

@@ -17,9 +17,10 @@ from ilo_fast._util.messages import listed
 from ilo_fast._util.versions import NUMERIC_PACKAGES, versions
 from ilo_fast.corpora.opening import open_corpus
 from ilo_fast.corpora.text import shared_lines
+from ilo_fast.models.identity import hash_state
+from ilo_fast.models.limits import length_limit, position_limit
 from ilo_fast.models.loading import ModelFiles, load_tokenizer, open_files, resolve_dtype
-from ilo_fast.models.source import Subject, hash_state
-from ilo_fast.representations.tokens import length_limit, position_limit
+from ilo_fast.models.source import ModelSource
 from ilo_fast.training.callback import OverlapCallback
 from ilo_fast.training.finetune import examples as ex
 from ilo_fast.training.finetune.arguments import training_arguments
@@ -93,7 +94,7 @@ class Run:
                     _check_precision(model)
                 self.frozen_before = frozen_names(model)
                 config: Any = model.config
-                self.tokenizer = _subject(model, options).tokenizer
+                self.tokenizer = ModelSource.open(model, tokenizer=options.tokenizer).tokenizer
                 self.name = str(getattr(config, "_name_or_path", "") or type(model).__name__)
                 self.weights_hash = hash_state(model)
             else:
@@ -393,14 +394,6 @@ def _check_precision(model: nn.Module) -> None:
 def _check_trainable(model: nn.Module) -> None:
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("freeze: every parameter of the model is frozen, nothing is left to train")
-
-
-def _subject(module: nn.Module, options: Options) -> Subject:
-    """Finds the tokenizer of a loaded module."""
-    return Subject.open(
-        module, tokenizer=options.tokenizer, device=None, dtype=None, revision=None,
-        trust_remote_code=False, store=None, progress=False,
-    )  # fmt: skip
 
 
 def _versions(with_peft: bool) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from ilo_fast.models.source import hash_state
+from ilo_fast.models.identity import hash_state
 from ilo_fast.models.structure import find_parts
 
 

@@ -1,0 +1,67 @@
+"""How many tokens a model takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+# Tokenizers without a limit of their own name a huge number instead.
+_NO_LIMIT = 10**6
+
+
+def position_limit(backbone: nn.Module, config: Any) -> int | None:
+    """Number of positions that the model can tell apart; None for no limit (T5, BLOOM)."""
+    text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
+    for name in ("max_position_embeddings", "max_seq_len"):
+        value = getattr(text_config, name, None)
+        if isinstance(value, int) and value > 0:
+            return value - _reserved_positions(backbone, value)
+    return None
+
+
+def length_limit(tokenizer: Any, position_limit: int | None, max_length: int | None) -> int | None:
+    """Tokens kept per sentence, special ones included; None for no limit.
+
+    Parameters
+    ----------
+    position_limit
+        What the model allows.
+    max_length
+        What the caller asks for.
+
+    Raises
+    ------
+    ValueError
+        `max_length` is more than the model allows, or leaves no room for text.
+    """
+    own = getattr(tokenizer, "model_max_length", None)
+    known = [int(n) for n in (own, position_limit) if n is not None and 0 < n < _NO_LIMIT]
+    if max_length is None:
+        return min(known, default=None)
+    if position_limit is not None and max_length > position_limit:
+        raise ValueError(
+            f"max_length={max_length} is more than the model's {position_limit} positions: pass at "
+            f"most {position_limit}"
+        )
+    count = getattr(tokenizer, "num_special_tokens_to_add", None)
+    added = count() if callable(count) else 0
+    if max_length <= added:
+        raise ValueError(
+            f"max_length={max_length} leaves no room for text: this tokenizer adds {added} special "
+            f"tokens to each sentence, so pass at least {added + 1}"
+        )
+    return max_length
+
+
+def _reserved_positions(backbone: nn.Module, rows: int) -> int:
+    """RoBERTa counts from its padding index on: the rows up to it are never used."""
+    for name, module in backbone.named_modules():
+        if (
+            isinstance(module, nn.Embedding)
+            and "position" in name.rsplit(".", 1)[-1]
+            and module.padding_idx is not None
+            and module.num_embeddings == rows
+        ):
+            return module.padding_idx + 1
+    return 0
