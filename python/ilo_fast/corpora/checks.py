@@ -1,17 +1,20 @@
-"""What makes text a parallel corpus: the checks, and what is only worth a warning."""
+"""What makes text a parallel corpus: flaws that are errors, and flaws that are warnings."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ilo_fast._util.messages import listed
-from ilo_fast.corpora.languages import LANGUAGES, suggest_codes
+from ilo_fast.corpora.languages import LANGUAGES, did_you_mean
 from ilo_fast.errors import CorpusError
 
-_COUNTS_SHOWN: Final = 8
+__all__ = ["check_sentences", "count_duplicates", "find_identical", "warn_of_flaws"]
 
-__all__ = ["check_sentences", "count_duplicates", "find_identical", "first_duplicate"]
+logger = logging.getLogger(__name__)
+
+_COUNTS_SHOWN: Final = 8
 
 
 def check_sentences(
@@ -44,7 +47,7 @@ def check_sentences(
         if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):
             raise CorpusError(
                 f"sentences[{code!r}] must be a sequence of strings, got {type(lines).__name__}; "
-                "one string a sentence"
+                "one string per sentence"
             )
         checked[code] = tuple(lines)
         _check_strings(code, checked[code])
@@ -57,11 +60,10 @@ def _check_code(code: object, *, allow_unknown: bool) -> None:
     if not isinstance(code, str) or not code.strip():
         raise CorpusError(f"sentences: a language code must be a string, got {code!r}")
     if code not in LANGUAGES and not allow_unknown:
-        near = suggest_codes(code)
-        hint = f"did you mean {' or '.join(near)}?" if near else "no known code is near."
         raise CorpusError(
-            f"sentences: unknown language code {code!r}: {hint} "
-            "allow_unknown=True takes it as it is, without name, family and region"
+            f"sentences: unknown language code {code!r}: "
+            f"{did_you_mean(code) or 'no known code is near.'} allow_unknown=True takes it as it "
+            "is, without name, family and region"
         )
 
 
@@ -78,7 +80,7 @@ def _check_strings(code: str, lines: tuple[str, ...]) -> None:
         except UnicodeEncodeError as error:
             raise CorpusError(
                 f"{code}, sentence {number}: holds half a surrogate pair "
-                f"(U+{ord(line[error.start]):04X}), which is no text; decode the source as UTF-8"
+                f"(U+{ord(line[error.start]):04X}), which is not text; decode the source as UTF-8"
             ) from None
 
 
@@ -125,30 +127,56 @@ def _check_empty(sentences: dict[str, tuple[str, ...]]) -> None:
 
 
 def count_duplicates(sentences: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
-    """Code -> sentences that occur before in the same language, where there are any."""
+    """Code -> number of sentences that repeat an earlier one, for languages with any."""
     counts = {code: len(lines) - len(set(lines)) for code, lines in sentences.items()}
     return {code: count for code, count in counts.items() if count}
 
 
-def first_duplicate(lines: Sequence[str]) -> tuple[int, int]:
-    """The lines (from 1) of the first sentence that occurs again, and of where it does.
+def find_identical(sentences: Mapping[str, tuple[str, ...]]) -> list[list[str]]:
+    """Groups of two or more codes with exactly the same text."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for code, lines in sentences.items():
+        groups.setdefault(lines, []).append(code)
+    return [codes for codes in groups.values() if len(codes) > 1]
 
-    Raises
-    ------
-    ValueError
-        All differ.
+
+def warn_of_flaws(
+    sentences: Mapping[str, tuple[str, ...]],
+    name: str,
+    duplicates: Mapping[str, int],
+    identical: Sequence[Sequence[str]],
+) -> None:
+    """Log repeated sentences and copied languages.
+
+    Parameters
+    ----------
+    duplicates, identical
+        What `count_duplicates` and `find_identical` found in `sentences`.
     """
+    if duplicates:
+
+        def show(code: str) -> str:
+            first, again = _first_duplicate(sentences[code])
+            return f"{code} {duplicates[code]} (line {again} is line {first})"
+
+        logger.warning(
+            "corpus %r: sentences that repeat an earlier one of the same language: %s",
+            name,
+            listed(list(duplicates), show),
+        )
+    for codes in identical:
+        logger.warning(
+            "corpus %r: %s have exactly the same text; a file that was copied?",
+            name,
+            " and ".join(codes),
+        )
+
+
+def _first_duplicate(lines: Sequence[str]) -> tuple[int, int]:
+    """The lines (from 1) of the first sentence that is repeated, and of its repetition."""
     seen: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         if line in seen:
             return seen[line], number
         seen[line] = number
     raise ValueError("lines: all differ")
-
-
-def find_identical(sentences: Mapping[str, tuple[str, ...]]) -> list[list[str]]:
-    """Groups of codes whose text is the same, each of two or more."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for code, lines in sentences.items():
-        groups.setdefault(lines, []).append(code)
-    return [codes for codes in groups.values() if len(codes) > 1]

@@ -1,7 +1,7 @@
-"""Read a folder of text files, one language a file, one sentence a line.
+"""Read folders of text files: one file per language, one sentence per line.
 
-Bytes in, lines out: what a file may hold is settled here, whether the lines of
-several languages fit together in `corpus`.
+This module decides what a file may hold. Whether the languages fit together is decided by
+`ilo_fast.corpora.checks`.
 """
 
 from __future__ import annotations
@@ -9,16 +9,27 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
-from ilo_fast.corpora.languages import LANGUAGES, NTREX_CODES, suggest_codes
+from ilo_fast._util.messages import listed
+from ilo_fast.corpora.languages import LANGUAGES, NTREX_CODES, did_you_mean
 from ilo_fast.errors import AccessError, CorpusError
 
-__all__ = ["decode_lines", "find_files", "read_lines"]
+__all__ = [
+    "CorpusFile",
+    "check_folder",
+    "choose_files",
+    "decode_lines",
+    "demo_files",
+    "find_files",
+    "read_lines",
+]
 
-# The layouts that are known, by the names of the files: ours, that of the FLORES-200
-# archive (one folder a split), that of the NTREX-128 repository.
+# The known layouts, by the names of the files: ours, that of the FLORES-200 archive (one folder per
+# split), that of the NTREX-128 repository.
 _PATTERNS = (
     re.compile(r"(?P<code>.+)\.txt"),
     re.compile(r"(?P<code>.+)\.(?:dev|devtest)"),
@@ -26,7 +37,22 @@ _PATTERNS = (
 _NTREX = re.compile(r"newstest2019-(?:src|ref)\.(?P<code>.+)")
 
 
-class File(Protocol):
+@dataclass(frozen=True)
+class CorpusFile:
+    """One file of a folder.
+
+    Attributes
+    ----------
+    split
+        None where the name of the file does not tell it.
+    """
+
+    path: Path
+    language: str
+    split: str | None = None
+
+
+class Readable(Protocol):
     """A path, or a file among the data of a package."""
 
     @property
@@ -41,16 +67,16 @@ def decode_lines(data: bytes, source: str) -> list[str]:
     Parameters
     ----------
     data
-        The bytes of a file. A byte order mark is dropped; lines end in LF or
-        CR LF, and nowhere else (U+2028 or U+0085 inside a sentence stay).
+        The bytes of a file. A byte order mark is dropped. Lines end in LF or CR LF and nowhere
+        else: U+2028 or U+0085 inside a sentence stay.
     source
         Name for messages.
 
     Returns
     -------
     list of str
-        The lines, without their ends. A last line without an end counts, an
-        end without a line after it does not.
+        The lines without their ends. A last line without an end counts; an end at the end of the
+        file begins no further line.
 
     Raises
     ------
@@ -76,7 +102,7 @@ def decode_lines(data: bytes, source: str) -> list[str]:
     if at >= 0:
         raise CorpusError(
             f"{source} holds a NUL character in line {text.count(chr(10), 0, at) + 1}; "
-            "it is not a text file, or was written wrongly: remove the character"
+            "it is not a text file, or is damaged: remove the character"
         )
     lines = text.split("\n")
     if not lines[-1]:
@@ -84,7 +110,7 @@ def decode_lines(data: bytes, source: str) -> list[str]:
     return [line.removesuffix("\r") for line in lines]
 
 
-def read_lines(path: File) -> list[str]:
+def read_lines(path: Readable) -> list[str]:
     """The lines of one UTF-8 file; see `decode_lines`.
 
     Raises
@@ -101,16 +127,6 @@ def read_lines(path: File) -> list[str]:
     return decode_lines(data, path.name)
 
 
-def _code_of(file_name: str) -> str | None:
-    for pattern in _PATTERNS:
-        match = pattern.fullmatch(file_name)
-        if match:
-            stem = match["code"]
-            ntrex = _NTREX.fullmatch(stem)
-            return NTREX_CODES.get(ntrex["code"], ntrex["code"]) if ntrex else stem
-    return None
-
-
 def find_files(
     folder: Path, languages: Sequence[str] | None = None, *, allow_unknown: bool = False
 ) -> dict[str, Path]:
@@ -119,10 +135,9 @@ def find_files(
     Parameters
     ----------
     folder
-        Holds ``<code>.txt``, or ``<code>.dev`` or ``<code>.devtest`` as in the
-        archive of FLORES-200, or ``newstest2019-ref.<code>.txt`` as in the
-        repository of NTREX-128. Other files, hidden files and folders are left
-        alone.
+        Holds ``<code>.txt``, or ``<code>.dev`` or ``<code>.devtest`` as in the archive of
+        FLORES-200, or ``newstest2019-ref.<code>.txt`` as in the repository of NTREX-128. Other
+        files, hidden files and folders are ignored.
     languages
         Take only these codes, in this order. None: all files, sorted by code.
     allow_unknown
@@ -138,65 +153,125 @@ def find_files(
     AccessError
         The folder is absent or cannot be read.
     CorpusError
-        Not a folder; no text files; two files for one language; a file name
-        that is no known code; no file for a language asked for.
+        Not a folder; no text files; two files for one language; a file name that is no known code;
+        no file for one of `languages`.
+    """
+    check_folder(folder, "eng_Latn.txt, deu_Latn.txt")
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+    except OSError as error:
+        raise AccessError(f"cannot read {folder}: {error.strerror or error}") from error
+    codes = {name: _code_of(name) for name in names if not name.startswith(".")}
+    found = [CorpusFile(folder / name, code) for name, code in codes.items() if code is not None]
+    if not found:
+        others = f"; it holds {listed(names)}" if names else "; it holds no files"
+        raise CorpusError(
+            f"path: no text files in {str(folder)!r}{others}. Wanted: one file per language, "
+            "named <code>.txt (eng_Latn.txt)"
+        )
+    chosen = choose_files(found, folder, languages, allow_unknown=allow_unknown)
+    return {file.language: file.path for file in chosen}
+
+
+def check_folder(folder: Path, example: str) -> None:
+    """Refuse a path that is no folder; `example` says what the folder should hold.
+
+    Raises
+    ------
+    AccessError
+        There is nothing.
+    CorpusError
+        It is a file.
     """
     if not folder.exists():
         raise AccessError(f"path: there is no folder {str(folder)!r}")
     if not folder.is_dir():
         raise CorpusError(
-            f"path: {str(folder)!r} is a file; wanted a folder with one file a language "
-            "(eng_Latn.txt, deu_Latn.txt, ...)"
+            f"path: {str(folder)!r} is a file; wanted a folder with one file per language "
+            f"({example}, ...)"
         )
-    try:
-        names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
-    except OSError as error:
-        raise AccessError(f"cannot read {folder}: {error.strerror or error}") from error
 
-    by_code: dict[str, list[str]] = {}
-    for name in names:
-        code = None if name.startswith(".") else _code_of(name)
-        if code is not None:
-            by_code.setdefault(code, []).append(name)
-    if not by_code:
-        others = f"; it holds {', '.join(names[:5])}" if names else "; it holds no files"
+
+def choose_files(
+    found: Sequence[CorpusFile],
+    folder: Path,
+    languages: Sequence[str] | None,
+    *,
+    allow_unknown: bool,
+) -> list[CorpusFile]:
+    """The files of `languages`, in that order; None: all files, sorted by code.
+
+    Raises
+    ------
+    CorpusError
+        A name that is no known code, a language without a file, two files for the same.
+    """
+    by_code: dict[str, list[CorpusFile]] = {}
+    for file in found:
+        by_code.setdefault(file.language, []).append(file)
+    codes = sorted(by_code) if languages is None else list(languages)
+    missing = [code for code in codes if code not in by_code]
+    if missing:
         raise CorpusError(
-            f"path: no text files in {str(folder)!r}{others}. Wanted: one file a language, "
-            "named <code>.txt (eng_Latn.txt)"
+            f"languages: no file in {str(folder)!r} for {listed(missing)}; it has "
+            f"{', '.join(sorted(by_code))}"
         )
-
-    if languages is None:
-        codes = sorted(by_code)
-        _refuse_unknown([] if allow_unknown else codes, by_code, folder)
-    else:
-        codes = list(languages)
-        missing = [code for code in codes if code not in by_code]
-        if missing:
-            raise CorpusError(
-                f"languages: no file in {str(folder)!r} for {', '.join(missing)}; "
-                f"it has {', '.join(sorted(by_code))}"
-            )
-    for code in codes:
-        if len(by_code[code]) > 1:
-            raise CorpusError(
-                f"path: {len(by_code[code])} files in {str(folder)!r} are {code}: "
-                f"{', '.join(by_code[code])}; keep one"
-            )
-    return {code: folder / by_code[code][0] for code in codes}
-
-
-def _refuse_unknown(codes: Sequence[str], by_code: dict[str, list[str]], folder: Path) -> None:
     unknown = [code for code in codes if code not in LANGUAGES]
-    if not unknown:
-        return
-    named = []
-    for code in unknown[:5]:
-        near = suggest_codes(code)
-        hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-        named.append(f"{by_code[code][0]}{hint}")
-    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-    raise CorpusError(
-        f"path: file names in {str(folder)!r} that are no language code: {', '.join(named)}{more}. "
-        "Rename them to a code such as eng_Latn.txt, name the files to take with languages=, or "
-        "pass allow_unknown=True"
-    )
+    if unknown and languages is None and not allow_unknown:
+
+        def show(code: str) -> str:
+            hint = did_you_mean(code)
+            name = by_code[code][0].path.relative_to(folder)
+            return f"{name} ({hint})" if hint else str(name)
+
+        raise CorpusError(
+            f"path: names in {str(folder)!r} that are no language code: {listed(unknown, show)}. "
+            f"Rename them to a code such as eng_Latn{found[0].path.suffix}, name those to take "
+            "with languages= (command line: --languages), or pass allow_unknown=True (command "
+            "line: --allow-unknown)"
+        )
+    chosen = [file for code in codes for file in by_code[code]]
+    seen: dict[tuple[str, str | None], CorpusFile] = {}
+    for file in chosen:
+        other = seen.setdefault((file.language, file.split), file)
+        if other is not file:
+            raise CorpusError(
+                f"path: two files in {str(folder)!r} are {file.language}: "
+                f"{other.path.relative_to(folder)} and {file.path.relative_to(folder)}; keep one"
+            )
+    return chosen
+
+
+def demo_files(kind: str) -> dict[str, Readable]:
+    """The text files that ship with the package, by language, sorted.
+
+    Parameters
+    ----------
+    kind
+        ``"corpus"`` or ``"training"``.
+
+    Raises
+    ------
+    AccessError
+        The installation lacks them.
+    """
+    folder = resources.files("ilo_fast") / "demo" / kind
+    found = folder.iterdir() if folder.is_dir() else ()
+    files: dict[str, Readable] = {
+        file.name.removesuffix(".txt"): file for file in found if file.name.endswith(".txt")
+    }
+    if not files:
+        raise AccessError(
+            f"the demo text ({kind}) is not in this installation of ilo_fast; install it again"
+        )
+    return dict(sorted(files.items()))
+
+
+def _code_of(file_name: str) -> str | None:
+    for pattern in _PATTERNS:
+        match = pattern.fullmatch(file_name)
+        if match:
+            stem = match["code"]
+            ntrex = _NTREX.fullmatch(stem)
+            return NTREX_CODES.get(ntrex["code"], ntrex["code"]) if ntrex else stem
+    return None

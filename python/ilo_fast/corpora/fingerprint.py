@@ -1,9 +1,10 @@
-"""The one hash of text in several languages."""
+"""The content hash of text in several languages."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def fingerprint(sentences: Mapping[str, Sequence[str]]) -> str:
@@ -11,11 +12,15 @@ def fingerprint(sentences: Mapping[str, Sequence[str]]) -> str:
 
     Depends on the codes and on every character, not on the order of the languages.
     """
-    digest = hashlib.sha256(b"ilo_fast.ParallelCorpus.1")
+    sha = hashlib.sha256(b"ilo_fast.ParallelCorpus.1")
     for code in sorted(sentences):
-        # Lengths first, so that no two corpora can run together to the same bytes.
-        lines = [line.encode("utf-8", "surrogatepass") for line in sentences[code]]
-        lengths = ",".join(str(len(line)) for line in lines)
-        digest.update(f"\0{code}\0{lengths}\0".encode())
-        digest.update(b"".join(lines))
-    return digest.hexdigest()
+        sha.update(f"\0{code}".encode())
+        add_words(sha, sentences[code])
+    return sha.hexdigest()
+
+
+def add_words(sha: Any, words: Sequence[str]) -> None:
+    """Feed strings to a hash, their lengths first, so that ("ab", "c") differs from ("a", "bc")."""
+    encoded = [word.encode("utf-8", "surrogatepass") for word in words]
+    sha.update(("\0" + ",".join(str(len(word)) for word in encoded) + "\0").encode())
+    sha.update(b"".join(encoded))

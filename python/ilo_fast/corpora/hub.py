@@ -1,24 +1,8 @@
 """Read parallel text from the Hugging Face Hub.
 
-Three layouts of a data set are read (a column a language, a configuration a
-language, a row a language), each told, none guessed. ``datasets`` is imported
-only when something is loaded.
-
-Data sets known by name, and what their layout was learnt from (documentation
-and public code; none was reachable from where this was written):
-
-flores200
-    ``mteb/flores``: Parquet, a column a FLORES-200 code, splits ``dev`` (997)
-    and ``devtest`` (1012), not gated. The original ``facebook/flores`` has been
-    a loading script, which ``datasets`` >= 4 does not run.
-flores+
-    ``openlanguagedata/flores_plus``: a configuration a code, columns ``id`` and
-    ``text`` among others, splits ``dev`` and ``devtest`` (some languages have
-    one of them). Gated: its terms must be accepted.
-ntrex128
-    ``mteb/NTREX``: Parquet, a column a language, split ``test`` (1997), not
-    gated. Some columns are named by macrolanguage (``lav_Latn``) or by a script
-    that the text is not in (``mon_Mong`` is Cyrillic, ``orm_Ethi`` is Latin).
+Three layouts of a data set can be read: one column per language, one configuration per language,
+one row per language and sentence. The caller says which; nothing is guessed. ``datasets`` is
+imported only when something is loaded.
 """
 
 from __future__ import annotations
@@ -27,40 +11,26 @@ import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from ilo_fast.corpora.languages import FLORES_PLUS_CODES, NAMED_SETS
 from ilo_fast.errors import AccessError, CorpusError
 
-__all__ = ["HubSource", "named_source", "read_hub"]
+__all__ = ["HubSource", "read_hub"]
 
 logger = logging.getLogger(__name__)
-
-# Code here -> column of mteb/NTREX, where they differ.
-_NTREX_COLUMNS: Final[Mapping[str, str]] = {
-    "als_Latn": "sqi_Latn",
-    "azj_Latn": "aze_Latn",
-    "gaz_Latn": "orm_Ethi",
-    "khk_Cyrl": "mon_Mong",
-    "lvs_Latn": "lav_Latn",
-    "npi_Deva": "nep_Deva",
-    "pbt_Arab": "pus_Arab",
-    "pes_Arab": "fas_Arab",
-    "plt_Latn": "mlg_Latn",
-    "swh_Latn": "swa_Latn",
-    "tgl_Latn": "fil_Latn",
-    "uzn_Latn": "uzb_Latn",
-    "zsm_Latn": "msa_Latn",
-}
 
 
 @dataclass(frozen=True)
 class HubSource:
-    """A data set and how parallel text lies in it.
+    """A data set and its layout.
 
-    Parameters: as `ilo_fast.corpora.parallel.ParallelCorpus.from_hub`; and
-    `skip_missing`: leave out languages whose column, configuration or split
-    does not exist, and log them, instead of refusing.
+    Parameters
+    ----------
+    skip_missing
+        Leave out languages without a column, configuration or split, and log them, instead of
+        raising an error.
+    other parameters
+        As `ilo_fast.corpora.parallel.ParallelCorpus.from_hub`.
 
     Raises
     ------
@@ -89,80 +59,33 @@ class HubSource:
         given = [name for name, value in layouts.items() if value is not None]
         if len(given) != 1:
             raise CorpusError(
-                f"exactly one of columns, configs and language_column says how "
-                f"{self.dataset_id!r} is laid out, got {' and '.join(given) or 'none'}"
+                f"{self.dataset_id}: wanted exactly one of columns, configs and language_column, "
+                f"got {' and '.join(given) or 'none'}"
             )
         layout = given[0]
         if not layouts[layout]:
             raise CorpusError(f"{layout} is empty; name at least one language")
-        takes = {
-            "columns": {"config"},
-            "configs": {"text_column", "id_column"},
-            "language_column": {"text_column", "id_column", "config", "language_values"},
-        }[layout]
-        for other in ("text_column", "id_column", "config", "language_values"):
-            if getattr(self, other) is not None and other not in takes:
-                raise CorpusError(f"{other} has no meaning with {layout}; leave it out")
+        # What else can be said, and the layouts that it has a meaning with.
+        others = {
+            "text_column": (self.text_column, ("configs", "language_column")),
+            "id_column": (self.id_column, ("configs", "language_column")),
+            "config": (self.config, ("columns", "language_column")),
+            "language_values": (self.language_values, ("language_column",)),
+        }
+        for name, (value, fitting) in others.items():
+            if value is not None and layout not in fitting:
+                raise CorpusError(f"{name} has no meaning with {layout}; leave it out")
         if layout != "columns" and self.text_column is None:
             raise CorpusError(f"{layout} needs text_column, the column that holds the sentences")
 
 
-def named_source(
-    name: str,
-    languages: Sequence[str] | None,
-    *,
-    split: str | None = None,
-    revision: str | None = None,
-) -> HubSource:
-    """The source of a data set that is known by name.
-
-    Parameters
-    ----------
-    name
-        ``flores200``, ``flores+`` or ``ntrex128``.
-    languages
-        Codes; None: all that the data set has.
-    split
-        None: ``devtest`` of FLORES, ``test`` of NTREX-128.
-    revision
-        Branch, tag or commit.
-
-    Raises
-    ------
-    CorpusError
-        A split that the data set does not have.
-    """
-    splits = ("test",) if name == "ntrex128" else ("devtest", "dev")
-    if split is not None and split not in splits:
-        raise CorpusError(f"split={split!r}: {name} has {' and '.join(splits)}")
-    codes = NAMED_SETS[name] if languages is None else languages
-    split = split or splits[0]
-    skip = languages is None
-    if name == "flores+":
-        return HubSource(
-            "openlanguagedata/flores_plus",
-            split,
-            configs={code: FLORES_PLUS_CODES.get(code, code) for code in codes},
-            text_column="text",
-            id_column="id",
-            revision=revision,
-            skip_missing=skip,
-        )
-    dataset_id, renamed = {
-        "flores200": ("mteb/flores", {}),
-        "ntrex128": ("mteb/NTREX", _NTREX_COLUMNS),
-    }[name]
-    columns = {code: renamed.get(code, code) for code in codes}
-    return HubSource(dataset_id, split, columns=columns, revision=revision, skip_missing=skip)
-
-
 class _NotThereError(CorpusError):
-    """A configuration or a split that the data set does not have."""
+    """The data set lacks a configuration or a split."""
 
 
 @dataclass
 class _Text:
-    """One language as it was read: sentences, and their ids where there are some."""
+    """One language as read: sentences, and their ids where the data set has some."""
 
     lines: list[Any]
     ids: list[Any] | None
@@ -171,20 +94,14 @@ class _Text:
 def read_hub(source: HubSource) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
     """Load the text of a source.
 
-    Parameters
-    ----------
-    source
-        What to load.
-
     Returns
     -------
     sentences
-        Code -> sentences, aligned by id where the source names an id column.
-        Whether they are parallel is for `ParallelCorpus` to check.
+        Code -> sentences, aligned by id where the source names an id column. `ParallelCorpus`
+        checks whether they are parallel.
     info
-        Where they are from, JSON-able: ``kind``, ``dataset``, ``split``,
-        ``revision`` (as asked for), ``commit`` (as loaded, None where unknown),
-        ``skipped_languages``.
+        Where they come from, JSON-able: ``kind``, ``dataset``, ``split``, ``revision`` (as asked
+        for), ``commit`` (as loaded, None where unknown), ``skipped_languages``.
 
     Raises
     ------
@@ -211,7 +128,7 @@ def read_hub(source: HubSource) -> tuple[dict[str, tuple[str, ...]], dict[str, A
         "dataset": source.dataset_id,
         "split": source.split,
         "revision": source.revision,
-        # Two commits, where the data set changed between two configurations: unknown.
+        # The data set may change between the downloads of two configurations.
         "commit": commits.pop() if len(commits) == 1 else None,
         "skipped_languages": skipped,
     }
@@ -226,18 +143,18 @@ def _load(source: HubSource, config: str | None) -> Any:
         raise AccessError(
             f"loading {source.dataset_id!r} needs the package 'datasets' (>= 4), which is not "
             "installed: pip install 'datasets>=4' (or 'ilo_fast[data]'). Or put the text into a "
-            "folder, one <code>.txt a language, and pass its path"
+            "folder, one <code>.txt per language, and pass its path"
         ) from error
     try:
         return datasets.load_dataset(
             source.dataset_id, config, split=source.split, revision=source.revision
         )
-    # What is gated appears as a file not found. Other trouble with files (a full disk, a cache
-    # that cannot be written) is none of ours, and passes.
+    # A gated data set appears as a file not found. Other OSErrors (a full disk, a cache that cannot
+    # be written) have nothing to do with access, and pass.
     except (ConnectionError, FileNotFoundError, HfHubHTTPError) as error:
         raise _no_access(source, error) from error
     except ValueError as error:
-        if "Couldn't find cache for" in str(error):  # offline, and another part is in the cache
+        if "Couldn't find cache for" in str(error):  # offline, with only another part in the cache
             raise _no_access(source, error) from error
         said = " ".join(str(error).split())
         if any(sign in said for sign in ("BuilderConfig", "Config name", "split")):
@@ -250,7 +167,7 @@ def _load(source: HubSource, config: str | None) -> Any:
         if "scripts are no longer supported" in str(error):
             raise AccessError(
                 f"data set {source.dataset_id!r} is a loading script, which datasets >= 4 does "
-                "not run; name a revision that has data files (often "
+                "not run: name a revision that has data files (often "
                 "revision='refs/convert/parquet'), or another copy of the data"
             ) from error
         raise
@@ -259,7 +176,7 @@ def _load(source: HubSource, config: str | None) -> Any:
 def _no_access(source: HubSource, error: Exception) -> AccessError:
     name = source.dataset_id
     said = " ".join(str(error).split())
-    folder = "Or put the text into a folder, one <code>.txt a language, and pass its path."
+    folder = "Or put the text into a folder, one <code>.txt per language, and pass its path."
     offline = isinstance(error, ConnectionError) or any(
         sign in said for sign in ("OfflineMode", "Couldn't reach", "find cache for")
     )
@@ -277,7 +194,7 @@ def _no_access(source: HubSource, error: Exception) -> AccessError:
 
 
 def _commit(dataset: Any) -> str | None:
-    """The commit that was loaded: `datasets` names a folder of its cache by it."""
+    """The commit that was loaded: `datasets` has it in the paths of its cache."""
     for file in dataset.cache_files:
         match = re.search(r"[/\\]([0-9a-f]{40})[/\\]", file["filename"])
         if match:
@@ -317,11 +234,11 @@ def _read_configs(
 ) -> tuple[dict[str, _Text], set[str | None]]:
     from tqdm import tqdm
 
-    assert source.text_column is not None  # HubSource sees to it
+    assert source.text_column is not None  # HubSource checks it
     wanted = [column for column in (source.text_column, source.id_column) if column]
     texts: dict[str, _Text] = {}
     commits: set[str | None] = set()
-    # One download each the first time; the bar goes to stderr.
+    # Each is a download the first time, so show a bar where it takes long.
     for code, config in tqdm(configs.items(), desc=source.dataset_id, unit="language", delay=2):
         try:
             dataset = _load(source, config)

@@ -1,9 +1,9 @@
 """The languages: code, name, script, family, region and resource class.
 
 A language is named by its FLORES code, an ISO 639-3 code and an ISO 15924
-script joined by an underscore: ``eng_Latn``, ``zho_Hans``. The table lies in
-``data/languages.tsv``, one row a code, so that it can be read and corrected
-without touching code. Where each column comes from:
+script joined by an underscore: ``eng_Latn``, ``zho_Hans``. The table is
+``languages.tsv`` beside this file, one row per code, so that it can be read and
+corrected without touching code. Where each column comes from:
 
 code, name
     FLORES-200: the list in ``flores200/README.md`` of
@@ -18,7 +18,7 @@ code, name
 script
     The second half of the code.
 family, branch
-    Top-level families named as Glottolog names them (glottolog.org; thus
+    Top-level families, with the names of Glottolog (glottolog.org; thus
     Atlantic-Congo rather than Niger-Congo, Nilotic rather than Nilo-Saharan,
     creoles under the family of their lexifier), except ``Mongolic`` for its
     Mongolic-Khitan, ``Isolate`` for Basque and ``Constructed`` for Esperanto.
@@ -26,7 +26,7 @@ family, branch
     is small. Both columns were written from general knowledge, not generated
     from Glottolog.
 region
-    Where the language is at home (Portuguese: Europe), one of `REGIONS`:
+    Where the language comes from (Portuguese: Europe), one of `REGIONS`:
     UN M49 sub-regions, merged, with Iran in West Asia and Siberia as North
     Asia. Written from general knowledge.
 resource_class, taxonomy_entry
@@ -72,6 +72,7 @@ __all__ = [
     "PAPER_31",
     "REGIONS",
     "Language",
+    "did_you_mean",
     "get_language",
     "resolve_codes",
     "suggest_codes",
@@ -277,7 +278,7 @@ _INDEX: Final = _index()
 
 
 def suggest_codes(text: str, limit: int = 3) -> tuple[str, ...]:
-    """Known codes that `text` may have meant, best first.
+    """Known codes that `text` may stand for, best first.
 
     Looks at codes, ISO 639-1 and ISO 639-3 codes, names, the codes of
     NTREX-128 and the part before the first ``_`` or ``-`` (``zho_CN`` ->
@@ -287,9 +288,9 @@ def suggest_codes(text: str, limit: int = 3) -> tuple[str, ...]:
     Parameters
     ----------
     text
-        What was typed.
+        What the user typed.
     limit
-        At most so many.
+        The most that are returned.
 
     Returns
     -------
@@ -311,12 +312,16 @@ def suggest_codes(text: str, limit: int = 3) -> tuple[str, ...]:
     return tuple(dict.fromkeys(code for key in near for code in _INDEX[key]))[:limit]
 
 
-def _unknown(text: str, what: str) -> str:
+def did_you_mean(text: str) -> str:
+    """``"did you mean eng_Latn?"``, or "" where no code is near."""
     near = suggest_codes(text)
-    hint = f"did you mean {' or '.join(near)}?" if near else "no known code is near."
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def _unknown(text: str) -> str:
     return (
-        f"unknown {what} {text!r}: {hint} Codes look like eng_Latn (ISO 639-3 and ISO 15924); "
-        "'ilo-fast languages' lists them."
+        f"unknown language code {text!r}: {did_you_mean(text) or 'no known code is near.'} Codes "
+        "look like eng_Latn (ISO 639-3 and ISO 15924); 'ilo-fast languages' lists them."
     )
 
 
@@ -326,8 +331,8 @@ def get_language(code: str) -> Language:
     Parameters
     ----------
     code
-        A FLORES code, ``eng_Latn``. Nothing else is taken (``en``, ``English``),
-        only suggested from.
+        A FLORES code, ``eng_Latn``. For anything else (``en``, ``English``) the
+        error suggests codes.
 
     Returns
     -------
@@ -341,11 +346,11 @@ def get_language(code: str) -> Language:
     try:
         return LANGUAGES[code]
     except KeyError:
-        raise CorpusError(_unknown(code, "language code")) from None
+        raise CorpusError(_unknown(code)) from None
 
 
 def resolve_codes(spec: str | Sequence[str], *, allow_unknown: bool = False) -> tuple[str, ...]:
-    """The codes that a list of codes and named sets stands for.
+    """The codes in a list of codes and names of sets.
 
     Parameters
     ----------
@@ -358,7 +363,7 @@ def resolve_codes(spec: str | Sequence[str], *, allow_unknown: bool = False) -> 
     Returns
     -------
     tuple of str
-        In the order given, each once.
+        In the order given, without duplicates.
 
     Raises
     ------
@@ -379,7 +384,7 @@ def resolve_codes(spec: str | Sequence[str], *, allow_unknown: bool = False) -> 
                 codes[item] = None
             else:
                 sets = ", ".join(NAMED_SETS)
-                raise CorpusError(f"{_unknown(item, 'language code')} Named sets: {sets}.")
+                raise CorpusError(f"{_unknown(item)} Named sets: {sets}.")
     if not codes:
         raise CorpusError(
             f"languages={spec!r} names no language; give codes such as 'eng_Latn,deu_Latn', "

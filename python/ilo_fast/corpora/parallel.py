@@ -1,17 +1,14 @@
 """Parallel text: the same line means the same in every language.
 
-`ParallelCorpus` is the only way for text into the measurement, so that what it
-promises need not be checked again: every language has the same number of
-sentences, and no sentence is empty.
+Every `ParallelCorpus` is checked when it is made: all languages have the same number of sentences,
+and no sentence is empty. Code that takes one need not check again.
 """
 
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -22,34 +19,33 @@ from ilo_fast.corpora.checks import (
     check_sentences,
     count_duplicates,
     find_identical,
-    first_duplicate,
+    warn_of_flaws,
 )
-from ilo_fast.corpora.files import find_files, read_lines
+from ilo_fast.corpora.files import demo_files, find_files, read_lines
 from ilo_fast.corpora.fingerprint import fingerprint
+from ilo_fast.corpora.hub import HubSource, read_hub
 from ilo_fast.corpora.languages import LANGUAGES, resolve_codes
+from ilo_fast.corpora.named import named_source
 from ilo_fast.errors import AccessError, CorpusError
 
 __all__ = ["CORPUS_NAMES", "ParallelCorpus"]
 
-logger = logging.getLogger(__name__)
-
 CORPUS_NAMES: Final[tuple[str, ...]] = ("demo", "flores200", "flores+", "ntrex128")
-"""What `ParallelCorpus.load` knows by name."""
+"""The names that `ParallelCorpus.load` knows."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ParallelCorpus:
     """Sentences in several languages, aligned by position.
 
-    Usually made by `load`, `from_dir`, `from_dict`, `from_hub` or `demo`; the
-    constructor checks as they do. One language alone is allowed (overlap needs
-    two, and says so itself).
+    Usually made by `load`, `from_dir`, `from_dict`, `from_hub` or `demo`; the constructor makes the
+    same checks. One language alone is allowed (overlap needs two, and says so itself).
 
     Parameters
     ----------
     sentences
-        Language code -> sentences; index n means the same in each. Sentences
-        are kept as they are: not stripped, not normalised.
+        Language code -> sentences; index n means the same in each. Sentences stay as they are: not
+        stripped, not normalised.
     name
         For reports.
     source
@@ -65,15 +61,14 @@ class ParallelCorpus:
     Raises
     ------
     CorpusError
-        No language; an unknown code; a sentence that is no string, is empty or
-        white space, holds NUL or half a surrogate pair; unequal numbers of
-        sentences. All places are named, up to a few.
+        No language; an unknown code; a sentence that is no string, is empty or white space, holds
+        NUL or half a surrogate pair; unequal numbers of sentences. Names the first few places.
 
     Warns
     -----
-    Duplicated sentences within a language and languages with identical text are
-    logged as warnings and listed in `info`: they are flaws to know of, and occur
-    in good data (FLORES-200 devtest repeats a line in Minangkabau).
+    Repeated sentences within a language and languages with identical text are logged as warnings
+    and listed in `info`. They are worth knowing of, and occur in good data (FLORES-200 devtest
+    repeats a line in Minangkabau).
     """
 
     sentences: Mapping[str, tuple[str, ...]]
@@ -83,11 +78,16 @@ class ParallelCorpus:
     _info: dict[str, Any] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self._settle(check_sentences(self.sentences, allow_unknown=self.allow_unknown))
-        _warn(self)
+        self._set(check_sentences(self.sentences, allow_unknown=self.allow_unknown))
+        warn_of_flaws(
+            self.sentences,
+            self.name,
+            self._info["duplicated_sentences"],
+            self._info["identical_languages"],
+        )
 
-    def _settle(self, sentences: dict[str, tuple[str, ...]]) -> None:
-        """Set what is derived; `sentences` are known to be right."""
+    def _set(self, sentences: dict[str, tuple[str, ...]]) -> None:
+        """Set `sentences`, which were checked, and what is derived from them."""
         assign = object.__setattr__
         assign(self, "sentences", MappingProxyType(sentences))
         assign(self, "source", MappingProxyType(copy.deepcopy(dict(self.source))))
@@ -117,32 +117,28 @@ class ParallelCorpus:
     def info(self) -> dict[str, Any]:
         """What the corpus is, JSON-able; a copy.
 
-        ``name``, what the source says of itself (``kind``, ``path`` or
-        ``dataset``, ``split``, ``revision``, ...), ``languages``,
-        ``n_sentences``, ``sha256`` (the fingerprint),
-        ``duplicated_sentences`` (code -> sentences that occur before in the
-        same language, where there are any), ``identical_languages`` (groups of
-        codes with the same text), ``unknown_languages``.
+        ``name``; what the source says of itself (``kind``, ``path`` or ``dataset``, ``split``,
+        ``revision``, ...); ``languages``; ``n_sentences``; ``sha256`` (the fingerprint);
+        ``duplicated_sentences`` (code -> number of sentences that repeat an earlier one);
+        ``identical_languages`` (groups of codes with the same text); ``unknown_languages``.
         """
         return copy.deepcopy(self._info)
 
     def __repr__(self) -> str:
-        shown = listed(self.languages)
         return (
             f"ParallelCorpus({self.name!r}, {len(self.languages)} languages x "
-            f"{self.n_sentences} sentences: {shown})"
+            f"{self.n_sentences} sentences: {listed(self.languages)})"
         )
 
     def __reduce__(self) -> tuple[Callable[..., ParallelCorpus], tuple[Any, ...]]:
-        # A mapping proxy cannot be pickled, and what was checked once needs no second warning.
-        parts = (dict(self.sentences), self.name, dict(self.source), self.allow_unknown)
-        return _trusted, parts
+        # A mapping proxy cannot be pickled, and a checked corpus needs no second warning.
+        return _trusted, (dict(self.sentences), self.name, dict(self.source), self.allow_unknown)
 
     def fingerprint(self) -> str:
         """SHA-256 over languages and text, in hexadecimal.
 
-        Depends on the codes and on every character, not on the name, the
-        source, or the order of the languages.
+        Depends on the codes and on every character, not on the name, the source, or the order of
+        the languages.
         """
         return fingerprint(self.sentences)
 
@@ -154,10 +150,10 @@ class ParallelCorpus:
         Parameters
         ----------
         languages
-            Codes or names of sets (`ilo_fast.corpora.languages.NAMED_SETS`), which is
-            then the order; None keeps all.
+            Codes or names of sets (`ilo_fast.corpora.languages.NAMED_SETS`), in the order wanted;
+            None keeps all.
         limit
-            The first so many sentences; None, or more than there are, keeps all.
+            Keep only the first sentences, at most this many; None keeps all.
 
         Raises
         ------
@@ -168,7 +164,7 @@ class ParallelCorpus:
             raise CorpusError(f"limit must be a whole number, got {limit!r}")
         if limit is not None and limit < 1:
             raise CorpusError(f"limit={limit} leaves no sentence; give at least 1, or None for all")
-        codes = self.languages if languages is None else _resolve(languages, self.languages)
+        codes = self.languages if languages is None else self._resolve(languages)
         missing = [code for code in codes if code not in self.sentences]
         if missing:
             raise CorpusError(
@@ -178,6 +174,15 @@ class ParallelCorpus:
         part = {code: self.sentences[code][:limit] for code in codes}
         return _trusted(part, self.name, dict(self.source), self.allow_unknown)
 
+    def _resolve(self, languages: str | Sequence[str]) -> tuple[str, ...]:
+        """Codes to select; an unknown code is allowed where the corpus has it."""
+        parts = languages.split(",") if isinstance(languages, str) else list(languages)
+        codes: dict[str, None] = {}
+        for part in parts:
+            own = isinstance(part, str) and part.strip() in self.sentences
+            codes.update(dict.fromkeys([part.strip()] if own else resolve_codes([part])))
+        return tuple(codes) or resolve_codes(languages)
+
     @classmethod
     def from_dict(
         cls,
@@ -186,10 +191,7 @@ class ParallelCorpus:
         name: str = "dict",
         allow_unknown: bool = False,
     ) -> ParallelCorpus:
-        """From a mapping of language code to sentences.
-
-        Parameters, errors: as the class.
-        """
+        """From a mapping of language code to sentences; parameters and errors as the class."""
         return cls(
             sentences,  # type: ignore[arg-type]  # checked and made tuples on the way in
             name=name,
@@ -207,21 +209,20 @@ class ParallelCorpus:
         name: str | None = None,
         allow_unknown: bool = False,
     ) -> ParallelCorpus:
-        """From a folder: one file a language, one sentence a line, UTF-8.
+        """From a folder: one file per language, one sentence per line, UTF-8.
 
         Parameters
         ----------
         path
-            Holds ``<code>.txt``, or the files of a FLORES-200 split
-            (``<code>.devtest``), or those of NTREX-128
-            (``newstest2019-ref.<code>.txt``). Lines end in LF or CR LF only.
+            Holds ``<code>.txt``, or the files of a FLORES-200 split (``<code>.devtest``), or those
+            of NTREX-128 (``newstest2019-ref.<code>.txt``). Lines end in LF or CR LF only.
         languages
-            Codes or names of sets to take, in this order; other files are not
-            read. None: all files, sorted by code.
+            Codes or names of sets to take, in this order; other files are not read. None: all
+            files, sorted by code.
         limit
-            Take the first so many sentences, after all were checked.
+            As `select`; all sentences are checked first.
         name
-            For reports; the name of the folder where None.
+            For reports; None: the name of the folder.
         allow_unknown
             Take files whose name is no known code.
 
@@ -230,8 +231,7 @@ class ParallelCorpus:
         AccessError
             The folder or a file cannot be read.
         CorpusError
-            As the class; also no text files, a language without a file, a file
-            that is not UTF-8.
+            As the class; also no text files, a language without a file, a file that is not UTF-8.
         """
         folder = Path(path).expanduser()
         codes = None if languages is None else resolve_codes(languages, allow_unknown=allow_unknown)
@@ -252,21 +252,8 @@ class ParallelCorpus:
 
         Parameters: as `select`.
         """
-        folder = resources.files("ilo_fast") / "demo" / "corpus"
-        found = folder.iterdir() if folder.is_dir() else ()
-        files = sorted(
-            (file for file in found if file.name.endswith(".txt")), key=lambda file: file.name
-        )
-        if not files:
-            raise AccessError(
-                "the demo corpus is not in this installation of ilo_fast; install it again"
-            )
-        corpus = cls(
-            {file.name.removesuffix(".txt"): tuple(read_lines(file)) for file in files},
-            name="demo",
-            source={"kind": "demo"},
-        )
-        return corpus.select(languages, limit)
+        sentences = {code: tuple(read_lines(file)) for code, file in demo_files("corpus").items()}
+        return cls(sentences, name="demo", source={"kind": "demo"}).select(languages, limit)
 
     @classmethod
     def from_hub(
@@ -288,8 +275,7 @@ class ParallelCorpus:
     ) -> ParallelCorpus:
         """From a data set of the Hugging Face Hub (needs ``datasets`` >= 4).
 
-        Say how it is laid out by exactly one of `columns`, `configs` and
-        `language_column`. Nothing is guessed.
+        Describe its layout by exactly one of `columns`, `configs` and `language_column`.
 
         Parameters
         ----------
@@ -298,24 +284,20 @@ class ParallelCorpus:
         split
             Name of the split.
         columns
-            Language code -> column: one row has all languages.
+            Language code -> column, where one row has all languages.
         configs
-            Language code -> configuration (subset): one configuration a
-            language, the text in `text_column`.
+            Language code -> configuration (subset), where each language has its own.
         language_column
-            One row has one language, named in this column, the text in
-            `text_column`. Several columns are joined with ``_``
-            (``("iso_639_3", "iso_15924")``).
+            The column that names the language, where one row has one language. Several columns are
+            joined with ``_``: ``("iso_639_3", "iso_15924")``.
         language_values
-            With `language_column`: language code -> value in that column,
-            where they differ; only these are taken. None: every value is taken
-            as a code.
+            With `language_column`: language code -> value in that column; only these are taken.
+            None: every value is a language code.
         text_column
             Column of the sentences, with `configs` or `language_column`.
         id_column
-            Column whose equal values mark translations, with `configs` or
-            `language_column`: rows are aligned by it, in the order of the first
-            language. None: the order of the rows is the alignment.
+            Column with equal values for translations, with `configs` or `language_column`. Rows are
+            aligned by it, in the order of the first language. None: rows are aligned by position.
         config
             Configuration to load, with `columns` or `language_column`.
         revision
@@ -326,14 +308,11 @@ class ParallelCorpus:
         Raises
         ------
         AccessError
-            ``datasets`` is not installed, or the data set is absent, gated or
-            not reachable; says how to get access.
+            ``datasets`` is not installed, or the data set is absent, gated or not reachable; says
+            how to get access.
         CorpusError
-            As the class; also a layout that does not fit (columns,
-            configuration, split, ids).
+            As the class; also a layout that does not fit (columns, configuration, split, ids).
         """
-        from ilo_fast.corpora.hub import HubSource, read_hub
-
         source = HubSource(
             dataset_id,
             split=split,
@@ -366,16 +345,16 @@ class ParallelCorpus:
         Parameters
         ----------
         name_or_path
-            ``demo``; ``flores200``, ``flores+`` or ``ntrex128`` (from the
-            Hugging Face Hub); or a folder as for `from_dir`. A name wins over a
-            folder of that name: write ``./demo``, or a `Path`, for the folder.
+            ``demo``; ``flores200``, ``flores+`` or ``ntrex128`` (from the Hugging Face Hub); or a
+            folder as for `from_dir`. A str that is a name means the data set: write ``./demo``, or
+            pass a `Path`, for a folder of that name.
         languages
-            Codes or names of sets; None: all there are.
+            Codes or names of sets; None: all.
         limit
-            The first so many sentences.
+            As `select`.
         split
-            Of a named data set: ``dev`` (997 sentences) or ``devtest`` (1012, the
-            default) for FLORES, ``test`` (1997) for NTREX-128.
+            Of a named data set: ``dev`` (997 sentences) or ``devtest`` (1012, the default) for
+            FLORES, ``test`` (1997) for NTREX-128.
         revision
             Branch, tag or commit of a named data set.
         allow_unknown
@@ -384,34 +363,29 @@ class ParallelCorpus:
         Raises
         ------
         AccessError
-            Not a name and not a folder (says what names exist); a data set that
-            is gated or not reachable.
+            Neither a known name nor a folder; a data set that is gated or not reachable.
         CorpusError
-            As the class; `split` or `revision` for what has none.
+            As the class; `split` or `revision` for a folder or the demo.
         """
         text = str(name_or_path).strip()
-        # A Path is a folder, whatever its name.
         name = text.lower() if isinstance(name_or_path, str) else ""
         if name in CORPUS_NAMES and name != "demo":
-            from ilo_fast.corpora.hub import named_source, read_hub
-
             codes = None if languages is None else resolve_codes(languages)
-            source = named_source(name, codes, split=split, revision=revision)
-            sentences, info = read_hub(source)
+            sentences, info = read_hub(named_source(name, codes, split=split, revision=revision))
             return cls(sentences, name=name, source=info).select(limit=limit)
         for argument, value in (("split", split), ("revision", revision)):
             if value is not None:
                 raise CorpusError(
-                    f"{argument}={value!r} fits only the data sets that are known by name "
-                    f"({', '.join(CORPUS_NAMES[1:])}), not {text!r}"
+                    f"{argument}={value!r} fits only named data sets "
+                    f"({', '.join(CORPUS_NAMES[1:])}), not {text!r}; leave it out"
                 )
         if name == "demo":
             return cls.demo(languages, limit=limit)
         if not text or not Path(text).expanduser().exists():
             raise AccessError(
-                f"corpus {text!r} is neither a folder nor a name that is known; "
-                f"names: {', '.join(CORPUS_NAMES)}. A folder holds one file a language, "
-                "<code>.txt, one sentence a line"
+                f"corpus {text!r} is neither a folder nor a known name; names: "
+                f"{', '.join(CORPUS_NAMES)}. A folder holds one file per language, <code>.txt, one "
+                "sentence per line"
             )
         return cls.from_dir(text, languages, limit=limit, allow_unknown=allow_unknown)
 
@@ -421,40 +395,6 @@ def _trusted(
 ) -> ParallelCorpus:
     """A corpus of sentences that were checked before: no second check, no second warning."""
     corpus = object.__new__(ParallelCorpus)
-    for key, value in (("name", name), ("source", source), ("allow_unknown", allow_unknown)):
-        object.__setattr__(corpus, key, value)
-    object.__setattr__(corpus, "sentences", sentences)
-    corpus._settle(sentences)
+    corpus.__dict__.update(name=name, source=source, allow_unknown=allow_unknown)
+    corpus._set(sentences)
     return corpus
-
-
-def _resolve(languages: str | Sequence[str], present: Sequence[str]) -> tuple[str, ...]:
-    """Codes to select: those of the corpus may be unknown ones, others may not."""
-    parts = languages.split(",") if isinstance(languages, str) else list(languages)
-    codes: dict[str, None] = {}
-    for part in parts:
-        own = isinstance(part, str) and part.strip() in present
-        codes.update(dict.fromkeys([part.strip()] if own else resolve_codes([part])))
-    return tuple(codes) or resolve_codes(languages)
-
-
-def _warn(corpus: ParallelCorpus) -> None:
-    """Log what is odd, but no reason to refuse."""
-    duplicates = corpus.info["duplicated_sentences"]
-    if duplicates:
-
-        def show(code: str) -> str:
-            first, again = first_duplicate(corpus.sentences[code])
-            return f"{code} {duplicates[code]} (line {again} is line {first})"
-
-        logger.warning(
-            "corpus %r: sentences that occur before in the same language: %s",
-            corpus.name,
-            listed(list(duplicates), show),
-        )
-    for codes in corpus.info["identical_languages"]:
-        logger.warning(
-            "corpus %r: %s have exactly the same text; a file that was copied?",
-            corpus.name,
-            " and ".join(codes),
-        )

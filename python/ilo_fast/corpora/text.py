@@ -1,18 +1,17 @@
-"""Training text of one language, and whether it shares lines with what is measured."""
+"""Training text of one language, and the lines that it shares with a corpus."""
 
 from __future__ import annotations
 
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 from ilo_fast._util.messages import listed
-from ilo_fast.corpora.files import find_files, read_lines
-from ilo_fast.errors import AccessError, CorpusError
+from ilo_fast.corpora.files import demo_files, find_files, read_lines
+from ilo_fast.errors import CorpusError
 
 __all__ = ["normalised", "read_text", "shared_lines"]
 
@@ -20,15 +19,15 @@ _NO_TEXT = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".gz")
 
 
 def read_text(source: Any, language: str) -> tuple[str, ...]:
-    """The text of one language, one line an example.
+    """The text of one language, one example per line.
 
     Parameters
     ----------
     source
         A file of `language`; a folder that holds ``<language>.txt`` (or a file of FLORES-200 or
-        NTREX-128, see :meth:`~ilo_fast.ParallelCorpus.from_dir`), or several folders, whose
-        lines follow each other; a sequence of sentences; a corpus or a mapping from language code
-        to sentences; ``"demo"``, the embedded English text.
+        NTREX-128, see :meth:`~ilo_fast.ParallelCorpus.from_dir`); several folders, whose lines are
+        joined; a sequence of sentences; a corpus, or a mapping from language code to sentences;
+        ``"demo"``, the embedded English text.
     language
         A code, ``eng_Latn``.
 
@@ -43,7 +42,7 @@ def read_text(source: Any, language: str) -> tuple[str, ...]:
         A file or folder cannot be read.
     CorpusError
         No text in `language` (names the languages that have some), a file that is not UTF-8, or
-        what is no text.
+        something that is not text.
     """
     lines = [line for line in _lines(source, language) if _is_text(line)]
     if not lines:
@@ -54,7 +53,7 @@ def read_text(source: Any, language: str) -> tuple[str, ...]:
 def shared_lines(lines: Iterable[str], corpus: Any) -> list[tuple[str, int]]:
     """Where a corpus has lines of a training text.
 
-    Lines are the same if they differ only in case, white space and Unicode form (NFKC).
+    Differences in case, white space and Unicode form (NFKC) do not count.
 
     Parameters
     ----------
@@ -79,7 +78,7 @@ def shared_lines(lines: Iterable[str], corpus: Any) -> list[tuple[str, int]]:
 
 
 def normalised(line: str) -> str:
-    """A line as it is compared: NFKC, case folded, runs of white space as one space."""
+    """A line in the form that is compared: NFKC, case folded, white space as single spaces."""
     return " ".join(unicodedata.normalize("NFKC", line).casefold().split())
 
 
@@ -100,7 +99,7 @@ def _lines(source: Any, language: str) -> Sequence[str]:
     items: list[Any] = list(source)
     if items and all(isinstance(item, PathLike) for item in items):
         return _read([Path(fspath(item)).expanduser() for item in items], language)
-    # (os.path.exists takes a sentence that is too long for a file name for one that is not there.)
+    # (For a sentence that is too long to be a file name, os.path.exists is False.)
     if items and all(isinstance(item, str) and os.path.exists(item) for item in items):
         raise CorpusError(
             f"data: {listed(items)}: these are files, and a list of str is sentences: pass "
@@ -110,16 +109,10 @@ def _lines(source: Any, language: str) -> Sequence[str]:
 
 
 def _demo(language: str) -> list[str]:
-    folder = resources.files("ilo_fast") / "demo" / "training"
-    found = folder.iterdir() if folder.is_dir() else ()
-    files = {f.name.removesuffix(".txt"): f for f in found if f.name.endswith(".txt")}
-    if not files:
-        raise AccessError(
-            "the demo training text is not in this installation of ilo_fast; install it again"
-        )
+    files = demo_files("training")
     if language not in files:
         raise CorpusError(
-            f"language: the demo training text has no {language}; it has {listed(sorted(files))}. "
+            f"language: the demo training text has no {language}; it has {listed(list(files))}. "
             "Pass data= of your own"
         )
     return read_lines(files[language])
@@ -130,7 +123,7 @@ def _read(paths: Sequence[Path], language: str) -> list[str]:
     if len(paths) == 1 and not paths[0].is_dir():
         if paths[0].suffix.lower() in _NO_TEXT:
             raise CorpusError(
-                f"data: {paths[0]} is no plain text, one sentence a line: for labelled data give "
+                f"data: {paths[0]} is no plain text, one sentence per line: for labelled data give "
                 "its folder (LabelledCorpus.from_dir), else write the sentences to a .txt file"
             )
         return read_lines(paths[0])

@@ -1,4 +1,4 @@
-"""What makes labelled text a corpus: the checks, and what is only worth a warning."""
+"""What makes labelled text a corpus: flaws that are errors, and flaws that are warnings."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Examples:
     texts, labels : tuple of str
         Equally long.
     ids : tuple of str
-        As the file named them, else the line (from 1).
+        As in the file, else the line (from 1).
     fields : mapping of str to tuple
-        Whatever else the rows held, None where a row lacks it.
+        The other fields of the rows, None where a row lacks one.
     """
 
     texts: tuple[str, ...]
@@ -38,7 +38,7 @@ class Examples:
 
 
 def check_examples(examples: ByLanguage) -> None:
-    """Raise :class:`CorpusError` where there is nothing, or a text is empty or no text."""
+    """Raise a CorpusError if there are no examples, or a text is empty or no string."""
     if not any(parts for parts in examples.values()):
         raise CorpusError("examples: none; give at least one language with one split")
     for code, parts in examples.items():
@@ -71,7 +71,7 @@ def _check_part(code: str, split: str, part: Examples) -> None:
 
 
 def settle_labels(examples: ByLanguage, given: Sequence[str]) -> tuple[str, ...]:
-    """The classes in the order of their numbers: `given`, or where that is empty, those there are.
+    """The classes in the order of their numbers: `given`, or if that is empty, those that occur.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def settle_labels(examples: ByLanguage, given: Sequence[str]) -> tuple[str, ...]
 
 
 def _common_labels(examples: ByLanguage) -> tuple[str, ...]:
-    """All classes, sorted, if no language and no split has one of its own."""
+    """All classes, sorted, provided that no language and no split has one of its own."""
     fix = "Spell the classes alike, or if they are meant, in Python, pass labels= with all"
     by_language = {
         code: {label for part in parts.values() for label in part.labels}

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.messages import listed
+from ilo_fast.corpora.fingerprint import add_words
 from ilo_fast.corpora.labelled.checks import (
     Examples,
     check_examples,
@@ -39,9 +40,9 @@ class LabelledCorpus:
         Language code -> split -> `Examples`.
     labels
         The classes, in the order of their numbers. Empty: those that occur, sorted (as numbers
-        where all are), and then a language must not have a class that the language with the most
-        classes lacks, and no split one that "train" lacks: more likely another spelling than
-        another class.
+        where all are numbers). Then no language may have a class that the language with the most
+        classes lacks, and no split one that "train" lacks: that is more likely another spelling
+        than another class.
     name
         For reports.
     source
@@ -105,16 +106,16 @@ class LabelledCorpus:
         return self._part(language, split).texts
 
     def targets(self, language: str, split: str) -> NDArray[np.int64]:
-        """The labels as positions in `labels`, shape (n,); a fresh array. Raises as `texts`."""
+        """The labels as positions in `labels`, a new array (n,). Raises as `texts`."""
         number = {label: i for i, label in enumerate(self.labels)}
         return np.array([number[label] for label in self._part(language, split).labels], np.int64)
 
     def ids(self, language: str, split: str) -> tuple[str, ...]:
-        """What the rows call themselves ("id"), else their line in the file. Raises as `texts`."""
+        """The "id" of each row, else its line in the file. Raises as `texts`."""
         return self._part(language, split).ids
 
     def field(self, language: str, split: str, name: str) -> tuple[Any, ...]:
-        """Any other field of the rows, None where a row lacks it.
+        """Another field of the rows, None where a row lacks it.
 
         Raises
         ------
@@ -134,18 +135,18 @@ class LabelledCorpus:
     def fingerprint(self) -> str:
         """SHA-256 over languages, splits, classes, texts and labels, in hexadecimal.
 
-        Does not depend on the name, the source, ids and other fields, or the order of languages
+        Does not depend on the name, the source, ids and other fields, nor on the order of languages
         and splits.
         """
-        digest = hashlib.sha256(b"ilo_fast.LabelledCorpus.1")
-        _update(digest, self.labels)
+        sha = hashlib.sha256(b"ilo_fast.LabelledCorpus.1")
+        add_words(sha, self.labels)
         for code in sorted(self.examples):
             for split in sorted(self.examples[code]):
                 part = self.examples[code][split]
-                _update(digest, (code, split))
-                _update(digest, part.texts)
-                _update(digest, part.labels)
-        return digest.hexdigest()
+                add_words(sha, (code, split))
+                add_words(sha, part.texts)
+                add_words(sha, part.labels)
+        return sha.hexdigest()
 
     @property
     def info(self) -> dict[str, Any]:
@@ -250,7 +251,7 @@ class LabelledCorpus:
         split
             The split of rows that name none, where no folder names it either.
         text_field, label_field
-            What the rows call the text and the label.
+            Names of the fields that hold the text and the label.
         labels, name
             As the class; the name of the folder where None.
         allow_unknown
@@ -335,16 +336,9 @@ def _label(value: Any, place: str) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, np.integer)):
         raise CorpusError(
             f"{place}: the label is {value!r} ({type(value).__name__}); wanted a string or a whole "
-            "number, one label an example"
+            "number, one label per example"
         )
     label = str(value).strip()
     if not label:
         raise CorpusError(f"{place}: the label is empty")
     return label
-
-
-def _update(digest: Any, words: Sequence[str]) -> None:
-    # Lengths first, so that no two corpora can run together to the same bytes.
-    encoded = [word.encode("utf-8", "surrogatepass") for word in words]
-    digest.update(("\0" + ",".join(str(len(word)) for word in encoded) + "\0").encode())
-    digest.update(b"".join(encoded))
