@@ -1,10 +1,8 @@
-"""Labelled corpora: what is read, and what is refused."""
+"""Files of labelled text: the layouts that are read, and the flaws that are refused."""
 
 from __future__ import annotations
 
 import json
-import logging
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,6 @@ import pytest
 
 from ilo_fast.corpora.labelled.corpus import LabelledCorpus
 from ilo_fast.errors import AccessError, CorpusError
-
-ENGLISH = {"train": (["sun", "rain", "snow"], ["good", "bad", "bad"]), "test": (["fog"], ["bad"])}
-GERMAN = {"test": (["Sonne", "Regen"], ["good", "bad"])}
 
 
 def write_json(path: Path, rows: list[Any]) -> None:
@@ -28,31 +23,7 @@ def row(text: str, label: Any = "bad", split: str | None = "test", **others: Any
     return {"text": text, "label": label, **named, **others}
 
 
-@pytest.fixture
-def corpus() -> LabelledCorpus:
-    return LabelledCorpus.from_dict({"eng_Latn": ENGLISH, "deu_Latn": GERMAN})
-
-
-def test_labels_become_positions_in_the_sorted_classes(corpus: LabelledCorpus) -> None:
-    assert corpus.languages == ("eng_Latn", "deu_Latn")
-    assert corpus.labels == ("bad", "good")
-    assert corpus.splits == ("train", "test")
-    assert corpus.splits_of("deu_Latn") == ("test",)
-    assert corpus.texts("deu_Latn", "test") == ("Sonne", "Regen")
-    targets = corpus.targets("eng_Latn", "train")
-    assert targets.dtype == np.int64
-    assert targets.tolist() == [1, 0, 0]
-    assert corpus.n("eng_Latn", "train") == 3
-
-
-def test_numbers_as_labels_are_sorted_as_numbers() -> None:
-    labels = [10, 2, "1"]
-    corpus = LabelledCorpus.from_dict({"eng_Latn": {"test": (["a", "b", "c"], labels)}})
-    assert corpus.labels == ("1", "2", "10")
-    assert corpus.targets("eng_Latn", "test").tolist() == [2, 1, 0]
-
-
-def test_layouts_hold_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_all_layouts_give_the_same_corpus(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = [row('a, "b"', "x", "train"), row("c", "y", "train"), row("d\u2028e", "x", "test")]
     write_json(tmp_path / "flat" / "eng_Latn.jsonl", rows)
     (tmp_path / "flat" / "SOURCE.md").write_text("no data")
@@ -77,7 +48,7 @@ def test_layouts_hold_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     assert found[0].name == "flat"
 
 
-def test_a_cell_may_hold_a_line_break(tmp_path: Path) -> None:
+def test_csv_cell_may_hold_a_line_break(tmp_path: Path) -> None:
     (tmp_path / "eng_Latn.csv").write_text('text,label\n"one\ntwo",x\nthree,y\n')
     corpus = LabelledCorpus.from_dir(tmp_path, split="test")
     assert corpus.texts("eng_Latn", "test") == ("one\ntwo", "three")
@@ -92,12 +63,12 @@ def test_quotes_in_a_tsv_file_are_text(tmp_path: Path) -> None:
     assert corpus.ids("eng_Latn", "test") == ("2", "3", "4", "5", "6")
 
 
-def test_an_id_that_is_null_is_the_line(tmp_path: Path) -> None:
+def test_id_that_is_null_becomes_the_line(tmp_path: Path) -> None:
     write_json(tmp_path / "eng_Latn.jsonl", [row("a", id=None), row("b", id=0), row("c", id=None)])
     assert LabelledCorpus.from_dir(tmp_path).ids("eng_Latn", "test") == ("1", "0", "3")
 
 
-def test_ids_and_other_fields(tmp_path: Path) -> None:
+def test_ids_and_other_fields_are_kept(tmp_path: Path) -> None:
     write_json(tmp_path / "eng_Latn.jsonl", [row("a", id=7, flores="dev:3"), row("b")])
     corpus = LabelledCorpus.from_dir(tmp_path)
     assert corpus.ids("eng_Latn", "test") == ("7", "2")
@@ -106,7 +77,7 @@ def test_ids_and_other_fields(tmp_path: Path) -> None:
         corpus.field("eng_Latn", "test", "url")
 
 
-def test_other_names_of_fields(tmp_path: Path) -> None:
+def test_fields_may_have_other_names(tmp_path: Path) -> None:
     write_json(tmp_path / "eng_Latn.jsonl", [{"sentence": "a", "category": "x"}])
     corpus = LabelledCorpus.from_dir(
         tmp_path, split="test", text_field="sentence", label_field="category"
@@ -116,92 +87,6 @@ def test_other_names_of_fields(tmp_path: Path) -> None:
         CorpusError, match=r"no field 'text'; it has sentence, category\..*text_field="
     ):
         LabelledCorpus.from_dir(tmp_path, split="test")
-
-
-def test_the_fingerprint_follows_the_content(corpus: LabelledCorpus) -> None:
-    swapped = LabelledCorpus.from_dict({"deu_Latn": GERMAN, "eng_Latn": ENGLISH}, name="other")
-    assert swapped.fingerprint() == corpus.fingerprint()
-    for texts, labels in (
-        (["Sonne", "Regen"], ["bad", "good"]),
-        (["Sonn", "eRegen"], GERMAN["test"][1]),
-    ):
-        changed = {"eng_Latn": ENGLISH, "deu_Latn": {"test": (texts, labels)}}
-        assert LabelledCorpus.from_dict(changed).fingerprint() != corpus.fingerprint()
-    renamed = {"eng_Latn": ENGLISH, "deu_Latn": {"dev": GERMAN["test"]}}
-    assert LabelledCorpus.from_dict(renamed).fingerprint() != corpus.fingerprint()
-
-
-def test_select_keeps_the_classes(corpus: LabelledCorpus, caplog: pytest.LogCaptureFixture) -> None:
-    part = corpus.select("deu_Latn")
-    assert part.languages == ("deu_Latn",)
-    assert part.labels == corpus.labels
-    with pytest.raises(CorpusError, match=r"no labelled examples in 'fra_Latn'; it has eng_Latn"):
-        corpus.select(["deu_Latn", "fra_Latn"])
-
-
-def test_pickles_and_info(corpus: LabelledCorpus) -> None:
-    assert pickle.loads(pickle.dumps(corpus)).fingerprint() == corpus.fingerprint()
-    info = json.loads(json.dumps(corpus.info))
-    assert info["n"] == {"eng_Latn": {"train": 3, "test": 1}, "deu_Latn": {"test": 2}}
-    assert "2 classes; train 3, test 3" in repr(corpus)
-
-
-def test_a_language_or_split_without_data(corpus: LabelledCorpus) -> None:
-    with pytest.raises(CorpusError, match=r"'fra_Latn'; it has eng_Latn, deu_Latn"):
-        corpus.texts("fra_Latn", "test")
-    with pytest.raises(CorpusError, match=r"deu_Latn has no split 'train' in 'dict'; it has test"):
-        corpus.targets("deu_Latn", "train")
-
-
-def test_labels_that_do_not_match_across_languages() -> None:
-    odd = {"test": (["Sonne", "Regen"], ["Good", "bad"])}
-    with pytest.raises(CorpusError, match=r"deu_Latn has Good, which eng_Latn \(bad, good\) lacks"):
-        LabelledCorpus.from_dict({"eng_Latn": ENGLISH, "deu_Latn": odd})
-    meant = LabelledCorpus.from_dict(
-        {"eng_Latn": ENGLISH, "deu_Latn": odd}, labels=("good", "bad", "Good")
-    )
-    assert meant.targets("deu_Latn", "test").tolist() == [2, 1]
-    with pytest.raises(CorpusError, match=r"lacks what examples have: 'Good' \(deu_Latn, test\)"):
-        LabelledCorpus.from_dict({"deu_Latn": odd}, labels=("good", "bad"))
-
-
-def test_labels_that_do_not_match_across_splits() -> None:
-    parts = {"train": (["a", "b"], ["x", "y"]), "dev": (["c"], ["Y"])}
-    with pytest.raises(CorpusError, match=r"eng_Latn, dev has Y, which no split 'train' \(x, y\)"):
-        LabelledCorpus.from_dict({"eng_Latn": parts})
-
-
-def test_a_class_that_a_language_lacks_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, logger="ilo_fast"):
-        LabelledCorpus.from_dict({"eng_Latn": ENGLISH, "deu_Latn": {"test": (["Regen"], ["bad"])}})
-    assert "deu_Latn: good" in caplog.text
-
-
-def test_a_text_in_two_splits_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, logger="ilo_fast"):
-        LabelledCorpus.from_dict(
-            {"eng_Latn": {**ENGLISH, "dev": (["sun", "wind"], ["good", "bad"])}}
-        )
-    assert "two splits of a language (eng_Latn: 1)" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("examples", "message"),
-    [
-        ({}, "examples: none"),
-        ({"eng_Latn": {"test": ([], [])}}, "eng_Latn, test has no examples"),
-        ({"eng_Latn": {"test": (["a", " \t"], ["x", "y"])}}, r"blank texts \(id 2\)"),
-        ({"eng_Latn": {"test": (["a", "b"], ["x"])}}, "2 texts but 1 labels"),
-        ({"eng_Latn": {"test": (["a"], [True])}}, r"the label is True \(bool\)"),
-        ({"eng_Latn": {"test": (["a"], [None])}}, "the label is None"),
-        ({"eng_Latn": {"test": (["a"], [" "])}}, "the label is empty"),
-        ({"eng_Latn": {"test": ([3], ["x"])}}, "the text is 3"),
-        ({"eng_Latn": {"test": "ab"}}, "wanted a pair"),
-    ],
-)
-def test_flawed_examples(examples: Any, message: str) -> None:
-    with pytest.raises(CorpusError, match=message):
-        LabelledCorpus.from_dict(examples)
 
 
 @pytest.mark.parametrize(
@@ -222,15 +107,15 @@ def test_flawed_examples(examples: Any, message: str) -> None:
         ("notes.txt", "a", "no labelled files"),
     ],
 )
-def test_flawed_files(tmp_path: Path, name: str, content: str, message: str) -> None:
+def test_flawed_files_are_refused(tmp_path: Path, name: str, content: str, message: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(CorpusError, match=message):
         LabelledCorpus.from_dir(tmp_path)
 
 
-def test_files_that_are_not_there(tmp_path: Path) -> None:
+def test_missing_and_double_files_are_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "eng_Latn.jsonl", [row("a")])
-    with pytest.raises(CorpusError, match=r"no labelled file in .* for deu_Latn; it has eng_Latn"):
+    with pytest.raises(CorpusError, match=r"no file in .* for deu_Latn; it has eng_Latn"):
         LabelledCorpus.from_dir(tmp_path, "eng_Latn,deu_Latn")
     with pytest.raises(AccessError, match="there is no folder"):
         LabelledCorpus.from_dir(tmp_path / "absent")
@@ -239,7 +124,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         LabelledCorpus.from_dir(tmp_path)
 
 
-def test_sib200_loads_as_it_is(corpora: Path) -> None:
+def test_sib200_is_read_as_published(corpora: Path) -> None:
     corpus = LabelledCorpus.from_dir(corpora / "sib200", "eng_Latn,yue_Hant")
     sizes = [corpus.n("yue_Hant", split) for split in ("train", "dev", "test")]
     assert sizes == [701, 99, 204]
