@@ -1,4 +1,4 @@
-"""The diagnosis: it never fails, and says what is broken."""
+"""The diagnosis never fails, and names what is broken."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def by_name(findings: list[doctor.Finding]) -> dict[tuple[str, str], doctor.Find
     return {(finding.section, finding.name): finding for finding in findings}
 
 
-def test_it_tells_the_engine_the_libraries_and_the_corpus() -> None:
+def test_diagnosis_names_the_engine_the_libraries_and_the_corpus() -> None:
     found = by_name(doctor.diagnose())
     assert found["engine", "instruction sets"].value == ", ".join(simd_available())
     assert found["libraries", "torch"].status == "ok"
@@ -25,14 +25,14 @@ def test_it_tells_the_engine_the_libraries_and_the_corpus() -> None:
     assert not any(finding.name == "check failed" for finding in found.values())
 
 
-def test_an_instruction_set_that_is_not_there_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_instruction_set_that_is_missing_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ILO_FAST_SIMD", "sse9")
     chosen = by_name(doctor.diagnose())["engine", "chosen"]
     assert chosen.status == "broken"
     assert "sse9" in chosen.value
 
 
-def test_a_check_that_raises_becomes_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_that_raises_becomes_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise RuntimeError("no\nluck")
 
@@ -57,14 +57,16 @@ def gpu_findings(monkeypatch: pytest.MonkeyPatch, **status: object) -> dict[str,
     return {name: finding for (_, name), finding in by_name([*doctor._gpu_engine()]).items()}
 
 
-def test_it_tells_whether_the_engine_for_gpus_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engine_for_gpus_that_is_not_built_says_how_to_build_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     found = gpu_findings(monkeypatch, built=False, problem="no engine")
     assert list(found) == ["k-NN engine"]
     assert found["k-NN engine"].value.startswith("not built")
     assert "ILO_FAST_CUDA=ON" in found["k-NN engine"].advice
 
 
-def test_it_tells_what_the_engine_for_gpus_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engine_for_gpus_names_driver_devices_and_library(monkeypatch: pytest.MonkeyPatch) -> None:
     found = gpu_findings(monkeypatch, driver=0, problem="no driver")
     assert found["k-NN engine"].value == "built with CUDA 13.0 for 80-real, 90"
     assert found["driver"].value == "none"
@@ -84,12 +86,12 @@ def test_it_tells_what_the_engine_for_gpus_finds(monkeypatch: pytest.MonkeyPatch
     assert "compute capability 7.5" in found["engine's devices"].advice
 
 
-def test_an_engine_that_has_run_on_no_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "not yet been run on a GPU" in gpu_findings(monkeypatch)["state of the engine"].value
+def test_engine_for_gpus_is_used_on_request_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 'backend="cuda"' in gpu_findings(monkeypatch)["use of the engine"].value
 
 
-def test_a_missing_library_is_broken_or_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "package_version", lambda name: None)
+def test_missing_library_is_broken_if_needed_else_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "installed_version", lambda name: None)
     monkeypatch.setattr(doctor, "_NEEDED", ("no_such_module_here",))
     found = by_name(doctor.diagnose())
     assert found["libraries", "no_such_module_here"].status == "broken"
@@ -97,7 +99,7 @@ def test_a_missing_library_is_broken_or_a_note(monkeypatch: pytest.MonkeyPatch) 
     assert found["libraries", "accelerate"].advice == "pip install 'ilo_fast[train]'"
 
 
-def test_the_cache_is_found_and_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_is_found_and_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ILO_FAST_CACHE", str(tmp_path))
     (tmp_path / "x").write_bytes(bytes(3 * 2**20))
     found = by_name(doctor.diagnose())
@@ -113,7 +115,7 @@ def test_offline_mode_is_named_and_the_hub_is_not_asked(monkeypatch: pytest.Monk
     assert ("hub", "answer") not in by_name(doctor.diagnose())
 
 
-def test_the_command_prints_json_and_its_status_says_if_run_works(
+def test_command_prints_json_and_exits_with_1_where_something_is_broken(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fine = doctor.Finding("engine", "chosen", "scalar")

@@ -1,13 +1,12 @@
-"""What this machine and this installation can do, found out without ever failing.
+"""What this machine and this installation can do.
 
-Each check returns findings; a check that raises becomes a finding itself, so that a broken library
-is reported rather than hiding the rest.
+A check returns findings. One that raises becomes a finding itself, so that a broken library does
+not hide the rest.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import os
 import platform
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ilo_fast._util.versions import installed_version
+from ilo_fast._util.versions import __version__, installed_version
 from ilo_fast.errors import AccessError
 
 Status = Literal["ok", "note", "broken"]
@@ -40,13 +39,13 @@ class Finding:
     Attributes
     ----------
     section, name
-        What was looked at.
+        What was checked.
     value
-        What was found, for people.
+        What was found, in words.
     status
-        ``"ok"``; ``"note"``: works, with something to know; ``"broken"``: ``run`` cannot work.
+        ``"ok"``; ``"note"``: works, but read it; ``"broken"``: ``ilo-fast run`` cannot work.
     advice
-        What to do about it; "" where nothing need be done.
+        What to do about it; "" for nothing.
     """
 
     section: str
@@ -56,17 +55,17 @@ class Finding:
     advice: str = ""
 
     def to_dict(self) -> dict[str, str]:
-        """As JSON has it."""
+        """The fields, JSON-able."""
         return asdict(self)
 
 
 def diagnose(*, online: bool = False) -> list[Finding]:
-    """Every finding, in the order in which they are shown.
+    """All findings, in the order in which they are shown.
 
     Parameters
     ----------
     online
-        Ask the Hugging Face Hub whether it answers. Otherwise no network is used.
+        Ask the Hugging Face Hub whether it answers. Without it, no network is used.
     """
     checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("system", _system),
@@ -81,7 +80,7 @@ def diagnose(*, online: bool = False) -> list[Finding]:
     for section, check in checks:
         try:
             findings.extend(check())
-        except Exception as error:  # whatever is wrong with a library, the others are told
+        except Exception as error:  # a broken library must not hide the other findings
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             status: Status = "broken" if section in ("engine", "embedded") else "note"
             findings.append(Finding(section, "check failed", reason, status))
@@ -111,7 +110,7 @@ def text(findings: list[Finding]) -> str:
 
 
 def _system() -> Iterator[Finding]:
-    yield Finding("system", "ilo_fast", installed_version("ilo_fast") or "unknown version")
+    yield Finding("system", "ilo_fast", __version__)
     yield Finding("system", "Python", platform.python_version())
     yield Finding("system", "platform", platform.platform())
 
@@ -162,7 +161,7 @@ def _gpu_engine() -> Iterator[Finding]:
     found = cuda.status()
     if not found["built"]:
         yield Finding(
-            "GPU", name, "not built: graphs are made on the CPU", "ok",
+            "GPU", name, "not built: graphs are computed on the CPU", "ok",
             "on a machine with an NVIDIA GPU, install a CUDA toolkit (nvcc) and build ilo_fast "
             "again: pip install . -C cmake.define.ILO_FAST_CUDA=ON",
         )  # fmt: skip
@@ -171,7 +170,7 @@ def _gpu_engine() -> Iterator[Finding]:
     yield Finding("GPU", name, f"built with CUDA {runtime} for {found['architectures']}")
     yield Finding("GPU", "driver", f"for CUDA {driver}" if found["driver"] else "none")
     if found["problem"]:
-        yield Finding("GPU", "engine's devices", "none: graphs are made on the CPU")
+        yield Finding("GPU", "engine's devices", "none: graphs are computed on the CPU")
     for index, device in enumerate(found["devices"]):
         major, minor = device["capability"]
         value = (
@@ -187,10 +186,11 @@ def _gpu_engine() -> Iterator[Finding]:
         "cuBLASLt",
         library or "not among the installed packages",
         "note" if missing else "ok",
-        "unless the loader finds it, the engine multiplies by itself" if missing else "",
+        "where the loader does not find it either, the engine uses its own kernels"
+        if missing
+        else "",
     )
-    if cuda.NOT_YET_RUN:
-        yield Finding("GPU", "state of the engine", cuda.NOT_YET_RUN, "note")
+    yield Finding("GPU", "use of the engine", 'on request (backend="cuda"); "auto" uses the CPU')
 
 
 def _cuda_version(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Training text: what it is read from, what is refused, and the lines that a corpus shares with it."""
+"""Training text: what it is read from, what is refused, and lines shared with a corpus."""
 
 from __future__ import annotations
 
