@@ -1,10 +1,12 @@
-"""Cached results are keyed by all they depend on; the interrupted and the damaged is redone."""
+"""Results are keyed by all that they depend on; what is lost or damaged is computed again."""
 
 from __future__ import annotations
 
 import errno
 import json
+import logging
 import multiprocessing
+import os
 import shutil
 from pathlib import Path
 
@@ -14,12 +16,11 @@ import torch
 import transformers as hf
 from helpers.tiny_models import SENTENCES, build, tokenizer
 
-from ilo_fast import cache as store
-from ilo_fast.cache import DamagedFileError, Store, default_cache_dir
-from ilo_fast.models import source as subject
-from ilo_fast.representations import extraction
+from ilo_fast._util import locks
+from ilo_fast.cache import default_cache_dir
+from ilo_fast.models import source
+from ilo_fast.representations import job
 from ilo_fast.representations.extraction import extract
-from ilo_fast.representations.result import Representations
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ class Counter:
     def __init__(self, monkeypatch, fail_at=None, error=None):
         self.sentences = 0
         self.passes = 0
-        inner = extraction.PooledForward.__call__
+        inner = job.PooledForward.__call__
 
         def counted(forward, ids, special=None):
             self.passes += 1
@@ -59,16 +60,13 @@ class Counter:
             self.sentences += len(ids)
             return inner(forward, ids, special)
 
-        monkeypatch.setattr(extraction.PooledForward, "__call__", counted)
-
-
-# ---- hits and misses -----------------------------------------------------------------------------
+        monkeypatch.setattr(job.PooledForward, "__call__", counted)
 
 
 def test_second_call_loads_no_weights(folder, cache, monkeypatch):
     first = run(folder, cache)
     assert first.info["cache_hits"] == [] and len(entries(cache)) == 3
-    monkeypatch.setattr(subject, "load_weights", lambda *a, **k: pytest.fail("weights were loaded"))
+    monkeypatch.setattr(source, "load_weights", lambda *a, **k: pytest.fail("weights were loaded"))
     second = run(folder, cache)
     assert second.info["cache_hits"] == list(SENTENCES)
     for code in SENTENCES:
@@ -78,7 +76,7 @@ def test_second_call_loads_no_weights(folder, cache, monkeypatch):
         assert second.info[name] == first.info[name]
 
 
-def test_cached_equals_uncached(folder, cache):
+def test_cached_values_equal_uncached_ones(folder, cache):
     plain, cached = run(folder, None), run(folder, cache)
     for code in SENTENCES:
         np.testing.assert_array_equal(plain[code], cached[code])
@@ -110,7 +108,7 @@ def test_only_the_changed_language_is_computed(folder, cache, monkeypatch):
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_every_part_of_the_key(folder, cache, monkeypatch, change):
+def test_change_of_any_part_of_the_key_misses(folder, cache, monkeypatch, change):
     run(folder, cache)
     options = dict(change)
     if "tokenizer" in options:
@@ -122,16 +120,16 @@ def test_every_part_of_the_key(folder, cache, monkeypatch, change):
         config["rms_norm_eps"] = 1e-2
         (folder / "config.json").write_text(json.dumps(config))
     if options.pop("versions", None):
-        newer = {**subject.versions(), "transformers": "99.0"}
-        monkeypatch.setattr(subject, "versions", lambda: newer)
+        newer = {**source.versions("torch"), "transformers": "99.0"}
+        monkeypatch.setattr(source, "versions", lambda *packages: newer)
     if options.pop("format", None):
-        monkeypatch.setattr(subject, "FORMAT", 2)
+        monkeypatch.setattr(source, "FORMAT", 2)
     if options.pop("matmul", None):
         monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "medium")
     assert run(folder, cache, **options).info["cache_hits"] == []
 
 
-def test_what_does_not_matter_still_hits(folder, cache):
+def test_moved_model_and_other_batches_still_hit(folder, cache):
     run(folder, cache)
     config = json.loads((folder / "config.json").read_text())
     config["transformers_version"] = "4.0"
@@ -142,7 +140,7 @@ def test_what_does_not_matter_still_hits(folder, cache):
     assert run(moved, cache, layers=range(4)).info["cache_hits"] == list(SENTENCES)
 
 
-def test_loaded_modules_are_keyed_by_content(cache):
+def test_loaded_module_is_keyed_by_content(cache):
     model, tok = build("bert"), tokenizer()
     run(model, cache, tokenizer=tok)
     assert run(build("bert"), cache, tokenizer=tok).info["cache_hits"] == list(SENTENCES)
@@ -151,7 +149,7 @@ def test_loaded_modules_are_keyed_by_content(cache):
     assert run(model, cache, tokenizer=tok).info["cache_hits"] == []
 
 
-def test_a_model_with_hooks_of_the_caller_is_not_cached(cache, caplog):
+def test_model_with_hooks_of_the_caller_is_not_cached(cache, caplog):
     model = build("bert")
     model(torch.tensor([[5, 6]]), output_hidden_states=True)  # leaves transformers' own hooks
     run(model, cache, tokenizer=tokenizer())
@@ -162,7 +160,7 @@ def test_a_model_with_hooks_of_the_caller_is_not_cached(cache, caplog):
     assert "hooks of yours" in caplog.text
 
 
-def test_default_cache_dir(monkeypatch, tmp_path):
+def test_default_folder_follows_the_environment(monkeypatch, tmp_path):
     for name in ("ILO_FAST_CACHE", "HF_ASSETS_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     assert default_cache_dir() == Path("~/.cache/huggingface/assets/ilo_fast").expanduser()
@@ -173,42 +171,47 @@ def test_default_cache_dir(monkeypatch, tmp_path):
     assert run(build("bert"), True, tokenizer=tokenizer()).info["cache"] == str(tmp_path / "own")
 
 
-# ---- interruption --------------------------------------------------------------------------------
+@pytest.fixture
+def one_worker(monkeypatch):
+    """Batches one after the other, so that it is known what was finished before an interruption."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("power cut"), KeyboardInterrupt()])
-def test_interrupted_run_does_only_what_is_left(folder, cache, monkeypatch, error):
+def test_interrupted_run_continues_with_what_is_left(folder, cache, monkeypatch, one_worker, error):
     whole = run(folder, None, verify=False, batch_tokens=64)
     with monkeypatch.context() as patch:
-        Counter(patch, fail_at=4, error=error)
+        first = Counter(patch, fail_at=4, error=error)
         with pytest.raises(type(error)):
             run(folder, cache, verify=False, batch_tokens=64)
+    assert first.passes == 4 and 0 < first.sentences < 15
     assert entries(cache) == [] and len(entries(cache, ".partial")) == 3
-    counter = Counter(monkeypatch)
+    second = Counter(monkeypatch)
     got = run(folder, cache, verify=False, batch_tokens=64)
-    assert 0 < counter.sentences < 15
+    assert second.sentences == 15 - first.sentences
     for code in SENTENCES:
         np.testing.assert_allclose(got[code], whole[code], rtol=0, atol=1e-5)
     assert entries(cache, ".partial") == [] and entries(cache, ".tmp") == []
 
 
-def test_finished_languages_stay_after_an_interruption(folder, cache, monkeypatch):
-    monkeypatch.setattr(extraction, "_GROUP_SENTENCES", 5)
+def test_finished_languages_stay_after_an_interruption(folder, cache, monkeypatch, one_worker):
+    monkeypatch.setattr(job, "_GROUP_SENTENCES", 5)
     with monkeypatch.context() as patch:
-        Counter(patch, fail_at=2, error=KeyboardInterrupt())
+        counter = Counter(patch, fail_at=2, error=KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             run(folder, cache, verify=False)
-    assert len(entries(cache)) == 1
+    assert counter.passes == 2 and len(entries(cache)) == 1
     assert run(folder, cache).info["cache_hits"] == ["eng_Latn"]
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "head", "short"])
-def test_damaged_log_loses_only_the_damaged_part(folder, cache, monkeypatch, damage):
+@pytest.mark.parametrize(("damage", "lost"), [("cut", 3), ("flip", 3), ("head", 9), ("short", 9)])
+def test_damaged_log_loses_only_what_follows(folder, cache, monkeypatch, one_worker, damage, lost):
     expected = run(folder, None)
     with monkeypatch.context() as patch:
-        Counter(patch, fail_at=10, error=KeyboardInterrupt())
+        first = Counter(patch, fail_at=10, error=KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             run(folder, cache, verify=False, batch_tokens=1)
+    assert first.sentences == 9 and len(entries(cache, ".partial")) == 3
     for log in entries(cache, ".partial"):
         data = bytearray(log.read_bytes())
         if damage == "cut":
@@ -220,14 +223,11 @@ def test_damaged_log_loses_only_the_damaged_part(folder, cache, monkeypatch, dam
         else:
             data = data[:7]
         log.write_bytes(data)
-    counter = Counter(monkeypatch)
+    second = Counter(monkeypatch)
     got = run(folder, cache, verify=False, batch_tokens=1)
-    assert 6 <= counter.sentences <= 15
+    assert second.sentences == 15 - 9 + lost
     for code in SENTENCES:
         np.testing.assert_allclose(got[code], expected[code], rtol=0, atol=1e-5)
-
-
-# ---- damage --------------------------------------------------------------------------------------
 
 
 def _damage(path, how):
@@ -244,7 +244,7 @@ def _damage(path, how):
 
 
 @pytest.mark.parametrize("how", ["truncated", "flipped", "empty", "gone"])
-def test_damaged_entry_is_noticed_and_redone(folder, cache, how, caplog):
+def test_damaged_entry_is_noticed_and_computed_again(folder, cache, how, caplog):
     first = {code: np.array(a) for code, a in run(folder, cache).items()}
     victim = next(p for p in entries(cache) if p.name.startswith("deu"))
     _damage(victim, how)
@@ -257,7 +257,7 @@ def test_damaged_entry_is_noticed_and_redone(folder, cache, how, caplog):
 
 @pytest.mark.parametrize("how", ["truncated", "flipped", "empty"])
 @pytest.mark.parametrize("which", ["deu_Latn-*.json", "model.json", "file_hashes.json"])
-def test_damaged_records_are_redone(folder, cache, which, how):
+def test_damaged_records_are_written_again(folder, cache, which, how):
     first = {code: np.array(a) for code, a in run(folder, cache).items()}
     _damage(next(Path(cache).rglob(which)), how)
     again = run(folder, cache)
@@ -266,10 +266,7 @@ def test_damaged_records_are_redone(folder, cache, which, how):
     assert run(folder, cache).info["cache_hits"] == list(SENTENCES)
 
 
-# ---- full disk -----------------------------------------------------------------------------------
-
-
-def test_no_room_is_noticed_before_the_work(folder, cache, monkeypatch):
+def test_full_disk_is_noticed_before_the_work(folder, cache, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=100)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     counter = Counter(monkeypatch)
@@ -279,26 +276,24 @@ def test_no_room_is_noticed_before_the_work(folder, cache, monkeypatch):
     assert counter.passes == 0
 
 
-def test_disk_that_fills_up_leaves_nothing_half_written(folder, cache, monkeypatch):
+def test_disk_that_fills_up_keeps_what_was_finished(folder, cache, monkeypatch):
     expected = run(folder, None)
+    run(folder, cache, {"eng_Latn": SENTENCES["eng_Latn"]})
+    refused = []
+
+    def full(handle):
+        refused.append(handle)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     with monkeypatch.context() as patch:
-        real = store.os.fsync
-
-        def full(handle):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        run(folder, cache, {"eng_Latn": SENTENCES["eng_Latn"]})
-        patch.setattr(store.os, "fsync", full)
+        patch.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="disk is full"):
             run(folder, cache)
-        assert real is not full
+    assert refused
     assert [path.name[:3] for path in entries(cache)] == ["eng"] and entries(cache, ".tmp") == []
     got = run(folder, cache)
     assert got.info["cache_hits"] == ["eng_Latn"]
     np.testing.assert_allclose(got["fra_Latn"], expected["fra_Latn"], rtol=0, atol=1e-5)
-
-
-# ---- several processes ---------------------------------------------------------------------------
 
 
 def _worker(folder, cache, start, results):
@@ -308,7 +303,7 @@ def _worker(folder, cache, start, results):
     results.put({code: np.array(array) for code, array in got.items()})
 
 
-def test_two_processes_at_once(folder, cache):
+def test_two_processes_share_one_cache(folder, cache):
     expected = run(folder, None)
     context = multiprocessing.get_context("spawn")
     start, results = context.Event(), context.Queue()
@@ -328,79 +323,35 @@ def test_two_processes_at_once(folder, cache):
     assert run(folder, cache).info["cache_hits"] == list(SENTENCES)
 
 
-def test_a_language_that_another_process_holds_is_left_for_last(folder, cache, monkeypatch):
-    expected = run(folder, None)
-    monkeypatch.setattr(extraction, "_GROUP_SENTENCES", 1)
-    real, asked = Store.writer, []
+def test_language_that_another_process_holds_is_waited_for_last(folder, cache, monkeypatch):
+    expected = run(folder, cache)
+    lock = next(path for path in entries(cache, ".lock") if path.name.startswith("eng"))
+    for path in [*entries(cache), *entries(cache, ".json")]:
+        path.unlink()
+    monkeypatch.setattr(job, "_GROUP_SENTENCES", 1)
+    held = locks.acquire(lock)
+    seen = []
 
-    def held(self, model_key, code, *args, wait):
-        asked.append((code, wait))
-        if code == "eng_Latn" and not wait:
-            return None
-        return real(self, model_key, code, *args, wait=wait)
+    class ReleaseWhenWaitedFor(logging.Handler):
+        def emit(self, record):
+            if "waiting for it" in record.getMessage():
+                seen.append([path.name[:3] for path in entries(cache)])
+                held.release()
 
-    monkeypatch.setattr(Store, "writer", held)
-    got = run(folder, cache)
-    assert asked[-1] == ("eng_Latn", True) and len(asked) == 4
+    logger = logging.getLogger("ilo_fast.cache")
+    handler = ReleaseWhenWaitedFor()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        got = run(folder, cache)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+    assert seen == [["deu", "fra"]]
     np.testing.assert_allclose(got["eng_Latn"], expected["eng_Latn"], rtol=0, atol=1e-5)
 
 
-# ---- save and load -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("mmap", [True, False])
-def test_save_and_load(folder, tmp_path, mmap):
-    first = run(folder, None)
-    first.save(tmp_path / "saved")
-    again = Representations.load(tmp_path / "saved", mmap=mmap)
-    assert again.layers == first.layers and again.languages == first.languages
-    assert again.info == first.info and again.parallel == first.parallel
-    for code in SENTENCES:
-        assert isinstance(again[code], np.memmap) == mmap
-        np.testing.assert_array_equal(again[code], first[code])
-    again.save(tmp_path / "saved")  # onto itself
-    np.testing.assert_array_equal(
-        Representations.load(tmp_path / "saved")["eng_Latn"], first["eng_Latn"]
-    )
-
-
-@pytest.mark.parametrize("how", ["truncated", "flipped", "empty", "gone"])
-def test_damaged_save_is_an_error_that_names_the_file(folder, tmp_path, how):
-    run(folder, None).save(tmp_path / "saved")
-    _damage(tmp_path / "saved" / "fra_Latn.npy", how)
-    with pytest.raises(DamagedFileError, match=r"fra_Latn\.npy is (damaged|missing)"):
-        Representations.load(tmp_path / "saved")
-
-
-def test_damaged_manifest(folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no manifest\.json"):
-        Representations.load(tmp_path)
-    run(folder, None).save(tmp_path / "saved")
-    manifest = tmp_path / "saved" / "manifest.json"
-    content = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps({**content, "schema_version": 99}))
-    with pytest.raises(DamagedFileError, match="schema version 99"):
-        Representations.load(tmp_path / "saved")
-    del content["layers"]
-    manifest.write_text(json.dumps(content))
-    with pytest.raises(DamagedFileError, match="damaged"):
-        Representations.load(tmp_path / "saved")
-    _damage(manifest, "truncated")
-    with pytest.raises(DamagedFileError, match="damaged"):
-        Representations.load(tmp_path / "saved")
-
-
-def test_interrupted_save_is_not_taken_for_whole(folder, tmp_path, monkeypatch):
-    first = run(folder, None)
-    first.save(tmp_path / "saved")
-    monkeypatch.setattr(store.os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        first.save(tmp_path / "saved")
-    with pytest.raises(FileNotFoundError, match="interrupted save"):
-        Representations.load(tmp_path / "saved")
-
-
-def test_nothing_is_pickled(folder, cache):
+def test_cache_holds_arrays_json_and_locks_only(folder, cache):
     run(folder, cache)
     for path in entries(cache):
         np.load(path, allow_pickle=False)
@@ -409,7 +360,7 @@ def test_nothing_is_pickled(folder, cache):
     }  # fmt: skip
 
 
-def test_hub_name_loads_the_same_way(folder, cache, monkeypatch):
+def test_hub_name_is_cached_like_a_folder(folder, cache, monkeypatch):
     # A Hub name resolves to a snapshot folder; here the folder stands in for it.
     monkeypatch.setattr("ilo_fast.models.loading._local_folder", lambda model: None)
     monkeypatch.setattr("ilo_fast.models.loading._snapshot_folder", lambda name, revision: folder)

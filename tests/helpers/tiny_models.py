@@ -10,6 +10,8 @@ import torch
 import transformers as hf
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from ilo_fast.representations.extraction import extract
+
 VOCABULARY = 160
 
 SENTENCES = {
@@ -200,3 +202,15 @@ def published(model: Any, tokenizer: Any, sentences: Any) -> np.ndarray:
             states = run(input_ids=ids, output_hidden_states=True).hidden_states
         rows.append(np.stack([state[0].float().mean(dim=0).numpy() for state in states]))
     return np.stack(rows, axis=1)
+
+
+def run(model: Any, corpus: Any = SENTENCES, *, tok: Any = None, **options: Any) -> Any:
+    """extract() with the offline tokenizer."""
+    return extract(model, corpus, tokenizer=tok or tokenizer(), **options)
+
+
+def assert_same(ours: Any, theirs: Any, tolerance: float = 1e-5) -> None:
+    """Equal up to rounding, layer by layer, relative to the largest value of the layer."""
+    assert ours.shape == theirs.shape
+    for layer in range(len(theirs)):
+        assert np.abs(ours[layer] - theirs[layer]).max() <= tolerance * np.abs(theirs[layer]).max()

@@ -1,0 +1,137 @@
+"""Files and folders are whole or what they were before: full disks, errors, interruptions."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ilo_fast._util.files import (
+    parse_json,
+    read_json,
+    replace_atomically,
+    replace_folder,
+    write_json,
+    write_text,
+)
+
+FAILURES = [RuntimeError("broken"), KeyboardInterrupt()]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*"))
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, name: str, at: int, error: BaseException) -> list[Any]:
+    """Let call number `at` of os.<name> fail; returns the list of calls."""
+    real, calls = getattr(os, name), []
+
+    def call(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == at:
+            raise error
+        return real(*arguments)
+
+    monkeypatch.setattr(os, name, call)
+    return calls
+
+
+def test_file_is_replaced_when_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    with replace_atomically(path) as file:
+        file.write(b"new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new" and names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("error", FAILURES)
+def test_file_stays_as_it_was_when_the_block_fails(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    with pytest.raises(type(error)), replace_atomically(path) as file:
+        file.write(b"new")
+        raise error
+    assert path.read_text() == "old" and names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_file_stays_as_it_was_when_interrupted_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    calls = fail_at(monkeypatch, step, 1, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        write_text(path, "new")
+    assert len(calls) == 1
+    assert path.read_text() == "old" and names(tmp_path) == ["a"]
+
+
+def test_full_disk_names_the_path_and_the_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    calls = fail_at(monkeypatch, "fsync", 1, OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(OSError, match="disk is full: 3 bytes are needed") as caught:
+        write_text(path, "new")
+    assert len(calls) == 1
+    assert caught.value.errno == errno.ENOSPC and caught.value.filename == str(path)
+    assert path.read_text() == "old" and names(tmp_path) == ["a"]
+
+
+def test_other_errors_of_the_disk_are_passed_on(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="bad sector"), replace_atomically(tmp_path / "a"):
+        raise OSError(errno.EIO, "bad sector")
+    assert names(tmp_path) == []
+
+
+def test_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a"
+    for text in ("one", "two"):
+        with replace_folder(path) as new:
+            (new / text).write_text(text)
+    assert names(tmp_path) == ["a", "deep", "two"]
+
+
+@pytest.mark.parametrize("error", FAILURES)
+def test_folder_stays_as_it_was_when_the_block_fails(tmp_path: Path, error: BaseException) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old").write_text("old")
+    with pytest.raises(type(error)), replace_folder(tmp_path / "a") as new:
+        (new / "new").write_text("new")
+        raise error
+    assert names(tmp_path) == ["a", "old"]
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_folder_is_restored_when_interrupted_between_the_renames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old").write_text("old")
+    calls = fail_at(monkeypatch, "replace", at, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt), replace_folder(tmp_path / "a") as new:
+        (new / "new").write_text("new")
+    assert len(calls) >= at
+    assert names(tmp_path) == ["a", "old"]
+
+
+def test_json_is_read_back_and_damage_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    assert read_json(path) is None
+    write_json(path, {"näme": [1, None]})
+    assert read_json(path) == parse_json(path) == {"näme": [1, None]}
+    for text in ('{"cut": ', "[1]", ""):
+        path.write_text(text)
+        assert read_json(path) is None
+
+
+def test_incomplete_json_is_refused(tmp_path: Path) -> None:
+    assert parse_json(' {"a": 1}') == {"a": 1}
+    with pytest.raises(ValueError, match="is not complete JSON"):
+        parse_json('{"a": ')

@@ -1,0 +1,93 @@
+"""Representations: a mapping that is checked, saved, and loaded only when whole."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from ilo_fast._util.arrays import DamagedFileError
+from ilo_fast.representations.result import Representations
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Two languages, and the folder that they are saved in."""
+    values = np.arange(48, dtype=np.float32).reshape(2, 6, 4)
+    representations = Representations(
+        {"eng_Latn": values, "fra_Latn": -values}, [0, 3], parallel=True, info={"model": "toy"}
+    )
+    folder = tmp_path / "saved"
+    representations.save(folder)
+    return representations, folder
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    a = np.zeros((2, 3, 4), dtype=np.float32)
+    with pytest.raises(ValueError, match="at least one language"):
+        Representations({}, [0])
+    with pytest.raises(ValueError, match=r"expected shape \(1 layers"):
+        Representations({"a": a}, [0])
+    with pytest.raises(ValueError, match="b has 5 dimensions"):
+        Representations({"a": a, "b": np.zeros((2, 3, 5), np.float32)}, [0, 1])
+    with pytest.raises(ValueError, match="parallel=True"):
+        Representations({"a": a, "b": a[:, :2]}, [0, 1], parallel=True)
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+def test_saved_representations_are_loaded_as_they_were(saved, mmap):
+    first, folder = saved
+    again = Representations.load(folder, mmap=mmap)
+    assert again.layers == first.layers and again.languages == first.languages
+    assert again.info == first.info and again.parallel == first.parallel
+    for code in first:
+        assert isinstance(again[code], np.memmap) == mmap
+        np.testing.assert_array_equal(again[code], first[code])
+    again.save(folder)  # onto itself
+    np.testing.assert_array_equal(Representations.load(folder)["eng_Latn"], first["eng_Latn"])
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped", "empty", "gone"])
+def test_damaged_array_is_named(saved, how):
+    path = saved[1] / "fra_Latn.npy"
+    data = bytearray(path.read_bytes())
+    if how == "gone":
+        path.unlink()
+    else:
+        data[-9] ^= 4
+        path.write_bytes({"truncated": data[:100], "flipped": data, "empty": b""}[how])
+    with pytest.raises(DamagedFileError, match=r"fra_Latn\.npy is (damaged|missing)"):
+        Representations.load(saved[1])
+
+
+def test_damaged_or_missing_manifest_is_refused(saved, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no manifest\.json"):
+        Representations.load(tmp_path)
+    manifest = saved[1] / "manifest.json"
+    content = json.loads(manifest.read_text())
+    assert content["kind"] == "ilo_fast.representations"
+    manifest.write_text(json.dumps({**content, "schema_version": 99}))
+    with pytest.raises(DamagedFileError, match="schema version 99"):
+        Representations.load(saved[1])
+    del content["layers"]
+    for damaged in (json.dumps(content), json.dumps(content)[:50], ""):
+        manifest.write_text(damaged)
+        with pytest.raises(DamagedFileError, match="damaged"):
+            Representations.load(saved[1])
+
+
+def test_interrupted_save_is_not_taken_for_whole(saved, monkeypatch):
+    interrupted = []
+
+    def interrupt(*paths):
+        interrupted.append(paths)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        saved[0].save(saved[1])
+    assert len(interrupted) == 1
+    with pytest.raises(FileNotFoundError, match="interrupted save"):
+        Representations.load(saved[1])
