@@ -1,4 +1,4 @@
-"""The two errors a caller may want to tell from a plain ValueError."""
+"""Errors that a caller can tell from other ValueErrors and RuntimeErrors."""
 
 
 class CorpusError(ValueError):

@@ -1,1 +1,1 @@
-"""Files, hashes, folders, messages, progress: what every room needs. It knows nobody."""
+"""Files, hashes, locks, messages, progress: tools of every room. Imports none of them."""

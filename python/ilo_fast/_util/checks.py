@@ -1,4 +1,4 @@
-"""Numbers that callers pass: refused where they are no such number, naming the argument."""
+"""Checks of numbers that callers pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def whole_number(name: str, value: Any, least: int = 1) -> int:
     Raises
     ------
     ValueError
-        Where it is no whole number (True is none), or below `least`.
+        It is not a whole number (True is not one), or below `least`.
     """
     try:
         if isinstance(value, (bool, np.bool_)):
@@ -35,7 +35,7 @@ def real_number(name: str, value: Any) -> float:
     Raises
     ------
     ValueError
-        Where it is no finite number.
+        It is not a finite number.
     """
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value):

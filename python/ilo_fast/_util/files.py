@@ -1,7 +1,7 @@
-"""Files that are whole or absent: the one way to write a file, a folder, JSON; a full disk.
+"""Write files and folders so that they are complete or absent.
 
-What is written stands under another name until it is complete and flushed to disk; then it is
-renamed, and the rename is flushed too. Nothing is pickled.
+The content is written under a temporary name and flushed to disk; then it is renamed, and the
+rename is flushed too. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from typing import IO, Any
 
 @contextlib.contextmanager
 def replace_atomically(path: Path, needed: int = 0) -> Iterator[IO[bytes]]:
-    """A file that appears under `path` whole, when the block ends well, or not at all.
+    """A file that appears under `path` when the block ends without an error, else not at all.
 
     Parameters
     ----------
     path
         Its folder must exist. A file of that name is replaced.
     needed
-        Bytes that the block will write, for the error of a full disk.
+        Bytes that the block will write, for the message where the disk is full.
 
     Raises
     ------
     OSError
-        Where the disk is full, with the path and the bytes needed.
+        The disk is full; names the path and the bytes needed.
     """
     temporary = _beside(path)
     try:
@@ -48,7 +48,7 @@ def replace_atomically(path: Path, needed: int = 0) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def replace_folder(path: Path) -> Iterator[Path]:
-    """An empty folder to fill, which takes the place of `path` when the block ends well.
+    """An empty folder to fill, which replaces `path` when the block ends without an error.
 
     After an error or an interruption, `path` is what it was before.
     """
@@ -93,12 +93,12 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def parse_json(source: str | os.PathLike[str]) -> Any:
-    """What JSON text holds, or a file of it.
+    """Parse JSON from a string that begins with ``{``, or from a file.
 
     Raises
     ------
     ValueError
-        It is not complete.
+        The JSON is not complete.
     """
     if isinstance(source, str) and source.lstrip().startswith("{"):
         text = source
@@ -122,7 +122,7 @@ def explain_full_disk(path: Path, needed: int) -> Iterator[None]:
 
 
 def full_disk(path: Path, needed: int) -> OSError:
-    """The error for a disk without room for `needed` bytes; 0 where nobody counted."""
+    """The error for a disk without room for `needed` bytes (0: an unknown number)."""
     wanted = f"{needed:,} bytes are needed" if needed else "the files do not fit"
     return OSError(
         errno.ENOSPC,

@@ -1,4 +1,4 @@
-"""One process at a time: the one lock of the package."""
+"""File locks between processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory a process may still take."""
+"""How much memory a process can still allocate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def available_memory() -> int | None:
-    """Bytes that can be taken without swapping, within the container's limit; None if unknown."""
+    """Bytes available without swapping, within the limit of the container; None if unknown."""
     known = [n for n in (_system(), _control_group()) if n is not None]
     return min(known) if known else None
 

@@ -6,12 +6,12 @@ import importlib.util
 
 
 def require(package: str, extra: str) -> None:
-    """Say how to install a package that is missing.
+    """Raise an ImportError that says how to install `package`, where it is missing.
 
-    Raises
-    ------
-    ImportError
-        Where it is.
+    Parameters
+    ----------
+    extra
+        The extra of ilo_fast that installs it.
     """
     if importlib.util.find_spec(package) is None:
         raise ImportError(f"this needs {package}: pip install 'ilo_fast[{extra}]'")

@@ -1,4 +1,4 @@
-"""A bar on standard error for work that reports the finished share of itself."""
+"""A progress bar on standard error, for work that reports its finished share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def share_bar(show: bool, description: str) -> Iterator[Callable[[float], None] | None]:
-    """Give a callable that takes the finished share (0 to 1), or None if nothing is to be shown."""
+    """A callable that takes the finished share (0 to 1); None where `show` is False."""
     if not show:
         yield None
         return
@@ -23,7 +23,7 @@ def share_bar(show: bool, description: str) -> Iterator[Callable[[float], None] 
     ) as bar:
 
         def update(share: float) -> None:
-            bar.update(100.0 * share - bar.n)  # backwards where there is more to do than thought
+            bar.update(100.0 * share - bar.n)  # may go back: the total is an estimate
 
         yield update
         update(1.0)

@@ -1,8 +1,8 @@
 """A log of finished rows of an array, so that an interrupted computation continues where it was.
 
 The log begins with a key: the content hash of what the rows are computed from. Each record holds a
-few rows and a checksum. A log with another key is started anew; whatever follows the first damaged
-record is dropped, and those rows have to be computed again.
+few rows and a checksum. A log with another key is started anew; what follows the first damaged
+record is dropped, and its rows have to be computed again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The version of ilo_fast, and those of what its numbers depend on: the one place that knows."""
+"""The versions of ilo_fast and of the packages that its numbers depend on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NUMERIC_PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Version of ilo_fast, of Python and of each of the packages; "unknown" where there is none."""
+    """Versions of ilo_fast, of Python and of `packages`; "unknown" for one that is missing."""
     return {
         "ilo_fast": __version__,
         "python": platform.python_version(),

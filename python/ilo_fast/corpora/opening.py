@@ -1,4 +1,4 @@
-"""Open what a caller gives to measure on: a name, a folder, a corpus, or a plain mapping."""
+"""Open a corpus given as a name, a folder, a ParallelCorpus or a plain mapping."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Corpus:
     name
         For reports.
     parallel
-        Whether equal positions mean the same; a plain mapping does not say so.
+        Whether equal positions mean the same; False for a plain mapping, which does not tell.
     sha256
-        Over languages and text, whatever the name and the order of the languages.
+        Content hash, see `ilo_fast.corpora.fingerprint`.
     info
-        What is known of it, JSON-able.
+        What the corpus is, JSON-able.
     """
 
     sentences: Mapping[str, tuple[str, ...]]
@@ -45,7 +45,7 @@ def open_corpus(
     Raises
     ------
     AccessError
-        A name or folder that is not there or cannot be reached.
+        The name or folder does not exist or cannot be reached.
     CorpusError
         No language, a language without sentences, a sentence that is no string or has no text.
     """

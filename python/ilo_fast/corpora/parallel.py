@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -75,33 +76,26 @@ class ParallelCorpus:
     name: str = field(default="corpus", kw_only=True)
     source: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     allow_unknown: bool = field(default=False, kw_only=True)
-    _info: dict[str, Any] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self._set(check_sentences(self.sentences, allow_unknown=self.allow_unknown))
-        warn_of_flaws(
-            self.sentences,
-            self.name,
-            self._info["duplicated_sentences"],
-            self._info["identical_languages"],
-        )
+        checked = check_sentences(self.sentences, allow_unknown=self.allow_unknown)
+        object.__setattr__(self, "sentences", MappingProxyType(checked))
+        object.__setattr__(self, "source", MappingProxyType(copy.deepcopy(dict(self.source))))
+        info = self._info
+        warn_of_flaws(checked, self.name, info["duplicated_sentences"], info["identical_languages"])
 
-    def _set(self, sentences: dict[str, tuple[str, ...]]) -> None:
-        """Set `sentences`, which were checked, and what is derived from them."""
-        assign = object.__setattr__
-        assign(self, "sentences", MappingProxyType(sentences))
-        assign(self, "source", MappingProxyType(copy.deepcopy(dict(self.source))))
-        info = {
+    @cached_property
+    def _info(self) -> dict[str, Any]:
+        return {
             "name": self.name,
             **self.source,
-            "languages": list(sentences),
+            "languages": list(self.languages),
             "n_sentences": self.n_sentences,
             "sha256": self.fingerprint(),
-            "duplicated_sentences": count_duplicates(sentences),
-            "identical_languages": find_identical(sentences),
-            "unknown_languages": [code for code in sentences if code not in LANGUAGES],
+            "duplicated_sentences": count_duplicates(self.sentences),
+            "identical_languages": find_identical(self.sentences),
+            "unknown_languages": [code for code in self.languages if code not in LANGUAGES],
         }
-        assign(self, "_info", info)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -132,7 +126,8 @@ class ParallelCorpus:
 
     def __reduce__(self) -> tuple[Callable[..., ParallelCorpus], tuple[Any, ...]]:
         # A mapping proxy cannot be pickled, and a checked corpus needs no second warning.
-        return _trusted, (dict(self.sentences), self.name, dict(self.source), self.allow_unknown)
+        parts = (dict(self.sentences), self.name, dict(self.source), self.allow_unknown)
+        return _checked, parts
 
     def fingerprint(self) -> str:
         """SHA-256 over languages and text, in hexadecimal.
@@ -172,7 +167,7 @@ class ParallelCorpus:
                 f"it has {', '.join(self.languages)}"
             )
         part = {code: self.sentences[code][:limit] for code in codes}
-        return _trusted(part, self.name, dict(self.source), self.allow_unknown)
+        return _checked(part, self.name, dict(self.source), self.allow_unknown)
 
     def _resolve(self, languages: str | Sequence[str]) -> tuple[str, ...]:
         """Codes to select; an unknown code is allowed where the corpus has it."""
@@ -383,18 +378,21 @@ class ParallelCorpus:
             return cls.demo(languages, limit=limit)
         if not text or not Path(text).expanduser().exists():
             raise AccessError(
-                f"corpus {text!r} is neither a folder nor a known name; names: "
-                f"{', '.join(CORPUS_NAMES)}. A folder holds one file per language, <code>.txt, one "
-                "sentence per line"
+                f"corpus {text!r} is neither a folder (one <code>.txt per language, one sentence "
+                f"per line) nor a known name; names: {', '.join(CORPUS_NAMES)}"
             )
         return cls.from_dir(text, languages, limit=limit, allow_unknown=allow_unknown)
 
 
-def _trusted(
+def _checked(
     sentences: dict[str, tuple[str, ...]], name: str, source: dict[str, Any], allow_unknown: bool
 ) -> ParallelCorpus:
-    """A corpus of sentences that were checked before: no second check, no second warning."""
+    """A corpus of sentences that were checked before: neither checked nor warned of again."""
     corpus = object.__new__(ParallelCorpus)
-    corpus.__dict__.update(name=name, source=source, allow_unknown=allow_unknown)
-    corpus._set(sentences)
+    corpus.__dict__.update(
+        sentences=MappingProxyType(sentences),
+        name=name,
+        source=MappingProxyType(source),
+        allow_unknown=allow_unknown,
+    )
     return corpus

@@ -1,4 +1,4 @@
-"""Batches of about equal length; smaller ones where the memory of a GPU runs out."""
+"""Batches of texts of about equal length, made smaller when the memory of a GPU runs out."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-# Padded tokens a batch, by measurement (benchmarks/pipeline.py --budgets).
+# Padded tokens per batch, measured by benchmarks/pipeline.py --budgets.
 _CPU_TOKENS = 1024
 _GPU_TOKENS = 16384
 
 
 def default_batch_tokens(device: torch.device) -> int:
-    """Padded tokens in a batch, where the caller says nothing."""
+    """Padded tokens per batch, unless the caller sets them."""
     return _CPU_TOKENS if device.type == "cpu" else _GPU_TOKENS
 
 
 def batch_workers(device: torch.device) -> Workers:
-    """A thread a core for batches on a CPU; a GPU takes one batch after the other."""
+    """One thread per core on a CPU; a GPU takes one batch after the other."""
     return Workers(torch.get_num_threads() if device.type == "cpu" else 1)
 
 
@@ -38,25 +38,25 @@ def run_batches(
     on_result: Callable[[Sequence[int], Result], None],
     name: Callable[[int], str],
 ) -> int:
-    """Run `work` over all items, in batches; halve the batches as often as a GPU is too small.
+    """Run `work` over all items in batches; when a GPU runs out of memory, halve the batches.
 
     Parameters
     ----------
     work
-        Called with the numbers of the items in a batch, in a thread of `workers`.
+        Takes the numbers of the items in a batch; called in a thread of `workers`.
     lengths
         Tokens of every item.
     batch_tokens
-        Padded tokens in a batch.
+        Padded tokens per batch.
     on_result
-        Called with the same numbers and what `work` returned, in the calling thread.
+        Takes the same numbers and what `work` returned; called in the calling thread.
     name
-        Of an item, for the error.
+        Names an item, for the error.
 
     Returns
     -------
     int
-        The `batch_tokens` that the last batch fitted in.
+        The `batch_tokens` that fitted.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def run_batches(
                     "pass max_length=, dtype='bfloat16', or device='cpu'"
                 ) from error
             batch_tokens = max(1, min(batch_tokens, len(members) * longest) // 2)
-        logger.warning("out of GPU memory: going on with batch_tokens=%d", batch_tokens)
+        logger.warning("out of GPU memory: continuing with batch_tokens=%d", batch_tokens)
         torch.cuda.empty_cache()
         left = [i for members in todo[finished:] for i in members]
         todo = plan_batches(lengths, left, batch_tokens)
@@ -92,18 +92,18 @@ def plan_batches(
 ) -> list[list[int]]:
     """Split `members` into batches of about equal length, the longest first.
 
-    Longest first, so that a batch that does not fit is met at the start and not after an hour, and
-    so that the allocator's first blocks serve all that follow.
+    The longest come first: a batch that does not fit fails at the start and not after an hour, and
+    the first blocks of the allocator are large enough for all later batches.
 
     Parameters
     ----------
     lengths
         Tokens of every sentence.
     members
-        Indices into `lengths` to be split.
+        The indices into `lengths` to split.
     batch_tokens
-        Budget: sentences in a batch times the length of its longest. One sentence alone may
-        exceed it.
+        Most tokens of a batch: number of sentences times the length of the longest. A sentence that
+        is longer becomes a batch of its own.
     """
     order = sorted(members, key=lambda i: -lengths[i])
     batches: list[list[int]] = []

@@ -10,7 +10,7 @@ from typing import Any
 from ilo_fast._util.messages import listed
 from ilo_fast.errors import CorpusError
 
-__all__ = ["Examples", "check_examples", "settle_labels", "warn_of_flaws"]
+__all__ = ["Examples", "check_examples", "resolve_labels", "warn_of_flaws"]
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def _check_part(code: str, split: str, part: Examples) -> None:
         )
 
 
-def settle_labels(examples: ByLanguage, given: Sequence[str]) -> tuple[str, ...]:
+def resolve_labels(examples: ByLanguage, given: Sequence[str]) -> tuple[str, ...]:
     """The classes in the order of their numbers: `given`, or if that is empty, those that occur.
 
     Raises

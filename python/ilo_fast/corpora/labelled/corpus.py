@@ -17,7 +17,7 @@ from ilo_fast.corpora.fingerprint import add_words
 from ilo_fast.corpora.labelled.checks import (
     Examples,
     check_examples,
-    settle_labels,
+    resolve_labels,
     warn_of_flaws,
 )
 from ilo_fast.corpora.labelled.files import Row, find_labelled_files, read_rows
@@ -72,7 +72,7 @@ class LabelledCorpus:
 
     def __post_init__(self) -> None:
         check_examples(self.examples)
-        object.__setattr__(self, "labels", settle_labels(self.examples, self.labels))
+        object.__setattr__(self, "labels", resolve_labels(self.examples, self.labels))
         warn_of_flaws(self.examples, self.labels, self.name)
 
     @property
