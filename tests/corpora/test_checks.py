@@ -19,6 +19,7 @@ from ilo_fast.errors import CorpusError
         ([("eng_Latn", EN)], "must be a mapping .* got list"),
         ({"en": EN}, r"unknown language code 'en': did you mean eng_Latn\?.*allow_unknown=True"),
         ({3: EN}, "a language code must be a string, got 3"),
+        ({"../up": EN}, "'../up' cannot name a file"),
         ({"": EN}, "a language code must be a string, got ''"),
         ({"eng_Latn": "One."}, r"sentences\['eng_Latn'\] must be a sequence of strings, got str"),
         ({"eng_Latn": b"One."}, "sequence of strings, got bytes"),

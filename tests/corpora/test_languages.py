@@ -15,7 +15,6 @@ from ilo_fast.corpora.languages import (
     PAPER_31,
     REGIONS,
     Language,
-    get_language,
     resolve_codes,
     suggest_codes,
 )
@@ -43,14 +42,14 @@ CLASSES = {
 }
 
 
-def test_sizes() -> None:
+def test_sets_have_their_published_sizes() -> None:
     assert len(NAMED_SETS["flores200"]) == 204
     assert len(PAPER_31) == 31
     assert len(LANGUAGES) >= 204
     assert len(NAMED_SETS["ntrex128"]) == len(NTREX_CODES) == 122
 
 
-def test_sets_are_known_codes() -> None:
+def test_sets_hold_known_codes_only() -> None:
     for codes in NAMED_SETS.values():
         assert set(codes) <= set(LANGUAGES)
         assert len(set(codes)) == len(codes)
@@ -69,7 +68,7 @@ def test_every_row_is_complete(language: Language) -> None:
     assert language.resource_class in {None, 0, 1, 2, 3, 4, 5}
     assert (language.resource_class is None) == (language.taxonomy_entry is None)
     assert language.iso639_1 is None or len(language.iso639_1) == 2
-    assert get_language(language.code) is language
+    assert LANGUAGES[language.code] is language
 
 
 def test_names_tell_languages_apart() -> None:
@@ -77,31 +76,31 @@ def test_names_tell_languages_apart() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_columns_agree() -> None:
+def test_columns_of_one_language_agree() -> None:
     by_entry: dict[str, set[int | None]] = {}
     by_language: dict[str, set[tuple[str, str, int | None]]] = {}
     families: dict[str, set[str]] = {}
     for lang in LANGUAGES.values():
         if lang.taxonomy_entry:
             by_entry.setdefault(lang.taxonomy_entry, set()).add(lang.resource_class)
-        facts = (lang.family, lang.branch, lang.resource_class)
-        by_language.setdefault(lang.code[:3], set()).add(facts)
+        columns = (lang.family, lang.branch, lang.resource_class)
+        by_language.setdefault(lang.code[:3], set()).add(columns)
         if lang.branch:
             families.setdefault(lang.branch, set()).add(lang.family)
     assert {entry for entry, classes in by_entry.items() if len(classes) > 1} == set()
     # Scripts of a language differ in nothing but the script.
-    assert {code for code, facts in by_language.items() if len(facts) > 1} == set()
+    assert {code for code, columns in by_language.items() if len(columns) > 1} == set()
     assert {branch for branch, of in families.items() if len(of) > 1} == set()
     assert {language.region for language in LANGUAGES.values()} == set(REGIONS)
 
 
 @pytest.mark.parametrize(("code", "expected"), CLASSES.items())
-def test_resource_classes(code: str, expected: int | None) -> None:
-    assert get_language(code).resource_class == expected
+def test_resource_class_is_that_of_the_taxonomy(code: str, expected: int | None) -> None:
+    assert LANGUAGES[code].resource_class == expected
 
 
 def test_most_languages_have_a_class() -> None:
-    lacking = [c for c in NAMED_SETS["flores200"] if get_language(c).resource_class is None]
+    lacking = [c for c in NAMED_SETS["flores200"] if LANGUAGES[c].resource_class is None]
     assert len(lacking) == 13
     assert not set(lacking) & set(PAPER_31)
 
@@ -125,28 +124,28 @@ def test_most_languages_have_a_class() -> None:
         ("zho-TW", "zho_Hant"),
     ],
 )
-def test_suggestion_comes_first(typed: str, meant: str) -> None:
+def test_likeliest_code_is_suggested_first(typed: str, meant: str) -> None:
     assert suggest_codes(typed)[0] == meant
 
 
 @pytest.mark.parametrize("typed", ["zh", "zho_CN", "zho", "chinese", "chi"])
-def test_ambiguous_suggests_both(typed: str) -> None:
+def test_ambiguous_name_suggests_both_scripts(typed: str) -> None:
     assert set(suggest_codes(typed)) == {"zho_Hans", "zho_Hant"}
 
 
 @pytest.mark.parametrize("typed", ["", " ", "README", "qqqqqq", "12345"])
-def test_nothing_near(typed: str) -> None:
+def test_text_that_is_near_nothing_gets_no_suggestion(typed: str) -> None:
     assert suggest_codes(typed) == ()
 
 
 def test_unknown_code_says_what_to_do() -> None:
     with pytest.raises(CorpusError, match=r"'en': did you mean eng_Latn\?.*ilo-fast languages"):
-        get_language("en")
+        resolve_codes("en")
     with pytest.raises(CorpusError, match="no known code is near"):
-        get_language("xxxxxxxx")
+        resolve_codes("xxxxxxxx")
 
 
-def test_resolve_codes() -> None:
+def test_codes_and_sets_are_resolved_in_order() -> None:
     assert resolve_codes("deu_Latn") == ("deu_Latn",)
     assert resolve_codes("deu_Latn, eng_Latn,deu_Latn,") == ("deu_Latn", "eng_Latn")
     assert resolve_codes("paper31") == resolve_codes(["Paper31"]) == PAPER_31
@@ -164,13 +163,13 @@ def test_resolve_codes() -> None:
         ([3], r"got 3 \(int\)"),
     ],
 )
-def test_resolve_codes_refuses(spec: str | list[str], message: str) -> None:
+def test_codes_and_sets_that_are_unknown_are_refused(spec: str | list[str], message: str) -> None:
     with pytest.raises(CorpusError, match=message):
         resolve_codes(spec)
 
 
-def test_read_only() -> None:
-    language = get_language("eng_Latn")
+def test_table_cannot_be_changed() -> None:
+    language = LANGUAGES["eng_Latn"]
     with pytest.raises(AttributeError):
         language.name = "x"  # type: ignore[misc]
     with pytest.raises(TypeError):
@@ -178,6 +177,6 @@ def test_read_only() -> None:
     assert pickle.loads(pickle.dumps(language)) == language
 
 
-def test_paper31_is_the_corpus(corpora: Path) -> None:
+def test_paper31_is_the_real_corpus(corpora: Path) -> None:
     files = (corpora / "flores200_devtest").glob("*.txt")
     assert tuple(sorted(file.stem for file in files)) == PAPER_31

@@ -38,19 +38,19 @@ def test_mapping_need_not_be_parallel() -> None:
 
 @pytest.mark.parametrize("line", ["", "   ", "\t\u3000\n"])
 def test_empty_line_is_named(line: str) -> None:
-    with pytest.raises(CorpusError, match="deu_Latn, line 2 is empty"):
+    with pytest.raises(CorpusError, match="empty or blank sentences: deu_Latn line 2"):
         open_corpus({"eng_Latn": ["a", "b"], "deu_Latn": ["a", line]})
 
 
 @pytest.mark.parametrize(
     ("corpus", "says"),
     [
-        ({}, "no languages"),
-        ({"eng_Latn": []}, "no sentences"),
-        ({"eng_Latn": "one string"}, "one str"),
-        ({"eng_Latn": ["a", 5]}, "line 2: wanted a string, got int"),
+        ({}, "no language"),
+        ({"eng_Latn": ["a"], "deu_Latn": []}, "no sentences: deu_Latn hold"),
+        ({"eng_Latn": "one string"}, "sequence of strings, got str"),
+        ({"eng_Latn": ["a", 5]}, "sentence 2: must be a string, got 5"),
         ({"../up": ["a"]}, "cannot name a file"),
-        (["a"], "corpus is a list: wanted a ParallelCorpus"),
+        (["a"], "must be a mapping of language code to sentences, got list"),
     ],
 )
 def test_malformed_mapping_is_refused(corpus: Any, says: str) -> None:

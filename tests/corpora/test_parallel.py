@@ -103,7 +103,9 @@ def test_select_refuses_what_the_corpus_lacks(languages: Any, limit: Any, messag
 
 
 def test_load_of_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(AccessError, match=r"'flores' is neither .* names: demo, flores200, flores\+, ntr"):
+    with pytest.raises(
+        AccessError, match=r"'flores' is neither .* names: demo, flores200, flores\+, ntr"
+    ):
         ParallelCorpus.load("flores")
     with pytest.raises(AccessError, match="neither"):
         ParallelCorpus.load("")

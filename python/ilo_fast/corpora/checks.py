@@ -10,15 +10,14 @@ from ilo_fast._util.messages import listed
 from ilo_fast.corpora.languages import LANGUAGES, did_you_mean
 from ilo_fast.errors import CorpusError
 
-__all__ = ["check_sentences", "count_duplicates", "find_identical", "warn_of_flaws"]
-
 logger = logging.getLogger(__name__)
 
 _COUNTS_SHOWN: Final = 8
+_NOT_IN_FILE_NAMES: Final = frozenset('/\\:*?"<>|')
 
 
 def check_sentences(
-    sentences: Mapping[str, Iterable[str]], *, allow_unknown: bool
+    sentences: Mapping[str, Iterable[str]], *, allow_unknown: bool, parallel: bool = True
 ) -> dict[str, tuple[str, ...]]:
     """The sentences as tuples.
 
@@ -28,6 +27,8 @@ def check_sentences(
         Language code -> sentences.
     allow_unknown
         Take codes that are not in `LANGUAGES`.
+    parallel
+        Every language must have the same number of sentences; False: at least one.
 
     Raises
     ------
@@ -51,7 +52,8 @@ def check_sentences(
             )
         checked[code] = tuple(lines)
         _check_strings(code, checked[code])
-    _check_alignment(checked)
+    if parallel:
+        _check_alignment(checked)
     _check_empty(checked)
     return checked
 
@@ -59,6 +61,10 @@ def check_sentences(
 def _check_code(code: object, *, allow_unknown: bool) -> None:
     if not isinstance(code, str) or not code.strip():
         raise CorpusError(f"sentences: a language code must be a string, got {code!r}")
+    if code[0] == "." or set(code) & _NOT_IN_FILE_NAMES:
+        raise CorpusError(
+            f"sentences: language code {code!r} cannot name a file; use codes like 'eng_Latn'"
+        )
     if code not in LANGUAGES and not allow_unknown:
         raise CorpusError(
             f"sentences: unknown language code {code!r}: "
@@ -88,8 +94,6 @@ def _check_alignment(sentences: dict[str, tuple[str, ...]]) -> None:
     by_count: dict[int, list[str]] = {}
     for code, lines in sentences.items():
         by_count.setdefault(len(lines), []).append(code)
-    if set(by_count) == {0}:
-        raise CorpusError(f"no sentences: {listed(list(sentences))} hold no line")
     if len(by_count) == 1:
         return
     ranked = sorted(by_count.items(), key=lambda item: -len(item[1]))
@@ -112,6 +116,9 @@ def _check_alignment(sentences: dict[str, tuple[str, ...]]) -> None:
 
 
 def _check_empty(sentences: dict[str, tuple[str, ...]]) -> None:
+    without = [code for code, lines in sentences.items() if not lines]
+    if without:
+        raise CorpusError(f"no sentences: {listed(without)} hold no line; leave them out")
     places = [
         (code, number)
         for code, lines in sentences.items()

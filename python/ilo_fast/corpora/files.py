@@ -18,16 +18,6 @@ from ilo_fast._util.messages import listed
 from ilo_fast.corpora.languages import LANGUAGES, NTREX_CODES, did_you_mean
 from ilo_fast.errors import AccessError, CorpusError
 
-__all__ = [
-    "CorpusFile",
-    "check_folder",
-    "choose_files",
-    "decode_lines",
-    "demo_files",
-    "find_files",
-    "read_lines",
-]
-
 # The known layouts, by the names of the files: ours, that of the FLORES-200 archive (one folder per
 # split), that of the NTREX-128 repository.
 _PATTERNS = (

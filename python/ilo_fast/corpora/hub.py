@@ -15,8 +15,6 @@ from typing import Any
 
 from ilo_fast.errors import AccessError, CorpusError
 
-__all__ = ["HubSource", "read_hub"]
-
 logger = logging.getLogger(__name__)
 
 

@@ -64,20 +64,6 @@ from typing import Final
 
 from ilo_fast.errors import CorpusError
 
-__all__ = [
-    "FLORES_PLUS_CODES",
-    "LANGUAGES",
-    "NAMED_SETS",
-    "NTREX_CODES",
-    "PAPER_31",
-    "REGIONS",
-    "Language",
-    "did_you_mean",
-    "get_language",
-    "resolve_codes",
-    "suggest_codes",
-]
-
 REGIONS: Final[tuple[str, ...]] = (
     "Europe",
     "North Africa",
@@ -161,38 +147,11 @@ LANGUAGES: Final[Mapping[str, Language]] = MappingProxyType(
 """Every known code, in alphabetical order."""
 
 PAPER_31: Final[tuple[str, ...]] = (
-    "ban_Latn",
-    "ben_Beng",
-    "bjn_Latn",
-    "ces_Latn",
-    "dan_Latn",
-    "deu_Latn",
-    "eng_Latn",
-    "fra_Latn",
-    "gle_Latn",
-    "hin_Deva",
-    "ind_Latn",
-    "jav_Latn",
-    "jpn_Jpan",
-    "min_Latn",
-    "nld_Latn",
-    "pol_Latn",
-    "rus_Cyrl",
-    "sin_Sinh",
-    "slv_Latn",
-    "spa_Latn",
-    "srp_Cyrl",
-    "sun_Latn",
-    "swe_Latn",
-    "swh_Latn",
-    "tel_Telu",
-    "tgl_Latn",
-    "tha_Thai",
-    "ukr_Cyrl",
-    "urd_Arab",
-    "yue_Hant",
-    "zho_Hans",
-)
+    "ban_Latn", "ben_Beng", "bjn_Latn", "ces_Latn", "dan_Latn", "deu_Latn", "eng_Latn", "fra_Latn",
+    "gle_Latn", "hin_Deva", "ind_Latn", "jav_Latn", "jpn_Jpan", "min_Latn", "nld_Latn", "pol_Latn",
+    "rus_Cyrl", "sin_Sinh", "slv_Latn", "spa_Latn", "srp_Cyrl", "sun_Latn", "swe_Latn", "swh_Latn",
+    "tel_Telu", "tgl_Latn", "tha_Thai", "ukr_Cyrl", "urd_Arab", "yue_Hant", "zho_Hans",
+)  # fmt: skip
 """The 31 languages of Wilie et al. 2025, arXiv 2503.11280."""
 
 NAMED_SETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -318,37 +277,6 @@ def did_you_mean(text: str) -> str:
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
-def _unknown(text: str) -> str:
-    return (
-        f"unknown language code {text!r}: {did_you_mean(text) or 'no known code is near.'} Codes "
-        "look like eng_Latn (ISO 639-3 and ISO 15924); 'ilo-fast languages' lists them."
-    )
-
-
-def get_language(code: str) -> Language:
-    """The language of a code.
-
-    Parameters
-    ----------
-    code
-        A FLORES code, ``eng_Latn``. For anything else (``en``, ``English``) the
-        error suggests codes.
-
-    Returns
-    -------
-    Language
-
-    Raises
-    ------
-    CorpusError
-        Unknown code; the message suggests the nearest.
-    """
-    try:
-        return LANGUAGES[code]
-    except KeyError:
-        raise CorpusError(_unknown(code)) from None
-
-
 def resolve_codes(spec: str | Sequence[str], *, allow_unknown: bool = False) -> tuple[str, ...]:
     """The codes in a list of codes and names of sets.
 
@@ -383,8 +311,12 @@ def resolve_codes(spec: str | Sequence[str], *, allow_unknown: bool = False) -> 
             elif item in LANGUAGES or allow_unknown:
                 codes[item] = None
             else:
-                sets = ", ".join(NAMED_SETS)
-                raise CorpusError(f"{_unknown(item)} Named sets: {sets}.")
+                raise CorpusError(
+                    f"unknown language code {item!r}: "
+                    f"{did_you_mean(item) or 'no known code is near.'} Codes look like eng_Latn "
+                    "(ISO 639-3 and ISO 15924); 'ilo-fast languages' lists them. Named sets: "
+                    f"{', '.join(NAMED_SETS)}."
+                )
     if not codes:
         raise CorpusError(
             f"languages={spec!r} names no language; give codes such as 'eng_Latn,deu_Latn', "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ilo_fast.corpora.checks import check_sentences
 from ilo_fast.corpora.fingerprint import fingerprint
 from ilo_fast.corpora.parallel import ParallelCorpus
-from ilo_fast.errors import CorpusError
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def open_corpus(
     AccessError
         The name or folder does not exist or cannot be reached.
     CorpusError
-        No language, a language without sentences, a sentence that is no string or has no text.
+        As `ilo_fast.corpora.parallel.ParallelCorpus`, but a mapping need not be parallel, and its
+        codes need not be known.
     """
     if isinstance(corpus, Corpus):
         return corpus
@@ -56,37 +57,7 @@ def open_corpus(
     if isinstance(corpus, ParallelCorpus):
         info = corpus.info
         return Corpus(corpus.sentences, corpus.name, True, info["sha256"], info)
-    if not isinstance(corpus, Mapping):
-        raise CorpusError(
-            f"corpus is a {type(corpus).__name__}: wanted a ParallelCorpus, a folder, a name, or a "
-            "mapping from language code to a sequence of sentences"
-        )
-    if not corpus:
-        raise CorpusError("corpus has no languages")
-    sentences = {code: _read_language(code, corpus[code]) for code in corpus}
+    sentences = check_sentences(corpus, allow_unknown=True, parallel=False)
     sha256 = fingerprint(sentences)
     info = {"name": "mapping", "languages": list(sentences), "sha256": sha256}
     return Corpus(sentences, "mapping", False, sha256, info)
-
-
-def _read_language(code: Any, sentences: Any) -> tuple[str, ...]:
-    if not isinstance(code, str) or not code or code[0] == "." or set(code) & set('/\\:*?"<>|'):
-        raise CorpusError(f"language code {code!r} cannot name a file: use codes like 'eng_Latn'")
-    if isinstance(sentences, str) or not isinstance(sentences, Iterable):
-        raise CorpusError(
-            f"{code}: wanted a sequence of sentences, got one {type(sentences).__name__}"
-        )
-    lines = tuple(sentences)
-    if not lines:
-        raise CorpusError(f"{code} has no sentences")
-    for number, line in enumerate(lines, start=1):
-        if not isinstance(line, str):
-            raise CorpusError(f"{code}, line {number}: wanted a string, got {type(line).__name__}")
-    empty = [number for number, line in enumerate(lines, start=1) if not line.strip()]
-    if empty:
-        more = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
-        raise CorpusError(
-            f"{code}, line {empty[0]} is empty{more}: every line must hold a "
-            "sentence; drop the line in all languages"
-        )
-    return lines

@@ -29,8 +29,6 @@ from ilo_fast.corpora.languages import LANGUAGES, resolve_codes
 from ilo_fast.corpora.named import named_source
 from ilo_fast.errors import AccessError, CorpusError
 
-__all__ = ["CORPUS_NAMES", "ParallelCorpus"]
-
 CORPUS_NAMES: Final[tuple[str, ...]] = ("demo", "flores200", "flores+", "ntrex128")
 """The names that `ParallelCorpus.load` knows."""
 

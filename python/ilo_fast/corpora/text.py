@@ -13,8 +13,6 @@ from ilo_fast._util.messages import listed
 from ilo_fast.corpora.files import demo_files, find_files, read_lines
 from ilo_fast.errors import CorpusError
 
-__all__ = ["normalised", "read_text", "shared_lines"]
-
 _NO_TEXT = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".gz")
 
 

@@ -10,8 +10,6 @@ from typing import Any
 from ilo_fast._util.messages import listed
 from ilo_fast.errors import CorpusError
 
-__all__ = ["Examples", "check_examples", "resolve_labels", "warn_of_flaws"]
-
 logger = logging.getLogger(__name__)
 
 ByLanguage = Mapping[str, Mapping[str, "Examples"]]

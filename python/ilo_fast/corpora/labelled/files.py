@@ -18,8 +18,6 @@ from ilo_fast.corpora.files import CorpusFile, check_folder, choose_files, read_
 from ilo_fast.corpora.languages import LANGUAGES
 from ilo_fast.errors import AccessError, CorpusError
 
-__all__ = ["Row", "find_labelled_files", "read_rows"]
-
 _SUFFIXES: Final = (".jsonl", ".csv", ".tsv")
 
 
