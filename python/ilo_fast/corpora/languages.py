@@ -65,19 +65,9 @@ from typing import Final
 from ilo_fast.errors import CorpusError
 
 REGIONS: Final[tuple[str, ...]] = (
-    "Europe",
-    "North Africa",
-    "Sub-Saharan Africa",
-    "West Asia",
-    "Central Asia",
-    "North Asia",
-    "South Asia",
-    "Southeast Asia",
-    "East Asia",
-    "Oceania",
-    "Americas",
-    "International",
-)
+    "Europe", "North Africa", "Sub-Saharan Africa", "West Asia", "Central Asia", "North Asia",
+    "South Asia", "Southeast Asia", "East Asia", "Oceania", "Americas", "International",
+)  # fmt: skip
 """The regions that occur; ``International`` is Esperanto."""
 
 

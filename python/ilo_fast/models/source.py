@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,14 @@ class ModelInfo:
     attention: str
 
 
+@dataclass
 class ModelSource:
     """Where a model comes from: a Hub name, a folder, or a module in memory.
 
+    Made by `open`.
+
     Attributes
     ----------
-    tokenizer
-        The tokenizer.
     device
         Where the model runs.
     key
@@ -59,32 +60,19 @@ class ModelSource:
         SHA-256 over the weights; None without a cache.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        tokenizer: Any,
-        device: torch.device,
-        dtype: torch.dtype | None,
-        files: ModelFiles | None = None,
-        module: nn.Module | None = None,
-        revision: str | None = None,
-        store: Store | None = None,
-        progress: bool = False,
-    ) -> None:
-        self.name = name
-        self.tokenizer = tokenizer
-        self.device = device
-        self.key: str | None = None
-        self.weights_hash: str | None = None
-        self._dtype = dtype
-        self._files = files
-        self._module = module
-        self._revision = revision
-        self._store = store
-        self._progress = progress
-        self._parts: ModelParts | None = None
-        self._info: ModelInfo | None = None
+    name: str
+    tokenizer: Any
+    device: torch.device
+    dtype: torch.dtype | None
+    store: Store | None
+    files: ModelFiles | None = None
+    module: nn.Module | None = None
+    revision: str | None = None
+    progress: bool = False
+    key: str | None = field(default=None, init=False)
+    weights_hash: str | None = field(default=None, init=False)
+    _parts: ModelParts | None = field(default=None, init=False)
+    _info: ModelInfo | None = field(default=None, init=False)
 
     @classmethod
     def open(
@@ -131,9 +119,9 @@ class ModelSource:
             tokenizer=tokenizer or load_tokenizer(files, revision=revision),
             device=where,
             dtype=wanted,
+            store=store,
             files=files,
             revision=revision,
-            store=store,
             progress=progress,
         )
 
@@ -166,23 +154,16 @@ class ModelSource:
             )
         if tokenizer is None:
             tokenizer = _tokenizer_of(module, name)
-        return cls(
-            name=name,
-            tokenizer=tokenizer,
-            device=weight.device,
-            dtype=weight.dtype,
-            module=module,
-            store=store,
-        )
+        return cls(name, tokenizer, weight.device, weight.dtype, store, module=module)
 
     def info(self) -> ModelInfo:
         """Size, kind and dtype of the model; from the cache, without weights, where it has them."""
-        if self._info is None and self._files is not None and self._store is not None:
+        if self._info is None and self.files is not None and self.store is not None:
             self._identify_files()
-            record = self._store.read_model(self.key) if self.key is not None else None
+            record = self.store.read_model(self.key) if self.key is not None else None
             if record is not None:
                 try:
-                    names = [field.name for field in fields(ModelInfo)]
+                    names = [entry.name for entry in fields(ModelInfo)]
                     self._info = ModelInfo(**{name: record[name] for name in names})
                 except KeyError:
                     logger.warning(
@@ -204,15 +185,15 @@ class ModelSource:
         if self._parts is not None:
             return self._parts
         missing: list[str] = []
-        module = self._module
+        module = self.module
         if module is None:
-            assert self._files is not None
+            assert self.files is not None
             module, missing = load_weights(
-                self._files,
-                revision=self._revision,
-                dtype=self._dtype,
+                self.files,
+                revision=self.revision,
+                dtype=self.dtype,
                 device=self.device,
-                progress=self._progress,
+                progress=self.progress,
             )
         parts = find_parts(module)
         check_complete(missing, _needed(parts), self.name)
@@ -228,11 +209,11 @@ class ModelSource:
             dtype=str(weight.dtype).removeprefix("torch."),
             attention=str(getattr(config, "_attn_implementation", None) or "unknown"),
         )
-        if self._store is not None:
-            if self._files is not None:
+        if self.store is not None:
+            if self.files is not None:
                 self._identify_files()
                 assert self.key is not None
-                self._store.write_model(self.key, asdict(self._info))
+                self.store.write_model(self.key, asdict(self._info))
             else:
                 self._identify_module(parts, config)
         return parts
@@ -242,7 +223,7 @@ class ModelSource:
         info = self.info()
         return {
             "model": self.name,
-            "revision": self._files.revision if self._files is not None else None,
+            "revision": self.files.revision if self.files is not None else None,
             "weights_sha256": self.weights_hash,
             "architecture": info.architecture,
             "kind": info.kind,
@@ -256,10 +237,10 @@ class ModelSource:
 
     def _identify_files(self) -> None:
         """Set `key` from the content of the files; None where there are no weight files."""
-        assert self._files is not None and self._store is not None
+        assert self.files is not None and self.store is not None
         if self.key is not None:
             return
-        weights = [self._store.file_hash(path) for path in self._files.weight_files()]
+        weights = [self.store.file_hash(path) for path in self.files.weight_files()]
         if not weights:
             return
         self.weights_hash = digest(weights)
@@ -267,9 +248,9 @@ class ModelSource:
             {
                 **self._environment(),
                 "weights": weights,
-                "code": [self._store.file_hash(path) for path in self._files.code_files()],
-                "config": config_content(self._files.config),
-                "dtype": str(self._dtype),
+                "code": [self.store.file_hash(path) for path in self.files.code_files()],
+                "config": config_content(self.files.config),
+                "dtype": str(self.dtype),
             }
         )
 
