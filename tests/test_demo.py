@@ -39,7 +39,7 @@ def test_demo_text(code):
 def test_demo_model_mixes_by_meaning_in_the_middle():
     """The claims of the model's card, on the demo corpus, with the shuffled control."""
     from ilo_fast import extract, overlap
-    from ilo_fast.models.structure import demo_model_path
+    from ilo_fast.models.demo import demo_model_path
 
     reps = extract(demo_model_path(), ParallelCorpus.demo(), progress=False)
     scores = overlap(reps)

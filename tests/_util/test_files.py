@@ -121,6 +121,26 @@ def test_folder_is_restored_when_interrupted_between_the_renames(
     assert names(tmp_path) == ["a", "old"]
 
 
+def test_folder_that_cannot_be_restored_is_kept_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old").write_text("old")
+    real, calls = os.replace, []
+
+    def only_once(*paths: Any) -> None:
+        calls.append(paths)
+        if len(calls) > 1:
+            raise OSError(errno.EIO, "bad sector")
+        real(*paths)
+
+    monkeypatch.setattr(os, "replace", only_once)
+    with pytest.raises(OSError, match="bad sector"), replace_folder(tmp_path / "a") as new:
+        (new / "new").write_text("new")
+    assert len(calls) == 3
+    assert [path.read_text() for path in tmp_path.rglob("*") if path.is_file()] == ["old"]
+
+
 def test_json_is_read_back_and_damage_is_none(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     assert read_json(path) is None

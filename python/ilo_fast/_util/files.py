@@ -57,18 +57,19 @@ def replace_folder(path: Path) -> Iterator[Path]:
         new.mkdir(parents=True)
         with explain_full_disk(path, 0):
             yield new
-        if path.exists():
-            os.replace(path, old)
         try:
+            if path.exists():
+                os.replace(path, old)
             os.replace(new, path)
         except BaseException:
-            with contextlib.suppress(OSError):
+            if old.exists() and not path.exists():
                 os.replace(old, path)
             raise
         _sync_folder(path.parent)
     finally:
-        for folder in (new, old):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
+        if path.exists():  # else `old` is the only copy
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

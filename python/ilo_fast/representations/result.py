@@ -59,18 +59,18 @@ class Representations(Mapping[str, NDArray[np.float32]]):
         for code, array in self._arrays.items():
             if array.ndim != 3 or array.shape[0] != len(self.layers):
                 raise ValueError(
-                    f"{code}: expected shape ({len(self.layers)} layers, sentences, dim), got "
-                    f"{array.shape}"
+                    f"arrays[{code!r}]: expected shape ({len(self.layers)} layers, sentences, "
+                    f"dim), got {array.shape}; pass one layer number for each first index"
                 )
             if array.shape[2] != first.shape[2]:
                 raise ValueError(
-                    f"{code} has {array.shape[2]} dimensions, {self.languages[0]} has "
-                    f"{first.shape[2]}"
+                    f"arrays: {code} has {array.shape[2]} dimensions, {self.languages[0]} has "
+                    f"{first.shape[2]}; all languages must come from one model"
                 )
             if self.parallel and array.shape[1] != first.shape[1]:
                 raise ValueError(
                     f"parallel=True, but {code} has {array.shape[1]} sentences and "
-                    f"{self.languages[0]} has {first.shape[1]}"
+                    f"{self.languages[0]} has {first.shape[1]}; pass parallel=False"
                 )
 
     @property
@@ -168,7 +168,9 @@ class Representations(Mapping[str, NDArray[np.float32]]):
             )
         manifest = read_json(manifest_path)
         if manifest is None or manifest.get("kind") != _KIND:
-            raise DamagedFileError(f"{manifest_path} is damaged, or not written by save()")
+            raise DamagedFileError(
+                f"{manifest_path} is damaged, or not written by save(): extract again"
+            )
         if manifest.get("schema_version") != SCHEMA_VERSION:
             raise DamagedFileError(
                 f"{manifest_path} has schema version {manifest.get('schema_version')}, this "
