@@ -48,7 +48,7 @@ def test_paths_that_a_page_names_exist(page: str) -> None:
         assert list(pages.ROOT.glob(path.rstrip("/"))), f"{page}: {path}"
 
 
-@pytest.mark.parametrize("page", pages.PAGES)
+@pytest.mark.parametrize("page", _WRITTEN)
 def test_scripts_have_the_flags_that_a_page_uses(page: str) -> None:
     for place, script, words in script_calls(page):
         assert (pages.ROOT / script).exists(), f"{place}: {script}"
@@ -60,12 +60,14 @@ def test_scripts_have_the_flags_that_a_page_uses(page: str) -> None:
 
 @pytest.mark.parametrize("page", _WRITTEN)
 def test_tests_that_a_page_names_exist(page: str) -> None:
-    text = pages.read(page).replace("\\\n", " ")
-    for paths, words in re.findall(r"pytest((?: tests\S*)+)((?: -k (?:\w+|'[^']+'|\"[^\"]+\"))?)", text):
-        names = "".join(map(source_of, paths.replace("`", " ").split()))
-        for word in re.findall(r"\w+", words.removeprefix(" -k")):
-            wanted = rf"(def test_\w*{word}|class \w*{word})"
-            assert word in ("and", "or", "not") or re.search(wanted, names), f"{page}: {word}"
+    for place, words in calls_of(page, "pytest"):
+        paths = [word for word in words if word.startswith("tests")]
+        for path in paths:
+            assert (pages.ROOT / path).exists(), f"{place}: {path}"
+        names = "".join(map(source_of, paths))
+        for expression in [words[i + 1] for i, word in enumerate(words) if word == "-k"]:
+            for word in set(re.findall(r"\w+", expression)) - {"and", "or", "not", "NAME", "part"}:
+                assert re.search(rf"(def|class) \w*{word}", names), f"{place}: no test {word}"
 
 
 def test_the_index_lists_every_page() -> None:
@@ -92,13 +94,25 @@ def headings(file: Path) -> set[str]:
     return found
 
 
-def script_calls(page: str) -> Iterator[tuple[str, str, list[str]]]:
-    """Place, script and arguments of each ``python SCRIPT ...`` of a page."""
+def calls_of(page: str, program: str) -> Iterator[tuple[str, list[str]]]:
+    """Place and arguments of each call of a program, also as ``python -m program``."""
     for block in [*pages.blocks(page, "bash"), *pages.inline_code(page)]:
         for words in pages.commands(block):
-            if words[0] in ("bash", "python", "python3") and len(words) > 1 and "/" in words[1]:
-                yield block.place, words[1], words[2:]
-            elif "/" in words[0] and words[0].startswith(("tests/", "tools/", ".ci/")):
+            if words[0] == program:
+                yield block.place, words[1:]
+            elif program in words[:4] and "-m" in words[:3]:
+                yield block.place, words[words.index(program) + 1 :]
+
+
+def script_calls(page: str) -> Iterator[tuple[str, str, list[str]]]:
+    """Place, script and arguments of each script of this repository that a page calls."""
+    for block in [*pages.blocks(page, "bash"), *pages.inline_code(page)]:
+        for words in pages.commands(block):
+            if words[0] in ("bash", "python", "python3"):
+                words = words[1:]
+            if words and words[0].startswith(
+                ("benchmarks/", "studies/", "tests/", "tools/", ".ci/")
+            ):
                 yield block.place, words[0], words[1:]
 
 
