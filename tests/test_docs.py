@@ -30,7 +30,7 @@ def test_lines_are_short(page: str) -> None:
         assert free or len(line) <= _WIDEST, f"{page}:{number} has {len(line)} columns"
 
 
-@pytest.mark.parametrize("page", pages.PAGES)
+@pytest.mark.parametrize("page", [*pages.PAGES, *pages.CARDS])
 def test_links_lead_somewhere(page: str) -> None:
     for target in _LINK.findall(pages.prose(page)):
         if re.match(r"[a-z]+:", target):
@@ -42,14 +42,14 @@ def test_links_lead_somewhere(page: str) -> None:
             assert anchor in headings(file), f"{page}: {target}"
 
 
-@pytest.mark.parametrize("page", _WRITTEN)
+@pytest.mark.parametrize("page", [*_WRITTEN, *pages.CARDS])
 def test_paths_that_a_page_names_exist(page: str) -> None:
     for path in _PATH.findall(pages.prose(page)):
         pattern = path.rstrip("/").replace("NAME", "*")
         assert list(pages.ROOT.glob(pattern)), f"{page}: {path}"
 
 
-@pytest.mark.parametrize("page", _WRITTEN)
+@pytest.mark.parametrize("page", [*_WRITTEN, *pages.CARDS])
 def test_scripts_have_the_flags_that_a_page_uses(page: str) -> None:
     for place, script, words in script_calls(page):
         assert (pages.ROOT / script).exists(), f"{place}: {script}"
@@ -59,7 +59,7 @@ def test_scripts_have_the_flags_that_a_page_uses(page: str) -> None:
                 assert f'"{word}"' in known, f"{place}: {script} has no {word}"
 
 
-@pytest.mark.parametrize("page", _WRITTEN)
+@pytest.mark.parametrize("page", [*_WRITTEN, *pages.CARDS])
 def test_tests_that_a_page_names_exist(page: str) -> None:
     for place, words in calls_of(page, "pytest"):
         paths = [word for word in words if word.startswith("tests")]
