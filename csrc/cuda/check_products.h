@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "core/errors.h"
-#include "cuda/decide.h"
-#include "cuda/mailbox.h"
+#include "cuda/kernels/decide.h"
+#include "cuda/staging_buffer.h"
 #include "cuda/panels.h"
 #include "cuda/products.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 inline void check_products(Products& products, Panels& base, const Layer& layer, const Plan& plan,
                            const Certificate& certificate, Mailbox& mailbox, cudaStream_t stream) {
@@ -74,4 +74,4 @@ inline void check_products(Products& products, Panels& base, const Layer& layer,
   }
 }
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

@@ -1,8 +1,5 @@
-// The contract of the engine on a GPU, as the rest of the core sees it: no CUDA in here.
-//
-// Two machines fulfil it, from one source: "gpu" (gpu.cu, by nvcc; a stub where the build has no
-// CUDA compiler) and "emulated" (emulated.cpp: the same kernels and the same host code on a
-// stand-in for the device in plain C++, for tests on machines without a GPU).
+// The contract of the engine on a GPU, as the rest of the core sees it: no CUDA in here. gpu.cu
+// fulfils it where the build has a CUDA compiler, stub.cpp says what is missing elsewhere.
 #pragma once
 
 #include <cstddef>
@@ -75,13 +72,6 @@ struct DeviceResult {
 // InvalidArgument (no such device, no memory), BadRow with the layer in its message.
 std::vector<DeviceInfo> gpu_run(const DeviceInput& input, const DeviceOptions& options,
                                 const DeviceResult& result, Team& team);
-std::vector<DeviceInfo> emulated_run(const DeviceInput& input, const DeviceOptions& options,
-                                     const DeviceResult& result, Team& team);
-
-// For tests: the certificate's lower bound of |z_i - z_j| of all rows of the first layer, [n][n],
-// as it follows from the fused kernel's scores; returns the scale of z.
-double emulated_bounds(const DeviceInput& input, const DeviceOptions& options, double* bounds);
-double gpu_bounds(const DeviceInput& input, const DeviceOptions& options, double* bounds);
 
 struct DeviceDescription {
   std::string name;

@@ -11,13 +11,13 @@
 #include "core/errors.h"
 #include "cuda/device.h"
 #include "cuda/equals.h"
-#include "cuda/mailbox.h"
+#include "cuda/staging_buffer.h"
 #include "cuda/panels.h"
 #include "cuda/plan.h"
-#include "cuda/prepare.h"
+#include "cuda/kernels/prepare.h"
 #include "cuda/upload.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 class DeviceRows {
  public:
@@ -267,4 +267,4 @@ class DeviceRows {
   Buffer<std::uint8_t> equal_;
 };
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

@@ -19,17 +19,17 @@
 
 #include "core/errors.h"
 #include "cuda/check_products.h"
-#include "cuda/deal.h"
+#include "cuda/kernels/expand.h"
 #include "cuda/device.h"
 #include "cuda/device_rows.h"
-#include "cuda/mailbox.h"
+#include "cuda/staging_buffer.h"
 #include "cuda/overlap_on_device.h"
 #include "cuda/plan.h"
 #include "cuda/products.h"
 #include "cuda/search.h"
 #include "cuda/upload.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 class Engine {
  public:
@@ -82,48 +82,6 @@ class Engine {
       }
     }
     return infos;
-  }
-
-  // For tests: the certificate's lower bound of |z_i - z_j| for all rows i, j of the only layer,
-  // [n][n], from scores of the fused kernel. Returns the scale of z.
-  double certified_bounds(double* bounds) {
-    rows_.look_at(0);
-    plan_ = make_plan(input_, options_, rows_.layer(), free_memory(), 0);
-    products_.use_fused();
-    rows_.prepare(0, plan_);
-    DeviceInfo info;
-    search_.arrange(plan_, info);
-    Panels& base = search_.base();
-    const std::int64_t n = base.size(), n_rows = input_.n();
-    Buffer<Hit> all_hits(n * n);
-    Buffer<int> counts(n);
-    Buffer<float> threshold(n);
-    Buffer<unsigned> lost(n);
-    const Lists lists{all_hits.data(), counts.data(), threshold.data(), lost.data(),
-                      static_cast<int>(n)};
-    launch(stream_, dim3(blocks_for(n)), dim3(kBlock), 0, clear_lists, 0, static_cast<int>(n),
-           lists);
-    const Side all = base.get(0).side;
-    products_.multiply(all, all, true, lists, Asking{nullptr, nullptr}, plan_, nullptr, false);
-    const std::vector<Hit> hits = to_host(stream_, lists.hits, n * n);
-    const std::vector<int> count = to_host(stream_, lists.count, n);
-    const std::vector<RowBound> bound = to_host(stream_, base.bound(), n);
-    std::fill_n(bounds, n_rows * n_rows, 0.0);  // of equal rows, and of themselves
-    const EqualRows& equals = rows_.equals();
-    const auto for_members = [&](int column, auto visit) {
-      const int g = search_.column_ids()[column];
-      for (int m = equals.offset[g]; m < equals.offset[g + 1]; ++m) visit(equals.members[m]);
-    };
-    for (int a = 0; a < n; ++a)
-      for (int h = 0; h < count[a]; ++h) {
-        const Hit& hit = hits[a * n + h];
-        const double low =
-            search_.certificate().lower_bound(hit.score, bound[a], bound[hit.column]);
-        for_members(a, [&](int r) {
-          for_members(hit.column, [&](int c) { bounds[r * n_rows + c] = low; });
-        });
-      }
-    return rows_.layer().scale;
   }
 
  private:
@@ -222,4 +180,4 @@ class Engine {
   Plan plan_;
 };
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

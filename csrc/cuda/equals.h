@@ -9,7 +9,7 @@
 
 #include "cuda/platform.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 // Unique rows in order of their first appearance; their members ascending (knn/rows.h).
 struct EqualRows {
@@ -72,4 +72,4 @@ inline EqualRows find_equal_rows(
   return out;
 }
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

@@ -8,13 +8,13 @@
 #include <vector>
 
 #include "core/arithmetic.h"
-#include "cuda/lists.h"
-#include "cuda/mailbox.h"
-#include "cuda/prepare.h"
+#include "cuda/kernels/lists.h"
+#include "cuda/staging_buffer.h"
+#include "cuda/kernels/prepare.h"
 #include "cuda/runtime.h"
 #include "cuda/upload.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 constexpr int kStrideStep = 64;  // values: what the product kernels take at a time
 constexpr unsigned kBlock = 256;
@@ -211,4 +211,4 @@ class Panels {
   Buffer<RowBound> bound_;
 };
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

@@ -6,11 +6,11 @@
 
 #include "core/arithmetic.h"
 #include "core/errors.h"
-#include "cuda/decide.h"
+#include "cuda/kernels/decide.h"
 #include "cuda/device.h"
 #include "cuda/panels.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 struct Plan {
   bool is_resident = true;  // all rows of a layer lie on the device, packed
@@ -121,4 +121,4 @@ inline double work_of(const DeviceInput& input, std::int64_t group_rows) {
   return columns * columns - 0.5 * columns * static_cast<double>(group_rows);
 }
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

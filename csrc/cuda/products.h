@@ -10,12 +10,12 @@
 #include "core/parallel.h"
 #include "cuda/cublaslt.h"
 #include "cuda/device.h"
-#include "cuda/fused.h"
+#include "cuda/kernels/fused.h"
 #include "cuda/plan.h"
-#include "cuda/scan.h"
+#include "cuda/kernels/scan.h"
 #include "cuda/upload.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 // For the error bound of knn/certificate.h, in units of 2^-24: what a tensor core may lose of a
 // product of d terms. It is no IEEE adder. Per step it adds g products (exact) to the sum so far,
@@ -92,7 +92,6 @@ class Products {
   }
 
   std::string name() const { return is_fused_ ? "fused" : library_.name(); }
-  void use_fused() { is_fused_ = true; }
   void release() { tile_.release(); }
 
   // Offers the hits of all pairs of rows and columns to the rows' lists, and if `both` to the
@@ -166,4 +165,4 @@ class Products {
   Buffer<float> tile_;
 };
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

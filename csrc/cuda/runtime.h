@@ -7,7 +7,7 @@
 
 #include "cuda/platform.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 // Memory that grows when asked to, and forgets what was in it then.
 template <class T, bool kPinned>
@@ -136,4 +136,4 @@ class DeviceGuard {
   bool is_other_ = false;
 };
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

@@ -9,16 +9,16 @@
 #include <utility>
 #include <vector>
 
-#include "cuda/decide.h"
+#include "cuda/kernels/decide.h"
 #include "cuda/device.h"
 #include "cuda/device_rows.h"
-#include "cuda/mailbox.h"
+#include "cuda/staging_buffer.h"
 #include "cuda/panels.h"
 #include "cuda/plan.h"
 #include "cuda/products.h"
-#include "cuda/scan.h"
+#include "cuda/kernels/scan.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 class Stopwatch {
  public:
@@ -384,4 +384,4 @@ class Search {
   Event queued_;
 };
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

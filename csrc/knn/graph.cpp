@@ -9,7 +9,7 @@
 #include "knn/candidates.h"
 #include "knn/certificate.h"
 #include "knn/checkpoint.h"
-#include "knn/crowds.h"
+#include "knn/near_duplicates.h"
 #include "knn/decide.h"
 #include "knn/filter.h"
 #include "knn/output.h"

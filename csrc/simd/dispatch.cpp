@@ -77,7 +77,6 @@ const Kernels& choose_kernels(const std::string& wanted) {
   if (name.empty()) {
     if (const char* env = std::getenv("ILO_FAST_SIMD")) name = env, source = "ILO_FAST_SIMD";
   }
-  if (name == kernels_amx_bf16_emulated()->name) return *kernels_amx_bf16_emulated();
   const Kernels* best = nullptr;
   bool known = false;
   for (const Level& level : levels()) {

@@ -87,7 +87,5 @@ const Kernels* kernels_avx512();
 const Kernels* kernels_avx512_bf16();
 const Kernels* kernels_amx_bf16();
 #endif
-// The tiles of kernels_amx_bf16 in plain C++, for tests on processors without them.
-const Kernels* kernels_amx_bf16_emulated();
 
 }  // namespace ilo

@@ -1,0 +1,45 @@
+// Small arrays from the host to the device without waiting for it: by way of pinned memory.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <vector>
+
+#include "cuda/runtime.h"
+
+namespace ilo::gpu {
+
+class Mailbox {
+ public:
+  explicit Mailbox(cudaStream_t stream) : stream_(stream) {}
+  ~Mailbox() { (void)cudaStreamSynchronize(stream_); }  // before what is still read goes
+  Mailbox(const Mailbox&) = delete;
+  Mailbox& operator=(const Mailbox&) = delete;
+
+  // Kernels queued from now on find `from` in `to`; `from` may go at once.
+  template <class T>
+  void send(Buffer<T>& to, const std::vector<T>& from) {
+    to.reserve(std::max<std::size_t>(1, from.size()));
+    const std::size_t bytes = from.size() * sizeof(T);
+    if (bytes == 0) return;
+    if (used_ + bytes > letters_.size()) {  // from the beginning, once all of it has been read
+      check(cudaStreamSynchronize(stream_), "copying to the device");
+      letters_.reserve(std::max(2 * bytes, kBytes));
+      used_ = 0;
+    }
+    std::byte* letter = letters_.data() + used_;
+    std::memcpy(letter, from.data(), bytes);
+    used_ += (bytes + 255) / 256 * 256;
+    check(cudaMemcpyAsync(to.data(), letter, bytes, cudaMemcpyHostToDevice, stream_),
+          "copying to the device");
+  }
+
+ private:
+  static constexpr std::size_t kBytes = std::size_t{4} << 20;
+  cudaStream_t stream_;
+  PinnedBuffer<std::byte> letters_;
+  std::size_t used_ = 0;
+};
+
+}  // namespace ilo::gpu
