@@ -86,7 +86,8 @@ std::int64_t count_rows(const std::vector<Segment>& segments) {
 }
 
 std::int64_t base_of(std::int64_t n_base, std::int64_t n) {
-  if (n_base > n) throw InvalidArgument(
+  if (n_base > n)
+    throw InvalidArgument(
         text("n_base=", n_base, " is more than all ", n, " rows, wanted at most that many"));
   return n_base > 0 ? n_base : n;
 }
@@ -120,10 +121,9 @@ OverlapInput overlap_input(const Languages& languages, const std::optional<Sente
   in.sentences = sentences ? sentences->data() : nullptr;
   for (std::int64_t i = 0; i < n; ++i)
     if (in.languages[i] < 0 || in.languages[i] >= n_languages)
-      throw InvalidArgument(
-          text("languages[", i, "]=", in.languages[i], " is not in [0, ", n_languages,
-               "): number languages from 0, and give n_languages=", in.languages[i] + 1,
-               " or more if they are that many"));
+      throw InvalidArgument(text("languages[", i, "]=", in.languages[i], " is not in [0, ",
+                                 n_languages, "): number languages from 0, and give n_languages=",
+                                 in.languages[i] + 1, " or more if they are that many"));
   return in;
 }
 

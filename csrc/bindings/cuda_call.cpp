@@ -1,4 +1,5 @@
-// Checks the arguments of a call, runs the engine without the interpreter lock, reports on each layer.
+// Checks the arguments of a call, runs the engine without the interpreter lock, reports on each
+// layer.
 #include "bindings/cuda_call.h"
 
 #include <pybind11/stl.h>

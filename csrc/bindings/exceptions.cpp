@@ -1,7 +1,6 @@
 // Errors of the core as ValueError.
-#include "core/errors.h"
-
 #include "bindings/bindings.h"
+#include "core/errors.h"
 
 namespace ilo {
 

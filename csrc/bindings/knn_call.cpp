@@ -49,8 +49,7 @@ py::dict to_dict(const GraphInfo& info) {
 
 void check_queries(const std::vector<std::int64_t>& queries, std::int64_t n) {
   if (queries.empty())
-    throw InvalidArgument(
-        text("queries is empty, wanted at least one row number in [0, ", n, ")"));
+    throw InvalidArgument(text("queries is empty, wanted at least one row number in [0, ", n, ")"));
   for (const std::int64_t q : queries)
     if (q < 0 || q >= n)
       throw InvalidArgument(text("queries holds row ", q, ", wanted row numbers in [0, ", n, ")"));
@@ -80,11 +79,10 @@ py::tuple call_knn_graph(const std::vector<py::array>& arrays, const std::string
   options.n_base = base;
   if (n_threads < 1) throw InvalidArgument(text("n_threads=", n_threads, " must be at least 1"));
   if (base < n && !queries)
-    throw InvalidArgument(text("n_base=", base, " of ", n,
-                               " rows leaves query rows: list their numbers in queries"));
+    throw InvalidArgument(
+        text("n_base=", base, " of ", n, " rows leaves query rows: list their numbers in queries"));
   if (queries) check_queries(*queries, n);
-  check_neighbors(k, base,
-                  queries && *std::min_element(queries->begin(), queries->end()) >= base);
+  check_neighbors(k, base, queries && *std::min_element(queries->begin(), queries->end()) >= base);
   const std::int64_t n_out = queries ? static_cast<std::int64_t>(queries->size()) : n;
   py::array_t<std::int64_t> indices({n_layers, n_out, k});
   py::array_t<float> distances({n_layers, n_out, k});
@@ -101,7 +99,8 @@ py::tuple call_knn_graph(const std::vector<py::array>& arrays, const std::string
     for (std::int64_t layer = 0; layer < n_layers; ++layer) {
       try {
         const MatrixView view = view_of(segments, dtype, layer);
-        if (!checkpoint_folder.empty()) options.checkpoint = file_of_layer(checkpoint_folder, layer);
+        if (!checkpoint_folder.empty())
+          options.checkpoint = file_of_layer(checkpoint_folder, layer);
         infos.push_back(knn_graph(view, options, kernels, team, queries ? &*queries : nullptr,
                                   out_indices + layer * n_out * k,
                                   out_distances + layer * n_out * k));

@@ -34,7 +34,7 @@ struct DeviceInput {
     for (const DeviceSegment& s : segments) count += s.n;
     return count;
   }
-  std::int64_t n_asked() const { return n() > n_base ? n() - n_base : n_base; }
+  std::int64_t n_queries() const { return n() > n_base ? n() - n_base : n_base; }
 };
 
 struct DeviceOptions {
@@ -47,22 +47,22 @@ struct DeviceOptions {
   std::string library;          // where cuBLASLt is, if its name alone does not find it
   // For tests, to walk every path; 0 chooses.
   std::int64_t tile_rows = 0, panel_rows = 0, capacity = 0;
-  bool force_widening = false;
+  bool force_fallback = false;
 };
 
 struct DeviceInfo {  // of a layer
   std::int64_t rows = 0, queries = 0, unique_rows = 0;
-  std::int64_t certified_rows = 0, widened_rows = 0, measured_rows = 0;  // measured: against all
+  std::int64_t certified_rows = 0, fallback_rows = 0, measured_rows = 0;  // measured: against all
   std::int64_t panels = 0, tile_rows = 0, list_capacity = 0, retries = 0;
   std::int64_t late_rows = 0;  // that were still to be copied to the device when they were needed
   double candidates_per_row = 0;
-  double seconds_prepare = 0, seconds_filter = 0, seconds_rerank = 0, seconds_widen = 0;
+  double seconds_prepare = 0, seconds_filter = 0, seconds_rerank = 0, seconds_fallback = 0;
   std::string product;
 };
 
 // Where results go: arrays of the host, each null if not wanted.
 struct DeviceResult {
-  std::int64_t* indices = nullptr;  // [layers][asked][k]
+  std::int64_t* indices = nullptr;  // [layers][queries][k]
   float* distances = nullptr;
   const OverlapInput* overlap_input = nullptr;  // its `indices` are not read
   OverlapOutput overlap{};

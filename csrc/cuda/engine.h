@@ -8,8 +8,8 @@
 //   deal.h         from unique rows to all rows; overlap_on_device.h counts
 //
 // The host queues work, and waits a few times a layer: for the hashes of the rows (which are
-// equal?), for the bounds (what can a certificate promise?), for the rows that stay open, and for
-// the result.
+// equal?), for the bounds (what can a certificate promise?), for the rows that stay uncertified,
+// and for the result.
 #pragma once
 
 #include <algorithm>
@@ -19,14 +19,14 @@
 
 #include "core/errors.h"
 #include "cuda/check_products.h"
-#include "cuda/kernels/expand.h"
 #include "cuda/device.h"
 #include "cuda/device_rows.h"
-#include "cuda/staging_buffer.h"
+#include "cuda/kernels/expand.h"
 #include "cuda/overlap_on_device.h"
 #include "cuda/plan.h"
 #include "cuda/products.h"
 #include "cuda/search.h"
+#include "cuda/staging_buffer.h"
 #include "cuda/upload.h"
 
 namespace ilo::gpu {
@@ -41,12 +41,12 @@ class Engine {
         team_(team),
         stream_(reinterpret_cast<cudaStream_t>(options.stream)),
         uploader_(stream_, team),
-        mailbox_(stream_),
+        staging_(stream_),
         pace_(stream_, team, uploader_),
-        rows_(input, options.metric, team, stream_, uploader_, mailbox_),
+        rows_(input, options.metric, team, stream_, uploader_, staging_),
         products_(input, options, stream_, pace_),
-        search_(input, options, team, stream_, uploader_, mailbox_, rows_, products_, pace_),
-        n_asked_(input.n_asked()),
+        search_(input, options, team, stream_, uploader_, staging_, rows_, products_, pace_),
+        n_queries_(input.n_queries()),
         k_(static_cast<int>(options.n_neighbors)) {
     if (result.overlap_input) taken_ = DeviceOverlap::bytes(*result.overlap_input);
   }
@@ -89,7 +89,7 @@ class Engine {
 
   static std::int64_t free_memory() {
     std::size_t free = 0, total = 0;
-    check(cudaMemGetInfo(&free, &total), "asking for free memory");
+    check(cudaMemGetInfo(&free, &total), "queries for free memory");
     return static_cast<std::int64_t>(static_cast<double>(free) * 0.92);
   }
 
@@ -105,7 +105,7 @@ class Engine {
   DeviceInfo run_layer(std::int64_t h) {
     DeviceInfo info;
     info.rows = input_.n_base;
-    info.queries = n_asked_;
+    info.queries = n_queries_;
     info.tile_rows = plan_.tile;
     info.list_capacity = plan_.capacity;
     info.product = products_.name();
@@ -115,12 +115,12 @@ class Engine {
     search_.arrange(plan_, info);
     if (h == 0)
       check_products(products_, search_.base(), rows_.layer(), plan_, search_.certificate(),
-                     mailbox_, stream_);
+                     staging_, stream_);
     info.seconds_prepare = watch.lap();
     if (plan_.prefetches) rows_.prefetch(h + 1);
     search_.run(info, watch);
     finish(h);
-    info.certified_rows = n_asked_ - info.widened_rows;
+    info.certified_rows = n_queries_ - info.fallback_rows;
     info.seconds_rerank += watch.lap();
     return info;
   }
@@ -128,24 +128,24 @@ class Engine {
   // The neighbours of all rows that ask, and what is wanted of them.
   void finish(std::int64_t h) {
     const EqualRows& equals = rows_.equals();
-    const std::size_t size = static_cast<std::size_t>(n_asked_) * k_;
+    const std::size_t size = static_cast<std::size_t>(n_queries_) * k_;
     indices_.reserve(size), distances_.reserve(size);
-    mailbox_.send(unique_of_, equals.unique_of);
-    mailbox_.send(offset_, equals.offset);
-    mailbox_.send(members_, equals.members);
-    Dealing in{};
+    staging_.send(unique_of_, equals.unique_of);
+    staging_.send(offset_, equals.offset);
+    staging_.send(members_, equals.members);
+    Expansion in{};
     in.equals = {unique_of_.data(), offset_.data(), members_.data(),
                  static_cast<int>(input_.n_base)};
-    in.asking_of = search_.asking_of();
+    in.query_of = search_.query_of();
     in.n_columns = equals.n_columns;
-    in.first_number = static_cast<int>(input_.n() - n_asked_);
+    in.first_number = static_cast<int>(input_.n() - n_queries_);
     in.k = k_;
     in.nearest_id = search_.nearest_id();
     in.nearest_squared = search_.nearest_squared();
     in.cosine = options_.metric == Metric::cosine;
     in.multiplier = rows_.multiplier();
-    launch(stream_, dim3(blocks_for(n_asked_)), dim3(kBlock), 0, deal, static_cast<int>(n_asked_),
-           in, indices_.data(), distances_.data());
+    launch(stream_, dim3(blocks_for(n_queries_)), dim3(kBlock), 0, expand_to_all_rows,
+           static_cast<int>(n_queries_), in, indices_.data(), distances_.data());
     const auto fetch = [&](auto* to, const auto* from) {
       if (!to) return;
       check(cudaMemcpyAsync(to + h * size, from, size * sizeof *from, cudaMemcpyDeviceToHost,
@@ -169,13 +169,13 @@ class Engine {
   Buffer<std::int64_t> indices_;
   Buffer<float> distances_;
   Uploader uploader_;
-  Mailbox mailbox_;
+  StagingBuffer staging_;
   Pace pace_;
   DeviceRows rows_;
   Products products_;
   Search search_;
   std::unique_ptr<DeviceOverlap> overlap_;
-  std::int64_t n_asked_, taken_ = 0;  // taken: bytes on the device for the counting of overlaps
+  std::int64_t n_queries_, taken_ = 0;  // taken: bytes on the device for the counting of overlaps
   int k_;
   Plan plan_;
 };

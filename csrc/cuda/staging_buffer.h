@@ -10,12 +10,12 @@
 
 namespace ilo::gpu {
 
-class Mailbox {
+class StagingBuffer {
  public:
-  explicit Mailbox(cudaStream_t stream) : stream_(stream) {}
-  ~Mailbox() { (void)cudaStreamSynchronize(stream_); }  // before what is still read goes
-  Mailbox(const Mailbox&) = delete;
-  Mailbox& operator=(const Mailbox&) = delete;
+  explicit StagingBuffer(cudaStream_t stream) : stream_(stream) {}
+  ~StagingBuffer() { (void)cudaStreamSynchronize(stream_); }  // before what is still read goes
+  StagingBuffer(const StagingBuffer&) = delete;
+  StagingBuffer& operator=(const StagingBuffer&) = delete;
 
   // Kernels queued from now on find `from` in `to`; `from` may go at once.
   template <class T>

@@ -38,14 +38,14 @@ struct GraphOptions {
   // For tests, to walk every path: rows of a block, and the most candidates that a row may keep (0
   // chooses), and whether every row counts as not proved.
   std::int64_t block_rows = 0, max_candidates = 0;
-  bool force_widening = false;
+  bool force_fallback = false;
 };
 
 struct GraphInfo {
-  std::int64_t rows = 0, queries = 0, unique_rows = 0, certified_rows = 0, widened_rows = 0;
+  std::int64_t rows = 0, queries = 0, unique_rows = 0, certified_rows = 0, fallback_rows = 0;
   std::int64_t superblocks = 0;
   double candidates_per_row = 0, resumed_share = 0;
-  double seconds_prepare = 0, seconds_filter = 0, seconds_rerank = 0, seconds_widen = 0;
+  double seconds_prepare = 0, seconds_filter = 0, seconds_rerank = 0, seconds_fallback = 0;
   std::string problem;  // that did not stop the work
 };
 

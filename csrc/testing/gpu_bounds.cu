@@ -1,6 +1,7 @@
 // A look at the certificate of the engine on a GPU.
 //
-// Its kernels are compiled a second time here, under a namespace of their own: gpu.cu has the others.
+// Its kernels are compiled a second time here, under a namespace of their own: gpu.cu has the
+// others.
 #define gpu gpu_bounds_detail
 #include "testing/cuda_bounds.h"
 #undef gpu

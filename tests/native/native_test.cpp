@@ -303,7 +303,7 @@ void one_graph(Random& random, const std::string& kind, const std::string& level
   options.block_rows = random.of<Index>({0, 16, 48, 64});
   if (random.whole(0, 2) == 0) options.max_memory = 1;
   if (random.whole(0, 2) == 0) options.max_candidates = 1;
-  options.force_widening = random.whole(0, 3) == 0;
+  options.force_fallback = random.whole(0, 3) == 0;
   const auto describe = [&](const char* what) {
     std::ostringstream text;
     text << kind << ", " << level << ", " << what << ", n=" << n << ", d=" << d << ", dtype "
@@ -312,7 +312,7 @@ void one_graph(Random& random, const std::string& kind, const std::string& level
          << ", n_base=" << options.n_base << ", k=" << options.n_neighbors
          << ", block_rows=" << options.block_rows << ", max_memory=" << options.max_memory
          << ", max_candidates=" << options.max_candidates
-         << ", force_widening=" << options.force_widening << ", n_threads=" << n_threads;
+         << ", force_fallback=" << options.force_fallback << ", n_threads=" << n_threads;
     doing = text.str();
   };
 
@@ -320,9 +320,9 @@ void one_graph(Random& random, const std::string& kind, const std::string& level
   ilo::GraphInfo info;
   compare(graph(x, level, options, n_threads, nullptr, nullptr, &info),
           brute_force(x, n, all_rows(n), options.n_neighbors, options.metric));
-  check(info.certified_rows + info.widened_rows == n, "rows neither certified nor widened");
-  if (options.force_widening && info.unique_rows > 1)
-    check(info.widened_rows == n, "widening was not forced");
+  check(info.certified_rows + info.fallback_rows == n, "rows neither certified nor widened");
+  if (options.force_fallback && info.unique_rows > 1)
+    check(info.fallback_rows == n, "widening was not forced");
 
   // Of some rows, in any order, the neighbours among the first n_base.
   options.n_base = random.whole(2, n);
@@ -333,7 +333,7 @@ void one_graph(Random& random, const std::string& kind, const std::string& level
   describe("queries");
   compare(graph(x, level, options, n_threads, &queries, nullptr, &info),
           brute_force(x, options.n_base, queries, options.n_neighbors, options.metric));
-  check(info.certified_rows + info.widened_rows == static_cast<Index>(queries.size()),
+  check(info.certified_rows + info.fallback_rows == static_cast<Index>(queries.size()),
         "queries neither certified nor widened");
 }
 
@@ -370,7 +370,7 @@ void one_graph_on_device(Random& random, const std::string& kind) {
   options.tile_rows = random.of<Index>({0, 64, 128});
   options.panel_rows = random.of<Index>({0, 0, 17, 64});
   options.capacity = random.of<Index>({0, 0, 1, 20});
-  options.force_widening = random.whole(0, 3) == 0;
+  options.force_fallback = random.whole(0, 3) == 0;
   const Index order = random.whole(0, 1 << 20), failing = random.of<Index>({0, 0, 1, 7, 20, 45});
   std::ostringstream text;
   text << kind << ", on the stand-in, n=" << n << ", n_base=" << input.n_base << ", d=" << input.d
@@ -378,12 +378,12 @@ void one_graph_on_device(Random& random, const std::string& kind) {
        << (options.metric == Metric::cosine ? ", cosine" : ", euclidean")
        << ", k=" << options.n_neighbors << ", product " << options.product
        << ", tile_rows=" << options.tile_rows << ", panel_rows=" << options.panel_rows
-       << ", capacity=" << options.capacity << ", force_widening=" << options.force_widening
+       << ", capacity=" << options.capacity << ", force_fallback=" << options.force_fallback
        << (on_device ? ", on the device" : ", in host memory") << ", order " << order
        << ", allocation " << failing << " fails";
   doing = text.str();
 
-  const Index size = input.n_asked() * options.n_neighbors;
+  const Index size = input.n_queries() * options.n_neighbors;
   std::vector<Index> indices(n_layers * size, -1);
   std::vector<float> distances(n_layers * size, -1);
   ilo::DeviceResult result;
@@ -404,7 +404,7 @@ void one_graph_on_device(Random& random, const std::string& kind) {
                      {distances.begin() + h * size, distances.begin() + (h + 1) * size}};
     compare(got,
             brute_force(layers[h], input.n_base, queries, options.n_neighbors, options.metric));
-    check(infos[h].certified_rows + infos[h].widened_rows == input.n_asked(),
+    check(infos[h].certified_rows + infos[h].fallback_rows == input.n_queries(),
           "rows neither certified nor widened");
   }
 }
@@ -433,7 +433,7 @@ int interrupts(Random& random, const std::string& level) {
                     ("ilo-native-test-" + std::to_string(getpid()) + "-" + std::to_string(seed));
   for (int looks = 1; looks <= 4; ++looks) {
     doing = "interrupts, " + level + ", look " + std::to_string(looks);
-    options.force_widening = looks == 2;
+    options.force_fallback = looks == 2;
     options.max_memory = looks >= 3 ? 1 : ilo::GraphOptions().max_memory;
     options.checkpoint = looks == 4 ? file.string() : "";
     options.checkpoint_seconds = 0;
@@ -473,7 +473,7 @@ void callers_in_several_threads(Random& random) {
   for (std::size_t t = 0; t < answers.size(); ++t)
     threads.emplace_back([&, t] {
       ilo::GraphOptions own = options;
-      own.force_widening = t % 2;
+      own.force_fallback = t % 2;
       answers[t] = graph(x, names[t / 2], own, 2, nullptr, nullptr);
     });
   for (std::thread& thread : threads) thread.join();

@@ -3,9 +3,10 @@
 //
 //   choose_best      marks the k best of every list
 //   measure_chosen   float64 distances of what is marked
-//   choose_hopeful   marks what the bound does not exclude, now that a radius is known
+//   choose_within_bound   marks what the bound does not exclude, now that a radius is known
 //   measure_chosen   of those
-//   conclude         the k nearest of what was measured; whether that is proved, or the row is open
+//   conclude         the k nearest of what was measured; whether that is certified, or the row is
+//   uncertified
 //
 // Open rows meet all columns again with a threshold that proves them (search.h filters them anew,
 // with longer lists), and if even these lists overflow, measure_all measures every column.
@@ -22,30 +23,30 @@
 
 namespace ilo::gpu {
 
-// The lists' rows are not always numbered like the rows that ask: open rows are filtered again as
-// 0, 1, 2, ... of a batch.
+// The lists' rows are not always numbered like the rows that ask: uncertified rows are filtered
+// again as 0, 1, 2, ... of a batch.
 struct Deciding {
   Lists lists;
-  double* squared;       // beside lists.hits: a distance, or kNotMeasured, or kMarked
-  const int* asked;      // [list rows] their numbers among the rows that ask; null: the same
-  Asking asking;         // by number of the asking row
-  const int* column_id;  // unique rows, by number of the column, as the next
+  double* squared;          // beside lists.hits: a distance, or kNotMeasured, or kMarked
+  const int* query_of_row;  // [list rows] their numbers among the rows that ask; null: the same
+  QueryRows queries;        // by number of the queries row
+  const int* column_id;     // unique rows, by number of the column, as the next
   const RowBound* column_bound;
   int n_columns, k;
-  // Results: [asking rows][k]
+  // Results: [queries rows][k]
   int* nearest_id;
   double* nearest_squared;
-  // [asking rows]: the k-th smallest squared distance that was measured, or infinity.
+  // [queries rows]: the k-th smallest squared distance that was measured, or infinity.
   double* worst;
-  // The open: list rows, in any order.
-  int* open;
-  int* n_open;
+  // The uncertified: list rows, in any order.
+  int* uncertified;
+  int* n_uncertified;
   unsigned long long* measured;  // distances, in all
-  bool none_is_proved;
+  bool none_is_certified;
 
-  __device__ int asking_row(int row) const { return asked ? asked[row] : row; }
+  __device__ int query_row(int row) const { return query_of_row ? query_of_row[row] : row; }
   __device__ int wanted(int a) const {
-    const int others = n_columns - (asking.own_column(a) >= 0 ? 1 : 0);
+    const int others = n_columns - (queries.own_column(a) >= 0 ? 1 : 0);
     return k < others ? k : others;
   }
   __device__ int size(int row) const {
@@ -60,7 +61,7 @@ constexpr double kNotMeasured = -2, kMarked = -1;
 
 inline __global__ void choose_best(int first, Deciding in) {
   const int row = first + blockIdx.x, size = in.size(row);
-  const int wanted = in.wanted(in.asking_row(row));
+  const int wanted = in.wanted(in.query_row(row));
   const Hit* hits = in.lists.of(row);
   double* squared = in.squared_of(row);
   unsigned best = 0;  // all
@@ -73,8 +74,8 @@ inline __global__ void choose_best(int first, Deciding in) {
     squared[i] = ordered(hits[i].score) >= best ? kMarked : kNotMeasured;
 }
 
-inline __global__ void choose_hopeful(int first, Deciding in, Certificate certificate) {
-  const int row = first + blockIdx.x, size = in.size(row), a = in.asking_row(row);
+inline __global__ void choose_within_bound(int first, Deciding in, Certificate certificate) {
+  const int row = first + blockIdx.x, size = in.size(row), a = in.query_row(row);
   const Hit* hits = in.lists.of(row);
   double* squared = in.squared_of(row);
   // The best by score were measured, as many as are wanted or more: the largest of these distances
@@ -92,7 +93,7 @@ inline __global__ void choose_hopeful(int first, Deciding in, Certificate certif
           : certificate.beyond(__longlong_as_double(static_cast<long long>(largest)));
   for (int i = threadIdx.x; i < size; i += blockDim.x)
     if (squared[i] == kNotMeasured &&
-        !(certificate.lower_bound(hits[i].score, in.asking.bound[a],
+        !(certificate.lower_bound(hits[i].score, in.queries.bound[a],
                                   in.column_bound[hits[i].column]) > delta))
       squared[i] = kMarked;
 }
@@ -135,7 +136,7 @@ __device__ inline bool nearer(double squared, int id, double other, int other_id
 }
 
 inline __global__ void conclude(int first, Deciding in, Certificate certificate) {
-  const int row = first + blockIdx.x, size = in.size(row), a = in.asking_row(row);
+  const int row = first + blockIdx.x, size = in.size(row), a = in.query_row(row);
   const int wanted = in.wanted(a);
   const Hit* hits = in.lists.of(row);
   const double* squared = in.squared_of(row);
@@ -165,19 +166,19 @@ inline __global__ void conclude(int first, Deciding in, Certificate certificate)
   in.worst[a] = distance;
   const float lost = in.lists.lost[row] == kNothing ? -INFINITY : from_ordered(in.lists.lost[row]);
   const float discarded = lost > in.lists.threshold[row] ? lost : in.lists.threshold[row];
-  const bool proved =
-      full && !in.none_is_proved &&
-      discarded <= certificate.threshold(in.asking.bound[a], certificate.beyond(distance));
-  if (!proved) in.open[atomicAdd(in.n_open, 1)] = row;
+  const bool certified =
+      full && !in.none_is_certified &&
+      discarded <= certificate.threshold(in.queries.bound[a], certificate.beyond(distance));
+  if (!certified) in.uncertified[atomicAdd(in.n_uncertified, 1)] = row;
 }
 
 // Thresholds that prove: nothing that scores at most that much can be among the k nearest.
 inline __global__ void set_thresholds(int rows, Deciding in, Certificate certificate) {
   const int row = blockIdx.x * blockDim.x + threadIdx.x;
   if (row >= rows) return;
-  const int a = in.asking_row(row);
+  const int a = in.query_row(row);
   in.lists.threshold[row] =
-      certificate.threshold(in.asking.bound[a], certificate.beyond(in.worst[a]));
+      certificate.threshold(in.queries.bound[a], certificate.beyond(in.worst[a]));
   in.lists.count[row] = 0;
   in.lists.lost[row] = kNothing;
 }
@@ -220,11 +221,12 @@ __global__ void measure_all(const double* u, int n_rows, int first_column, int n
   }
 }
 
-// The k nearest of squared[b * stride ..] for list row open[b]; a block each. scratch_*:
+// The k nearest of squared[b * stride ..] for list row uncertified[b]; a block each. scratch_*:
 // [blocks][k].
-inline __global__ void conclude_all(const int* open, const double* squared, std::int64_t stride,
-                                    double* scratch_squared, int* scratch_id, Deciding in) {
-  const int a = in.asking_row(open[blockIdx.x]), own = in.asking.own_column(a);
+inline __global__ void conclude_all(const int* uncertified, const double* squared,
+                                    std::int64_t stride, double* scratch_squared, int* scratch_id,
+                                    Deciding in) {
+  const int a = in.query_row(uncertified[blockIdx.x]), own = in.queries.own_column(a);
   const int wanted = in.wanted(a);
   const double* mine = squared + blockIdx.x * stride;
   double* found_squared = scratch_squared + static_cast<std::int64_t>(blockIdx.x) * in.k;

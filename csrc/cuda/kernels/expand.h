@@ -17,12 +17,12 @@ struct Equals {
   int n_base;
 };
 
-struct Dealing {
+struct Expansion {
   Equals equals;
-  const int* asking_of;   // [unique rows]: which of the rows that ask it is
+  const int* query_of;    // [unique rows]: which of the rows that ask it is
   int n_columns;          // unique rows that are searched
   int first_number, k;    // of the rows that the result is for
-  const int* nearest_id;  // [asking rows][k]
+  const int* nearest_id;  // [queries rows][k]
   const double* nearest_squared;
   bool cosine;
   double multiplier;  // of all rows, under the Euclidean metric
@@ -44,11 +44,12 @@ __device__ inline int next_member(const Equals& e, int g, int last, int self) {
 
 // Neighbours of every row: its equals at distance 0, then the members of the columns found, in the
 // order (distance, number). A thread takes a row.
-inline __global__ void deal(int count, Dealing in, std::int64_t* indices, float* distances) {
+inline __global__ void expand_to_all_rows(int count, Expansion in, std::int64_t* indices,
+                                          float* distances) {
   const std::int64_t out = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (out >= count) return;
   const int self = in.first_number + static_cast<int>(out), g = in.equals.unique_of[self];
-  const std::int64_t found = static_cast<std::int64_t>(in.asking_of[g]) * in.k;
+  const std::int64_t found = static_cast<std::int64_t>(in.query_of[g]) * in.k;
   const int others = in.n_columns - (g < in.n_columns ? 1 : 0);
   const int n_found = in.k < others ? in.k : others;
   int written = 0;

@@ -10,8 +10,8 @@
 
 #include <cmath>
 
-#include "cuda/kernels/lists.h"
 #include "cuda/kernels/intrinsics.h"
+#include "cuda/kernels/lists.h"
 
 namespace ilo::gpu {
 

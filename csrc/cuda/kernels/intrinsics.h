@@ -1,5 +1,5 @@
-// What C++ cannot say to a GPU: a block's dynamic shared memory, copies that fill shared memory in the
-// background, and the instructions of a tensor core (sm_80 and later).
+// What C++ cannot say to a GPU: a block's dynamic shared memory, copies that fill shared memory in
+// the background, and the instructions of a tensor core (sm_80 and later).
 #pragma once
 
 #include "cuda/platform.h"

@@ -10,7 +10,7 @@
 namespace ilo::gpu {
 
 // Of all rows of a layer, gathered by atomics; start from {kNoRow, 0, 0}.
-struct Facts {
+struct RowStatistics {
   unsigned long long bad;           // 2 * (first row that cannot be used) + (it is a zero vector)
   unsigned long long largest_norm;  // bits of float64, as of the next
   unsigned long long largest_value;
@@ -27,7 +27,7 @@ __device__ inline bool out_of_range(double largest) {  // for squares in float64
 
 // The largest magnitude of all values, for float64 under the Euclidean metric.
 template <class Element>
-__global__ void find_largest(Values v, std::int64_t count, Facts* facts) {
+__global__ void find_largest(Values v, std::int64_t count, RowStatistics* statistics) {
   double largest = 0;
   const std::int64_t step = half_warps();
   for (std::int64_t row = half_warp(); row < count; row += step)
@@ -35,7 +35,8 @@ __global__ void find_largest(Values v, std::int64_t count, Facts* facts) {
       const double x = fabs(Element::read(v.rows[row] + k * v.col_stride));
       if (x > largest && x <= 0x1.fffffffffffffp1023) largest = x;  // measure_rows finds the others
     }
-  atomicMax(&facts->largest_value, static_cast<unsigned long long>(__double_as_longlong(largest)));
+  atomicMax(&statistics->largest_value,
+            static_cast<unsigned long long>(__double_as_longlong(largest)));
 }
 
 __device__ inline unsigned long long scramble(unsigned long long h) {
@@ -49,7 +50,7 @@ __device__ inline unsigned long long scramble(unsigned long long h) {
 template <class Element>
 __global__ void measure_rows(Values v, std::int64_t first, std::int64_t count, bool cosine,
                              bool may_leave_range, double global_multiplier, double* multiplier,
-                             double* norm, unsigned long long* hash, Facts* facts) {
+                             double* norm, unsigned long long* hash, RowStatistics* statistics) {
   const std::int64_t step = half_warps();
   for (std::int64_t at = half_warp(); at - (at & 1) < count; at += step) {
     const bool mine = at < count;  // the second half of a warp may have none: it goes along
@@ -84,9 +85,10 @@ __global__ void measure_rows(Values v, std::int64_t first, std::int64_t count, b
     hash[first + i] = h;
     const bool zero = cosine && length == 0;
     if (!finite || zero)
-      atomicMin(&facts->bad, static_cast<unsigned long long>(first + i) * 2 + (finite ? 1 : 0));
+      atomicMin(&statistics->bad,
+                static_cast<unsigned long long>(first + i) * 2 + (finite ? 1 : 0));
     else
-      atomicMax(&facts->largest_norm,
+      atomicMax(&statistics->largest_norm,
                 static_cast<unsigned long long>(__double_as_longlong(cosine ? 1.0 : length)));
   }
 }

@@ -12,7 +12,7 @@ namespace ilo::gpu {
 
 // Of the rows that ask: bound[r] and own[r], the number of the column that is the row itself (-1:
 // none; own is null where rows are columns of the same number).
-struct Asking {
+struct QueryRows {
   const RowBound* bound;
   const int* own;
 
@@ -20,16 +20,16 @@ struct Asking {
 };
 
 // Below the k-th best score itself, even if all are equal (candidates.h).
-__device__ inline float hopeful_below(const Certificate& certificate, const RowBound& bound,
-                                      float kth) {
-  const float hopeful = certificate.hopeful_threshold(bound, kth);
+__device__ inline float estimated_below(const Certificate& certificate, const RowBound& bound,
+                                        float kth) {
+  const float estimated = certificate.estimated_threshold(bound, kth);
   const float below = nextafterf(kth, -INFINITY);
-  return hopeful < below ? hopeful : below;
+  return estimated < below ? estimated : below;
 }
 
 // First thresholds, from lists that hold a sample of the columns: empties them. (Their hits will be
 // offered again, with all others.) A block takes a row.
-inline __global__ void take_thresholds(int first, Asking asking, Certificate certificate, int k,
+inline __global__ void take_thresholds(int first, QueryRows queries, Certificate certificate, int k,
                                        Lists lists) {
   const int row = first + blockIdx.x, count = lists.count[row];
   if (count >= k && count <= lists.capacity) {
@@ -39,7 +39,8 @@ inline __global__ void take_thresholds(int first, Asking asking, Certificate cer
       return true;
     });
     if (threadIdx.x == 0)
-      lists.threshold[row] = hopeful_below(certificate, asking.bound[row], from_ordered(best.key));
+      lists.threshold[row] =
+          estimated_below(certificate, queries.bound[row], from_ordered(best.key));
   }
   __syncthreads();  // all have read the count
   if (threadIdx.x == 0) {
@@ -54,8 +55,8 @@ constexpr int kScanThreads = 128, kScanColumns = 4 * kScanThreads, kScanRows = 1
 // columns, a thread four columns; eight rows are on their way to it at a time, since nothing is
 // loaded past the atomics of an offer.
 inline __global__ void __launch_bounds__(kScanThreads)
-    scan_tile(const float* tile, std::int64_t ld, Side rows, Side columns, Asking asking, bool both,
-              Lists lists) {
+    scan_tile(const float* tile, std::int64_t ld, Side rows, Side columns, QueryRows queries,
+              bool both, Lists lists) {
   __shared__ float row_factor[kScanRows], row_half[kScanRows], row_threshold[kScanRows];
   const int r0 = blockIdx.y * kScanRows;
   const int n_rows = rows.count - r0 < kScanRows ? rows.count - r0 : kScanRows;
@@ -93,7 +94,7 @@ inline __global__ void __launch_bounds__(kScanThreads)
         if (c0 + q >= columns.count) break;
         const float value = scaled(product[a][q], row_factor[r], factor[q]);
         const int row = rows.first + r0 + r, column = columns.first + c0 + q;
-        if (value - half[q] > row_threshold[r] && asking.own_column(row) != column)
+        if (value - half[q] > row_threshold[r] && queries.own_column(row) != column)
           offer(lists, row, column, value - half[q]);
         if (value - row_half[r] > threshold[q]) offer(lists, column, row, value - row_half[r]);
       }
@@ -104,7 +105,7 @@ inline __global__ void __launch_bounds__(kScanThreads)
 // Cuts a list: to what could still be among the k nearest, judging by the k-th best so far; where
 // that leaves more than three quarters, to the better half. What is cut scores at most the new
 // threshold.
-__device__ inline void cut_list(int row, const Asking& asking, const Certificate& certificate,
+__device__ inline void cut_list(int row, const QueryRows& queries, const Certificate& certificate,
                                 int k, const Lists& lists) {
   const int count = lists.count[row] < lists.capacity ? lists.count[row] : lists.capacity;
   if (count < k) return;
@@ -115,8 +116,8 @@ __device__ inline void cut_list(int row, const Asking& asking, const Certificate
   };
   const float kth = from_ordered(select_largest<unsigned>(count, k, key_of).key);
   float threshold = lists.threshold[row];
-  const float hopeful = hopeful_below(certificate, asking.bound[row], kth);
-  threshold = hopeful > threshold ? hopeful : threshold;
+  const float estimated = estimated_below(certificate, queries.bound[row], kth);
+  threshold = estimated > threshold ? estimated : threshold;
 
   __shared__ int kept, ties;
   __syncthreads();  // the list before is done with
@@ -153,12 +154,12 @@ __device__ inline void cut_list(int row, const Asking& asking, const Certificate
 
 // Cuts the lists that are more than half full. A block looks at 16 rows.
 constexpr int kCutRows = 16;
-inline __global__ void cut_lists(int first, int rows, Asking asking, Certificate certificate, int k,
-                                 Lists lists) {
+inline __global__ void cut_lists(int first, int rows, QueryRows queries, Certificate certificate,
+                                 int k, Lists lists) {
   const int begin = first + static_cast<int>(blockIdx.x) * kCutRows;
   const int end = begin + kCutRows < first + rows ? begin + kCutRows : first + rows;
   for (int row = begin; row < end; ++row)
-    if (lists.count[row] > lists.capacity / 2) cut_list(row, asking, certificate, k, lists);
+    if (lists.count[row] > lists.capacity / 2) cut_list(row, queries, certificate, k, lists);
 }
 
 // Empty lists that everything may enter.

@@ -44,7 +44,7 @@ struct Kernels {
   std::int64_t (*roundings)(std::int64_t d);
   double underflow;
   // The float32 filter that looks at the rows which this one leaves open; null if this is it.
-  const Kernels* (*wider)();
+  const Kernels* (*fallback)();
 
   // ---- hits in a row of a tile; n is a multiple of `panel`
 

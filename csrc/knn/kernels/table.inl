@@ -4,7 +4,7 @@
 
 namespace {
 
-Kernels table_of(const char* name, const Kernels* (*wider)()) {
+Kernels table_of(const char* name, const Kernels* (*fallback)()) {
   Kernels table{};
   table.name = name;
   table.panel = kPanel;
@@ -14,7 +14,7 @@ Kernels table_of(const char* name, const Kernels* (*wider)()) {
   table.product = product;
   table.roundings = roundings;
   table.underflow = kUnderflow;
-  table.wider = wider;
+  table.fallback = fallback;
   table.scan_row = scan_row;
   table.scan_both = scan_both;
   table.load_row = load_row;

@@ -39,24 +39,24 @@ py::tuple certified_bounds_binding(const py::array& X, const std::string& dtype,
   const MatrixView view = layer_view({X}, dtype, 0);
   py::array_t<double> bounds({view.n(), view.n()});
   Team team(1, nullptr);
-  const double scale =
-      certified_bounds(view, cosine ? Metric::cosine : Metric::euclidean,
-                       choose_testing_kernels(simd), team, bounds.mutable_data());
+  const double scale = certified_bounds(view, cosine ? Metric::cosine : Metric::euclidean,
+                                        choose_testing_kernels(simd), team, bounds.mutable_data());
   return py::make_tuple(bounds, scale);
 }
 
 }  // namespace
 
 void register_testing_knn(py::module_& m) {
-  m.def("knn_graph", &knn_graph_binding, py::arg("segments"), py::arg("dtype"),
-        py::arg("n_neighbors"), py::kw_only(), py::arg("cosine"), py::arg("n_threads"),
-        py::arg("simd") = "", py::arg("n_base") = 0, py::arg("queries") = py::none(),
-        py::arg("progress") = py::none(), py::arg("max_memory") = 0, py::arg("checkpoint") = "",
-        py::arg("checkpoint_seconds") = 30.0, py::arg("block_rows") = 0,
-        py::arg("max_candidates") = 0, py::arg("force_fallback") = false,
-        "_core.knn_graph; simd may be 'amx_bf16_emulated', too. block_rows: rows of a block (0: the "
-        "engine chooses); max_candidates: hits that a row may keep; force_fallback: certify no row "
-        "in the first pass.");
+  m.def(
+      "knn_graph", &knn_graph_binding, py::arg("segments"), py::arg("dtype"),
+      py::arg("n_neighbors"), py::kw_only(), py::arg("cosine"), py::arg("n_threads"),
+      py::arg("simd") = "", py::arg("n_base") = 0, py::arg("queries") = py::none(),
+      py::arg("progress") = py::none(), py::arg("max_memory") = 0, py::arg("checkpoint") = "",
+      py::arg("checkpoint_seconds") = 30.0, py::arg("block_rows") = 0,
+      py::arg("max_candidates") = 0, py::arg("force_fallback") = false,
+      "_core.knn_graph; simd may be 'amx_bf16_emulated', too. block_rows: rows of a block (0: the "
+      "engine chooses); max_candidates: hits that a row may keep; force_fallback: certify no row "
+      "in the first pass.");
   m.def("certified_bounds", &certified_bounds_binding, py::arg("X"), py::arg("dtype"),
         py::kw_only(), py::arg("cosine"), py::arg("simd") = "",
         "The certificate's lower bound of every distance of X (1, n, d), and its scale.");

@@ -1,5 +1,3 @@
-#include "testing/cuda_emulator/kernel.h"
-
 #include <algorithm>
 #include <cstring>
 #include <deque>
@@ -12,12 +10,12 @@
 #include <vector>
 
 #include "testing/cuda_emulator/fibers.h"
+#include "testing/cuda_emulator/kernel.h"
 #include "testing/cuda_emulator/state.h"
 
 namespace ilo::emulated {
 
 __thread uint3 threadIdx, blockIdx, blockDim, gridDim;
-
 
 namespace {
 

@@ -66,7 +66,8 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
   if (error != cudaSuccess) return error;
   using Call = std::pair<void (*)(P...), std::tuple<P...>>;
   enqueue(config->stream, [grid = config->gridDim, block = config->blockDim,
-                           bytes = config->dynamicSmemBytes, call = Call(kernel, std::tuple<P...>(arguments...))] {
+                           bytes = config->dynamicSmemBytes,
+                           call = Call(kernel, std::tuple<P...>(arguments...))] {
     run_grid(
         grid, block, bytes,
         [](const void* c) {

@@ -1,5 +1,5 @@
-// What the emulated device holds: allocations, streams with their queued work, and switches for tests.
-// Shared by the emulator's own sources; nothing else includes it.
+// What the emulated device holds: allocations, streams with their queued work, and switches for
+// tests. Shared by the emulator's own sources; nothing else includes it.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
-// The emulator's tensor core, at the worst that is known of real ones: products are exact; 16 of them and the
-// sum so far are cut to 24 bits below the largest exponent among them (towards zero), added, and
-// the sum is cut to 24 bits again.
+// The emulator's tensor core, at the worst that is known of real ones: products are exact; 16 of
+// them and the sum so far are cut to 24 bits below the largest exponent among them (towards zero),
+// added, and the sum is cut to 24 bits again.
 #include <cmath>
 #include <cstring>
 #include <limits>

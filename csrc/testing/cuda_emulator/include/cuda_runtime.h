@@ -1,5 +1,5 @@
-// The CUDA emulator's cuda_runtime.h: the part of CUDA's runtime that the engine uses, without a GPU.
-// Names and arguments are CUDA's.
+// The CUDA emulator's cuda_runtime.h: the part of CUDA's runtime that the engine uses, without a
+// GPU. Names and arguments are CUDA's.
 //
 // It is lazier than a GPU, so that what a program forgot to wait for is missing: work on a stream
 // is only noted, and done when somebody waits for it, in any order that streams and events allow.
