@@ -63,7 +63,7 @@ void tile_multiply(int sum, int rows, int columns) {
 #include "knn/kernels/table.inl"
 
 const Kernels* kernels_amx_bf16_emulated() {
-  static const Kernels table = table_of("amx_bf16_emulated", kernels_scalar);
+  static constexpr Kernels table = table_of("amx_bf16_emulated", kernels_scalar);
   return &table;
 }
 
