@@ -84,8 +84,8 @@ def test_it_tells_what_the_engine_for_gpus_finds(monkeypatch: pytest.MonkeyPatch
     assert "compute capability 7.5" in found["engine's devices"].advice
 
 
-def test_an_engine_that_has_run_on_no_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "not yet been run on a GPU" in gpu_findings(monkeypatch)["state of the engine"].value
+def test_a_gpu_is_used_by_the_cuda_backend_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "backend='cuda' only" in gpu_findings(monkeypatch)["used by"].value
 
 
 def test_a_missing_library_is_broken_or_a_note(monkeypatch: pytest.MonkeyPatch) -> None:

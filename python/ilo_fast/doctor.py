@@ -189,8 +189,7 @@ def _gpu_engine() -> Iterator[Finding]:
         "note" if missing else "ok",
         "unless the loader finds it, the engine multiplies by itself" if missing else "",
     )
-    if cuda.NOT_YET_RUN:
-        yield Finding("GPU", "state of the engine", cuda.NOT_YET_RUN, "note")
+    yield Finding("GPU", "used by", "backend='cuda' only: 'auto' stays on the CPU")
 
 
 def _cuda_version(number: int) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from oracles import knn as reference
 
-from ilo_fast import _core
+from ilo_fast import _core, _core_testing
 
 
 def pool(rng, sizes, d, spread, layers=1):
@@ -22,7 +22,7 @@ def pool(rng, sizes, d, spread, layers=1):
 def on_device(engine, segments, k, languages, sentences, *, where="device", **options):
     metric = options.pop("metric", "cosine")
     placed, keep = engine.place(segments, where)
-    *scores, infos, machine = _core.cuda_overlap(
+    *scores, infos = _core_testing.cuda_overlap(
         placed,
         segments[0].dtype.name,
         k,
@@ -34,7 +34,6 @@ def on_device(engine, segments, k, languages, sentences, *, where="device", **op
         **options,
     )
     del keep
-    assert machine == engine.machine
     assert len(infos) == len(scores[0])
     return scores
 

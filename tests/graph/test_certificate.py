@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graph.test_knn import LEVELS, METRICS, make
+from graph.test_knn import METRICS, make
+from helpers.engine import LEVELS
 from oracles import knn as reference
 
-from ilo_fast import _core
+from ilo_fast import _core_testing
 
 if np.finfo(np.longdouble).eps > 1e-18:
     pytest.skip("no extended precision here to compare with", allow_module_level=True)
 
 
-GPU = "gpu stand-in"  # csrc/cuda on the CPU, with a tensor core that cuts off what it may
+GPU = "cuda emulator"  # its tensor core cuts off whatever a real one may cut off
 FILTERS = [*LEVELS, GPU]
 
 
 def bounds_and_truth(X, metric, simd):
     how = {"cosine": metric == "cosine"}
     if simd == GPU:
-        bounds, scale = _core.cuda_certified_bounds(
+        bounds, scale = _core_testing.cuda_certified_bounds(
             X[np.newaxis], X.dtype.name, machine="emulated", **how
         )
     else:
-        bounds, scale = _core.certified_bounds(X[np.newaxis], X.dtype.name, simd=simd, **how)
+        bounds, scale = _core_testing.certified_bounds(
+            X[np.newaxis], X.dtype.name, simd=simd, **how
+        )
     U = reference.as_definition(X, metric)[0].astype(np.longdouble)
     truth = np.stack([np.sqrt(((U - u) ** 2).sum(axis=1)) for u in U]) * scale
     return bounds, truth
