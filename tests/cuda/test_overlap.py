@@ -161,8 +161,8 @@ def test_languages_that_do_not_lie_together(engine, rng_and_seed):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"languages": np.zeros(19, np.int32)}, r"languages must have shape \(20,\)"),
-        ({"sentences": np.zeros(21, np.int64)}, r"sentences must have shape \(20,\)"),
+        ({"languages": np.zeros(19, np.int32)}, r"languages has shape .*, wanted \(20,\)"),
+        ({"sentences": np.zeros(21, np.int64)}, r"sentences has shape .*, wanted \(20,\)"),
         ({"languages": np.full(20, 4, np.int32)}, r"languages\[0\]=4 is not in \[0, 4\)"),
         ({"languages": np.full(20, -1, np.int32)}, r"languages\[0\]=-1"),
         ({"n_languages": 1}, "n_languages=1: overlap between languages needs at least 2"),
