@@ -25,7 +25,7 @@ struct DeviceSegment {
 struct DeviceInput {
   std::vector<DeviceSegment> segments;  // one after the other, as if they were one array
   std::int64_t n_layers = 0, d = 0;
-  std::int64_t n_base = 0;        // rows before it are searched; others, if any, ask alone
+  std::int64_t n_base = 0;        // rows before it are searched; others, if any, are only queries
   std::ptrdiff_t col_stride = 0;  // bytes
   DType dtype = DType::f32;
 

@@ -1,11 +1,9 @@
-// The engine on a device, layer by layer: prepare, search, deal. device.h says what it is for.
+// The engine on a device, layer by layer: prepare, search, expand. device.h says what it is for.
 //
-//   device_rows.h  brings rows to the device (upload.h), measures them, finds equal ones
-//   plan.h         who gets how much of the device's memory
-//   search.h       filters (products.h: cuBLASLt or fused.h, lists.h, scan.h), measures in float64
-//   and
-//                  proves (decide.h, knn/certificate.h), panel by panel (panels.h)
-//   deal.h         from unique rows to all rows; overlap_on_device.h counts
+//   device_rows.h      brings rows to the device (upload.h), measures them, finds equal ones
+//   plan.h             divides the device's memory
+//   search.h           filter, float64 distances, certificate, panel by panel
+//   kernels/expand.h   from unique rows to all rows; overlap_on_device.h counts
 //
 // The host queues work, and waits a few times a layer: for the hashes of the rows (which are
 // equal?), for the bounds (what can a certificate promise?), for the rows that stay uncertified,
@@ -125,7 +123,7 @@ class Engine {
     return info;
   }
 
-  // The neighbours of all rows that ask, and what is wanted of them.
+  // Fetches the neighbours of all query rows, or counts their overlap.
   void finish(std::int64_t h) {
     const EqualRows& equals = rows_.equals();
     const std::size_t size = static_cast<std::size_t>(n_queries_) * k_;

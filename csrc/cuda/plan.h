@@ -92,7 +92,7 @@ inline Plan make_plan(const DeviceInput& input, const DeviceOptions& options, co
     return plan;
   }
   // Lists get half of what is left, panels the other: three of the rows that are searched, and as
-  // many of those that ask.
+  // many of the query rows.
   const std::int64_t sets = all_pairs ? 1 : 2;
   plan.panel_rows = options.panel_rows > 0
                         ? options.panel_rows

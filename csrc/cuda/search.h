@@ -62,11 +62,11 @@ class Search {
     query_ids_ = column_ids_;
     base_.assign(numbers_of(column_ids_), plan_->panel_rows, plan_->is_resident);
     if (!all_pairs_) {
-      std::vector<char> asks(equals().count(), 0);
-      for (std::int64_t row = n_base_; row < n_; ++row) asks[equals().unique_of[row]] = 1;
+      std::vector<char> is_query(equals().count(), 0);
+      for (std::int64_t row = n_base_; row < n_; ++row) is_query[equals().unique_of[row]] = 1;
       query_ids_.clear();
       for (int g = 0; g < equals().count(); ++g)
-        if (asks[g]) query_ids_.push_back(g);
+        if (is_query[g]) query_ids_.push_back(g);
       queries_.assign(numbers_of(query_ids_), plan_->panel_rows, plan_->is_resident);
       std::vector<int> column_of(equals().count(), -1);
       for (std::size_t c = 0; c < column_ids_.size(); ++c)
@@ -96,7 +96,7 @@ class Search {
           "clearing a count");
   }
 
-  // All rows that ask, as many at a time as the plan says.
+  // All query rows, as many at a time as the plan says.
   void run(DeviceInfo& info, Stopwatch& watch) {
     for (std::int64_t first = 0; first < query_panels().size(); first += plan_->group_rows)
       group(first, std::min(query_panels().size(), first + plan_->group_rows), info, watch);
@@ -111,7 +111,7 @@ class Search {
   // Unique rows by their numbers as columns.
   const std::vector<int>& column_ids() const { return column_ids_; }
 
-  // What was found: [rows that ask][k], and which of them a unique row is.
+  // What was found: [query rows][k], and the number of a unique row among them.
   const int* nearest_id() const { return memory_.nearest_id.data(); }
   const double* nearest_squared() const { return memory_.nearest_squared.data(); }
   const int* query_of() const { return memory_.query_of.data(); }
@@ -134,7 +134,7 @@ class Search {
   const Layer& layer() const { return rows_.layer(); }
   const EqualRows& equals() const { return rows_.equals(); }
 
-  // Within a panel unique rows are strewn about (in steps of a golden section), so that a tile is a
+  // Within a panel unique rows are interleaved (in steps of a golden section), so that a tile is a
   // fair sample of it: rows that come in blocks, as languages do, would fill a list from a single
   // tile.
   static std::vector<int> interleaved(const std::vector<int>& ids, std::int64_t panel_rows) {
@@ -164,7 +164,7 @@ class Search {
     return {query_panels().bound(), all_pairs_ ? nullptr : memory_.own.data()};
   }
 
-  // Lists and proofs of the rows first .. last that ask.
+  // Filters and certifies the query rows first .. last.
   void group(std::int64_t first, std::int64_t last, DeviceInfo& info, Stopwatch& watch) {
     Memory& m = memory_;
     const std::int64_t rows = last - first;
@@ -306,9 +306,9 @@ class Search {
   }
   static constexpr std::size_t kMostShared = 64 * 1024;
 
-  // ---- rows without proof
+  // ---- uncertified rows
 
-  // They meet every column again, with a threshold that proves them and longer lists.
+  // They meet every column again, with a threshold that certifies them and longer lists.
   void fall_back(const std::vector<int>& uncertified, DeviceInfo& info) {
     Memory& m = memory_;
     const auto rows = static_cast<int>(uncertified.size());
@@ -380,15 +380,15 @@ class Search {
   const DeviceRows& rows_;
   Products& products_;
   Pace& pace_;
-  Panels base_, queries_;  // what is searched, and what asks if that is something else
+  Panels base_, queries_;  // what is searched, and the query rows if they are others
   Panels batch_;           // uncertified rows
   std::int64_t n_, n_base_;
   bool all_pairs_;
   int k_;
   const Plan* plan_ = nullptr;
   std::vector<int> column_ids_;   // unique rows that are searched, by number
-  std::vector<int> query_ids_;    // that ask
-  std::vector<int> own_columns_;  // if others ask than are searched: theirs, or -1
+  std::vector<int> query_ids_;    // of the query rows
+  std::vector<int> own_columns_;  // if the query rows are others: their columns, or -1
   std::unique_ptr<Certificate> certificate_;
   Event queued_;
 };

@@ -4,7 +4,7 @@
 // the k nearest, judging by the k-th best score so far; where that leaves it more than half full,
 // it grows, up to a limit; at the limit its worst eighth has to go. The worst that stays becomes
 // the threshold: everything ever discarded scored at most the final threshold. So easy rows keep
-// little more than k, and rows in a crowd keep the crowd.
+// little more than k, and rows in a near-duplicate cluster keep the cluster.
 #pragma once
 
 #include <algorithm>
@@ -58,8 +58,8 @@ class Candidates {
     return lists_[row];
   }
 
-  // Whether a list, sorted, lost columns that might be among the k nearest: it will hardly prove
-  // anything.
+  // Whether a list, sorted, lost columns that might be among the k nearest: it will hardly
+  // certify the row.
   bool lost_some(std::int64_t row) const {
     const std::vector<Hit>& list = lists_[row];
     return list.size() >= k_ &&

@@ -144,8 +144,8 @@ class Certificate {
   }
 
   // A threshold that will do if scores are nearly right: for lists of candidates, while distances
-  // are not yet known. `score` is the k-th best so far; proves nothing. (Of a residual that points
-  // anywhere in d dimensions a distance feels about 1 / sqrt(d).)
+  // are not yet known. `score` is the k-th best so far; certifies nothing. (Of a residual that
+  // points anywhere in d dimensions a distance feels about 1 / sqrt(d).)
   ILO_HOST_DEVICE float estimated_threshold(const RowBound& i, float score) const {
     const double near = std::sqrt(std::max(0.0, i.norm * i.norm - 2.0 * score));
     return threshold(

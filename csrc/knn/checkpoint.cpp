@@ -1,3 +1,4 @@
+// Writes and reads the checkpoint file, with checksums.
 #include "knn/checkpoint.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Measures candidates in float64, certifies rows, and finds the neighbours of the others.
 #include "knn/decide.h"
 
 #include <algorithm>
@@ -26,7 +27,8 @@ Decided rerank(const PackedRows& queries, const PackedRows& base, const Rows& ro
       double delta = nearest.full() ? 0 : INFINITY;
       rows.load(g, w.u.data());
       const std::vector<Hit>& hits = candidates.sorted(row);
-      // Of a list that proves nothing a few tell how near the nearest are.
+      // A list that lost candidates cannot certify its row. Measure k + 8: enough for the
+      // fallback's radius.
       const std::int64_t enough = candidates.lost_some(row) ? output.wanted(g) + 8 : INT64_MAX;
       std::int64_t measured = 0;
       for (const Hit& hit : hits) {

@@ -1,3 +1,4 @@
+// Runs the stages of a graph in order, and plans the memory and the blocks of each.
 #include "knn/graph.h"
 
 #include <algorithm>
@@ -171,7 +172,7 @@ class Graph {
          static_cast<std::uint64_t>(plan.candidates), static_cast<std::uint64_t>(plan.step_work)});
   }
 
-  // Filter, re-rank, widen.
+  // Filter, re-rank, fall back.
   void find(const Plan& plan, Checkpoint* saved) {
     auto base =
         std::make_unique<PackedRows>(rows_, rows_.frame(), kernels_, team_,

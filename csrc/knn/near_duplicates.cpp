@@ -1,3 +1,4 @@
+// Finds clusters of near-duplicates around leaders and solves each among its own columns.
 #include "knn/near_duplicates.h"
 
 #include <algorithm>
@@ -25,17 +26,17 @@ class NearDuplicates {
         team_(team),
         output_(output),
         n_neighbors_(n_neighbors),
-        // Where more columns than that are in reach, it is no crowd but the neighbourhood of all.
+        // More columns in reach than that are no cluster but the neighbourhood of all.
         largest_(std::min(
             std::max<std::int64_t>(1024, base.count() / 16),
             max_bytes / (2 * PackedRows::bytes(fallback_, 1, rows.d()) / fallback_.panel))) {}
 
   std::vector<Uncertified> solve(std::vector<Uncertified> uncertified) {
     place_.assign(rows_.n_unique(), -1);
-    // Rows that only ask are among no columns.
+    // Rows that are only queries are no columns.
     const auto searched = [&](const Uncertified& o) { return o.group < rows_.n_columns(); };
     while (std::any_of(uncertified.begin(), uncertified.end(), searched)) {
-      // Leaders from all over: neighbours in `uncertified` may well be of one crowd.
+      // Take leaders at even spacing: adjacent uncertified rows often share a cluster.
       const auto n = static_cast<std::int64_t>(uncertified.size());
       // Where columns are packed anew for each round, it asks for more leaders.
       const std::int64_t n_leaders =
@@ -108,7 +109,7 @@ class NearDuplicates {
     return reach;
   }
 
-  // Solves the uncertified rows of the leader's crowd, if there is one.
+  // Solves the uncertified rows of the leader's cluster, if there is one.
   void solve_about(const Uncertified& leader, std::vector<std::int64_t> columns,
                    const std::vector<Uncertified>& uncertified) {
     team_.poll();

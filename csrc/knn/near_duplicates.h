@@ -1,4 +1,4 @@
-// Uncertified rows in crowds of near-duplicates, solved among themselves.
+// Uncertified rows in near-duplicate clusters, solved among themselves.
 //
 // A filter cannot order rows whose distances are far below its rounding of their norms, but it
 // knows which rows are near one another. So: take an uncertified row p as leader, and let C be all
@@ -22,8 +22,8 @@
 
 namespace ilo {
 
-// Writes the neighbours of uncertified rows that are found in crowds; returns the others. `base`:
-// all columns in the order of their numbers, packed for `kernels`. A crowd's packed rows take at
+// Writes the neighbours of uncertified rows that are found in clusters; returns the others. `base`:
+// all columns in the order of their numbers, packed for `kernels`. A cluster's packed rows take at
 // most max_bytes: larger ones count as none.
 std::vector<Uncertified> solve_near_duplicates(std::vector<Uncertified> uncertified,
                                                PackedRows& base, const Rows& rows,

@@ -1,3 +1,4 @@
+// Finds the instruction sets of this processor and chooses one.
 #include "simd/dispatch.h"
 
 #include <cstdlib>

@@ -1,3 +1,4 @@
+// Computes all pairs of a small matrix through the filter.
 #include "testing/knn_bounds.h"
 
 #include <algorithm>

@@ -204,7 +204,7 @@ def test_what_this_build_says():
         with pytest.raises(ValueError, match="backend='cuda': "):
             knn_graph(rows(), 3, backend="cuda")
         with pytest.raises(ValueError, match="backend='exact'"):
-            _core_testing.cuda_knn_graph([rows()[None]], "float32", 3, cosine=True)
+            _core.cuda_knn_graph([rows()[None]], "float32", 3, cosine=True)
 
 
 # ---- arguments

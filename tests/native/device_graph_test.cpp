@@ -82,7 +82,7 @@ void one_graph_on_device(Random& random, const std::string& kind) {
     compare(got,
             brute_force(layers[h], input.n_base, queries, options.n_neighbors, options.metric));
     check(infos[h].certified_rows + infos[h].fallback_rows == input.n_queries(),
-          "rows neither certified nor widened");
+          "rows neither certified nor decided in the fallback");
   }
 }
 

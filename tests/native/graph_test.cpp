@@ -81,9 +81,10 @@ void one_graph(Random& random, const std::string& kind, const std::string& level
   ilo::GraphInfo info;
   compare(graph(x, level, options, n_threads, nullptr, nullptr, &info),
           brute_force(x, n, all_rows(n), options.n_neighbors, options.metric));
-  check(info.certified_rows + info.fallback_rows == n, "rows neither certified nor widened");
+  check(info.certified_rows + info.fallback_rows == n,
+        "rows neither certified nor decided in the fallback");
   if (options.force_fallback && info.unique_rows > 1)
-    check(info.fallback_rows == n, "widening was not forced");
+    check(info.fallback_rows == n, "the fallback was not forced");
 
   // Of some rows, in any order, the neighbours among the first n_base.
   options.n_base = random.whole(2, n);
@@ -95,7 +96,7 @@ void one_graph(Random& random, const std::string& kind, const std::string& level
   compare(graph(x, level, options, n_threads, &queries, nullptr, &info),
           brute_force(x, options.n_base, queries, options.n_neighbors, options.metric));
   check(info.certified_rows + info.fallback_rows == static_cast<Index>(queries.size()),
-        "queries neither certified nor widened");
+        "queries neither certified nor decided in the fallback");
 }
 
 struct Interrupt {};

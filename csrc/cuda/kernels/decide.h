@@ -8,8 +8,9 @@
 //   conclude         the k nearest of what was measured; whether that is certified, or the row is
 //   uncertified
 //
-// Open rows meet all columns again with a threshold that proves them (search.h filters them anew,
-// with longer lists), and if even these lists overflow, measure_all measures every column.
+// Uncertified rows meet all columns again with a threshold that certifies them (search.h filters
+// them anew, with longer lists), and if even these lists overflow, measure_all measures every
+// column.
 #pragma once
 
 #include <cmath>
@@ -23,12 +24,12 @@
 
 namespace ilo::gpu {
 
-// The lists' rows are not always numbered like the rows that ask: uncertified rows are filtered
+// The lists' rows are not always numbered like the query rows: uncertified rows are filtered
 // again as 0, 1, 2, ... of a batch.
 struct Deciding {
   Lists lists;
   double* squared;          // beside lists.hits: a distance, or kNotMeasured, or kMarked
-  const int* query_of_row;  // [list rows] their numbers among the rows that ask; null: the same
+  const int* query_of_row;  // [list rows] their numbers among the query rows; null: the same
   QueryRows queries;        // by number of the queries row
   const int* column_id;     // unique rows, by number of the column, as the next
   const RowBound* column_bound;
@@ -172,7 +173,7 @@ inline __global__ void conclude(int first, Deciding in, Certificate certificate)
   if (!certified) in.uncertified[atomicAdd(in.n_uncertified, 1)] = row;
 }
 
-// Thresholds that prove: nothing that scores at most that much can be among the k nearest.
+// Thresholds that certify: nothing that scores at most that much can be among the k nearest.
 inline __global__ void set_thresholds(int rows, Deciding in, Certificate certificate) {
   const int row = blockIdx.x * blockDim.x + threadIdx.x;
   if (row >= rows) return;

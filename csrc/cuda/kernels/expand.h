@@ -19,7 +19,7 @@ struct Equals {
 
 struct Expansion {
   Equals equals;
-  const int* query_of;    // [unique rows]: which of the rows that ask it is
+  const int* query_of;    // [unique rows]: its number among the query rows
   int n_columns;          // unique rows that are searched
   int first_number, k;    // of the rows that the result is for
   const int* nearest_id;  // [queries rows][k]

@@ -10,7 +10,7 @@
 
 namespace ilo::gpu {
 
-// Of the rows that ask: bound[r] and own[r], the number of the column that is the row itself (-1:
+// Of the query rows: bound[r] and own[r], the number of the column that is the row itself (-1:
 // none; own is null where rows are columns of the same number).
 struct QueryRows {
   const RowBound* bound;

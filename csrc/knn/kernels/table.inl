@@ -1,5 +1,5 @@
-// The table of a translation unit's kernels. It is a constant: whoever asks a level for its name, on a
-// processor that lacks the level, must not run code compiled for it.
+// The table of a translation unit's kernels. It is a constant: whoever asks a level for its name,
+// on a processor that lacks the level, must not run code compiled for it.
 //
 // Needs before inclusion: all that is named here.
 

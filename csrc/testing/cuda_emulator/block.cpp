@@ -1,3 +1,4 @@
+// Runs the blocks of a launch: their threads as fibers, barriers, warps, shared memory.
 #include <algorithm>
 #include <cstring>
 #include <deque>

@@ -1,4 +1,4 @@
-// What tests can ask of the stand-in for a GPU, and tell it. Needs nothing else of it.
+// What tests can ask of the CUDA emulator, and tell it. Needs nothing else of it.
 #pragma once
 
 #include <cstddef>

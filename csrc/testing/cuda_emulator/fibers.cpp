@@ -1,3 +1,4 @@
+// Switches between stacks on one thread of the host.
 #include "testing/cuda_emulator/fibers.h"
 
 #include <exception>
