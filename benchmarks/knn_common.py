@@ -158,7 +158,7 @@ def our_levels(names: Sequence[str]) -> list[str]:
     from ilo_fast import _core
 
     best = _core.simd_level()
-    known = [*_core.simd_available(), "amx_bf16_emulated"]
+    known = _core.simd_available()
     for name in names:
         if name not in known:
             raise SystemExit(f"level {name} is not available here: {', '.join(known)}")

@@ -22,8 +22,8 @@ seconds do not allow for is left out, and said to be.
 memory of the host, beside the published procedure (arXiv 2503.11280) on the same device: layer by
 layer the full float32 matrix of similarities, its largest values, and a Python loop over points.
 
-Exit status 2: no GPU here. With ``--machine emulated`` the engine runs on its stand-in and the
-peers on the CPU: that tests this script, and none of its figures mean anything.
+Exit status 2: no GPU here. With ``--machine emulated`` the engine runs on the CUDA emulator (in
+builds with ILO_FAST_TESTING=ON) and the peers on the CPU: that tests this script, and none of its figures mean anything.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import knn_common as common
@@ -150,12 +152,11 @@ class Ours:
 
     def __call__(self) -> torch.Tensor:
         on_gpu = self.machine == "gpu"
-        indices, _, infos, _ = _core.cuda_knn_graph(
+        indices, _, infos = cuda._core.cuda_knn_graph(
             [placed(self.X[None])],
             "float32",
             self.k,
             cosine=True,
-            machine=self.machine,
             stream=torch.cuda.current_stream().cuda_stream if on_gpu else 0,
             product=self.product,
             library=cuda.library() if on_gpu else "",
@@ -481,7 +482,6 @@ def published(
 def measure_stack(layers: int, n: int, d: int, args: argparse.Namespace) -> dict[str, Any]:
     on_gpu = args.machine == "gpu"
     device = torch.device("cuda" if on_gpu else "cpu")
-    cuda._machine = args.machine
     X, languages = stack_of_languages(layers, n, d, args, device)
     pinned = X.cpu().pin_memory() if on_gpu else X.clone()
     ends = np.cumsum(np.bincount(languages, minlength=args.languages)).tolist()
@@ -602,6 +602,19 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def use_emulator() -> None:
+    """Put the CUDA emulator in the place of the GPU."""
+    from ilo_fast import _core_testing
+
+    device = {"name": "CUDA emulator", "capability": (8, 0), "memory": 1 << 31, "l2": 1 << 22}
+    found = {"problem": "", "devices": [device], "architectures": "", "runtime": 0}
+    cuda.status = lambda: found
+    cuda._core = SimpleNamespace(
+        cuda_knn_graph=partial(_core_testing.cuda_knn_graph, machine="emulated"),
+        cuda_overlap=partial(_core_testing.cuda_overlap, machine="emulated"),
+    )
+
+
 def describe(args: argparse.Namespace) -> dict[str, Any]:
     """The machine; ends the program where there is no GPU to measure."""
     status = _core.cuda_status()
@@ -614,7 +627,8 @@ def describe(args: argparse.Namespace) -> dict[str, Any]:
             raise SystemExit(2)
         driver = {"device": status["devices"][0], "cuda_of_torch": torch.version.cuda}
     else:
-        print("a dry run of this script on the stand-in: none of its times mean anything")
+        print("a dry run of this script on the CUDA emulator: none of its times mean anything")
+        use_emulator()
         driver = {"dry_run": True}
     return common.machine() | {"torch": torch.__version__} | driver
 

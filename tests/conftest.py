@@ -5,6 +5,10 @@ import signal
 from pathlib import Path
 
 import pytest
+from helpers import engine
+
+# Variables that run the suite on every path of the engine, and on the emulated AMX.
+engine.force_from_environment()
 
 # Nothing in the tests may reach for a hub.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

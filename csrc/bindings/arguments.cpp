@@ -1,6 +1,9 @@
+// Checks of arguments; a message says what came, what was wanted and how to mend it.
 #include "bindings/arguments.h"
 
 #include <pybind11/stl.h>
+
+#include <string>
 
 namespace py = pybind11;
 
@@ -11,11 +14,24 @@ DType dtype_named(const std::string& name) {
   if (name == "bfloat16") return DType::bf16;
   if (name == "float32") return DType::f32;
   if (name == "float64") return DType::f64;
-  throw InvalidArgument("dtype '" + name + "' is not float16, bfloat16, float32 or float64");
+  throw InvalidArgument("dtype='" + name +
+                        "' is not known: use float16, bfloat16, float32 or float64");
 }
 
 namespace {
-const char* const kSegments = "segments must be (layers, n, d) arrays of one dtype and layout";
+
+template <class Shape>
+std::string shape_text(const Shape& shape, std::size_t count) {
+  std::string out = "(";
+  for (std::size_t axis = 0; axis < count; ++axis)
+    out += (axis ? ", " : "") + std::to_string(shape[axis]);
+  return out + (count == 1 ? ",)" : ")");
+}
+
+std::string shape_text(const py::array& array) {
+  return shape_text(array.shape(), static_cast<std::size_t>(array.ndim()));
+}
+
 }  // namespace
 
 Segment segment_of(const py::handle& source, DType dtype) {
@@ -28,10 +44,17 @@ Segment segment_of(const py::handle& source, DType dtype) {
     segment.on_device = true;
     return segment;
   }
-  if (!py::isinstance<py::array>(source)) throw InvalidArgument(kSegments);
+  if (!py::isinstance<py::array>(source))
+    throw InvalidArgument(text("a segment is a ", Py_TYPE(source.ptr())->tp_name,
+                               ", wanted an array (layers, n, d), or (address, shape, strides) of "
+                               "a GPU's memory"));
   const auto array = py::reinterpret_borrow<py::array>(source);
-  if (array.ndim() != 3 || static_cast<std::size_t>(array.itemsize()) != size_of(dtype))
-    throw InvalidArgument(kSegments);
+  if (array.ndim() != 3)
+    throw InvalidArgument(text("a segment has shape ", shape_text(array),
+                               ", wanted (layers, n, d): put X[None] for a single layer"));
+  if (static_cast<std::size_t>(array.itemsize()) != size_of(dtype))
+    throw InvalidArgument(text("a segment has ", array.itemsize(), " bytes per value, wanted the ",
+                               size_of(dtype), " of its dtype: convert it first"));
   segment.data = static_cast<const std::byte*>(array.data());
   for (int axis = 0; axis < 3; ++axis) {
     segment.shape[axis] = array.shape(axis);
@@ -41,12 +64,17 @@ Segment segment_of(const py::handle& source, DType dtype) {
 }
 
 void check_segments(const std::vector<Segment>& segments) {
-  if (segments.empty()) throw InvalidArgument("X holds no rows");
+  if (segments.empty())
+    throw InvalidArgument("X holds no rows: segments is empty, wanted at least one array");
   const Segment& first = segments.front();
   for (const Segment& s : segments)
     if (s.shape[0] != first.shape[0] || s.shape[2] != first.shape[2] ||
         (s.shape[2] > 1 && s.strides[2] != first.strides[2]))
-      throw InvalidArgument(kSegments);
+      throw InvalidArgument(text("segments have shapes ", shape_text(first.shape, 3), " and ",
+                                 shape_text(s.shape, 3), " and column strides of ",
+                                 first.strides[2], " and ", s.strides[2],
+                                 " bytes, wanted the same layers, columns and column stride: copy "
+                                 "one to the layout of the other"));
 }
 
 std::int64_t count_rows(const std::vector<Segment>& segments) {
@@ -58,7 +86,9 @@ std::int64_t count_rows(const std::vector<Segment>& segments) {
 }
 
 std::int64_t base_of(std::int64_t n_base, std::int64_t n) {
-  if (n_base > n) throw InvalidArgument(text("n_base=", n_base, " is more than all ", n, " rows"));
+  if (n_base > n)
+    throw InvalidArgument(
+        text("n_base=", n_base, " is more than all ", n, " rows, wanted at most that many"));
   return n_base > 0 ? n_base : n;
 }
 
@@ -74,10 +104,13 @@ void check_neighbors(std::int64_t n_neighbors, std::int64_t base, bool only_othe
 OverlapInput overlap_input(const Languages& languages, const std::optional<Sentences>& sentences,
                            std::int64_t n_layers, std::int64_t n, std::int64_t k,
                            std::int32_t n_languages, std::int64_t threshold) {
-  if (languages.ndim() != 1 || languages.shape(0) != n)
-    throw InvalidArgument(text("languages must have shape (", n, ",), one a point"));
-  if (sentences && (sentences->ndim() != 1 || sentences->shape(0) != n))
-    throw InvalidArgument(text("sentences must have shape (", n, ",), one a point"));
+  const auto check_labels = [n](const char* name, const py::array& labels) {
+    if (labels.ndim() != 1 || labels.shape(0) != n)
+      throw InvalidArgument(text(name, " has shape ", shape_text(labels), ", wanted (", n,
+                                 ",): one number for each point"));
+  };
+  check_labels("languages", languages);
+  if (sentences) check_labels("sentences", *sentences);
   if (n_languages < 2)
     throw InvalidArgument(
         text("n_languages=", n_languages, ": overlap between languages needs at least 2"));
@@ -88,8 +121,9 @@ OverlapInput overlap_input(const Languages& languages, const std::optional<Sente
   in.sentences = sentences ? sentences->data() : nullptr;
   for (std::int64_t i = 0; i < n; ++i)
     if (in.languages[i] < 0 || in.languages[i] >= n_languages)
-      throw InvalidArgument(
-          text("languages[", i, "]=", in.languages[i], " is not in [0, ", n_languages, ")"));
+      throw InvalidArgument(text("languages[", i, "]=", in.languages[i], " is not in [0, ",
+                                 n_languages, "): number languages from 0, and give n_languages=",
+                                 in.languages[i] + 1, " or more if they are that many"));
   return in;
 }
 

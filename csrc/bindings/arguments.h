@@ -36,10 +36,10 @@ std::int64_t count_rows(const std::vector<Segment>& segments);
 // How many of n rows are searched: n_base, or all of them if it is 0.
 std::int64_t base_of(std::int64_t n_base, std::int64_t n);
 
-// A row of the base is not its own neighbour; one that only asks may have all of the base.
+// A row of the base is not its own neighbour; a row that is only a query may have all of the base.
 void check_neighbors(std::int64_t n_neighbors, std::int64_t base, bool only_others);
 
-// What both engines tell of a layer.
+// What both engines report of a layer. scores.json on disk has these keys: they stay as they are.
 template <class Info>
 pybind11::dict info_of(const Info& info) {
   pybind11::dict out;
@@ -47,12 +47,12 @@ pybind11::dict info_of(const Info& info) {
   out["queries"] = info.queries;
   out["unique_rows"] = info.unique_rows;
   out["certified_rows"] = info.certified_rows;
-  out["widened_rows"] = info.widened_rows;
+  out["widened_rows"] = info.fallback_rows;
   out["candidates_per_row"] = info.candidates_per_row;
   out["seconds_prepare"] = info.seconds_prepare;
   out["seconds_filter"] = info.seconds_filter;
   out["seconds_rerank"] = info.seconds_rerank;
-  out["seconds_widen"] = info.seconds_widen;
+  out["seconds_widen"] = info.seconds_fallback;
   return out;
 }
 

@@ -1,4 +1,5 @@
-// One register_*.cpp a noun: checks, release of the interpreter lock, nothing else.
+// What the sources of the extension modules share: one register_*.cpp per noun, which checks
+// arguments and releases the interpreter lock, nothing else.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -10,6 +11,7 @@
 
 namespace ilo {
 
+void register_exceptions();  // of the module that calls it
 void register_simd(pybind11::module_& m);
 void register_knn(pybind11::module_& m);
 void register_overlap(pybind11::module_& m);

@@ -1,3 +1,4 @@
+// overlap.
 #include <pybind11/stl.h>
 
 #include "bindings/arguments.h"
@@ -15,7 +16,10 @@ using Indices = py::array_t<std::int64_t, py::array::c_style>;
 py::tuple overlap_binding(const Indices& indices, const Languages& languages,
                           const std::optional<Sentences>& sentences, std::int32_t n_languages,
                           std::int64_t threshold, int n_threads) {
-  if (indices.ndim() != 3) throw InvalidArgument("indices must have shape (layers, n, k)");
+  if (indices.ndim() != 3)
+    throw InvalidArgument(text("indices has ", indices.ndim(),
+                               " dimensions, wanted 3: (layers, n, k); put indices[None] for a "
+                               "single layer"));
   if (n_threads < 1) throw InvalidArgument(text("n_threads=", n_threads, " must be at least 1"));
   OverlapInput in = overlap_input(languages, sentences, indices.shape(0), indices.shape(1),
                                   indices.shape(2), n_languages, threshold);
@@ -23,7 +27,7 @@ py::tuple overlap_binding(const Indices& indices, const Languages& languages,
   for (std::int64_t i = 0; i < in.n_layers * in.n * in.k; ++i)
     if (in.indices[i] < 0 || in.indices[i] >= in.n)
       throw InvalidArgument(
-          text("indices hold ", in.indices[i], ", which is not a point of ", in.n));
+          text("indices holds ", in.indices[i], ", wanted numbers of points in [0, ", in.n, ")"));
 
   OverlapArrays arrays(in);
   const OverlapOutput out = arrays.out();

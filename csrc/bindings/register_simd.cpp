@@ -1,3 +1,4 @@
+// Instruction sets: which there are, which is in use, what the processor does at its best.
 #include <pybind11/stl.h>
 
 #include <chrono>
@@ -12,7 +13,7 @@ namespace ilo {
 
 namespace {
 
-// Operations of the level's filter a second, of all threads together, from registers.
+// Operations per second of the level's filter on registers, of all threads together.
 double peak_flops(const std::string& simd, int n_threads, double seconds) {
   const Kernels& kernels = choose_kernels(simd);
   std::vector<double> rate(n_threads, 0.0);
@@ -43,9 +44,8 @@ void register_simd(py::module_& m) {
       "The one in use: ILO_FAST_SIMD, or the best there is.");
   m.def("peak_flops", &peak_flops, py::arg("simd") = "", py::kw_only(), py::arg("n_threads"),
         py::arg("seconds") = 0.2,
-        "Operations of the level's filter (float32, or bfloat16 into float32) that the processor "
-        "does a "
-        "second on registers alone.");
+        "Operations per second of the level's filter (float32, or bfloat16 into float32) on "
+        "registers alone.");
 }
 
 }  // namespace ilo

@@ -1,3 +1,4 @@
+// Small arithmetic that several parts need.
 #pragma once
 
 #include <cstdint>

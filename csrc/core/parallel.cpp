@@ -1,3 +1,4 @@
+// Threads of one call: tasks are handed out, the caller waits and looks for an interrupt.
 #include "core/parallel.h"
 
 #include <algorithm>

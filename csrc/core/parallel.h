@@ -42,8 +42,7 @@ class Team {
 
   // Announces how much work there will be, in the units that advance() counts.
   void expect(double total_units) { total_ = total_units; }
-  // There is more to do than was announced: the finished share falls, and with it the hope of an
-  // early end.
+  // There is more to do than was announced: the finished share falls.
   void expect_more(double units) {
     total_ += units;
     unforeseen_ += units;

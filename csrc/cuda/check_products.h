@@ -9,15 +9,16 @@
 #include <vector>
 
 #include "core/errors.h"
-#include "cuda/decide.h"
-#include "cuda/mailbox.h"
+#include "cuda/kernels/decide.h"
 #include "cuda/panels.h"
 #include "cuda/products.h"
+#include "cuda/staging_buffer.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 inline void check_products(Products& products, Panels& base, const Layer& layer, const Plan& plan,
-                           const Certificate& certificate, Mailbox& mailbox, cudaStream_t stream) {
+                           const Certificate& certificate, StagingBuffer& staging,
+                           cudaStream_t stream) {
   Buffer<double> probed(2);
   launch(stream, dim3(1), dim3(1), 0, probe_arithmetic, 1 + 0x1p-30, 1 - 0x1p-30, 0x1p-140f,
          probed.data());
@@ -37,10 +38,10 @@ inline void check_products(Products& products, Panels& base, const Layer& layer,
   Buffer<double> u(rows.count * layer.d), squared(kRows * kRows);
   const Lists lists{hits.data(), count.data(), threshold.data(), lost.data(), kRows};
   launch(stream, dim3(1), dim3(kBlock), 0, clear_lists, 0, rows.count, lists);
-  products.multiply(rows, columns, false, lists, Asking{nullptr, nullptr}, plan, nullptr, false);
+  products.multiply(rows, columns, false, lists, QueryRows{nullptr, nullptr}, plan, nullptr, false);
   std::vector<int> numbers(rows.count);
   std::iota(numbers.begin(), numbers.end(), 0);
-  mailbox.send(which, numbers);
+  staging.send(which, numbers);
   with_dtype(layer.dtype, [&](auto element) {
     using Element = decltype(element);
     launch(stream, dim3(rows.count), dim3(kBlock), 0, rows_to_float64<Element>, which.data(),
@@ -74,4 +75,4 @@ inline void check_products(Products& products, Panels& base, const Layer& layer,
   }
 }
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

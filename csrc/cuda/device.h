@@ -1,8 +1,5 @@
-// The contract of the engine on a GPU, as the rest of the core sees it: no CUDA in here.
-//
-// Two machines fulfil it, from one source: "gpu" (gpu.cu, by nvcc; a stub where the build has no
-// CUDA compiler) and "emulated" (emulated.cpp: the same kernels and the same host code on a
-// stand-in for the device in plain C++, for tests on machines without a GPU).
+// The contract of the engine on a GPU, as the rest of the core sees it: no CUDA in here. gpu.cu
+// fulfils it where the build has a CUDA compiler, stub.cpp says what is missing elsewhere.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +25,7 @@ struct DeviceSegment {
 struct DeviceInput {
   std::vector<DeviceSegment> segments;  // one after the other, as if they were one array
   std::int64_t n_layers = 0, d = 0;
-  std::int64_t n_base = 0;        // rows before it are searched; others, if any, ask alone
+  std::int64_t n_base = 0;        // rows before it are searched; others, if any, are only queries
   std::ptrdiff_t col_stride = 0;  // bytes
   DType dtype = DType::f32;
 
@@ -37,7 +34,7 @@ struct DeviceInput {
     for (const DeviceSegment& s : segments) count += s.n;
     return count;
   }
-  std::int64_t n_asked() const { return n() > n_base ? n() - n_base : n_base; }
+  std::int64_t n_queries() const { return n() > n_base ? n() - n_base : n_base; }
 };
 
 struct DeviceOptions {
@@ -50,22 +47,22 @@ struct DeviceOptions {
   std::string library;          // where cuBLASLt is, if its name alone does not find it
   // For tests, to walk every path; 0 chooses.
   std::int64_t tile_rows = 0, panel_rows = 0, capacity = 0;
-  bool force_widening = false;
+  bool force_fallback = false;
 };
 
 struct DeviceInfo {  // of a layer
   std::int64_t rows = 0, queries = 0, unique_rows = 0;
-  std::int64_t certified_rows = 0, widened_rows = 0, measured_rows = 0;  // measured: against all
+  std::int64_t certified_rows = 0, fallback_rows = 0, measured_rows = 0;  // measured: against all
   std::int64_t panels = 0, tile_rows = 0, list_capacity = 0, retries = 0;
   std::int64_t late_rows = 0;  // that were still to be copied to the device when they were needed
   double candidates_per_row = 0;
-  double seconds_prepare = 0, seconds_filter = 0, seconds_rerank = 0, seconds_widen = 0;
+  double seconds_prepare = 0, seconds_filter = 0, seconds_rerank = 0, seconds_fallback = 0;
   std::string product;
 };
 
 // Where results go: arrays of the host, each null if not wanted.
 struct DeviceResult {
-  std::int64_t* indices = nullptr;  // [layers][asked][k]
+  std::int64_t* indices = nullptr;  // [layers][queries][k]
   float* distances = nullptr;
   const OverlapInput* overlap_input = nullptr;  // its `indices` are not read
   OverlapOutput overlap{};
@@ -75,13 +72,6 @@ struct DeviceResult {
 // InvalidArgument (no such device, no memory), BadRow with the layer in its message.
 std::vector<DeviceInfo> gpu_run(const DeviceInput& input, const DeviceOptions& options,
                                 const DeviceResult& result, Team& team);
-std::vector<DeviceInfo> emulated_run(const DeviceInput& input, const DeviceOptions& options,
-                                     const DeviceResult& result, Team& team);
-
-// For tests: the certificate's lower bound of |z_i - z_j| of all rows of the first layer, [n][n],
-// as it follows from the fused kernel's scores; returns the scale of z.
-double emulated_bounds(const DeviceInput& input, const DeviceOptions& options, double* bounds);
-double gpu_bounds(const DeviceInput& input, const DeviceOptions& options, double* bounds);
 
 struct DeviceDescription {
   std::string name;

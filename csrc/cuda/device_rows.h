@@ -11,24 +11,24 @@
 #include "core/errors.h"
 #include "cuda/device.h"
 #include "cuda/equals.h"
-#include "cuda/mailbox.h"
+#include "cuda/kernels/prepare.h"
 #include "cuda/panels.h"
 #include "cuda/plan.h"
-#include "cuda/prepare.h"
+#include "cuda/staging_buffer.h"
 #include "cuda/upload.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 class DeviceRows {
  public:
   DeviceRows(const DeviceInput& input, Metric metric, Team& team, cudaStream_t stream,
-             Uploader& uploader, Mailbox& mailbox)
+             Uploader& uploader, StagingBuffer& staging)
       : input_(input),
         metric_(metric),
         team_(team),
         stream_(stream),
         uploader_(uploader),
-        mailbox_(mailbox),
+        staging_(staging),
         n_(input.n()) {
     layer_.d = input.d;
     layer_.dtype = input.dtype;
@@ -67,7 +67,7 @@ class DeviceRows {
   void release() {
     for (Buffer<std::byte>& rows : rows_) rows.release();
     pointers_.release(), multiplier_.release(), norm_.release(), sums_.release();
-    centre_.release(), hash_.release(), facts_.release(), few_numbers_.release();
+    centre_.release(), hash_.release(), statistics_.release(), few_numbers_.release();
     few_pointers_.release(), few_rows_.release(), equal_.release();
     held_[0] = held_[1] = -1;
   }
@@ -125,7 +125,7 @@ class DeviceRows {
         rows.resize(count);
         for (std::int64_t i = 0; i < count; ++i) rows[i] = raw.data() + i * layer_.row_bytes();
       }
-      mailbox_.send(pointers_, rows);
+      staging_.send(pointers_, rows);
       call(Values{pointers_.data(), layer_.device_col_stride(), layer_.d}, first, count);
       team_.poll();
     }
@@ -135,14 +135,14 @@ class DeviceRows {
   void measure() {
     const bool cosine = metric_ == Metric::cosine, wide = layer_.dtype == DType::f64;
     multiplier_.reserve(n_), norm_.reserve(n_), hash_.reserve(n_);
-    mailbox_.send(facts_, std::vector<Facts>{{kNoRow, 0, 0}});
+    staging_.send(statistics_, std::vector<RowStatistics>{{kNoRow, 0, 0}});
     global_multiplier_ = 1;
     if (wide && !cosine) {
       for_all_rows([&](const Values& v, std::int64_t, std::int64_t count) {
         launch(stream_, dim3(striding_blocks_for(count * kLanes)), dim3(kBlock), 0,
-               find_largest<F64>, v, count, facts_.data());
+               find_largest<F64>, v, count, statistics_.data());
       });
-      const double largest = number(to_host(stream_, facts_.data(), 1)[0].largest_value);
+      const double largest = number(to_host(stream_, statistics_.data(), 1)[0].largest_value);
       if (largest > 0 && (largest > 0x1p400 || largest < 0x1p-400))
         global_multiplier_ = std::ldexp(1.0, std::min(1023, -std::ilogb(largest)));
     }
@@ -156,7 +156,7 @@ class DeviceRows {
       for_all_rows([&](const Values& v, std::int64_t first, std::int64_t count) {
         launch(stream_, dim3(striding_blocks_for(count * kLanes)), dim3(kBlock), 0,
                measure_rows<Element>, v, first, count, cosine, wide, global_multiplier_,
-               multiplier_.data(), norm_.data(), hash_.data(), facts_.data());
+               multiplier_.data(), norm_.data(), hash_.data(), statistics_.data());
         const std::int64_t slice = ceil_div(count, std::int64_t{kSlices});
         launch(stream_, dim3(static_cast<unsigned>(ceil_div(d, std::int64_t{128})), kSlices),
                dim3(128), 0, add_rows<Element>, v, first, count, slice, layer_.norms, sums_.data());
@@ -165,9 +165,10 @@ class DeviceRows {
     launch(stream_, dim3(static_cast<unsigned>(ceil_div(d, std::int64_t{128}))), dim3(128), 0,
            finish_centre, sums_.data(), std::int64_t{kSlices}, d, n_, centre_.data());
     const std::vector<unsigned long long> hashes = to_host(stream_, hash_.data(), n_);
-    const Facts facts = to_host(stream_, facts_.data(), 1)[0];
-    if (facts.bad != kNoRow) complain(static_cast<std::int64_t>(facts.bad / 2), facts.bad % 2);
-    const double largest = number(facts.largest_norm);
+    const RowStatistics statistics = to_host(stream_, statistics_.data(), 1)[0];
+    if (statistics.bad != kNoRow)
+      complain(static_cast<std::int64_t>(statistics.bad / 2), statistics.bad % 2);
+    const double largest = number(statistics.largest_norm);
     layer_.centre = centre_.data();
     // As Rows::measure: |u - c| <= 2 max|u|.
     layer_.scale = largest > 0 ? 0.25 * std::ldexp(1.0, std::min(1023, -std::ilogb(largest))) : 1.0;
@@ -213,7 +214,7 @@ class DeviceRows {
       for (std::size_t i = 0; i < rows.size(); ++i)
         rows[i] = few_rows_.data() + i * layer_.row_bytes();
     }
-    mailbox_.send(few_pointers_, rows);
+    staging_.send(few_pointers_, rows);
     call(Values{few_pointers_.data(), layer_.device_col_stride(), layer_.d});
   }
 
@@ -228,7 +229,7 @@ class DeviceRows {
         numbers.push_back(pairs[p].first);
         numbers.push_back(pairs[p].second);
       }
-      mailbox_.send(few_numbers_, numbers);
+      staging_.send(few_numbers_, numbers);
       equal_.reserve(count);
       at_rows(numbers, [&](const Values& v) {
         with_dtype(layer_.dtype, [&](auto element) {
@@ -249,7 +250,7 @@ class DeviceRows {
   Team& team_;
   cudaStream_t stream_;
   Uploader& uploader_;
-  Mailbox& mailbox_;
+  StagingBuffer& staging_;
   std::int64_t n_;
   std::int64_t at_once_ = 0;  // rows that may lie on the device, where not all do
   Layer layer_;
@@ -260,11 +261,11 @@ class DeviceRows {
   Buffer<const std::byte*> pointers_;
   Buffer<double> multiplier_, norm_, sums_, centre_;
   Buffer<unsigned long long> hash_;
-  Buffer<Facts> facts_;
+  Buffer<RowStatistics> statistics_;
   Buffer<int> few_numbers_;
   Buffer<const std::byte*> few_pointers_;
   Buffer<std::byte> few_rows_;
   Buffer<std::uint8_t> equal_;
 };
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

@@ -1,15 +1,13 @@
-// The engine on a device, layer by layer: prepare, search, deal. device.h says what it is for.
+// The engine on a device, layer by layer: prepare, search, expand. device.h says what it is for.
 //
-//   device_rows.h  brings rows to the device (upload.h), measures them, finds equal ones
-//   plan.h         who gets how much of the device's memory
-//   search.h       filters (products.h: cuBLASLt or fused.h, lists.h, scan.h), measures in float64
-//   and
-//                  proves (decide.h, knn/certificate.h), panel by panel (panels.h)
-//   deal.h         from unique rows to all rows; overlap_on_device.h counts
+//   device_rows.h      brings rows to the device (upload.h), measures them, finds equal ones
+//   plan.h             divides the device's memory
+//   search.h           filter, float64 distances, certificate, panel by panel
+//   kernels/expand.h   from unique rows to all rows; overlap_on_device.h counts
 //
 // The host queues work, and waits a few times a layer: for the hashes of the rows (which are
-// equal?), for the bounds (what can a certificate promise?), for the rows that stay open, and for
-// the result.
+// equal?), for the bounds (what can a certificate promise?), for the rows that stay uncertified,
+// and for the result.
 #pragma once
 
 #include <algorithm>
@@ -19,17 +17,17 @@
 
 #include "core/errors.h"
 #include "cuda/check_products.h"
-#include "cuda/deal.h"
 #include "cuda/device.h"
 #include "cuda/device_rows.h"
-#include "cuda/mailbox.h"
+#include "cuda/kernels/expand.h"
 #include "cuda/overlap_on_device.h"
 #include "cuda/plan.h"
 #include "cuda/products.h"
 #include "cuda/search.h"
+#include "cuda/staging_buffer.h"
 #include "cuda/upload.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 class Engine {
  public:
@@ -41,12 +39,12 @@ class Engine {
         team_(team),
         stream_(reinterpret_cast<cudaStream_t>(options.stream)),
         uploader_(stream_, team),
-        mailbox_(stream_),
+        staging_(stream_),
         pace_(stream_, team, uploader_),
-        rows_(input, options.metric, team, stream_, uploader_, mailbox_),
+        rows_(input, options.metric, team, stream_, uploader_, staging_),
         products_(input, options, stream_, pace_),
-        search_(input, options, team, stream_, uploader_, mailbox_, rows_, products_, pace_),
-        n_asked_(input.n_asked()),
+        search_(input, options, team, stream_, uploader_, staging_, rows_, products_, pace_),
+        n_queries_(input.n_queries()),
         k_(static_cast<int>(options.n_neighbors)) {
     if (result.overlap_input) taken_ = DeviceOverlap::bytes(*result.overlap_input);
   }
@@ -84,54 +82,12 @@ class Engine {
     return infos;
   }
 
-  // For tests: the certificate's lower bound of |z_i - z_j| for all rows i, j of the only layer,
-  // [n][n], from scores of the fused kernel. Returns the scale of z.
-  double certified_bounds(double* bounds) {
-    rows_.look_at(0);
-    plan_ = make_plan(input_, options_, rows_.layer(), free_memory(), 0);
-    products_.use_fused();
-    rows_.prepare(0, plan_);
-    DeviceInfo info;
-    search_.arrange(plan_, info);
-    Panels& base = search_.base();
-    const std::int64_t n = base.size(), n_rows = input_.n();
-    Buffer<Hit> all_hits(n * n);
-    Buffer<int> counts(n);
-    Buffer<float> threshold(n);
-    Buffer<unsigned> lost(n);
-    const Lists lists{all_hits.data(), counts.data(), threshold.data(), lost.data(),
-                      static_cast<int>(n)};
-    launch(stream_, dim3(blocks_for(n)), dim3(kBlock), 0, clear_lists, 0, static_cast<int>(n),
-           lists);
-    const Side all = base.get(0).side;
-    products_.multiply(all, all, true, lists, Asking{nullptr, nullptr}, plan_, nullptr, false);
-    const std::vector<Hit> hits = to_host(stream_, lists.hits, n * n);
-    const std::vector<int> count = to_host(stream_, lists.count, n);
-    const std::vector<RowBound> bound = to_host(stream_, base.bound(), n);
-    std::fill_n(bounds, n_rows * n_rows, 0.0);  // of equal rows, and of themselves
-    const EqualRows& equals = rows_.equals();
-    const auto for_members = [&](int column, auto visit) {
-      const int g = search_.column_ids()[column];
-      for (int m = equals.offset[g]; m < equals.offset[g + 1]; ++m) visit(equals.members[m]);
-    };
-    for (int a = 0; a < n; ++a)
-      for (int h = 0; h < count[a]; ++h) {
-        const Hit& hit = hits[a * n + h];
-        const double low =
-            search_.certificate().lower_bound(hit.score, bound[a], bound[hit.column]);
-        for_members(a, [&](int r) {
-          for_members(hit.column, [&](int c) { bounds[r * n_rows + c] = low; });
-        });
-      }
-    return rows_.layer().scale;
-  }
-
  private:
   static constexpr int kRetries = 6;
 
   static std::int64_t free_memory() {
     std::size_t free = 0, total = 0;
-    check(cudaMemGetInfo(&free, &total), "asking for free memory");
+    check(cudaMemGetInfo(&free, &total), "queries for free memory");
     return static_cast<std::int64_t>(static_cast<double>(free) * 0.92);
   }
 
@@ -147,7 +103,7 @@ class Engine {
   DeviceInfo run_layer(std::int64_t h) {
     DeviceInfo info;
     info.rows = input_.n_base;
-    info.queries = n_asked_;
+    info.queries = n_queries_;
     info.tile_rows = plan_.tile;
     info.list_capacity = plan_.capacity;
     info.product = products_.name();
@@ -157,37 +113,37 @@ class Engine {
     search_.arrange(plan_, info);
     if (h == 0)
       check_products(products_, search_.base(), rows_.layer(), plan_, search_.certificate(),
-                     mailbox_, stream_);
+                     staging_, stream_);
     info.seconds_prepare = watch.lap();
     if (plan_.prefetches) rows_.prefetch(h + 1);
     search_.run(info, watch);
     finish(h);
-    info.certified_rows = n_asked_ - info.widened_rows;
+    info.certified_rows = n_queries_ - info.fallback_rows;
     info.seconds_rerank += watch.lap();
     return info;
   }
 
-  // The neighbours of all rows that ask, and what is wanted of them.
+  // Fetches the neighbours of all query rows, or counts their overlap.
   void finish(std::int64_t h) {
     const EqualRows& equals = rows_.equals();
-    const std::size_t size = static_cast<std::size_t>(n_asked_) * k_;
+    const std::size_t size = static_cast<std::size_t>(n_queries_) * k_;
     indices_.reserve(size), distances_.reserve(size);
-    mailbox_.send(unique_of_, equals.unique_of);
-    mailbox_.send(offset_, equals.offset);
-    mailbox_.send(members_, equals.members);
-    Dealing in{};
+    staging_.send(unique_of_, equals.unique_of);
+    staging_.send(offset_, equals.offset);
+    staging_.send(members_, equals.members);
+    Expansion in{};
     in.equals = {unique_of_.data(), offset_.data(), members_.data(),
                  static_cast<int>(input_.n_base)};
-    in.asking_of = search_.asking_of();
+    in.query_of = search_.query_of();
     in.n_columns = equals.n_columns;
-    in.first_number = static_cast<int>(input_.n() - n_asked_);
+    in.first_number = static_cast<int>(input_.n() - n_queries_);
     in.k = k_;
     in.nearest_id = search_.nearest_id();
     in.nearest_squared = search_.nearest_squared();
     in.cosine = options_.metric == Metric::cosine;
     in.multiplier = rows_.multiplier();
-    launch(stream_, dim3(blocks_for(n_asked_)), dim3(kBlock), 0, deal, static_cast<int>(n_asked_),
-           in, indices_.data(), distances_.data());
+    launch(stream_, dim3(blocks_for(n_queries_)), dim3(kBlock), 0, expand_to_all_rows,
+           static_cast<int>(n_queries_), in, indices_.data(), distances_.data());
     const auto fetch = [&](auto* to, const auto* from) {
       if (!to) return;
       check(cudaMemcpyAsync(to + h * size, from, size * sizeof *from, cudaMemcpyDeviceToHost,
@@ -211,15 +167,15 @@ class Engine {
   Buffer<std::int64_t> indices_;
   Buffer<float> distances_;
   Uploader uploader_;
-  Mailbox mailbox_;
+  StagingBuffer staging_;
   Pace pace_;
   DeviceRows rows_;
   Products products_;
   Search search_;
   std::unique_ptr<DeviceOverlap> overlap_;
-  std::int64_t n_asked_, taken_ = 0;  // taken: bytes on the device for the counting of overlaps
+  std::int64_t n_queries_, taken_ = 0;  // taken: bytes on the device for the counting of overlaps
   int k_;
   Plan plan_;
 };
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

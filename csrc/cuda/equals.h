@@ -9,7 +9,7 @@
 
 #include "cuda/platform.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 // Unique rows in order of their first appearance; their members ascending (knn/rows.h).
 struct EqualRows {
@@ -19,7 +19,7 @@ struct EqualRows {
   int count() const { return static_cast<int>(first.size()); }
 };
 
-// are_equal(pairs) says of every pair of rows whether they are; asked of rows with equal hashes
+// are_equal(pairs) says of every pair of rows whether they are; queries of rows with equal hashes
 // only.
 inline EqualRows find_equal_rows(
     const std::vector<unsigned long long>& hashes, std::int64_t n_base,
@@ -72,4 +72,4 @@ inline EqualRows find_equal_rows(
   return out;
 }
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

@@ -18,14 +18,6 @@ std::vector<DeviceInfo> gpu_run(const DeviceInput& input, const DeviceOptions& o
   return gpu::Engine(input, options, result, team).run();
 }
 
-double gpu_bounds(const DeviceInput& input, const DeviceOptions& options, double* bounds) {
-  const StandardFloatingPoint standard;
-  const gpu::DeviceGuard device(options.device);
-  const DeviceResult nowhere;
-  Team team(1, nullptr);
-  return gpu::Engine(input, options, nowhere, team).certified_bounds(bounds);
-}
-
 DeviceStatus gpu_status() { return status_of_devices(); }
 
 }  // namespace ilo

@@ -7,11 +7,12 @@
 #include <vector>
 
 #include "core/arithmetic.h"
+#include "cuda/kernels/intrinsics.h"
 #include "cuda/platform.h"
 #include "cuda/runtime.h"
 #include "overlap/overlap.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 using Counter = unsigned long long;  // what atomicAdd takes
 
@@ -151,4 +152,4 @@ class DeviceOverlap {
   Buffer<unsigned> reached_;
 };
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

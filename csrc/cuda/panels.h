@@ -8,13 +8,13 @@
 #include <vector>
 
 #include "core/arithmetic.h"
-#include "cuda/lists.h"
-#include "cuda/mailbox.h"
-#include "cuda/prepare.h"
+#include "cuda/kernels/lists.h"
+#include "cuda/kernels/prepare.h"
 #include "cuda/runtime.h"
+#include "cuda/staging_buffer.h"
 #include "cuda/upload.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 constexpr int kStrideStep = 64;  // values: what the product kernels take at a time
 constexpr unsigned kBlock = 256;
@@ -59,8 +59,8 @@ struct Layer {
 
 class Panels {
  public:
-  Panels(const Layer& layer, Uploader& uploader, Mailbox& mailbox, cudaStream_t stream)
-      : layer_(layer), uploader_(uploader), mailbox_(mailbox), stream_(stream) {}
+  Panels(const Layer& layer, Uploader& uploader, StagingBuffer& staging, cudaStream_t stream)
+      : layer_(layer), uploader_(uploader), staging_(staging), stream_(stream) {}
 
   // From now on row p is row numbers[p] of the layer. Nothing is packed yet.
   void assign(std::vector<int> numbers, std::int64_t panel_rows, bool resident) {
@@ -69,7 +69,7 @@ class Panels {
     slots_.resize(resident && layer_.on_device ? static_cast<std::size_t>(count()) : kSlots);
     for (Slot& slot : slots_) slot.panel = -1, slot.used = 0;  // the first is filled first
     coming_ = -1;
-    mailbox_.send(device_numbers_, numbers_);
+    staging_.send(device_numbers_, numbers_);
     factor_.reserve(size());
     half_.reserve(size());
     bound_.reserve(size());
@@ -98,7 +98,8 @@ class Panels {
     Side side;
   };
 
-  // Panel p, packed. Good for what is queued before the panel after the next but one is asked for.
+  // Panel p, packed. Good for what is queued before the panel after the next but one is queries
+  // for.
   Panel get(int p) {
     Slot& slot = slot_of(p);
     if (slot.panel != p) begin(slot, p), coming_ = p;
@@ -166,14 +167,14 @@ class Panels {
     slot.is_packed = false;
     slot.packed.reserve(most * layer_.stride());
     if (layer_.on_device) {
-      mailbox_.send(slot.pointers, rows);
+      staging_.send(slot.pointers, rows);
       slot.places = 0;
     } else {
       if (slot.places < most) {
         slot.raw.reserve(most * layer_.row_bytes());
         std::vector<const std::byte*> places(most);
         for (std::size_t r = 0; r < most; ++r) places[r] = slot.raw.data() + r * layer_.row_bytes();
-        mailbox_.send(slot.pointers, places);
+        staging_.send(slot.pointers, places);
         slot.places = most;
       }
       uploader_.begin(std::move(rows), layer_.d, layer_.col_stride, size_of(layer_.dtype),
@@ -199,7 +200,7 @@ class Panels {
 
   const Layer& layer_;
   Uploader& uploader_;
-  Mailbox& mailbox_;
+  StagingBuffer& staging_;
   cudaStream_t stream_;
   std::vector<int> numbers_;
   std::int64_t panel_rows_ = 1;
@@ -211,4 +212,4 @@ class Panels {
   Buffer<RowBound> bound_;
 };
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

@@ -10,12 +10,12 @@
 #include "core/parallel.h"
 #include "cuda/cublaslt.h"
 #include "cuda/device.h"
-#include "cuda/fused.h"
+#include "cuda/kernels/fused.h"
+#include "cuda/kernels/scan.h"
 #include "cuda/plan.h"
-#include "cuda/scan.h"
 #include "cuda/upload.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 // For the error bound of knn/certificate.h, in units of 2^-24: what a tensor core may lose of a
 // product of d terms. It is no IEEE adder. Per step it adds g products (exact) to the sum so far,
@@ -73,7 +73,7 @@ inline Side part(const Side& side, int begin, std::int64_t most) {
 
 // How lists are cut on the way: of rows whose numbers are the lists' own.
 struct Cutting {
-  Asking asking;
+  QueryRows queries;
   const Certificate* certificate;
   int k;
 };
@@ -92,14 +92,13 @@ class Products {
   }
 
   std::string name() const { return is_fused_ ? "fused" : library_.name(); }
-  void use_fused() { is_fused_ = true; }
   void release() { tile_.release(); }
 
   // Offers the hits of all pairs of rows and columns to the rows' lists, and if `both` to the
-  // columns'. asking: for the own columns of rows. counts: whether the pairs are work that was
+  // columns'. queries: for the own columns of rows. counts: whether the pairs are work that was
   // announced.
   void multiply(const Side& rows, const Side& columns, bool both, const Lists& lists,
-                const Asking& asking, const Plan& plan, const Cutting* cutting, bool counts) {
+                const QueryRows& queries, const Plan& plan, const Cutting* cutting, bool counts) {
     const bool same = both && rows.first == columns.first;
     const std::int64_t side = is_fused_ ? std::min(2 * plan.tile, plan.cut_every) : plan.tile;
     std::int64_t rows_since_cut = 0;
@@ -109,9 +108,9 @@ class Products {
       for (int c = same ? r : 0; c < columns.count; c += static_cast<int>(side)) {
         const Side b = part(columns, c, side);
         if (is_fused_)
-          fused_filter(stream_, a, b, d_, both, lists, lists, asking.own);
+          fused_filter(stream_, a, b, d_, both, lists, lists, queries.own);
         else
-          multiply_tile(a, b, both && a.first != b.first, lists, asking, plan.tile);
+          multiply_tile(a, b, both && a.first != b.first, lists, queries, plan.tile);
         if (cutting && (columns_since_cut += side) >= plan.cut_every) {
           cut(a, lists, *cutting);
           columns_since_cut = 0;
@@ -130,7 +129,7 @@ class Products {
 
   void cut(const Side& rows, const Lists& lists, const Cutting& by) {
     launch(stream_, dim3(ceil_div(rows.count, kCutRows)), dim3(kBlock), 0, cut_lists, rows.first,
-           rows.count, by.asking, *by.certificate, by.k, lists);
+           rows.count, by.queries, *by.certificate, by.k, lists);
   }
 
  private:
@@ -144,7 +143,7 @@ class Products {
   }
 
   void multiply_tile(const Side& a, const Side& b, bool both, const Lists& lists,
-                     const Asking& asking, std::int64_t side) {
+                     const QueryRows& queries, std::int64_t side) {
     if (tile_.size() < static_cast<std::size_t>(side * side)) {
       tile_.reserve(side * side);
       // Where columns are no multiple of four, scan_tile looks past them, and at nothing it finds.
@@ -155,7 +154,7 @@ class Products {
     launch(stream_,
            dim3(static_cast<unsigned>(ceil_div(b.count, kScanColumns)),
                 static_cast<unsigned>(ceil_div(a.count, kScanRows))),
-           dim3(kScanThreads), 0, scan_tile, tile_.data(), side, a, b, asking, both, lists);
+           dim3(kScanThreads), 0, scan_tile, tile_.data(), side, a, b, queries, both, lists);
   }
 
   cudaStream_t stream_;
@@ -166,4 +165,4 @@ class Products {
   Buffer<float> tile_;
 };
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

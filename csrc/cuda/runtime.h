@@ -7,9 +7,9 @@
 
 #include "cuda/platform.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
-// Memory that grows when asked to, and forgets what was in it then.
+// Memory that grows when queries to, and forgets what was in it then.
 template <class T, bool kPinned>
 class Memory {
  public:
@@ -121,7 +121,7 @@ inline void Stream::wait(const Event& event) const {
 class DeviceGuard {
  public:
   explicit DeviceGuard(int device) {
-    check(cudaGetDevice(&before_), "asking for the device");
+    check(cudaGetDevice(&before_), "queries for the device");
     is_other_ = before_ != device;  // cudaSetDevice makes a context where there is none
     if (is_other_) check(cudaSetDevice(device), "choosing the device");
   }
@@ -136,4 +136,4 @@ class DeviceGuard {
   bool is_other_ = false;
 };
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

@@ -16,10 +16,6 @@ std::vector<DeviceInfo> gpu_run(const DeviceInput&, const DeviceOptions&, const 
   throw InvalidArgument(kNotBuilt);
 }
 
-double gpu_bounds(const DeviceInput&, const DeviceOptions&, double*) {
-  throw InvalidArgument(kNotBuilt);
-}
-
 DeviceStatus gpu_status() {
   DeviceStatus status;
   status.problem = kNotBuilt;

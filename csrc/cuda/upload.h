@@ -12,7 +12,7 @@
 #include "core/parallel.h"
 #include "cuda/runtime.h"
 
-namespace ilo::ILO_MACHINE {
+namespace ilo::gpu {
 
 class Uploader {
  public:
@@ -156,4 +156,4 @@ class Uploader {
   std::size_t size_ = 0, row_bytes_ = 0, next_ = 0;
 };
 
-}  // namespace ilo::ILO_MACHINE
+}  // namespace ilo::gpu

@@ -4,7 +4,7 @@
 // the k nearest, judging by the k-th best score so far; where that leaves it more than half full,
 // it grows, up to a limit; at the limit its worst eighth has to go. The worst that stays becomes
 // the threshold: everything ever discarded scored at most the final threshold. So easy rows keep
-// little more than k, and rows in a crowd keep the crowd.
+// little more than k, and rows in a near-duplicate cluster keep the cluster.
 #pragma once
 
 #include <algorithm>
@@ -43,7 +43,7 @@ class Candidates {
   void expect(std::int64_t row, Hit* hits, std::int64_t count) {
     if (count < first_capacity(static_cast<std::int64_t>(k_))) return;
     std::nth_element(hits, hits + (k_ - 1), hits + count, better);
-    threshold_[row] = std::max(threshold_[row], hopeful_below(row, hits[k_ - 1].score));
+    threshold_[row] = std::max(threshold_[row], estimated_below(row, hits[k_ - 1].score));
   }
 
   void add(std::int64_t row, Hit hit) {
@@ -58,12 +58,12 @@ class Candidates {
     return lists_[row];
   }
 
-  // Whether a list, sorted, lost columns that might be among the k nearest: it will hardly prove
-  // anything.
+  // Whether a list, sorted, lost columns that might be among the k nearest: it will hardly
+  // certify the row.
   bool lost_some(std::int64_t row) const {
     const std::vector<Hit>& list = lists_[row];
     return list.size() >= k_ &&
-           threshold_[row] > certificate_.hopeful_threshold(bounds_[row], list[k_ - 1].score);
+           threshold_[row] > certificate_.estimated_threshold(bounds_[row], list[k_ - 1].score);
   }
 
   // For checkpoints.
@@ -82,8 +82,8 @@ class Candidates {
   }
 
   // Below the k-th best itself, even if all are equal.
-  float hopeful_below(std::int64_t row, float kth) const {
-    return std::min(certificate_.hopeful_threshold(bounds_[row], kth),
+  float estimated_below(std::int64_t row, float kth) const {
+    return std::min(certificate_.estimated_threshold(bounds_[row], kth),
                     std::nextafterf(kth, -INFINITY));
   }
 
@@ -92,12 +92,12 @@ class Candidates {
     if (list.empty()) return list.reserve(first_capacity_);
     std::nth_element(list.begin(), list.begin() + (k_ - 1), list.end(), better);
     const float kth = list[k_ - 1].score;
-    const float hopeful = hopeful_below(row, kth);
-    if (hopeful > threshold_[row]) {
+    const float estimated = estimated_below(row, kth);
+    if (estimated > threshold_[row]) {
       list.erase(std::remove_if(list.begin() + k_, list.end(),
-                                [hopeful](const Hit& h) { return !(h.score > hopeful); }),
+                                [estimated](const Hit& h) { return !(h.score > estimated); }),
                  list.end());
-      threshold_[row] = hopeful;
+      threshold_[row] = estimated;
     }
     if (list.size() <= list.capacity() / 2) return;
     if (list.capacity() < limit_) return list.reserve(std::min(limit_, 2 * list.capacity()));

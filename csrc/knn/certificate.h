@@ -87,7 +87,7 @@ class Certificate {
         underflow_(static_cast<double>(d) * underflow),
         eta_((static_cast<double>(d) + 64) * 0x1p-52),
         shrink_(1 - (static_cast<double>(d) + 64) * 0x1p-50),
-        hope_(std::clamp(3 / std::sqrt(static_cast<double>(d)), 0.1, 1.0)) {
+        residual_share_(std::clamp(3 / std::sqrt(static_cast<double>(d)), 0.1, 1.0)) {
     const double m = static_cast<double>(roundings);
     gamma_ = m * kUnit / (1 - m * kUnit);
   }
@@ -144,12 +144,13 @@ class Certificate {
   }
 
   // A threshold that will do if scores are nearly right: for lists of candidates, while distances
-  // are not yet known. `score` is the k-th best so far; proves nothing. (Of a residual that points
-  // anywhere in d dimensions a distance feels about 1 / sqrt(d).)
-  ILO_HOST_DEVICE float hopeful_threshold(const RowBound& i, float score) const {
+  // are not yet known. `score` is the k-th best so far; certifies nothing. (Of a residual that
+  // points anywhere in d dimensions a distance feels about 1 / sqrt(d).)
+  ILO_HOST_DEVICE float estimated_threshold(const RowBound& i, float score) const {
     const double near = std::sqrt(std::max(0.0, i.norm * i.norm - 2.0 * score));
-    return threshold(i, near + hope_ * (i.residual + std::min(max_residual_, 4 * i.residual)) +
-                            error(i.norm, i.norm) / std::max(near, i.norm * 0x1p-12 + 0x1p-500));
+    return threshold(
+        i, near + residual_share_ * (i.residual + std::min(max_residual_, 4 * i.residual)) +
+               error(i.norm, i.norm) / std::max(near, i.norm * 0x1p-12 + 0x1p-500));
   }
 
  private:
@@ -186,7 +187,7 @@ class Certificate {
   double scale_;
   double gamma_ = 0, underflow_, eta_;
   double shrink_;  // norms come rounded up; where a bound needs them from below, this undoes it
-  double hope_;    // the share of residuals that a hopeful threshold reckons with
+  double residual_share_;  // the share of residuals that a estimated threshold reckons with
   double max_norm_ = 0, max_residual_ = 0, residual_ratio_ = 0;
   double max_drop_ = 0, drop_ratio_ = 0;  // drop: how far |z|^2 lies below |y|^2
 };

@@ -1,3 +1,4 @@
+// Writes and reads the checkpoint file, with checksums.
 #include "knn/checkpoint.h"
 
 #include <algorithm>
@@ -192,7 +193,7 @@ bool Checkpoint::load_graph(std::int64_t* indices, float* distances, std::int64_
     const Input in = open_file(path_, data_, graph_kind, plan_);
     if (!in.reader) return false;
     info.certified_rows = in.reader->get<std::int64_t>();
-    info.widened_rows = in.reader->get<std::int64_t>();
+    info.fallback_rows = in.reader->get<std::int64_t>();
     info.candidates_per_row = in.reader->get<double>();
     if (in.reader->get<std::int64_t>() != count) throw Damaged{};
     in.reader->get(indices, count * sizeof *indices);
@@ -201,7 +202,7 @@ bool Checkpoint::load_graph(std::int64_t* indices, float* distances, std::int64_
     return true;
   } catch (const Damaged&) {
     damaged_ = text("the checkpoint ", path_, " is damaged: the work starts anew");
-    info.certified_rows = info.widened_rows = 0;
+    info.certified_rows = info.fallback_rows = 0;
     info.candidates_per_row = 0;
     return false;
   }
@@ -275,7 +276,7 @@ void Checkpoint::save_graph(const std::int64_t* indices, const float* distances,
   try {
     Writer out(path_, graph_kind, data_, plan_);
     out.put(info.certified_rows);
-    out.put(info.widened_rows);
+    out.put(info.fallback_rows);
     out.put(info.candidates_per_row);
     out.put(count);
     out.put(indices, count * sizeof *indices, team);

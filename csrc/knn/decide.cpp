@@ -1,3 +1,4 @@
+// Measures candidates in float64, certifies rows, and finds the neighbours of the others.
 #include "knn/decide.h"
 
 #include <algorithm>
@@ -7,31 +8,32 @@
 
 namespace ilo {
 
-Decided rerank(const PackedRows& asked, const PackedRows& base, const Rows& rows,
+Decided rerank(const PackedRows& queries, const PackedRows& base, const Rows& rows,
                const Kernels& kernels, const Certificate& certificate, Team& team,
                std::vector<Worker>& workers, Candidates& candidates, Output& output,
-               bool none_is_proved) {
+               bool none_is_certified) {
   constexpr std::int64_t kChunk = 64;
   Decided out;
   std::mutex mutex;
-  team.run(ceil_div(asked.count(), kChunk), [&](std::int64_t chunk, int worker) {
+  team.run(ceil_div(queries.count(), kChunk), [&](std::int64_t chunk, int worker) {
     Worker& w = workers[worker];
     Nearest nearest;
-    std::int64_t proved = 0, distances = 0;
-    const std::int64_t end = std::min(asked.count(), (chunk + 1) * kChunk);
+    std::int64_t certified = 0, distances = 0;
+    const std::int64_t end = std::min(queries.count(), (chunk + 1) * kChunk);
     for (std::int64_t row = chunk * kChunk; row < end; ++row) {
       if (team.cancelled()) return;
-      const std::int64_t g = asked.id(row);
+      const std::int64_t g = queries.id(row);
       nearest.clear(output.wanted(g));
       double delta = nearest.full() ? 0 : INFINITY;
       rows.load(g, w.u.data());
       const std::vector<Hit>& hits = candidates.sorted(row);
-      // Of a list that proves nothing a few tell how near the nearest are.
+      // A list that lost candidates cannot certify its row. Measure k + 8: enough for the
+      // fallback's radius.
       const std::int64_t enough = candidates.lost_some(row) ? output.wanted(g) + 8 : INT64_MAX;
       std::int64_t measured = 0;
       for (const Hit& hit : hits) {
         if (measured == enough) break;
-        if (certificate.lower_bound(hit.score, asked.bound(row), base.bound(hit.column)) > delta)
+        if (certificate.lower_bound(hit.score, queries.bound(row), base.bound(hit.column)) > delta)
           continue;
         rows.load(base.id(hit.column), w.v.data());
         ++measured;
@@ -40,22 +42,22 @@ Decided rerank(const PackedRows& asked, const PackedRows& base, const Rows& rows
         if (nearest.full()) delta = certificate.beyond(nearest.worst());
       }
       distances += measured;
-      if (!none_is_proved && measured < enough &&
-          candidates.threshold(row) <= certificate.threshold(asked.bound(row), delta)) {
-        proved += output.answers(g);
+      if (!none_is_certified && measured < enough &&
+          candidates.threshold(row) <= certificate.threshold(queries.bound(row), delta)) {
+        certified += output.answers(g);
         output.write(g, nearest.sorted());
       } else {
         std::lock_guard lock(mutex);
-        out.open.push_back({g, nearest.worst()});
+        out.uncertified.push_back({g, nearest.worst()});
       }
     }
     team.advance(static_cast<double>(end - chunk * kChunk) * kRerankWork);
     std::lock_guard lock(mutex);
-    out.rows += proved;
+    out.rows += certified;
     out.distances += distances;
   });
-  std::sort(out.open.begin(), out.open.end(),
-            [](const Open& a, const Open& b) { return a.group < b.group; });
+  std::sort(out.uncertified.begin(), out.uncertified.end(),
+            [](const Uncertified& a, const Uncertified& b) { return a.group < b.group; });
   return out;
 }
 
@@ -113,17 +115,17 @@ class Measure {
 
 }  // namespace
 
-void widen(PackedRows& asked, PackedRows& base, const Open* open, const Rows& rows,
-           const Kernels& kernels, const Certificate& certificate, Team& team,
-           std::vector<Worker>& workers, Output& output) {
-  const std::int64_t count = asked.count(), block = asked.block_rows();
+void fall_back(PackedRows& queries, PackedRows& base, const Uncertified* uncertified,
+               const Rows& rows, const Kernels& kernels, const Certificate& certificate, Team& team,
+               std::vector<Worker>& workers, Output& output) {
+  const std::int64_t count = queries.count(), block = queries.block_rows();
   std::vector<Nearest> nearest(count);
   std::vector<double> worst(count);
   std::vector<std::atomic<float>> threshold(count);
   for (std::int64_t o = 0; o < count; ++o) {
-    nearest[o].clear(output.wanted(asked.id(o)));
-    worst[o] = open[o].worst;
-    threshold[o] = certificate.threshold(asked.bound(o), certificate.beyond(worst[o]));
+    nearest[o].clear(output.wanted(queries.id(o)));
+    worst[o] = uncertified[o].worst;
+    threshold[o] = certificate.threshold(queries.bound(o), certificate.beyond(worst[o]));
   }
   std::vector<std::mutex> locks(ceil_div(count, block));
   std::vector<Measure> measures(team.size(), Measure(rows, kernels));
@@ -138,7 +140,7 @@ void widen(PackedRows& asked, PackedRows& base, const Open* open, const Rows& ro
       const std::int64_t row0 = i * block, col0 = base.first_row(s) + j * block;
       const std::int64_t n_rows = std::min(block, count - row0);
       const std::int64_t n_cols = base.padded(std::min(block, base.count() - col0));
-      kernels.product(asked.panel(0, row0), ceil_div(n_rows, kernels.panel),
+      kernels.product(queries.panel(0, row0), ceil_div(n_rows, kernels.panel),
                       base.panel(0, j * block), n_cols / kernels.panel, rows.d(), w.tile.data(),
                       w.stride);
       measure.found.clear();
@@ -148,7 +150,7 @@ void widen(PackedRows& asked, PackedRows& base, const Open* open, const Rows& ro
             threshold[row0 + r].load(std::memory_order_relaxed), n_cols, w.row_hits.data());
         for (std::int64_t h = 0; h < hits; ++h) {
           const Hit& hit = w.row_hits[h];
-          if (base.id(col0 + hit.column) != asked.id(row0 + r))
+          if (base.id(col0 + hit.column) != queries.id(row0 + r))
             measure.found.push_back({hit.column, static_cast<std::int32_t>(r), hit.score});
         }
       }
@@ -157,7 +159,7 @@ void widen(PackedRows& asked, PackedRows& base, const Open* open, const Rows& ro
           [&](const Measure::Found& f) {
             return f.score > threshold[row0 + f.row].load(std::memory_order_relaxed);
           },
-          [&](std::int64_t row) { return asked.id(row0 + row); },
+          [&](std::int64_t row) { return queries.id(row0 + row); },
           [&](std::int64_t column) { return base.id(col0 + column); },
           [&](const Measure::Found& f, double squared) {
             const std::int64_t o = row0 + f.row;
@@ -165,13 +167,13 @@ void widen(PackedRows& asked, PackedRows& base, const Open* open, const Rows& ro
             nearest[o].add(squared, base.id(col0 + f.column));
             if (nearest[o].worst() < worst[o]) {
               worst[o] = nearest[o].worst();
-              threshold[o] = certificate.threshold(asked.bound(o), certificate.beyond(worst[o]));
+              threshold[o] = certificate.threshold(queries.bound(o), certificate.beyond(worst[o]));
             }
           });
       team.advance(static_cast<double>(n_rows) * n_cols);
     });
   }
-  team.run(count, [&](std::int64_t o, int) { output.write(asked.id(o), nearest[o].sorted()); });
+  team.run(count, [&](std::int64_t o, int) { output.write(queries.id(o), nearest[o].sorted()); });
 }
 
 }  // namespace ilo

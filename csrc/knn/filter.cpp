@@ -1,3 +1,4 @@
+// Runs the schedule of block products and hands their hits to the candidates.
 #include "knn/filter.h"
 
 #include <algorithm>

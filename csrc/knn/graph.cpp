@@ -1,3 +1,4 @@
+// Runs the stages of a graph in order, and plans the memory and the blocks of each.
 #include "knn/graph.h"
 
 #include <algorithm>
@@ -9,9 +10,9 @@
 #include "knn/candidates.h"
 #include "knn/certificate.h"
 #include "knn/checkpoint.h"
-#include "knn/crowds.h"
 #include "knn/decide.h"
 #include "knn/filter.h"
+#include "knn/near_duplicates.h"
 #include "knn/output.h"
 #include "knn/packed.h"
 #include "knn/workers.h"
@@ -61,9 +62,9 @@ class Graph {
     info_.queries = n_out_;
     info_.unique_rows = rows_.n_columns();
     if (queries) {
-      for (const std::int64_t row : *queries) asked_.push_back(rows_.unique_of(row));
-      std::sort(asked_.begin(), asked_.end());
-      asked_.erase(std::unique(asked_.begin(), asked_.end()), asked_.end());
+      for (const std::int64_t row : *queries) query_ids_.push_back(rows_.unique_of(row));
+      std::sort(query_ids_.begin(), query_ids_.end());
+      query_ids_.erase(std::unique(query_ids_.begin(), query_ids_.end()), query_ids_.end());
     }
     all_pairs_ = !queries;
     data_ =
@@ -101,18 +102,18 @@ class Graph {
   // Who gets how much of the memory.
   struct Plan {
     std::int64_t block = 0;  // rows
-    std::int64_t superblock = 0, asked_superblock = 0;
+    std::int64_t superblock = 0, query_superblock = 0;
     std::int64_t candidates = 0;  // a row may keep
     double step_work = 0;         // multiply-adds between two looks at the clock, for checkpoints
     std::int64_t for_rows = 0;    // bytes of packed rows
   };
 
-  std::int64_t n_asked() const {
-    return all_pairs_ ? rows_.n_columns() : static_cast<std::int64_t>(asked_.size());
+  std::int64_t n_queries() const {
+    return all_pairs_ ? rows_.n_columns() : static_cast<std::int64_t>(query_ids_.size());
   }
 
   Plan make_plan() const {
-    const std::int64_t width = kernels_.panel, n = rows_.n_columns(), asked = n_asked();
+    const std::int64_t width = kernels_.panel, n = rows_.n_columns(), queries = n_queries();
     Plan plan;
     // Work that was saved may go on with any number of threads: the plan must not depend on it.
     const std::int64_t threads = options_.checkpoint.empty() ? team_.size() : 4;
@@ -121,7 +122,7 @@ class Graph {
     plan.block = ceil_div(wanted, width) * width;
     // A few tasks a thread, so that none waits long for the last.
     const auto tasks = [&] {
-      const std::int64_t across = ceil_div(n, plan.block), down = ceil_div(asked, plan.block);
+      const std::int64_t across = ceil_div(n, plan.block), down = ceil_div(queries, plan.block);
       return all_pairs_ ? across * (across + 1) / 2 : across * down;
     };
     while (options_.block_rows == 0 && plan.block > width && tasks() < 8 * threads)
@@ -132,23 +133,23 @@ class Graph {
     const std::int64_t hit = sizeof(Hit);
     // Lists may grow until all of them together take an eighth of the memory.
     plan.candidates = std::clamp<std::int64_t>(
-        options_.max_memory / 8 / hit / std::max<std::int64_t>(1, asked), first, 512 + 2 * first);
+        options_.max_memory / 8 / hit / std::max<std::int64_t>(1, queries), first, 512 + 2 * first);
     plan.step_work = std::clamp(3e10 * options_.checkpoint_seconds, 1e8, 1e12);
     if (options_.max_candidates > 0) plan.candidates = std::max(options_.max_candidates, first);
     // Rows: duplicates' bookkeeping, norms, bounds. Workers: the tile, hits, two rows.
-    const std::int64_t taken = asked * (plan.candidates * hit + Candidates::kBytesPerRow) +
-                               rows_.n() * 48 + (n + (all_pairs_ ? 0 : asked)) * 48 +
+    const std::int64_t taken = queries * (plan.candidates * hit + Candidates::kBytesPerRow) +
+                               rows_.n() * 48 + (n + (all_pairs_ ? 0 : queries)) * 48 +
                                threads * (plan.block * (plan.block + 16) * 4 +
                                           rows_.d() * (16 + 4 * width) + kMeasureBytes);
     plan.for_rows = std::max<std::int64_t>(0, options_.max_memory - taken);
     if (all_pairs_) {
-      plan.superblock = plan.asked_superblock = superblock(kernels_, plan, n, plan.for_rows, 2);
+      plan.superblock = plan.query_superblock = superblock(kernels_, plan, n, plan.for_rows, 2);
     } else {
       // The base is packed anew for every superblock of the queries: these get up to a half.
-      plan.asked_superblock = superblock(kernels_, plan, asked, plan.for_rows / 2, 1);
+      plan.query_superblock = superblock(kernels_, plan, queries, plan.for_rows / 2, 1);
       plan.superblock = superblock(
           kernels_, plan, n,
-          plan.for_rows - PackedRows::bytes(kernels_, plan.asked_superblock, rows_.d()), 1);
+          plan.for_rows - PackedRows::bytes(kernels_, plan.query_superblock, rows_.d()), 1);
     }
     return plan;
   }
@@ -167,29 +168,30 @@ class Graph {
     for (const char* c = kernels_.name; *c; ++c) name = name * 131 + static_cast<unsigned char>(*c);
     return combine(
         {name, static_cast<std::uint64_t>(plan.block), static_cast<std::uint64_t>(plan.superblock),
-         static_cast<std::uint64_t>(plan.asked_superblock),
+         static_cast<std::uint64_t>(plan.query_superblock),
          static_cast<std::uint64_t>(plan.candidates), static_cast<std::uint64_t>(plan.step_work)});
   }
 
-  // Filter, re-rank, widen.
+  // Filter, re-rank, fall back.
   void find(const Plan& plan, Checkpoint* saved) {
     auto base =
         std::make_unique<PackedRows>(rows_, rows_.frame(), kernels_, team_,
                                      first_numbers(rows_.n_columns()), plan.block, plan.superblock);
-    std::unique_ptr<PackedRows> queries;
+    std::unique_ptr<PackedRows> packed_queries;
     if (!all_pairs_)
-      queries = std::make_unique<PackedRows>(rows_, rows_.frame(), kernels_, team_, asked_,
-                                             plan.block, plan.asked_superblock);
-    PackedRows& asked = all_pairs_ ? *base : *queries;
+      packed_queries = std::make_unique<PackedRows>(rows_, rows_.frame(), kernels_, team_,
+                                                    query_ids_, plan.block, plan.query_superblock);
+    PackedRows& queries = all_pairs_ ? *base : *packed_queries;
     const Certificate certificate = base->certificate();
     const std::int64_t k = std::max<std::int64_t>(1, std::min(options_.n_neighbors, base->count()));
     auto candidates =
-        std::make_unique<Candidates>(asked.count(), asked.padded(asked.count()), k, plan.candidates,
-                                     certificate, asked.bounds().data());
+        std::make_unique<Candidates>(queries.count(), queries.padded(queries.count()), k,
+                                     plan.candidates, certificate, queries.bounds().data());
     std::vector<Worker> workers = make_workers(team_.size(), plan.block, rows_.d());
     info_.seconds_prepare += watch_.lap();
 
-    Filter filter(asked, *base, all_pairs_, kernels_, team_, workers, *candidates, plan.step_work);
+    Filter filter(queries, *base, all_pairs_, kernels_, team_, workers, *candidates,
+                  plan.step_work);
     if (saved) {
       const std::int64_t total = filter.count_steps(), done = saved->load_steps(*candidates, team_);
       info_.resumed_share = total > 0 ? static_cast<double>(done) / total : 0;
@@ -204,64 +206,70 @@ class Graph {
     }
     info_.seconds_filter = watch_.lap();
 
-    Decided decided = rerank(asked, *base, rows_, kernels_, certificate, team_, workers,
-                             *candidates, output_, options_.force_widening);
+    Decided decided = rerank(queries, *base, rows_, kernels_, certificate, team_, workers,
+                             *candidates, output_, options_.force_fallback);
     info_.certified_rows = decided.rows;
     info_.candidates_per_row =
-        static_cast<double>(decided.distances) / std::max<std::int64_t>(1, asked.count());
+        static_cast<double>(decided.distances) / std::max<std::int64_t>(1, queries.count());
     info_.seconds_rerank = watch_.lap();
 
-    for (const Open& o : decided.open) info_.widened_rows += output_.answers(o.group);
+    for (const Uncertified& o : decided.uncertified)
+      info_.fallback_rows += output_.answers(o.group);
     candidates.reset();
-    queries.reset();
-    if (decided.open.empty()) return;
-    team_.expect_more(static_cast<double>(decided.open.size()) * base->count());
-    std::vector<Open> open = std::move(decided.open);
-    if (are_many(open) || options_.force_widening)
-      open = solve_crowds(std::move(open), *base, rows_, kernels_, certificate, team_, output_,
-                          options_.n_neighbors, plan.for_rows);
+    packed_queries.reset();
+    if (decided.uncertified.empty()) return;
+    team_.expect_more(static_cast<double>(decided.uncertified.size()) * base->count());
+    std::vector<Uncertified> uncertified = std::move(decided.uncertified);
+    if (are_many(uncertified) || options_.force_fallback)
+      uncertified =
+          solve_near_duplicates(std::move(uncertified), *base, rows_, kernels_, certificate, team_,
+                                output_, options_.n_neighbors, plan.for_rows);
     // A few rows measure the hundreds of columns that this filter leaves them; for more it pays to
     // pack everything anew for a filter that leaves them fewer.
-    if (!kernels_.wider || (!are_many(open) && base->n_superblocks() == 1)) {
-      widen_with(kernels_, open, plan, *base, certificate);
-    } else if (!open.empty()) {
+    if (!kernels_.fallback || (!are_many(uncertified) && base->n_superblocks() == 1)) {
+      fall_back_with(kernels_, uncertified, plan, *base, certificate);
+    } else if (!uncertified.empty()) {
       base.reset();
-      widen_with(*kernels_.wider(), open, plan);
+      fall_back_with(*kernels_.fallback(), uncertified, plan);
     }
-    info_.seconds_widen = watch_.lap();
+    info_.seconds_fallback = watch_.lap();
   }
 
-  bool are_many(const std::vector<Open>& open) const {
-    return static_cast<std::int64_t>(open.size()) * 128 > rows_.n_columns();
+  bool are_many(const std::vector<Uncertified>& uncertified) const {
+    return static_cast<std::int64_t>(uncertified.size()) * 128 > rows_.n_columns();
   }
 
-  void widen_with(const Kernels& wider, const std::vector<Open>& open, Plan plan) {
-    plan.block = ceil_div(plan.block, wider.panel) * wider.panel;
+  void fall_back_with(const Kernels& fallback, const std::vector<Uncertified>& uncertified,
+                      Plan plan) {
+    plan.block = ceil_div(plan.block, fallback.panel) * fallback.panel;
     const std::int64_t for_columns =
-        plan.for_rows - PackedRows::bytes(wider, widening_batch(wider, open, plan), rows_.d());
-    PackedRows base(rows_, rows_.frame(), wider, team_, first_numbers(rows_.n_columns()),
-                    plan.block, superblock(wider, plan, rows_.n_columns(), for_columns, 1));
-    widen_with(wider, open, plan, base, base.certificate());
+        plan.for_rows -
+        PackedRows::bytes(fallback, fallback_batch(fallback, uncertified, plan), rows_.d());
+    PackedRows base(rows_, rows_.frame(), fallback, team_, first_numbers(rows_.n_columns()),
+                    plan.block, superblock(fallback, plan, rows_.n_columns(), for_columns, 1));
+    fall_back_with(fallback, uncertified, plan, base, base.certificate());
   }
 
-  void widen_with(const Kernels& wider, const std::vector<Open>& open, const Plan& plan,
-                  PackedRows& base, const Certificate& certificate) {
-    const auto n_open = static_cast<std::int64_t>(open.size());
-    const std::int64_t batch = widening_batch(wider, open, plan);
+  void fall_back_with(const Kernels& fallback, const std::vector<Uncertified>& uncertified,
+                      const Plan& plan, PackedRows& base, const Certificate& certificate) {
+    const auto n_uncertified = static_cast<std::int64_t>(uncertified.size());
+    const std::int64_t batch = fallback_batch(fallback, uncertified, plan);
     std::vector<Worker> workers = make_workers(team_.size(), plan.block, rows_.d());
-    for (std::int64_t begin = 0; begin < n_open; begin += batch) {
+    for (std::int64_t begin = 0; begin < n_uncertified; begin += batch) {
       std::vector<std::int64_t> ids;
-      for (std::int64_t o = begin; o < std::min(n_open, begin + batch); ++o)
-        ids.push_back(open[o].group);
-      PackedRows asked(rows_, rows_.frame(), wider, team_, std::move(ids), plan.block, batch);
-      widen(asked, base, &open[begin], rows_, wider, certificate, team_, workers, output_);
+      for (std::int64_t o = begin; o < std::min(n_uncertified, begin + batch); ++o)
+        ids.push_back(uncertified[o].group);
+      PackedRows queries(rows_, rows_.frame(), fallback, team_, std::move(ids), plan.block, batch);
+      fall_back(queries, base, &uncertified[begin], rows_, fallback, certificate, team_, workers,
+                output_);
     }
   }
 
-  // Open rows at a time: they get up to a quarter of the memory, the columns what is left.
-  std::int64_t widening_batch(const Kernels& wider, const std::vector<Open>& open,
+  // Uncertified rows at a time: they get up to a quarter of the memory, the columns what is left.
+  std::int64_t fallback_batch(const Kernels& fallback, const std::vector<Uncertified>& uncertified,
                               const Plan& plan) const {
-    return superblock(wider, plan, static_cast<std::int64_t>(open.size()), plan.for_rows / 4, 1);
+    return superblock(fallback, plan, static_cast<std::int64_t>(uncertified.size()),
+                      plan.for_rows / 4, 1);
   }
 
   GraphOptions options_;
@@ -274,7 +282,7 @@ class Graph {
   float* distances_;
   std::int64_t n_out_;
   bool all_pairs_ = true;
-  std::vector<std::int64_t> asked_;
+  std::vector<std::int64_t> query_ids_;
   std::uint64_t data_ = 0;
   GraphInfo info_;
 };
@@ -290,8 +298,8 @@ GraphInfo knn_graph(const MatrixView& x, const GraphOptions& options, const Kern
 
 double expected_work(std::int64_t n_base, std::int64_t n_queries) {
   const auto n = static_cast<double>(n_base);
-  const auto asked = static_cast<double>(n_queries);
-  return n_queries > 0 ? n * asked + asked * kRerankWork : 0.5 * n * n + n * kRerankWork;
+  const auto queries = static_cast<double>(n_queries);
+  return n_queries > 0 ? n * queries + queries * kRerankWork : 0.5 * n * n + n * kRerankWork;
 }
 
 }  // namespace ilo

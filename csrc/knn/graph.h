@@ -1,4 +1,4 @@
-// The exact k-nearest-neighbour graph of one matrix: centre, filter, certify, re-rank, widen.
+// The exact k-nearest-neighbour graph of one matrix: centre, filter, certify, re-rank, fall back.
 //
 //   rows.h         what the distances are; centring, rounding, duplicates
 //   packed.h       rows as the filter multiplies them, a superblock at a time
@@ -7,7 +7,7 @@
 //   candidates.h   the best few columns of each row, by rounded score
 //   certificate.h  the proof that nothing discarded belongs among the k
 //   decide.h       float64 distances, and what happens to rows without proof
-//   crowds.h       near-duplicates, seen from among themselves
+//   near_duplicates.h  clusters of near-duplicates, solved among themselves
 //   output.h       from unique rows back to all rows
 //   checkpoint.h   finished work on disk
 //   graph.cpp      how they work together, and who gets how much memory
@@ -36,16 +36,16 @@ struct GraphOptions {
   std::string checkpoint;
   double checkpoint_seconds = 30;
   // For tests, to walk every path: rows of a block, and the most candidates that a row may keep (0
-  // chooses), and whether every row counts as not proved.
+  // chooses), and whether no row is certified in the first pass.
   std::int64_t block_rows = 0, max_candidates = 0;
-  bool force_widening = false;
+  bool force_fallback = false;
 };
 
 struct GraphInfo {
-  std::int64_t rows = 0, queries = 0, unique_rows = 0, certified_rows = 0, widened_rows = 0;
+  std::int64_t rows = 0, queries = 0, unique_rows = 0, certified_rows = 0, fallback_rows = 0;
   std::int64_t superblocks = 0;
   double candidates_per_row = 0, resumed_share = 0;
-  double seconds_prepare = 0, seconds_filter = 0, seconds_rerank = 0, seconds_widen = 0;
+  double seconds_prepare = 0, seconds_filter = 0, seconds_rerank = 0, seconds_fallback = 0;
   std::string problem;  // that did not stop the work
 };
 

@@ -1,3 +1,4 @@
+// Reads rows: norms, hashes, centre, duplicates, packing.
 #include "knn/rows.h"
 
 #include <algorithm>

@@ -12,8 +12,8 @@
 // Duplicates. Rows with equal u_i have equal distances to everything, so the engine works on one of
 // each (the "unique" rows, in order of their first appearance) and deals them out again at the end.
 //
-// Queries. The first n_base rows are what is searched; others, if any, only ask. Unique rows that
-// occur among the first n_base come first: they are the columns of every product.
+// Queries. The first n_base rows are what is searched; others, if any, are only queries. Unique
+// rows that occur among the first n_base come first: they are the columns of every product.
 #pragma once
 
 #include <cstdint>

@@ -1,3 +1,4 @@
+// Counts languages among neighbours, a layer per task.
 #include "overlap/overlap.h"
 
 #include <vector>

@@ -1,3 +1,4 @@
+// Finds the instruction sets of this processor and chooses one.
 #include "simd/dispatch.h"
 
 #include <cstdlib>
@@ -48,7 +49,7 @@ const std::vector<Level>& levels() {
   static const std::vector<Level> all = [] {
     std::vector<Level> out{{kernels_scalar, true}};
 #if defined(ILO_X86_KERNELS)
-    // The builtins also check that the operating system saves the wider registers.
+    // The builtins also check that the operating system saves the fallback registers.
     out.push_back({kernels_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                                      __builtin_cpu_supports("f16c")});
     const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -77,7 +78,6 @@ const Kernels& choose_kernels(const std::string& wanted) {
   if (name.empty()) {
     if (const char* env = std::getenv("ILO_FAST_SIMD")) name = env, source = "ILO_FAST_SIMD";
   }
-  if (name == kernels_amx_bf16_emulated()->name) return *kernels_amx_bf16_emulated();
   const Kernels* best = nullptr;
   bool known = false;
   for (const Level& level : levels()) {

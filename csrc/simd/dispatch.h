@@ -13,8 +13,7 @@ std::vector<std::string> available_levels();
 
 // The kernels of `level`, or of the environment variable ILO_FAST_SIMD if `level` is empty, or the
 // best there are if that is unset. Throws InvalidArgument for a name that is unknown or that this
-// processor lacks: a test by override must never silently run something else. Beside the available
-// levels, "amx_bf16_emulated" is known: for tests, slow, never chosen unless named.
+// processor lacks: an override must never silently run something else.
 const Kernels& choose_kernels(const std::string& level);
 
 }  // namespace ilo

@@ -21,13 +21,7 @@ def knn_graph(
     max_memory: int = ...,
     checkpoint: str = ...,
     checkpoint_seconds: float = ...,
-    block_rows: int = ...,
-    max_candidates: int = ...,
-    force_widening: bool = ...,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], list[dict[str, Any]], str]: ...
-def certified_bounds(
-    X: NDArray[Any], dtype: str, *, cosine: bool, simd: str = ...
-) -> tuple[NDArray[np.float64], float]: ...
 def overlap(
     indices: NDArray[np.int64],
     languages: NDArray[np.int32],
@@ -47,9 +41,14 @@ def cuda_knn_graph(
     *,
     cosine: bool,
     n_base: int = ...,
-    machine: str = ...,
-    **options: Any,
-) -> tuple[NDArray[np.int64], NDArray[np.float32], list[dict[str, Any]], str]: ...
+    device: int = ...,
+    stream: int = ...,
+    max_memory: int = ...,
+    product: str = ...,
+    library: str = ...,
+    n_threads: int = ...,
+    progress: Callable[[float], object] | None = ...,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], list[dict[str, Any]]]: ...
 def cuda_overlap(
     segments: Sequence[Any],
     dtype: str,
@@ -60,19 +59,17 @@ def cuda_overlap(
     cosine: bool,
     n_languages: int,
     threshold: int,
-    machine: str = ...,
-    **options: Any,
+    device: int = ...,
+    stream: int = ...,
+    max_memory: int = ...,
+    product: str = ...,
+    library: str = ...,
+    n_threads: int = ...,
+    progress: Callable[[float], object] | None = ...,
 ) -> tuple[
     NDArray[np.float64],
     NDArray[np.float64],
     NDArray[np.float64],
     NDArray[np.float64] | None,
     list[dict[str, Any]],
-    str,
 ]: ...
-def cuda_certified_bounds(
-    X: NDArray[Any], dtype: str, *, cosine: bool, machine: str = ..., **options: Any
-) -> tuple[NDArray[np.float64], float]: ...
-def emulated_device(
-    *, memory: int | None = ..., fail_allocation: int | None = ..., order: int | None = ...
-) -> dict[str, Any]: ...

@@ -1,8 +1,8 @@
 """Every test here runs on two machines.
 
 "gpu": a real one, inputs in its memory or in the host's; left out where there is none.
-"emulated": the same kernels and the same host code on a stand-in for the device (csrc/cuda/on_cpu),
-which is slow: what it gets is small.
+"emulated": the same kernels and the same host code on the CUDA emulator (csrc/testing), which is
+slow: what it gets is small.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from oracles import knn as reference
 
-from ilo_fast import _core
+from ilo_fast import _core, _core_testing
 from ilo_fast.graph import cuda
 
 
@@ -38,7 +38,7 @@ class Engine:
         Any strides, negative ones and zeros too: the bytes that the array spans are copied as they
         lie.
         """
-        if not self.real:  # any memory will do for the stand-in
+        if not self.real:  # any memory will do for the emulator
             return values.ctypes.data, values.shape, values.strides, values
         import torch
 
@@ -80,7 +80,7 @@ class Engine:
         """All layers. X: (n, d) or (layers, n, d), or several such, one after the other."""
         segments = [X] if isinstance(X, np.ndarray) else list(X)
         placed, keep = self.place(segments, where)
-        indices, distances, infos, machine = _core.cuda_knn_graph(
+        indices, distances, infos = _core_testing.cuda_knn_graph(
             placed,
             dtype or segments[0].dtype.name,
             k,
@@ -91,7 +91,6 @@ class Engine:
             **options,
         )
         del keep
-        assert machine == self.machine
         n_base = options.get("n_base", 0)
         for info in infos:
             searched = n_base or info["rows"]
@@ -119,7 +118,7 @@ class Engine:
         stacks = [s if s.ndim == 3 else s[np.newaxis] for s in segments]
         n = sum(s.shape[1] for s in stacks)
         queries = list(range(n_base, n)) if 0 < n_base < n else None
-        indices, distances, *_ = _core.knn_graph(
+        indices, distances, *_ = _core_testing.knn_graph(
             stacks,
             dtype or stacks[0].dtype.name,
             k,
@@ -176,16 +175,16 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 def gpu() -> dict[str, Any]:
     """The first GPU. One test asks for it, so that a run without one says so, once."""
     if not STATUS["devices"]:
-        pytest.skip(f"only the emulated machine was tested: {STATUS['problem']}")
+        pytest.skip(f"only the CUDA emulator was tested: {STATUS['problem']}")
     return STATUS["devices"][0]
 
 
 @pytest.fixture(autouse=True)
 def any_order() -> None:
-    """The stand-in runs what has no order in another one each time."""
+    """The emulator runs what has no order in another one each time."""
     seed = int(np.random.SeedSequence().generate_state(1)[0]) + 1
-    print(f"order of the stand-in: {seed}")  # shown if the test fails
-    _core.emulated_device(order=seed)
+    print(f"order of the emulator: {seed}")  # shown if the test fails
+    _core_testing.emulated_device(order=seed)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from graph import test_knn as test_graph
 from graph.test_knn import METRICS
 
-from ilo_fast import _core
+from ilo_fast import _core_testing
 
 PRODUCTS = ("library", "fused")
 # Every path: many tiles and a ragged last one, many panels, lists that overflow, no certificate.
@@ -19,8 +19,8 @@ PATHS = (
     {"tile_rows": 64},
     {"tile_rows": 64, "panel_rows": 128},
     {"capacity": 32},
-    {"force_widening": True},
-    {"force_widening": True, "tile_rows": 64, "panel_rows": 64, "capacity": 32},
+    {"force_fallback": True},
+    {"force_fallback": True, "tile_rows": 64, "panel_rows": 64, "capacity": 32},
 )
 
 
@@ -47,7 +47,7 @@ def test_equals_float64_brute_force(name, metric, product, engine, rng_and_seed)
         where = str(rng.choice(["device", "host"]))
         options = {**options, "product": product, "where": where}
         info = engine.check(X, k, metric, message, by_definition=True, **options)
-        if options.get("force_widening") and info["unique_rows"] > 1:
+        if options.get("force_fallback") and info["unique_rows"] > 1:
             assert info["widened_rows"] == n, message
         if options.get("panel_rows") and info["unique_rows"] > 2 * options["panel_rows"]:
             assert info["panels"] > 1, message
@@ -118,7 +118,7 @@ def test_any_number_of_rows(n, product, engine):
 )
 def test_many_neighbors(n, k, engine):
     if n > engine.size(1100, 10_000):
-        pytest.skip("too large for the stand-in")
+        pytest.skip("too large for the emulator")
     X = np.random.default_rng(8).standard_normal((n, 16)).astype(np.float32)
     engine.check(X, k)
 
@@ -185,7 +185,7 @@ def test_segments_here_and_there(engine, rng_and_seed):
     parts = [rng.standard_normal((1, n, 12)).astype(np.float32) for n in (40, 30)]
     (address, shape, strides, keep), host = engine.in_place(parts[0]), parts[1]
     try:
-        indices, *_ = _core.cuda_knn_graph(
+        indices, *_ = _core_testing.cuda_knn_graph(
             [(address, shape, strides), host],
             "float32",
             5,
@@ -352,7 +352,7 @@ def test_wrong_numbers(k, n_base, message, engine):
 def test_wrong_options(engine):
     with pytest.raises(ValueError, match="magic"):
         engine.graph(np.ones((20, 2)), 2, product="magic")
-    if engine.real:  # the stand-in is one device, whatever its number
+    if engine.real:  # the emulator is one device, whatever its number
         with pytest.raises(ValueError, match="99"):
             engine.graph(np.ones((20, 2)), 2, device=99)
 
@@ -381,7 +381,7 @@ def test_random_small_cases(engine, rng_and_seed):
             "tile_rows": int(rng.choice([0, 64, 128])),
             "panel_rows": int(rng.choice([0, 0, 64, 128])),
             "capacity": int(rng.choice([0, 0, 32, 48])),
-            "force_widening": bool(rng.random() < 0.2),
+            "force_fallback": bool(rng.random() < 0.2),
         }
         engine.check(parts, message=f"{seed}, case {case}, {layers} x {n} x {d}", **options)
 

@@ -18,8 +18,8 @@ PATHS = (
     {},
     {"tile_rows": 64, "panel_rows": 64},
     {"capacity": 16},
-    {"force_widening": True},
-    {"force_widening": True, "tile_rows": 64, "panel_rows": 64, "capacity": 16},
+    {"force_fallback": True},
+    {"force_fallback": True, "tile_rows": 64, "panel_rows": 64, "capacity": 16},
 )
 
 
@@ -99,7 +99,7 @@ def test_equals_float64_brute_force(name, metric, product, engine):
         info = engine.check(
             X, k, metric, message, by_definition=True, product=product, where=where, **options
         )
-        if options.get("force_widening") and info["unique_rows"] > 1:
+        if options.get("force_fallback") and info["unique_rows"] > 1:
             assert info["widened_rows"] == len(X), message
         if options.get("panel_rows") and info["unique_rows"] > 128:
             assert info["panels"] > 1, message
@@ -190,7 +190,7 @@ def _of_length(rng, steps, goal):
 @pytest.mark.parametrize("d", [256, 2048, 16384])
 def test_sums_that_are_cut_short(d, boundary, product, engine, rng_and_seed):
     if d > engine.size(2048, 16384):
-        pytest.skip("too large for the stand-in")
+        pytest.skip("too large for the emulator")
     rng, seed = rng_and_seed
     near, far = engine.size((2, 12), (3, 150))
     X = products_cut_short(rng, d, engine.size(1, 4), near, far, boundary)
@@ -224,9 +224,9 @@ def test_sum_of_many_terms_of_one_sign(metric, product, engine, rng_and_seed):
 def test_equal_rows_by_the_thousand(metric, product, engine, rng_and_seed):
     rng, seed = rng_and_seed
     points = rng.standard_normal((30, 8))
-    crowd = rng.choice(30, engine.size(3000, 50_000), p=rng.dirichlet(np.full(30, 0.1)))
-    X = rng.permutation(points[np.r_[np.arange(30), crowd]]).astype(np.float32)
-    for options in ({}, {"force_widening": True}, {"tile_rows": 64, "panel_rows": 64}):
+    cluster = rng.choice(30, engine.size(3000, 50_000), p=rng.dirichlet(np.full(30, 0.1)))
+    X = rng.permutation(points[np.r_[np.arange(30), cluster]]).astype(np.float32)
+    for options in ({}, {"force_fallback": True}, {"tile_rows": 64, "panel_rows": 64}):
         for where in ("device", "host"):
             info = engine.check(X, 7, metric, seed, product=product, where=where, **options)
             assert info["unique_rows"] <= 30
@@ -236,7 +236,7 @@ def test_equal_rows_by_the_thousand(metric, product, engine, rng_and_seed):
 @pytest.mark.parametrize(("n", "k"), [(2, 1), (9, 8), (3000, 6)])
 def test_all_rows_equal(n, k, metric, engine):
     X = np.full((n, 21), 3.25, np.float32)
-    for options in ({}, {"force_widening": True}, {"capacity": 16}):
+    for options in ({}, {"force_fallback": True}, {"capacity": 16}):
         indices, distances, info = engine.graph(X, k, metric, **options)
         for row in {0, n // 2, n - 1}:
             np.testing.assert_array_equal(indices[row], np.delete(np.arange(k + 1), min(row, k)))
@@ -260,7 +260,7 @@ def test_all_rows_nearly_equal(engine, rng_and_seed):
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
-def test_overflow_is_widened_and_right(product, engine, rng_and_seed):
+def test_overflow_falls_back_and_is_right(product, engine, rng_and_seed):
     """More columns lie within the bound than a short list holds: no proof, so another look."""
     rng, seed = rng_and_seed
     n = engine.size(150, 3000)
@@ -270,28 +270,28 @@ def test_overflow_is_widened_and_right(product, engine, rng_and_seed):
         assert info["widened_rows"] > 0.8 * n, seed
 
 
-def test_crowds_of_near_duplicates(engine, rng_and_seed):
+def test_near_duplicate_clusters(engine, rng_and_seed):
     """Crowds of all sizes from 1e-2 to 1e-12, one within another, and rows that stand alone."""
     rng, seed = rng_and_seed
     size = engine.size(30, 300)
     X = rng.standard_normal((7 * size, 24))
-    for crowd, spread in enumerate((1e-2, 1e-4, 1e-5, 1e-6, 1e-9, 1e-12)):
-        rows = slice(size * crowd, size * (crowd + 1))
-        X[rows] = X[size * crowd] + spread * X[rows]
+    for cluster, spread in enumerate((1e-2, 1e-4, 1e-5, 1e-6, 1e-9, 1e-12)):
+        rows = slice(size * cluster, size * (cluster + 1))
+        X[rows] = X[size * cluster] + spread * X[rows]
     X[2 * size : 3 * size] += X[size] - X[2 * size]
     X[5 * size : 6 * size : 3] = X[5 * size + 1 : 6 * size : 3]
     X = rng.permutation(X)
     for options in (
         {"capacity": 16},
         {"tile_rows": 64, "panel_rows": 64},
-        {"force_widening": True},
+        {"force_fallback": True},
     ):
         engine.check(X, 6, "euclidean", seed, **options)
     engine.check([X[: 5 * size], X[5 * size :]], 6, "euclidean", seed, n_base=5 * size, capacity=16)
 
 
-def test_few_open_rows(engine, rng_and_seed):
-    """One row is equally far from a crowd whose members come in pairs: few rows are widened."""
+def test_few_uncertified_rows(engine, rng_and_seed):
+    """One row is equally far from a cluster whose members come in pairs: few rows fall back."""
     rng, seed = rng_and_seed
     half = engine.size(150, 300)
     shell = np.repeat(rng.standard_normal((half // 2, 40)), 2, axis=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +10,7 @@ import pytest
 import torch
 import torch.utils.dlpack
 
-from ilo_fast import _core, knn_graph, overlap
+from ilo_fast import _core, _core_testing, knn_graph, overlap
 from ilo_fast.graph import arrays, cuda
 from ilo_fast.graph.arrays import as_stack, of_one_layout, strides
 
@@ -31,7 +30,7 @@ def status(**changes):
 
 
 class OnGPU:
-    """An array that says it lies on a GPU; it lies here, as far as the stand-in is concerned."""
+    """An array that says it lies on a GPU; it lies here, as far as the emulator is concerned."""
 
     def __init__(self, array, device=0):
         self.tensor = array if isinstance(array, torch.Tensor) else torch.from_numpy(array)
@@ -51,7 +50,21 @@ def gpu_arrays(monkeypatch):
 
 @pytest.fixture
 def emulated(monkeypatch, gpu_arrays):
-    monkeypatch.setattr(cuda, "_machine", "emulated")
+    """backend="cuda" on the CUDA emulator."""
+
+    def on_emulator(engine):
+        # A stream that torch has on a real GPU is none of the emulator's.
+        return lambda *args, **options: engine(
+            *args, machine="emulated", **{**options, "stream": 0}
+        )
+
+    core = SimpleNamespace(
+        cuda_knn_graph=on_emulator(_core_testing.cuda_knn_graph),
+        cuda_overlap=on_emulator(_core_testing.cuda_overlap),
+    )
+    monkeypatch.setattr(cuda, "_core", core)
+    emulator = {**GPU, "name": "CUDA emulator"}
+    monkeypatch.setattr(cuda, "status", lambda: status(devices=[emulator]))
 
 
 @pytest.fixture
@@ -63,7 +76,7 @@ def calls(monkeypatch, gpu_arrays):
         made.append({"segments": segments, "dtype": dtype, "k": k, **options})
         n = sum(s[1][1] if isinstance(s, tuple) else s.shape[1] for s in segments)
         n = n - options["n_base"] or n
-        return np.zeros((1, n, k), int), np.zeros((1, n, k), np.float32), [{}], "gpu"
+        return np.zeros((1, n, k), int), np.zeros((1, n, k), np.float32), [{}]
 
     core = SimpleNamespace(cuda_status=status, cuda_knn_graph=graph)
     monkeypatch.setattr(cuda, "_core", core)
@@ -80,7 +93,7 @@ def same(graph, other):
     np.testing.assert_array_equal(graph.distances, other.distances)
 
 
-# ---- the whole way, on the stand-in
+# ---- the whole way, on the emulator
 
 
 @pytest.mark.parametrize("place", [np.asarray, torch.from_numpy, OnGPU])
@@ -90,10 +103,10 @@ def test_graph_is_that_of_the_cpu(metric, place, emulated):
     found = knn_graph(place(X), 3, metric=metric, backend="cuda")
     same(found, knn_graph(X, 3, metric=metric))
     assert found.info["backend"] == "cuda"
-    assert found.info["device"] == "emulated"
+    assert found.info["device"] == "CUDA emulator"
     assert found.info["layers"][0]["rows"] == 40
-    asked = knn_graph(place(X), 3, queries=place(queries), metric=metric, backend="cuda")
-    same(asked, knn_graph(X, 3, queries=queries, metric=metric))
+    of_queries = knn_graph(place(X), 3, queries=place(queries), metric=metric, backend="cuda")
+    same(of_queries, knn_graph(X, 3, queries=queries, metric=metric))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -149,33 +162,23 @@ def test_bad_rows_are_named_as_the_caller_knows_them(emulated):
 # ---- which backend
 
 
-def test_auto_takes_the_gpu_where_the_rows_lie_but_not_before_it_has_run(calls, monkeypatch):
-    if cuda.NOT_YET_RUN:
-        same(knn_graph(OnGPU(rows(), device=1), 3), knn_graph(rows(), 3))
-        assert not calls
-    monkeypatch.setattr(cuda, "NOT_YET_RUN", "")
-    assert knn_graph(OnGPU(rows(), device=1), 3).info["backend"] == "cuda"
-    assert calls[-1]["device"] == 1
-    assert calls[-1]["machine"] == "gpu"
-    knn_graph(rows(), 3)
-    assert len(calls) == 1
-
-
-def test_auto_copies_to_the_host_where_the_gpu_cannot_do_it(calls, monkeypatch, tmp_path):
-    monkeypatch.setattr(cuda, "NOT_YET_RUN", "")
+def test_auto_stays_on_the_cpu_wherever_the_rows_lie(calls):
     X = rows()
-    wanted = knn_graph(X, 3)
-    same(knn_graph(OnGPU(X), 3, checkpoint=tmp_path), wanted)
-    same(knn_graph(OnGPU(X), 3, queries=X[:9]), knn_graph(X, 3, queries=X[:9]))  # lie apart
-    others = ("exact", "hnsw") if importlib.util.find_spec("hnswlib") else ("exact",)
-    for backend in others:
-        assert knn_graph(OnGPU(X), 3, backend=backend).info["backend"] == backend
-    for changes in (
-        {"problem": "no driver", "devices": []},
-        {"devices": [{**GPU, "capability": (7, 5)}]},
-    ):
-        monkeypatch.setattr(cuda, "status", lambda changes=changes: status(**changes))
-        same(knn_graph(OnGPU(X), 3), wanted)
+    same(knn_graph(OnGPU(X, device=1), 3), knn_graph(X, 3))
+    same(knn_graph(OnGPU(X), 3, queries=X[:9]), knn_graph(X, 3, queries=X[:9]))
+    assert not calls
+
+
+def test_cuda_works_on_the_device_of_the_rows(calls):
+    assert knn_graph(OnGPU(rows(), device=1), 3, backend="cuda").info["backend"] == "cuda"
+    assert calls[-1]["device"] == 1
+
+
+@pytest.mark.parametrize("backend", ["exact", "hnsw"])
+def test_the_cpu_backends_copy_from_the_gpu(backend, calls):
+    if backend == "hnsw":
+        pytest.importorskip("hnswlib")
+    assert knn_graph(OnGPU(rows()), 3, backend=backend).info["backend"] == backend
     assert not calls
 
 
@@ -328,16 +331,18 @@ def test_cublaslt_is_found_among_the_packages(monkeypatch, tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"machine": "tpu"}, "machine 'tpu' is not gpu or emulated"),
-        ({"dtype": "int8"}, "dtype 'int8' is not float16"),
+        ({"machine": "tpu"}, "machine='tpu' is not known: use 'gpu' or 'emulated'"),
+        ({"dtype": "int8"}, "dtype='int8' is not known: use float16"),
         ({"segments": []}, "X holds no rows"),
-        ({"segments": [rows()]}, "segments must be"),
-        ({"segments": [rows()[None], rows(4, 3)[None]]}, "segments must be"),
+        ({"segments": ["rows"]}, "a segment is a str, wanted an array"),
+        ({"segments": [rows()]}, r"shape \(40, 7\), wanted \(layers, n, d\)"),
+        ({"segments": [rows()[None].astype("f8")]}, "8 bytes per value, wanted the 4 of its dtype"),
+        ({"segments": [rows()[None], rows(4, 3)[None]]}, r"\(1, 40, 7\) and \(1, 4, 3\)"),
         ({"n_base": 41}, "n_base=41 is more than all 40 rows"),
         ({"n_neighbors": 0}, "n_neighbors=0 must be at least 1"),
         ({"n_neighbors": 40}, "n_neighbors=40 needs at least 41 rows, got 40"),
         ({"n_neighbors": 21, "n_base": 20}, "n_neighbors=21 needs at least 21 rows, got 20"),
-        ({"product": "slide rule"}, "product 'slide rule' is not library or fused"),
+        ({"product": "slide rule"}, "product='slide rule' is not known: use 'library'"),
     ],
 )
 def test_wrong_arguments(change, message):
@@ -348,9 +353,17 @@ def test_wrong_arguments(change, message):
         "machine": "emulated",
     }
     with pytest.raises(ValueError, match=message):
-        _core.cuda_knn_graph(cosine=True, **{**given, **change})
+        _core_testing.cuda_knn_graph(cosine=True, **{**given, **change})
 
 
 def test_unknown_option():
     with pytest.raises(TypeError, match="unexpected keyword argument 'tiles'"):
-        _core.cuda_knn_graph([rows()[None]], "float32", 3, cosine=True, tiles=3)
+        _core_testing.cuda_knn_graph(
+            [rows()[None]], "float32", 3, cosine=True, machine="emulated", tiles=3
+        )
+
+
+def test_the_product_has_no_test_switches():
+    for switch in ("machine", "tile_rows", "panel_rows", "capacity", "force_fallback"):
+        with pytest.raises(TypeError, match="incompatible function arguments"):
+            _core.cuda_knn_graph([rows()[None]], "float32", 3, cosine=True, **{switch: 1})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from oracles import knn as reference
 
-from ilo_fast import _core
+from ilo_fast import _core, _core_testing
 
 
 def pool(rng, sizes, d, spread, layers=1):
@@ -22,7 +22,7 @@ def pool(rng, sizes, d, spread, layers=1):
 def on_device(engine, segments, k, languages, sentences, *, where="device", **options):
     metric = options.pop("metric", "cosine")
     placed, keep = engine.place(segments, where)
-    *scores, infos, machine = _core.cuda_overlap(
+    *scores, infos = _core_testing.cuda_overlap(
         placed,
         segments[0].dtype.name,
         k,
@@ -34,7 +34,6 @@ def on_device(engine, segments, k, languages, sentences, *, where="device", **op
         **options,
     )
     del keep
-    assert machine == engine.machine
     assert len(infos) == len(scores[0])
     return scores
 
@@ -162,8 +161,8 @@ def test_languages_that_do_not_lie_together(engine, rng_and_seed):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"languages": np.zeros(19, np.int32)}, r"languages must have shape \(20,\)"),
-        ({"sentences": np.zeros(21, np.int64)}, r"sentences must have shape \(20,\)"),
+        ({"languages": np.zeros(19, np.int32)}, r"languages has shape .*, wanted \(20,\)"),
+        ({"sentences": np.zeros(21, np.int64)}, r"sentences has shape .*, wanted \(20,\)"),
         ({"languages": np.full(20, 4, np.int32)}, r"languages\[0\]=4 is not in \[0, 4\)"),
         ({"languages": np.full(20, -1, np.int32)}, r"languages\[0\]=-1"),
         ({"n_languages": 1}, "n_languages=1: overlap between languages needs at least 2"),

@@ -11,7 +11,7 @@ import pytest
 from graph import test_knn as test_graph
 from graph.test_knn import METRICS
 
-from ilo_fast import _core
+from ilo_fast import _core_testing
 
 
 class StopError(Exception):
@@ -56,7 +56,7 @@ def test_less_and_less_memory(where, engine, rng_and_seed):
     X = rng.standard_normal((n, d)).astype(np.float32)
     refused = False
     for max_memory in (2**32, 2**28, 2**26, 2**24, 2**22, 2**20, 1):
-        _core.emulated_device()  # counts from here
+        _core_testing.emulated_device()  # counts from here
         try:
             engine.check(X, 5, "cosine", seed, where=where, max_memory=max_memory)
         except ValueError as error:
@@ -66,16 +66,16 @@ def test_less_and_less_memory(where, engine, rng_and_seed):
         else:
             assert not refused, f"{max_memory} does although more did not"
             if not engine.real:
-                assert _core.emulated_device()["peak_bytes"] <= max_memory
+                assert _core_testing.emulated_device()["peak_bytes"] <= max_memory
 
 
 def test_every_allocation_may_fail(engine, rng_and_seed):
     """Smaller tiles after the first failures, then a clear message; nothing stays behind."""
     if engine.real:
-        pytest.skip("for the stand-in: a device in use by others must not be filled up")
+        pytest.skip("for the emulator: a device in use by others must not be filled up")
     rng, seed = rng_and_seed
     X = rng.standard_normal((12, 4)).astype(np.float32)
-    device = _core.emulated_device
+    device = _core_testing.emulated_device
     before = device()["live_bytes"]
     retries = 0
     for number in range(1, 400):
@@ -97,10 +97,10 @@ def test_every_allocation_may_fail(engine, rng_and_seed):
 
 def test_a_device_too_small(engine, rng_and_seed):
     if engine.real:
-        pytest.skip("for the stand-in, whose memory can be limited")
+        pytest.skip("for the emulator, whose memory can be limited")
     rng, seed = rng_and_seed
     X = rng.standard_normal((600, 64)).astype(np.float32)
-    device = _core.emulated_device
+    device = _core_testing.emulated_device
     done = set()
     try:
         for limit in (2**27, 2**25, 2**23, 2**21, 2**19, 2**16):
@@ -157,11 +157,12 @@ def test_works_on_the_callers_stream(engine, rng_and_seed):
             late = torch.full_like(ready, float("nan"))
             torch.cuda._sleep(200_000_000)  # a tenth of a second
             late.copy_(ready)
-            indices, *_ = _core.cuda_knn_graph(
+            indices, *_ = _core_testing.cuda_knn_graph(
                 [(late.data_ptr(), (1, *late.shape), (0, 512, 4))],
                 "float32",
                 5,
                 cosine=True,
+                machine="gpu",
                 stream=stream.cuda_stream,
             )
             late.zero_()
@@ -205,7 +206,7 @@ def random_call(rng, engine):
         "where": str(rng.choice(["device", "host"])),
         "product": str(rng.choice(["library", "fused"])),
         "panel_rows": int(rng.choice([0, 64])),
-        "force_widening": bool(rng.integers(0, 2)),
+        "force_fallback": bool(rng.integers(0, 2)),
     }
 
 
@@ -324,7 +325,7 @@ def test_every_layer_has_the_same_plan_and_the_next_is_brought_meanwhile(
 ):
     rng, seed = rng_and_seed
     X = rng.standard_normal((4, *engine.size((300, 64), (20_000, 256)))).astype(np.float32)
-    _core.emulated_device()  # counts from here
+    _core_testing.emulated_device()  # counts from here
     max_memory = engine.size(48 << 20, 1 << 30)
     indices, distances, infos = engine.stack(X, 5, where=where, max_memory=max_memory)
     for name in ("panels", "tile_rows", "list_capacity", "retries"):
@@ -334,11 +335,11 @@ def test_every_layer_has_the_same_plan_and_the_next_is_brought_meanwhile(
     np.testing.assert_array_equal(distances, wanted[1], err_msg=seed)
     if not engine.real:  # the device is never faster than the host here
         assert [info["late_rows"] for info in infos[1:]] == [0, 0, 0], seed
-        assert _core.emulated_device()["peak_bytes"] <= max_memory, seed
+        assert _core_testing.emulated_device()["peak_bytes"] <= max_memory, seed
 
 
 def test_lists_of_any_length_are_cut_in_time(engine, rng_and_seed):
-    """Of short lists, as where memory is short, too: else nearly all rows were widened."""
+    """Of short lists, as where memory is short, too: else nearly all rows needed the fallback."""
     rng, seed = rng_and_seed
     X = rng.standard_normal(engine.size((1500, 64), (40_000, 64))).astype(np.float32)
     for product in ("library", "fused"):

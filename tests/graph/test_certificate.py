@@ -8,27 +8,34 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graph.test_knn import LEVELS, METRICS, make
+from graph.test_knn import METRICS, make
+from helpers.engine import LEVELS
 from oracles import knn as reference
 
-from ilo_fast import _core
+from ilo_fast import _core, _core_testing
 
 if np.finfo(np.longdouble).eps > 1e-18:
     pytest.skip("no extended precision here to compare with", allow_module_level=True)
 
 
-GPU = "gpu stand-in"  # csrc/cuda on the CPU, with a tensor core that cuts off what it may
-FILTERS = [*LEVELS, GPU]
+# The filters of the engine for GPUs, and the machines they run on. The emulator's tensor core cuts
+# off whatever a real one may cut off.
+MACHINES = {"cuda emulator": "emulated"}
+if _core.cuda_status()["devices"]:
+    MACHINES["gpu"] = "gpu"
+FILTERS = [*LEVELS, *MACHINES]
 
 
 def bounds_and_truth(X, metric, simd):
     how = {"cosine": metric == "cosine"}
-    if simd == GPU:
-        bounds, scale = _core.cuda_certified_bounds(
-            X[np.newaxis], X.dtype.name, machine="emulated", **how
+    if simd in MACHINES:
+        bounds, scale = _core_testing.cuda_certified_bounds(
+            X[np.newaxis], X.dtype.name, machine=MACHINES[simd], **how
         )
     else:
-        bounds, scale = _core.certified_bounds(X[np.newaxis], X.dtype.name, simd=simd, **how)
+        bounds, scale = _core_testing.certified_bounds(
+            X[np.newaxis], X.dtype.name, simd=simd, **how
+        )
     U = reference.as_definition(X, metric)[0].astype(np.longdouble)
     truth = np.stack([np.sqrt(((U - u) ** 2).sum(axis=1)) for u in U]) * scale
     return bounds, truth
@@ -69,7 +76,7 @@ def adversarial(name, rng, n, d):
 def test_the_bound_holds_for_every_pair(name, metric, simd):
     seed = np.random.SeedSequence().entropy
     rng = np.random.default_rng(seed)
-    for d in (1, 7, 96, 300, 1500)[: 4 if simd == GPU else 5]:  # that one is slow
+    for d in (1, 7, 96, 300, 1500)[: 4 if simd in MACHINES else 5]:  # that one is slow
         X = adversarial(name, rng, 60, d)
         X = np.unique(X, axis=0)
         if metric == "cosine":  # rows may differ and yet have one direction
@@ -91,6 +98,6 @@ def test_the_bound_is_no_looser_than_it_need_be(name, metric, simd):
     loss = ((truth - bounds)[pairs] / truth[pairs]).astype(float)
     # Two residuals of a relative 2^-9 at most, typically a third of that, for bfloat16; of 2^-12
     # for float16, and as much again for tensor cores.
-    limit = 5e-3 if "bf16" in simd else 1e-3 if simd == GPU else 1e-4
+    limit = 5e-3 if "bf16" in simd else 1e-3 if simd in MACHINES else 1e-4
     # Rows that agree in a massive dimension lie close, and close pairs lose most.
     assert (np.median(loss) if name == "massive dimensions" else loss.max()) < limit

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.engine import LEVELS
 
-from ilo_fast import _core, knn_graph
+from ilo_fast import _core_testing, knn_graph
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and limits")
 
@@ -44,7 +45,7 @@ def data(seed, layers=1):
 
 def core(X, folder="", k=K, cosine=True, **options):
     """Indices, distances and info of all layers, by many steps."""
-    return _core.knn_graph(
+    return _core_testing.knn_graph(
         [X], X.dtype.name, k, cosine=cosine, checkpoint=str(folder), **{**SLOW, **options}
     )[:3]
 
@@ -83,8 +84,12 @@ def interrupted(X, folder, at=0.4, file=FILE, error=StopError, **options):
         core(X, folder, progress=update, **options)
 
 
+# What a process of its own imports from.
+TESTS = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+
+
 def child(code, *args):
-    code = textwrap.dedent(code).replace("TESTS", repr(os.path.dirname(__file__)))
+    code = textwrap.dedent(code).replace("TESTS", repr(TESTS))
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, args)], capture_output=True, text=True, timeout=300
     )
@@ -93,7 +98,7 @@ def child(code, *args):
 CHILD = """
     import os, signal, sys
     from pathlib import Path
-    sys.path.insert(0, TESTS)
+    sys.path[:0] = TESTS
     from test_checkpoint import core, data
 
     seed, layers, at = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
@@ -143,12 +148,12 @@ def test_goes_on_again_and_again(folder):
     assert_resumed(core(X, folder), fast(X), seed)
 
 
-def test_goes_on_in_widening(folder):
+def test_goes_on_in_the_fallback(folder):
     seed = new_seed()
     X = data(seed)[:, :3500]
-    # Forced widening does everything twice: half-way is the end of the filter.
-    interrupted(X, folder, 0.6, force_widening=True)
-    assert_resumed(core(X, folder, force_widening=True), fast(X), seed)
+    # The forced fallback does everything twice: half-way is the end of the filter.
+    interrupted(X, folder, 0.6, force_fallback=True)
+    assert_resumed(core(X, folder, force_fallback=True), fast(X), seed)
 
 
 def test_goes_on_in_one_superblock(folder):
@@ -166,7 +171,7 @@ def test_goes_on_with_duplicates(folder):
     assert_resumed(core(X, folder), fast(X), seed)
 
 
-def test_goes_on_in_crowds(folder):
+def test_goes_on_in_near_duplicate_clusters(folder):
     """What lists lost before the interruption is not forgotten after it."""
     seed = new_seed()
     rng = np.random.default_rng(seed)
@@ -224,7 +229,7 @@ def test_every_instruction_set_saves(folder):
     seed = new_seed()
     X = data(seed)[:, :700]
     wanted = fast(X)
-    for simd in (*_core.simd_available(), "amx_bf16_emulated"):
+    for simd in LEVELS:
         (folder / simd).mkdir()
         got = core(X, folder / simd, simd=simd, block_rows=64, checkpoint_seconds=0)
         assert_same(got, wanted, seed)
@@ -342,7 +347,7 @@ def test_a_damaged_head_asks_for_no_memory(folder):
     code = """
         import resource, sys
         from pathlib import Path
-        sys.path.insert(0, TESTS)
+        sys.path[:0] = TESTS
         from test_checkpoint import FILE, assert_same, core, data, fast
 
         seed, folder = int(sys.argv[1]), Path(sys.argv[2])
@@ -394,7 +399,7 @@ def test_full_disk(folder, limit):
     pytest.importorskip("resource")
     code = """
         import resource, signal, sys, warnings
-        sys.path.insert(0, TESTS)
+        sys.path[:0] = TESTS
         from test_checkpoint import K, assert_same, core, data, fast, knn_graph
         seed, limit, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
         X = data(seed)

@@ -10,17 +10,18 @@ import functools
 
 import numpy as np
 import pytest
-from graph.test_queries import LEVELS, METRICS, assert_same, nearest
+from graph.test_queries import METRICS, assert_same, nearest
+from helpers.engine import LEVELS
 from oracles import knn as reference
 
-from ilo_fast import _core
+from ilo_fast import _core_testing
 
 HALF = ("avx512_bf16", "amx_bf16", "amx_bf16_emulated")  # filters that round to bfloat16
 
 
 def run(X, k, metric, simd, **options):
     """Indices, distances and info of one layer; the wanted instruction set must have run."""
-    indices, distances, info, ran = _core.knn_graph(
+    indices, distances, info, ran = _core_testing.knn_graph(
         [X[np.newaxis]],
         X.dtype.name,
         k,
@@ -155,10 +156,10 @@ def make(name, rng):
     if name == "squares underflow":  # different rows at distance 0, or at a subnormal square
         tiny = base * 10.0 ** -rng.integers(150, 176, (n, 1))
         return np.hstack([rng.standard_normal((3, 4))[rng.integers(0, 3, n)], tiny])
-    if name == "crowds of a grid":  # near-duplicates with exact ties
+    if name == "clusters of a grid":  # near-duplicates with exact ties
         steps = 2.0**-25 * rng.integers(0, 12, (n, 2)) @ rng.choice([-1.0, 0, 1], (2, d))
         return np.round(4 * rng.standard_normal((3, d)))[rng.integers(0, 3, n)] + steps
-    if name == "crowds in crowds":
+    if name == "clusters in clusters":
         for size in (1e-3, 1e-5, 1e-7, 1e-9):
             base = base[rng.integers(0, 6, n)] + size * rng.standard_normal((n, d))
         return base
@@ -206,20 +207,20 @@ NAMES = (
     "clusters 1e-6",
     "clusters 1e-12",
     "squares underflow",
-    "crowds of a grid",
-    "crowds in crowds",
+    "clusters of a grid",
+    "clusters in clusters",
     "geometric line",
     "a line",
     "a sphere",
 )
-# No filter can tell these apart: short lists overflow, no proof is found, and widening is taken.
+# No filter can tell these apart: short lists overflow, no row is certified, and all fall back.
 TOO_CLOSE = (
     "float32 ulps",
     "float64 ulps",
     "tied but for what bf16 flushes",
     "all but one row flushed",
 )
-# And here the filter has to be good enough for most rows, without widening.
+# And here the filter has to be good enough for most rows, without the fallback.
 EASY = ("isotropic", "common component 1e3", "scale 1e-30", "scale 1e30")
 
 
@@ -246,15 +247,15 @@ def test_equals_float64_brute_force(name, metric, simd):
         {},
         {"block_rows": 64, "max_memory": 1, "n_threads": 3},
         {"max_candidates": k, "n_threads": 1},  # lists overflow; what they lose is found again
-        {"force_widening": True},
-        {"force_widening": True, "block_rows": 64, "max_memory": 1, "max_candidates": k},
+        {"force_fallback": True},
+        {"force_fallback": True, "block_rows": 64, "max_memory": 1, "max_candidates": k},
     ):
         indices, distances, info = run(X, k, metric, simd, **options)
         assert_same((indices, distances), wanted, f"{message}, {options}")
         assert info["unique_rows"] == unique
         if options.get("max_memory") and unique > 128:
             assert info["superblocks"] > 1, message
-        if options.get("force_widening") and unique > 1:
+        if options.get("force_fallback") and unique > 1:
             assert info["widened_rows"] == len(X), message
         if "max_candidates" in options and name in TOO_CLOSE and metric == "euclidean" and k < 12:
             assert info["widened_rows"] > 0, message
@@ -282,7 +283,7 @@ def true_distances(name, metric):
 def test_the_bound_holds_for_every_pair(name, metric, simd):
     """A graph can come out right although the bound is wrong; here every pair counts."""
     X, truth = true_distances(name, metric)
-    bounds, scale = _core.certified_bounds(
+    bounds, scale = _core_testing.certified_bounds(
         X[np.newaxis], X.dtype.name, cosine=metric == "cosine", simd=simd
     )
     assert (bounds <= truth * scale).all(), problem(name, metric)[3]
@@ -350,7 +351,7 @@ def test_equal_rows_by_the_thousand(metric, simd):
     X = rng.permutation(X).astype(np.float32)
     rows = rng.permutation(len(X))[:25]
     wanted = nearest(X, X[rows], 7, metric, rows)
-    for options in ({}, {"force_widening": True}, {"block_rows": 16, "max_memory": 1}):
+    for options in ({}, {"force_fallback": True}, {"block_rows": 16, "max_memory": 1}):
         indices, distances, info = run(X, 7, metric, simd, **options)
         assert_same((indices[rows], distances[rows]), wanted, f"seed {seed}")
         assert info["unique_rows"] <= 30
@@ -361,7 +362,7 @@ def test_equal_rows_by_the_thousand(metric, simd):
 @pytest.mark.parametrize(("n", "k"), [(2, 1), (9, 8), (3000, 6)])
 def test_all_rows_equal(n, k, metric, simd):
     X = np.full((n, 21), 3.25, np.float32)
-    for options in ({}, {"force_widening": True}, {"max_candidates": 1}):
+    for options in ({}, {"force_fallback": True}, {"max_candidates": 1}):
         indices, distances, info = run(X, k, metric, simd, **options)
         numbers = np.arange(k + 1)
         for row in {0, n // 2, n - 1}:
@@ -389,7 +390,7 @@ def test_all_rows_nearly_equal(simd):
 
 
 @pytest.mark.parametrize("simd", LEVELS)
-def test_overflow_is_widened_and_right(simd):
+def test_overflow_falls_back_and_is_right(simd):
     """More columns lie within the bound than a short list holds: no proof, so another look."""
     seed = np.random.SeedSequence().entropy
     rng = np.random.default_rng(seed)
@@ -404,14 +405,14 @@ def test_overflow_is_widened_and_right(simd):
 
 
 @functools.cache
-def crowds():
-    """Six crowds of all sizes from 1e-2 to 1e-12, one within another, and rows that stand alone."""
+def nested_clusters():
+    """Six clusters of sizes from 1e-2 to 1e-12, one within another, and rows that stand alone."""
     seed = np.random.SeedSequence().entropy
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((1400, 24))
-    for crowd, size in enumerate((1e-2, 1e-4, 1e-5, 1e-6, 1e-9, 1e-12)):
-        rows = slice(200 * crowd, 200 * (crowd + 1))
-        X[rows] = X[200 * crowd] + size * X[rows]
+    for cluster, size in enumerate((1e-2, 1e-4, 1e-5, 1e-6, 1e-9, 1e-12)):
+        rows = slice(200 * cluster, 200 * (cluster + 1))
+        X[rows] = X[200 * cluster] + size * X[rows]
     X[400:600] += X[200] - X[400]
     X[1000:1200:3] = X[1001:1200:3]
     X = rng.permutation(X)
@@ -422,17 +423,17 @@ def crowds():
 
 
 @pytest.mark.parametrize("simd", LEVELS)
-def test_crowds_of_near_duplicates(simd):
-    X, rows, wanted, wanted_among, message = crowds()
+def test_near_duplicate_clusters(simd):
+    X, rows, wanted, wanted_among, message = nested_clusters()
     for options in (
         {"max_candidates": 6},
         {"max_candidates": 6, "block_rows": 64, "max_memory": 1, "n_threads": 3},
-        {"force_widening": True},
+        {"force_fallback": True},
     ):
         indices, distances, info = run(X, 6, "euclidean", simd, **options)
         assert_same((indices[rows], distances[rows]), wanted, f"{message}, {options}")
         assert info["widened_rows"] > 180, message
-        indices, distances, *_ = _core.knn_graph(
+        indices, distances, *_ = _core_testing.knn_graph(
             [X[np.newaxis]],
             "float64",
             6,
@@ -446,8 +447,8 @@ def test_crowds_of_near_duplicates(simd):
 
 
 @pytest.mark.parametrize("simd", LEVELS)
-def test_few_open_rows(simd):
-    """One row is equally far from a crowd whose members come in pairs: it alone is widened."""
+def test_few_uncertified_rows(simd):
+    """One row is equally far from a cluster whose members come in pairs: it alone falls back."""
     seed = np.random.SeedSequence().entropy
     rng = np.random.default_rng(seed)
     shell = np.repeat(rng.standard_normal((300, 40)), 2, axis=0)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.engine import LEVELS, use_level
 from numpy.typing import NDArray
 from oracles import knn as reference
 
-from ilo_fast import _core, knn_graph
-from ilo_fast.graph.knn import simd_available
+from ilo_fast import _core_testing, knn_graph
 
-LEVELS = (*simd_available(), "amx_bf16_emulated")
 METRICS = ("cosine", "euclidean")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
@@ -60,7 +59,7 @@ def two_sets(rng, n, m, d):
 @pytest.mark.parametrize("simd", LEVELS)
 @pytest.mark.parametrize("metric", METRICS)
 def test_equals_float64_brute_force(metric, simd, monkeypatch):
-    monkeypatch.setenv("ILO_FAST_SIMD", simd)
+    use_level(monkeypatch, simd)
     for _ in range(4):
         rng, seed = fresh()
         n, m, d = (int(rng.integers(*ends)) for ends in ((20, 300), (1, 150), (1, 90)))
@@ -80,7 +79,7 @@ def test_equals_float64_brute_force(metric, simd, monkeypatch):
 @pytest.mark.parametrize("simd", LEVELS)
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_path_of_the_core(metric, simd):
-    """Superblocks, widening, few candidates; queries beyond the searched rows and among them."""
+    """Superblocks, fallback, few candidates; queries beyond the searched rows and among them."""
     rng, seed = fresh()
     n, m, d, k = 300, 200, 20, 6
     both = np.concatenate(two_sets(rng, n, m, d)).astype(np.float32)
@@ -97,10 +96,10 @@ def test_every_path_of_the_core(metric, simd):
             {"block_rows": 64},
             {"block_rows": 64, "max_memory": 1, "n_threads": 3},
             {"max_candidates": k},
-            {"force_widening": True},
-            {"force_widening": True, "block_rows": 64, "max_memory": 1},
+            {"force_fallback": True},
+            {"force_fallback": True, "block_rows": 64, "max_memory": 1},
         ):
-            indices, distances, info, ran = _core.knn_graph(
+            indices, distances, info, ran = _core_testing.knn_graph(
                 [both[np.newaxis, :n], both[np.newaxis, n:]],
                 "float32",
                 k,
@@ -113,7 +112,7 @@ def test_every_path_of_the_core(metric, simd):
             message = f"{seed}, {options}, {len(queries)} queries"
             assert ran == simd
             assert_same((indices[0], distances[0]), wanted, message)
-            if "force_widening" in options:
+            if "force_fallback" in options:
                 assert info[0]["widened_rows"] == len(queries), message
             if "max_memory" in options and len(queries) > 128:
                 assert info[0]["superblocks"] > 1, message
@@ -121,7 +120,7 @@ def test_every_path_of_the_core(metric, simd):
 
 @pytest.mark.parametrize("simd", LEVELS)
 def test_the_filter_certifies_most_queries(simd, monkeypatch):
-    monkeypatch.setenv("ILO_FAST_SIMD", simd)
+    use_level(monkeypatch, simd)
     rng, seed = fresh()
     common = 1000 * rng.standard_normal(128)
     X, Y = (common + rng.standard_normal((n, 128)) for n in (1500, 200))

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from graph.test_queries import LEVELS, METRICS, assert_same, nearest
+from graph.test_queries import METRICS, assert_same, nearest
+from helpers.engine import LEVELS
 
-from ilo_fast import _core, knn_graph
+from ilo_fast import _core_testing, knn_graph
 
 linux_only = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="no /proc here")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -23,7 +24,7 @@ def new_seed():
 
 
 def core(X, k=5, metric="cosine", **options):
-    return _core.knn_graph(
+    return _core_testing.knn_graph(
         [X[np.newaxis]],
         X.dtype.name,
         k,
@@ -64,7 +65,7 @@ def random_call(rng):
         "n_threads": int(rng.integers(1, 5)),
         "block_rows": int(rng.choice([0, 32])),
         "max_memory": int(rng.choice([0, 1])),
-        "force_widening": bool(rng.integers(0, 2)),
+        "force_fallback": bool(rng.integers(0, 2)),
     }
     return X, k, options
 
@@ -174,7 +175,7 @@ def test_fork_before_and_after_use(simd):
     assert right(X)
     assert in_child(lambda: right(X) and right(Y)), seed
     assert in_child(lambda: in_child(lambda: right(Y))), seed
-    assert right(Y, force_widening=True)
+    assert right(Y, force_fallback=True)
 
 
 @needs_fork
@@ -222,8 +223,8 @@ def paths(rng):
     return {
         "filter": (isotropic, {"simd": "scalar", "n_threads": 1}),
         "superblocks": (isotropic, {"simd": "scalar", "block_rows": 64, "max_memory": 1}),
-        "widening": (ties, {"metric": "euclidean", "n_threads": 3}),
-        "forced": (isotropic, {"simd": "scalar", "force_widening": True, "n_threads": 1}),
+        "fallback": (ties, {"metric": "euclidean", "n_threads": 3}),
+        "forced": (isotropic, {"simd": "scalar", "force_fallback": True, "n_threads": 1}),
         "re-rank": (isotropic[:3000], {"k": 700}),
         "queries": (isotropic, {"simd": "scalar", "queries": list(range(0, 4000, 2))}),
         "emulated": (isotropic[:2000], {"simd": "amx_bf16_emulated"}),

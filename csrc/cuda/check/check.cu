@@ -1,3 +1,4 @@
+// Compiles only where the CUDA compiler can do what the engine needs.
 #include <cuda_runtime.h>
 
 #include <functional>

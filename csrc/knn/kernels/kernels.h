@@ -44,7 +44,7 @@ struct Kernels {
   std::int64_t (*roundings)(std::int64_t d);
   double underflow;
   // The float32 filter that looks at the rows which this one leaves open; null if this is it.
-  const Kernels* (*wider)();
+  const Kernels* (*fallback)();
 
   // ---- hits in a row of a tile; n is a multiple of `panel`
 
@@ -87,7 +87,5 @@ const Kernels* kernels_avx512();
 const Kernels* kernels_avx512_bf16();
 const Kernels* kernels_amx_bf16();
 #endif
-// The tiles of kernels_amx_bf16 in plain C++, for tests on processors without them.
-const Kernels* kernels_amx_bf16_emulated();
 
 }  // namespace ilo

@@ -38,7 +38,7 @@ void tile_begin() { _tile_loadconfig(&kConfig); }
 #include "knn/kernels/table.inl"
 
 const Kernels* kernels_amx_bf16() {
-  static const Kernels table = table_of("amx_bf16", kernels_avx512);
+  static constexpr Kernels table = table_of("amx_bf16", kernels_avx512);
   return &table;
 }
 

@@ -121,7 +121,7 @@ double peak(std::int64_t steps) {
 #include "knn/kernels/table.inl"
 
 const Kernels* kernels_avx2() {
-  static const Kernels table = table_of("avx2", nullptr);
+  static constexpr Kernels table = table_of("avx2", nullptr);
   return &table;
 }
 

@@ -79,7 +79,7 @@ double peak(std::int64_t steps) {
 #include "knn/kernels/table.inl"
 
 const Kernels* kernels_avx512() {
-  static const Kernels table = table_of("avx512", nullptr);
+  static constexpr Kernels table = table_of("avx512", nullptr);
   return &table;
 }
 

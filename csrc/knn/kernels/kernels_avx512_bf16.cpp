@@ -110,7 +110,7 @@ double peak(std::int64_t steps) {
 #include "knn/kernels/table.inl"
 
 const Kernels* kernels_avx512_bf16() {
-  static const Kernels table = table_of("avx512_bf16", kernels_avx512);
+  static constexpr Kernels table = table_of("avx512_bf16", kernels_avx512);
   return &table;
 }
 

@@ -56,7 +56,7 @@ double peak(std::int64_t steps) {
 #include "knn/kernels/table.inl"
 
 const Kernels* kernels_scalar() {
-  static const Kernels table = table_of("scalar", nullptr);
+  static constexpr Kernels table = table_of("scalar", nullptr);
   return &table;
 }
 

@@ -1,10 +1,11 @@
-// The table of a translation unit's kernels.
+// The table of a translation unit's kernels. It is a constant: whoever asks a level for its name,
+// on a processor that lacks the level, must not run code compiled for it.
 //
 // Needs before inclusion: all that is named here.
 
 namespace {
 
-Kernels table_of(const char* name, const Kernels* (*wider)()) {
+constexpr Kernels table_of(const char* name, const Kernels* (*fallback)()) {
   Kernels table{};
   table.name = name;
   table.panel = kPanel;
@@ -14,7 +15,7 @@ Kernels table_of(const char* name, const Kernels* (*wider)()) {
   table.product = product;
   table.roundings = roundings;
   table.underflow = kUnderflow;
-  table.wider = wider;
+  table.fallback = fallback;
   table.scan_row = scan_row;
   table.scan_both = scan_both;
   table.load_row = load_row;

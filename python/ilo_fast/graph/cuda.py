@@ -16,12 +16,6 @@ from numpy.typing import NDArray
 from ilo_fast import _core
 from ilo_fast.graph.arrays import Stack, of_one_layout, strides
 
-# Until somebody has seen it work: `ilo-fast doctor` says so, and backend="auto" stays away from it.
-NOT_YET_RUN = "this engine has not yet been run on a GPU, only on a stand-in for one"
-
-# "gpu"; tests put "emulated" here, a stand-in for the device on the CPU.
-_machine = "gpu"
-
 # Where pip puts cuBLASLt, by CUDA's major version.
 _LIBRARIES = {
     13: ("cu13/lib/libcublasLt.so.13",),
@@ -37,8 +31,6 @@ def status() -> dict[str, Any]:
 
 def problem(device: int = 0) -> str:
     """Why the engine cannot run on this device; "" if it can."""
-    if _machine != "gpu":
-        return ""
     found = status()
     if found["problem"]:
         return str(found["problem"])
@@ -54,12 +46,6 @@ def problem(device: int = 0) -> str:
             "same neighbours"
         )
     return ""
-
-
-def common_device(stacks: Sequence[Stack]) -> int | None:
-    """The GPU that all of them lie on; None where some lie elsewhere."""
-    devices = {stack.device for stack in stacks}
-    return devices.pop() if len(devices) == 1 else None
 
 
 def check(stacks: Sequence[Stack], names: Sequence[str]) -> None:
@@ -87,7 +73,7 @@ def graph(
     """Indices, distances and info of a graph."""
     n = sum(s.values.shape[1] for s in segments)
     rows = of_one_layout(segments if queries is None else [*segments, queries])
-    indices, distances, layers, _ = _core.cuda_knn_graph(
+    indices, distances, layers = _core.cuda_knn_graph(
         [_segment(s) for s in rows],
         rows[0].dtype,
         n_neighbors,
@@ -118,7 +104,7 @@ def overlap(
 ]:
     """Bridge, reach, ILO, share of translations, and info, of all layers."""
     rows = of_one_layout(segments)
-    bridge, reach, ilo, share, layers, _ = _core.cuda_overlap(
+    bridge, reach, ilo, share, layers = _core.cuda_overlap(
         [_segment(s) for s in rows],
         rows[0].dtype,
         n_neighbors,
@@ -169,24 +155,20 @@ def _where(
     update: Callable[[float], None] | None,
 ) -> dict[str, Any]:
     device = _device_of(stacks)
-    options = {
-        "machine": _machine,
-        "device": device,
-        "n_threads": n_threads,
-        "max_memory": max_memory,
-        "progress": update,
-    }
-    if _machine != "gpu":
-        return options
     stream = 0
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         stream = torch.cuda.current_stream(device).cuda_stream
-    return options | {"stream": stream, "library": library()}
+    return {
+        "device": device,
+        "stream": stream,
+        "library": library(),
+        "n_threads": n_threads,
+        "max_memory": max_memory,
+        "progress": update,
+    }
 
 
 def _info(stacks: Sequence[Stack], max_memory: int, layers: list[dict[str, Any]]) -> dict[str, Any]:
-    device = _device_of(stacks)
-    name = status()["devices"][device]["name"] if _machine == "gpu" else _machine
-    info = {"backend": "cuda", "device": name}
+    info = {"backend": "cuda", "device": status()["devices"][_device_of(stacks)]["name"]}
     return info | ({"max_memory": max_memory} if max_memory else {}) | {"layers": layers}

@@ -243,7 +243,7 @@ def overlap(
     languages = tuple(representations)
     stacks = _stacks(representations, languages)
     check_metric(metric)
-    backend = chosen_backend(backend, stacks)
+    backend = chosen_backend(backend)
     if backend == "cuda":
         cuda.check(stacks, [f"representations[{language!r}]" for language in languages])
     n_layers, _, _ = stacks[0].values.shape

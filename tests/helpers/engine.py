@@ -1,0 +1,63 @@
+"""The exact engine as tests run it: on every instruction set, and on paths forced from outside.
+
+ILO_FAST_TEST_BLOCK_ROWS=8 python -m pytest tests/graph      # many small blocks
+ILO_FAST_SIMD=amx_bf16_emulated python -m pytest tests/graph # or another level
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ilo_fast import _core
+from ilo_fast.graph.knn import DEFAULT_MEMORY
+
+try:
+    from ilo_fast import _core_testing
+except ImportError as error:
+    raise pytest.UsageError(
+        "the tests need ilo_fast._core_testing, which this build lacks: install with "
+        "`pip install '.[test]' -C cmake.define.ILO_FAST_TESTING=ON`"
+    ) from error
+
+# The kernels of amx_bf16, layout and arithmetic, on any processor.
+EMULATED = "amx_bf16_emulated"
+LEVELS = (*_core.simd_available(), EMULATED)
+
+product_knn_graph = _core.knn_graph  # whatever is forced below
+
+
+def forced(core: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """A ``knn_graph`` that takes these options where a call does not give them."""
+
+    def knn_graph(*args: Any, **given: Any) -> Any:
+        if given.get("simd") == "":
+            del given["simd"]
+        if "block_rows" in options and given.get("max_memory", DEFAULT_MEMORY) == DEFAULT_MEMORY:
+            given["max_memory"] = 1  # of the packed rows, one block at a time
+        return core(*args, **{**options, **given})
+
+    return knn_graph
+
+
+def force_from_environment() -> None:
+    """Put what the variables above name in place of the package's engine, for the whole run."""
+    options: dict[str, Any] = {}
+    if rows := os.environ.get("ILO_FAST_TEST_BLOCK_ROWS"):
+        options["block_rows"] = int(rows)
+    if os.environ.get("ILO_FAST_SIMD") == EMULATED:  # which the package does not know
+        options["simd"] = os.environ.pop("ILO_FAST_SIMD")
+    if options:
+        _core_testing.knn_graph = forced(_core_testing.knn_graph, **options)
+        _core.knn_graph = _core_testing.knn_graph
+
+
+def use_level(monkeypatch: pytest.MonkeyPatch, level: str) -> None:
+    """Let the package work on this instruction set."""
+    if level == EMULATED:
+        monkeypatch.setattr(_core, "knn_graph", forced(_core_testing.knn_graph, simd=level))
+    else:
+        monkeypatch.setenv("ILO_FAST_SIMD", level)
