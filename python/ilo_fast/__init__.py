@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from ilo_fast.errors import CorpusError as CorpusError
     from ilo_fast.evaluation.result import TransferScores as TransferScores
     from ilo_fast.evaluation.transfer import transfer as transfer
-    from ilo_fast.graph.knn import NeighborGraph as NeighborGraph
     from ilo_fast.graph.knn import knn_graph as knn_graph
+    from ilo_fast.graph.result import NeighborGraph as NeighborGraph
     from ilo_fast.pipeline import measure as measure
     from ilo_fast.representations.extraction import extract as extract
     from ilo_fast.representations.result import Representations as Representations
-    from ilo_fast.scores.overlap import OverlapScores as OverlapScores
     from ilo_fast.scores.overlap import overlap as overlap
+    from ilo_fast.scores.result import OverlapScores as OverlapScores
     from ilo_fast.training.callback import OverlapCallback as OverlapCallback
     from ilo_fast.training.finetune.finetune import FineTuned as FineTuned
     from ilo_fast.training.finetune.finetune import finetune as finetune
@@ -48,10 +48,10 @@ _HOME = {
     "knn_graph": "graph.knn",
     "LabelledCorpus": "corpora.labelled.corpus",
     "measure": "pipeline",
-    "NeighborGraph": "graph.knn",
+    "NeighborGraph": "graph.result",
     "overlap": "scores.overlap",
     "OverlapCallback": "training.callback",
-    "OverlapScores": "scores.overlap",
+    "OverlapScores": "scores.result",
     "ParallelCorpus": "corpora.parallel",
     "pretrain": "training.pretrain.pretrain",
     "Pretrained": "training.pretrain.pretrain",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ilo_fast.cli.console import emit
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.overlap import OverlapScores
+    from ilo_fast.scores.result import OverlapScores
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class OutputFolder:
         """
         if self._strategy != "only-missing" or not self._scores.exists():
             return None
-        from ilo_fast.scores.overlap import OverlapScores
+        from ilo_fast.scores.result import OverlapScores
 
         advice = "choose another -o, or replace them with --overwrite-strategy always"
         try:
@@ -136,21 +136,17 @@ class OutputFolder:
 
     def write(self, scores: OverlapScores, *, fresh: bool) -> list[Path]:
         """Write everything; without the libraries that draw, scores alone, and say so."""
-        from ilo_fast.report.files import (
-            ReportDependencyError,
-            write_drawn,
-            write_scores,
-            write_table,
-        )
+        from ilo_fast.report.files import check_can_draw, write_drawn, write_scores, write_table
 
         if fresh:
             write_scores(scores, self.path)
         written = [self._scores, write_table(scores, self.path)]
         try:
-            written += write_drawn(scores, self.path)
-        except ReportDependencyError as error:
-            logger.warning("%s; then `ilo-fast report %s` draws them", error, self.path)
-        return written
+            check_can_draw()
+        except ImportError as error:
+            logger.warning("no figures: %s; then `ilo-fast report %s` draws them", error, self.path)
+            return written
+        return written + write_drawn(scores, self.path)
 
 
 def show(scores: OverlapScores, written: list[Path]) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ilo_fast.corpora.parallel import ParallelCorpus
     from ilo_fast.representations.result import Representations
-    from ilo_fast.scores.overlap import OverlapScores
+    from ilo_fast.scores.result import OverlapScores
 
 logger = logging.getLogger(__name__)
 

@@ -133,6 +133,6 @@ def written(result: Trained, records: Sequence[OverlapRecord]) -> list[Path]:
     if importlib.util.find_spec("matplotlib") is None:
         logger.warning("figures need matplotlib: pip install 'ilo_fast[report]'")
         return paths
-    from ilo_fast.plots.trajectory import write_trajectory
+    from ilo_fast.report.trajectory import write_trajectory
 
     return paths + write_trajectory(records, folder)

@@ -27,7 +27,7 @@ from ilo_fast.evaluation.statistics import (
 )
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.overlap import OverlapScores
+    from ilo_fast.scores.result import OverlapScores
 
 __all__ = ["Group", "OverlapGroup", "TransferScores"]
 
@@ -325,7 +325,7 @@ class TransferScores:
 
     def to_csv(self) -> str:
         """`rows` as CSV, with what is known of each language; floats in full precision."""
-        from ilo_fast.report.summary import describe_language
+        from ilo_fast.corpora.languages import describe_language
 
         rows = [
             {"language": row["language"], **describe_language(row["language"]), **row}

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.messages import counted, plain
-from ilo_fast.report.summary import best_layer_index, layer_means, section
+from ilo_fast.report.summary import best_layer_index, layer_means
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.overlap import OverlapScores
+    from ilo_fast.scores.result import OverlapScores
 
 # Below this multiple of chance, neighbours are not translations to any extent worth the name.
 _MEANINGFUL_RATIO = 3.0
@@ -34,7 +34,7 @@ def notes(scores: OverlapScores) -> list[str]:
             f"{best.times_chance:.1f} times as often as chance: languages mix there, but hardly "
             "by meaning."
         )
-    found += _representation_notes(section(scores.info, "representations"))
+    found += _representation_notes(scores.recorded("representations"))
     found += _graph_notes(scores)
     return found
 

@@ -1,21 +1,20 @@
-"""Summaries of overlap scores: layer means, ranked languages, names for titles.
+"""Summaries of overlap scores: layer means, ranked languages.
 
-The tables, the figures and the HTML page take their numbers from these functions, so a number is
-computed in one place however often it is shown.
+The tables and the HTML page take their numbers from these functions, so a number is computed in one
+place however often it is shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ilo_fast._util.messages import counted, elide, plain
+from ilo_fast.corpora.languages import describe_language
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.overlap import OverlapScores
+    from ilo_fast.scores.result import OverlapScores
 
 
 @dataclass(frozen=True)
@@ -58,24 +57,8 @@ class LanguageScore:
     translation_chance: float | None
 
 
-def describe_language(code: str) -> dict[str, Any]:
-    """Name, script, family, region and resource class of ``code``; the code itself if unknown."""
-    from ilo_fast.corpora.languages import LANGUAGES
-
-    known = LANGUAGES.get(code)
-    if known is None:
-        return {"name": code, "script": "", "family": "", "region": "", "resource_class": None}
-    return {
-        "name": known.name,
-        "script": known.script,
-        "family": known.family,
-        "region": known.region,
-        "resource_class": known.resource_class,
-    }
-
-
 def layer_means(scores: OverlapScores) -> list[LayerMeans]:
-    """Means over languages, one entry a layer, in the order of ``scores.layers``."""
+    """Means over languages, one entry per layer, in the order of ``scores.layers``."""
     share = scores.translation_share
     chance = scores.translation_chance
     return [
@@ -114,39 +97,3 @@ def language_scores(scores: OverlapScores, layer_index: int) -> list[LanguageSco
         for column, code in enumerate(scores.languages)
     ]
     return sorted(rows, key=lambda row: (-row.ilo, row.code))
-
-
-def starts_at_embeddings(scores: OverlapScores) -> bool:
-    """Whether layer 0 is a model's embedding output, and not the first of someone's own arrays."""
-    return 0 in scores.layers and bool(section(scores.info, "representations"))
-
-
-def corpus_size(scores: OverlapScores) -> str:
-    """``"31 languages \u00d7 60 sentences"``; ``"12 to 60"`` where they have different numbers."""
-    low, high = min(scores.n_sentences), max(scores.n_sentences)
-    each = counted(high, "sentence") if low == high else f"{low} to {high} sentences"
-    return f"{counted(len(scores.languages), 'language')} \u00d7 {each}"
-
-
-def model_name(scores: OverlapScores) -> str:
-    """The model's name as the run recorded it, for titles; "" where it is not known."""
-    return plain(section(scores.info, "run").get("model_name", ""))
-
-
-def corpus_name(scores: OverlapScores) -> str:
-    """The corpus's name as the run recorded it, for titles; "" where it is not known."""
-    return plain(section(scores.info, "run").get("corpus_name", ""))
-
-
-def subtitle(scores: OverlapScores) -> str:
-    """``model · corpus · 31 languages x 60 sentences · k = 5, t = 3, cosine``, as far as known."""
-    size = corpus_size(scores)
-    graph = f"k = {scores.n_neighbors}, t = {scores.threshold}, {scores.metric}"
-    parts = (elide(model_name(scores), 48), elide(corpus_name(scores), 32), size, graph)
-    return " · ".join(part for part in parts if part)
-
-
-def section(info: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """The mapping under ``key`` of ``info``; empty where there is none."""
-    value = info.get(key)
-    return value if isinstance(value, Mapping) else {}

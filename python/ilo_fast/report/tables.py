@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import textwrap
-import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from ilo_fast._util.messages import elide, plain
+from ilo_fast.report.columns import columns, pad
 from ilo_fast.report.notes import notes
 from ilo_fast.report.summary import (
     LanguageScore,
@@ -16,12 +16,10 @@ from ilo_fast.report.summary import (
     best_layer_index,
     language_scores,
     layer_means,
-    starts_at_embeddings,
-    subtitle,
 )
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.overlap import OverlapScores
+    from ilo_fast.scores.result import OverlapScores
 
 CSV_COLUMNS = (
     "layer",
@@ -69,8 +67,8 @@ def text_report(scores: OverlapScores, *, extremes: int = 5, bar_width: int = 20
     best = best_layer_index(scores)
     ranked = language_scores(scores, best)
     blocks = [
-        "Interlingual Local Overlap\n" + subtitle(scores),
-        _layer_table(means, best, bar_width, starts_at_embeddings(scores)),
+        "Interlingual Local Overlap\n" + scores.subtitle,
+        _layer_table(means, best, bar_width, scores.starts_at_embeddings),
     ]
     where = f"layer {means[best].layer}, where mean ILO is highest"
     if len(ranked) <= 2 * extremes:
@@ -109,10 +107,10 @@ def _language_table(rows: Sequence[LanguageScore | None]) -> str:
     shown = [row for row in rows if row is not None]
     names = [elide(plain(row.name), 32) for row in shown]
     codes = [elide(plain(row.code), 16) for row in shown]
-    name_width = max(_columns(name) for name in names)
-    code_width = max(_columns(code) for code in codes)
+    name_width = max(columns(name) for name in names)
+    code_width = max(columns(code) for code in codes)
     parallel = shown[0].translation_share is not None
-    head = f"  {_pad('language', name_width)}  {_pad('code', code_width)}"
+    head = f"  {pad('language', name_width)}  {pad('code', code_width)}"
     head += f"  {'bridge':>7} {'reach':>7} {'ILO':>7}"
     lines = [head + (f"  {'transl.':>8}" if parallel else "")]
     labels = iter(zip(names, codes, strict=True))
@@ -121,7 +119,7 @@ def _language_table(rows: Sequence[LanguageScore | None]) -> str:
             lines.append("  …")
             continue
         name, code = next(labels)
-        line = f"  {_pad(name, name_width)}  {_pad(code, code_width)}"
+        line = f"  {pad(name, name_width)}  {pad(code, code_width)}"
         line += f"  {row.bridge:7.3f} {row.reach:7.3f} {row.ilo:7.3f}"
         lines.append(line + (f"  {_decimals(row.translation_share)}" if parallel else ""))
     return "\n".join(lines)
@@ -129,15 +127,3 @@ def _language_table(rows: Sequence[LanguageScore | None]) -> str:
 
 def _decimals(value: float | None) -> str:
     return f"{'':>8}" if value is None else f"{value:8.4f}"
-
-
-def _columns(text: str) -> int:
-    """Columns that ``text`` takes in a terminal: wide characters two, combining ones none."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )
-
-
-def _pad(text: str, width: int) -> str:
-    return text + " " * max(0, width - _columns(text))
