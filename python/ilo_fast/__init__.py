@@ -1,9 +1,12 @@
 """Interlingual Local Overlap, exactly and fast.
 
-    text -> representations -> neighbour graph -> overlap -> report
-    corpus  representations    graph              ilo        report/
+    text ─▶ representations ─▶ neighbour graph ─▶ scores ─▶ report
+    corpora  models,            graph              scores    plots, report
+             representations
 
-and training/, which moves the model that the flow starts from, and measures it on the way.
+and on top of the flow ``pipeline``, which runs it in one call; ``evaluation``, which asks what a
+fine-tuned model transfers; and ``training``, which moves the model that the flow starts from, and
+measures it on the way. A folder imports only those before it.
 
 Names are loaded when first used: ``import ilo_fast`` imports neither torch nor transformers.
 """

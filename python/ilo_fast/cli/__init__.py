@@ -1,4 +1,4 @@
-"""The ``ilo-fast`` command: one module a command, each with its flags and what it does.
+"""The ``ilo-fast`` command: one module per command, each with its flags and what it does.
 
 Nothing heavy is imported until a command runs: ``ilo-fast --help`` knows argparse only.
 
@@ -34,13 +34,14 @@ _EXPECTED = (ValueError, TypeError, OSError, RuntimeError, ArithmeticError, Impo
 
 _EPILOG = """\
 first steps:
-  ilo-fast run                                    the demo that ships with the package, offline
+  ilo-fast run                         the demo that ships with the package, offline
   ilo-fast run -m FacebookAI/xlm-roberta-base --corpus flores200 -l paper31
-  ilo-fast run -m ./my-checkpoint --corpus ./my-texts     one <code>.txt a language, same line
-                                                          same meaning
-  ilo-fast finetune --freeze 0-2                  the demo model, fine-tuned on English, watched
-  ilo-fast doctor                                 what this machine can do
+  ilo-fast run -m ./my-model --corpus ./my-texts
+                                       one <code>.txt per language; same line, same meaning
+  ilo-fast finetune --freeze 0-2       the demo model, fine-tuned on English, watched
+  ilo-fast doctor                      what this machine can do
 
+`ilo-fast COMMAND --help` ends with examples.
 exit status: 0 done, 1 error, 2 wrong usage, 3 data or model not accessible, 130 interrupted
 """
 
@@ -132,7 +133,7 @@ class _Version(argparse.Action):
 def _discard_stdout() -> None:
     try:
         descriptor = sys.stdout.fileno()
-    except (OSError, ValueError):  # a stand-in for stdout, as tests have it
+    except (OSError, ValueError):  # not a file of the system, as in tests
         return
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, descriptor)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,29 @@ def new_command(
     action: Callable[[argparse.Namespace], int],
     *,
     description: str | None = None,
+    examples: Sequence[str] = (),
     when_interrupted: Callable[[argparse.Namespace], str] = lambda args: "Nothing was written.",
 ) -> argparse.ArgumentParser:
-    """A subparser with what all commands have: -v, -q, and its action."""
+    """A subparser with what all commands have: -v, -q, examples at the end, and its action.
+
+    Parameters
+    ----------
+    commands, name, summary, description
+        As argparse has them; ``summary`` is the command's line in ``ilo-fast --help``.
+    action
+        Runs the command; gives the exit status.
+    examples
+        Command lines that run as printed, in this order.
+    when_interrupted
+        What to say after Ctrl-C: what is kept, and how to go on.
+    """
     parser = commands.add_parser(
-        name, help=summary, description=description or summary, allow_abbrev=False
+        name,
+        help=summary,
+        description=textwrap.fill(description or summary, 88),
+        epilog="\n  ".join(["examples:", *examples]) if examples else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument(
@@ -68,7 +87,7 @@ def add_corpus_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--split", help="split of a corpus by name")
     add_language_flags(group, "the corpus")
     group.add_argument(
-        "--limit", type=positive_int, metavar="N", help="first N sentences of every language"
+        "--limit", type=positive_int, metavar="N", help="first N sentences per language"
     )
 
 
@@ -172,10 +191,16 @@ def add_thread_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_output_flag(parser: argparse.ArgumentParser, default: str) -> None:
-    parser.add_argument(
+def add_output_flags(
+    parser: argparse.ArgumentParser, default: str, overwrite: str | None = None
+) -> None:
+    """-o, and with its help --overwrite."""
+    group = parser.add_argument_group("output")
+    group.add_argument(
         "-o", "--output", type=Path, metavar="OUT", help=f"output folder (default: {default})"
     )
+    if overwrite is not None:
+        group.add_argument("--overwrite", action="store_true", help=overwrite)
 
 
 def positive_int(text: str) -> int:

@@ -1,16 +1,14 @@
-"""The output folder: where it is, whether it may be written, and what the run leaves in it."""
+"""The output folder: its name, whether it may be written, and what is left in it."""
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import logging
 import re
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ilo_fast._util.folders import refuse_other
 from ilo_fast.cli.console import emit
 
 if TYPE_CHECKING:
@@ -19,8 +17,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RESULTS_FOLDER = Path("ilo_fast_results")
+OVERWRITE = "choose another -o, or replace them with --overwrite"
+OVERWRITE_SCORES = (
+    "measure anew and replace the scores that OUT holds (default: keep those of the same settings "
+    "and rebuild the other files from them, refuse others)"
+)
 
-# What two runs must share for their scores to be the same. Names and paths are not among it where
+# What two runs must share for their results to be the same. Names and paths are not among it where
 # the content is (the text by its hash, the weights by theirs), nor is what cannot change a score.
 _IDENTITY = (
     "model_name",
@@ -39,108 +42,90 @@ _IDENTITY = (
 )
 
 
-def add_overwrite_flag(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--overwrite-strategy",
-        choices=("only-missing", "always", "never"),
-        default="only-missing",
-        help="where OUT holds scores already: only-missing (default) keeps them if they have the "
-        "same settings and rebuilds the other files from them, and refuses if they do not; "
-        "always measures anew and replaces them; never refuses",
-    )
-
-
 def folder_name(*names: str) -> str:
     """A folder's name from the names of things: ``org/model``, ``corpus`` -> org__model__corpus."""
     parts = [re.sub(r"[^\w.+-]+", "_", n.replace("/", "__").replace("\\", "__")) for n in names]
     return "__".join(part.strip("._") or "unnamed" for part in parts)[:150]
 
 
-class OutputFolder:
-    """An output folder, checked before the work begins rather than after.
+def refuse_other_run(
+    path: Path, recorded: Mapping[str, Any], settings: Mapping[str, Any], *, holds: str
+) -> None:
+    """Refuse where ``path`` holds what other settings made; what either side lacks may differ.
+
+    Raises
+    ------
+    ValueError
+        Naming the settings that differ.
+    """
+    # Values may differ in their last bits between machines where the weights are the same.
+    both = "weights_sha256" in recorded and "weights_sha256" in settings
+    keys = (*_IDENTITY, "weights_sha256" if both else "values_sha256")
+    shared = [key for key in keys if key in recorded and key in settings]
+    refuse_other(
+        path,
+        {key: recorded[key] for key in shared},
+        {key: settings[key] for key in shared},
+        holds=holds,
+        remedy=OVERWRITE,
+    )
+
+
+class ScoresFolder:
+    """A folder with scores, and what is drawn from them.
 
     Parameters
     ----------
     path
-        The folder; made where it does not exist.
-    strategy
-        ``"only-missing"``, ``"always"`` or ``"never"``.
-
-    Raises
-    ------
-    FileExistsError
-        Scores are there and the strategy is never.
-    OSError
-        The folder cannot be made or written.
+        A folder that exists.
+    overwrite
+        Replace scores that are there, of whatever settings.
     """
 
-    def __init__(self, path: Path, strategy: str) -> None:
-        from ilo_fast.report.files import SCORES_FILE
-
+    def __init__(self, path: Path, *, overwrite: bool) -> None:
         self.path = path
-        self._strategy = strategy
-        self._scores = path / SCORES_FILE
-        if strategy == "never" and self._scores.exists():
-            raise FileExistsError(
-                f"{self._scores} exists and --overwrite-strategy is never: choose another -o"
-            )
-        _check_writable(path)
+        self._overwrite = overwrite
 
     def existing(self, settings: Mapping[str, Any]) -> OverlapScores | None:
-        """The scores that are there, if they are of these settings and may be kept.
+        """The scores that are there, if they are of these settings and are to be kept.
 
-        Called with what is known before the work, and again with all that is known after it:
-        settings that either side lacks are not compared.
+        Called with what is known before the work, and again with all that is known after it.
 
         Raises
         ------
         FileExistsError
-            They are of other settings, or cannot be read, and the strategy is only-missing.
+            They cannot be read.
+        ValueError
+            They are of other settings.
         """
-        if self._strategy != "only-missing" or not self._scores.exists():
-            return None
+        from ilo_fast.report.files import SCORES_FILE
         from ilo_fast.scores.result import OverlapScores
 
-        advice = "choose another -o, or replace them with --overwrite-strategy always"
+        file = self.path / SCORES_FILE
+        if self._overwrite or not file.exists():
+            return None
         try:
-            found = OverlapScores.from_json(self._scores)
-            recorded = found.info.get("run")
-            if not isinstance(recorded, Mapping):
-                raise ValueError("does not say how it was made")
+            found = OverlapScores.from_json(file)
         except (ValueError, TypeError, KeyError) as error:
-            raise FileExistsError(f"{self._scores} {_reason(error)}: {advice}") from error
-        # Values may differ in their last bits between machines where the weights are the same.
-        both = "weights_sha256" in recorded and "weights_sha256" in settings
-        keys = (*_IDENTITY, "weights_sha256" if both else "values_sha256")
-        differing = [
-            f"{key} was {_shown(recorded[key])}, now {_shown(settings[key])}"
-            for key in keys
-            if key in recorded and key in settings and recorded[key] != settings[key]
-        ]
-        if differing:
-            raise FileExistsError(
-                f"{self.path} holds scores of other settings ({'; '.join(differing)}): {advice}"
-            )
+            raise FileExistsError(f"{file} cannot be read ({error}): {OVERWRITE}") from error
+        if not found.recorded("run"):
+            raise FileExistsError(f"{file} does not say how it was made: {OVERWRITE}")
+        refuse_other_run(self.path, found.recorded("run"), settings, holds="scores")
         return found
-
-    @contextlib.contextmanager
-    def made(self) -> Iterator[None]:
-        """Take the folder away again if the work ends in an error and left nothing in it."""
-        try:
-            yield
-        except BaseException:
-            with contextlib.suppress(OSError):  # not empty: something is in it that is kept
-                self.path.rmdir()
-                self.path.parent.rmdir() if self.path.parent.name == RESULTS_FOLDER.name else None
-            raise
 
     def write(self, scores: OverlapScores, *, fresh: bool) -> list[Path]:
         """Write everything; without the libraries that draw, scores alone, and say so."""
-        from ilo_fast.report.files import check_can_draw, write_drawn, write_scores, write_table
+        from ilo_fast.report.files import (
+            SCORES_FILE,
+            check_can_draw,
+            write_drawn,
+            write_scores,
+            write_table,
+        )
 
         if fresh:
             write_scores(scores, self.path)
-        written = [self._scores, write_table(scores, self.path)]
+        written = [self.path / SCORES_FILE, write_table(scores, self.path)]
         try:
             check_can_draw()
         except ImportError as error:
@@ -155,21 +140,3 @@ def show(scores: OverlapScores, written: list[Path]) -> None:
 
     emit(text_report(scores))
     emit("\n" + "".join(f"{path}\n" for path in written))
-
-
-def _check_writable(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"-o {folder} is a file; give a folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if text.startswith("does not") else f"cannot be read ({text})"
-
-
-def _shown(value: Any) -> str:
-    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    return text if len(text) <= 40 else f"{text[:16]}…"

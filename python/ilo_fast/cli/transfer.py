@@ -87,9 +87,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="WHAT",
         help=f"rows of the figure in groups: {', '.join(GROUPINGS)} (default: by accuracy alone)",
     )
-    flags.add_output_flag(parser, f"{RESULTS_FOLDER}/transfer__MODEL__DATA")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace the transfer.json that OUT holds"
+    flags.add_output_flags(
+        parser,
+        f"{RESULTS_FOLDER}/transfer__MODEL__DATA",
+        "replace the transfer.json that OUT holds",
     )
 
 
