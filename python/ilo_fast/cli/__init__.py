@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from ilo_fast._util.versions import __version__
 from ilo_fast.cli import (
     doctor,
     extract,
@@ -56,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action=_Version, help="show the version and exit")
+    parser.add_argument("--version", action="version", version=f"ilo-fast {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (run, extract, score, report, finetune, transfer, pretrain, languages, doctor):
         module.add_parser(commands)
@@ -109,25 +110,6 @@ def _failed(error: Exception, args: argparse.Namespace) -> int:
         )
     sys.stderr.write(f"ilo-fast: error: {text}\n")
     return status
-
-
-class _Version(argparse.Action):
-    """Like argparse's own, but looks the version up only when asked."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
-        super().__init__(option_strings, dest, nargs=0, help=help)
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,
-    ) -> None:
-        from ilo_fast._util.versions import installed_version
-
-        sys.stdout.write(f"ilo-fast {installed_version('ilo_fast') or 'unknown version'}\n")
-        parser.exit()
 
 
 def _discard_stdout() -> None:

@@ -29,8 +29,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Run a model over parallel text and write the sentence representations of its "
         "layers: a folder with a manifest and one .npy file (layers, sentences, dim) per language.",
         examples=(
-            "ilo-fast extract --limit 20",
-            "ilo-fast extract --layers 0,-1 --special-tokens exclude -o representations/ends",
+            "ilo-fast extract --limit 10",
+            "ilo-fast extract -l paper31 --limit 10 --layers 0,-1 --special-tokens exclude -o ends",
             "ilo-fast extract -m ./my-model --corpus ./my-texts --max-length 64",
         ),
         when_interrupted=common.when_interrupted,

@@ -119,7 +119,7 @@ def add_extract_flags(parser: argparse.ArgumentParser) -> None:
         "--pooling",
         choices=("mean",),
         default="mean",
-        help="how the tokens of a sentence become one vector (default: mean)",
+        help="how the tokens of a sentence become one vector",
     )
     group.add_argument(
         "--special-tokens",
@@ -175,7 +175,12 @@ def add_overlap_flags(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="other languages among them that make a bridge (default: 3)",
     )
-    group.add_argument("--metric", choices=("cosine", "euclidean"), default="cosine")
+    group.add_argument(
+        "--metric",
+        choices=("cosine", "euclidean"),
+        default="cosine",
+        help="distance between sentences (default: cosine)",
+    )
     group.add_argument(
         "--backend",
         choices=("auto", "exact", "cuda", "hnsw"),

@@ -19,7 +19,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Measure the Interlingual Local Overlap of a model on parallel text. Without "
         "flags: the embedded model on the embedded corpus, offline.",
         examples=(
-            "ilo-fast run --limit 20",
+            "ilo-fast run --limit 10",
             "ilo-fast run -l eng_Latn,deu_Latn,fra_Latn,ces_Latn --layers 0,-1 -o results/four",
             "ilo-fast run -m ./my-model --corpus ./my-texts -k 10",
         ),
