@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,12 +116,10 @@ def test_ctrl_c_from_outside_ends_in_130(here: Path, model: Path, corpus: Path) 
     for line in process.stderr:
         if line.startswith("model:"):
             break
-    sent = time.monotonic()
     process.send_signal(signal.SIGINT)
     rest = process.stderr.read()
     process.stderr.close()
     assert process.wait(timeout=30) == 130, rest
-    assert time.monotonic() - sent < 10
     assert "ilo-fast: interrupted." in rest
     assert "Traceback" not in rest
 
