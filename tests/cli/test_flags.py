@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from ilo_fast.cli import build_parser, flags
+from ilo_fast.cli import flags, main
 
 
 @pytest.mark.parametrize(
@@ -17,17 +19,45 @@ def test_layer_lists(text: str, layers: tuple[int, ...]) -> None:
     assert flags.layer_list(text) == layers
 
 
-def test_every_flag_reaches_the_functions() -> None:
-    """A flag without effect would be a lie; so would an option of the API without its flag."""
-    import inspect
+class StopHereError(Exception):
+    """Raised by a recorder, so that the work ends."""
 
-    from ilo_fast import extract, overlap
 
-    args = build_parser().parse_args(["run"])
-    assert isinstance(args, argparse.Namespace)
-    given = set(flags.extract_options(args))
-    assert set(inspect.signature(extract).parameters) - given == {
-        "model", "corpus", "tokenizer", "verify",
+def recorded(monkeypatch: pytest.MonkeyPatch, function: str, *argv: str) -> dict[str, Any]:
+    """The keywords that a function gets from a command line."""
+    calls: list[dict[str, Any]] = []
+
+    def record(*_: object, **keywords: Any) -> None:
+        calls.append(keywords)
+        raise StopHereError
+
+    monkeypatch.setattr(function, record)
+    assert main([*argv]) == 1
+    return calls[0]
+
+
+def test_flags_of_extract_reach_the_function(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = recorded(
+        monkeypatch, "ilo_fast.representations.extraction.extract",
+        "extract", "-q", "--layers", "0,-1", "--device", "cpu", "--dtype", "bfloat16",
+        "--batch-tokens", "99", "--no-cache", "--special-tokens", "exclude", "--max-length", "7",
+        "--model-revision", "v2", "--trust-remote-code",
+    )  # fmt: skip
+    assert given == {
+        "layers": (0, -1), "device": "cpu", "dtype": "bfloat16", "batch_tokens": 99,
+        "cache": False, "pooling": "mean", "special_tokens": "exclude", "max_length": 7,
+        "revision": "v2", "trust_remote_code": True, "progress": False,
     }  # fmt: skip
-    given = set(flags.overlap_options(args))
-    assert set(inspect.signature(overlap).parameters) - given == {"representations", "parallel"}
+
+
+def test_flags_of_score_reach_the_function(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez("arrays.npz", eng_Latn=np.ones((3, 2)), deu_Latn=np.ones((3, 2)))
+    given = recorded(
+        monkeypatch, "ilo_fast.scores.overlap.overlap",
+        "score", "arrays.npz", "-q", "-k", "7", "--threshold", "4", "--metric", "euclidean",
+        "--backend", "hnsw", "--threads", "3", "--parallel",
+    )  # fmt: skip
+    assert given == {
+        "n_neighbors": 7, "threshold": 4, "metric": "euclidean", "backend": "hnsw",
+        "n_threads": 3, "parallel": True, "progress": False,
+    }  # fmt: skip

@@ -93,7 +93,7 @@ def _interrupted(args: argparse.Namespace) -> int:
 
 
 def _failed(error: Exception, args: argparse.Namespace) -> int:
-    """Say in one line what went wrong, and return the exit status that stands for it."""
+    """Say in one line what went wrong, and return its exit status."""
     if args.verbose:
         traceback.print_exception(error, file=sys.stderr)
     text = " ".join(str(error).split()) or type(error).__name__

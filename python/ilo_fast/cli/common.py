@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ilo_fast.cli import flags
 from ilo_fast.cli.output import ScoresFolder
 
 if TYPE_CHECKING:
@@ -65,7 +64,21 @@ def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) ->
     if args.quiet:
         importlib.import_module("transformers.utils.logging").disable_progress_bar()
     model = demo_model_path() if args.model == "demo" else args.model
-    return extract(model, corpus, **flags.extract_options(args))
+    return extract(
+        model,
+        corpus,
+        layers=args.layers,
+        device=args.device,
+        dtype=args.dtype,
+        batch_tokens=args.batch_tokens,
+        cache=False if args.no_cache else args.cache or True,
+        pooling=args.pooling,
+        special_tokens=args.special_tokens,
+        max_length=args.max_length,
+        revision=args.model_revision,
+        trust_remote_code=args.trust_remote_code,
+        progress=not args.quiet,
+    )
 
 
 def score_into(
@@ -84,7 +97,16 @@ def score_into(
     scores = output.existing(settings)
     fresh = scores is None
     if scores is None:
-        scores = overlap(representations, parallel=parallel, **flags.overlap_options(args))
+        scores = overlap(
+            representations,
+            n_neighbors=args.n_neighbors,
+            threshold=args.threshold,
+            metric=args.metric,
+            backend=args.backend,
+            n_threads=args.threads,
+            parallel=parallel,
+            progress=not args.quiet,
+        )
         run_info = settings | finished(began)
         scores = dataclasses.replace(scores, info={**scores.info, "run": run_info})
     else:

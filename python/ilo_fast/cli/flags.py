@@ -7,7 +7,6 @@ import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 
 def new_command(
@@ -236,32 +235,3 @@ def layer_list(text: str) -> tuple[int, ...]:
             raise argparse.ArgumentTypeError(f"no model has as many layers as {part.strip()!r}")
         layers.update(dict.fromkeys(range(first, last + 1)))
     return tuple(layers)
-
-
-def extract_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Keyword arguments of :func:`ilo_fast.extract` that the flags stand for."""
-    return {
-        "layers": args.layers,
-        "device": args.device,
-        "dtype": args.dtype,
-        "batch_tokens": args.batch_tokens,
-        "cache": False if args.no_cache else args.cache or True,
-        "pooling": args.pooling,
-        "special_tokens": args.special_tokens,
-        "max_length": args.max_length,
-        "revision": args.model_revision,
-        "trust_remote_code": args.trust_remote_code,
-        "progress": not args.quiet,
-    }
-
-
-def overlap_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Keyword arguments of :func:`ilo_fast.overlap` that the flags stand for."""
-    return {
-        "n_neighbors": args.n_neighbors,
-        "threshold": args.threshold,
-        "metric": args.metric,
-        "backend": args.backend,
-        "n_threads": args.threads,
-        "progress": not args.quiet,
-    }

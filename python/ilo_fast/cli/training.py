@@ -90,9 +90,14 @@ def prepare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 def overlap_options(args: argparse.Namespace) -> dict[str, Any]:
     """For the callback that measures; only what changes a score, and the threads."""
-    options = flags.overlap_options(args)
-    options.pop("progress")
-    options["layers"] = None if args.layers is None else list(args.layers)
+    options = {
+        "n_neighbors": args.n_neighbors,
+        "threshold": args.threshold,
+        "metric": args.metric,
+        "backend": args.backend,
+        "n_threads": args.threads,
+        "layers": None if args.layers is None else list(args.layers),
+    }
     return {name: value for name, value in options.items() if value is not None}
 
 

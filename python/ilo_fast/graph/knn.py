@@ -12,7 +12,13 @@ from ilo_fast._util.progress import share_bar
 from ilo_fast.graph import cuda, exact, hnsw
 from ilo_fast.graph.arrays import Stack, as_stack
 from ilo_fast.graph.checkpoint import open_folder
-from ilo_fast.graph.options import as_bytes, as_count, check_metric, thread_count
+from ilo_fast.graph.options import (
+    as_bytes,
+    as_count,
+    check_metric,
+    chosen_backend,
+    thread_count,
+)
 from ilo_fast.graph.result import NeighborGraph
 
 Metric = Literal["cosine", "euclidean"]
@@ -65,8 +71,8 @@ def knn_graph(
         may differ a little from run to run.) ``"cuda"`` gives the neighbours of ``"exact"``, found
         by an NVIDIA GPU: the one that the rows lie on, or torch's current one, to whose memory rows
         in the host's are copied in turns. It needs a build that has it: `ilo-fast doctor` tells.
-        ``"auto"`` is ``"exact"``. (Once ``"cuda"`` has been run on a GPU, it will be that for rows
-        that lie on one, if the build has it and no checkpoint is asked for.)
+        ``"auto"`` is ``"exact"``, also for rows on a GPU: ``"cuda"`` is opt-in until its tests
+        have run on a device (``tools/gpu_check.sh`` runs them).
     n_threads : int, optional
         All processors that this process may use. For ``"cuda"`` they bring rows that lie in the
         host's memory on their way.
@@ -165,7 +171,7 @@ def stacked_graph(
     """
     check_metric(metric)
     stacks = [*segments] if queries is None else [*segments, queries]
-    backend = chosen_backend(backend, stacks, checkpoint is not None)
+    backend = chosen_backend(backend)
     if backend == "cuda":
         if checkpoint is not None:
             raise ValueError("checkpoint is for backend='exact', not for backend='cuda'")
@@ -200,18 +206,3 @@ def stacked_graph(
             )
     graph.info["seconds"] = time.perf_counter() - start
     return graph
-
-
-def chosen_backend(backend: str, stacks: Sequence[Stack], checkpoint: bool = False) -> str:
-    """What "auto" stands for: the GPU where all rows lie, if it can do it, or else the CPU.
-
-    Nobody is sent unasked to an engine that has never run on a GPU.
-    """
-    if backend not in ("auto", "exact", "cuda", "hnsw"):
-        raise ValueError(f"backend={backend!r} is not known: use 'auto', 'exact', 'cuda' or 'hnsw'")
-    if backend != "auto":
-        return backend
-    device = cuda.common_device(stacks)
-    can = not cuda.NOT_YET_RUN and not checkpoint
-    on_gpu = can and device is not None and not cuda.problem(device)
-    return "cuda" if on_gpu else "exact"

@@ -32,13 +32,20 @@ def as_bytes(value: Any, name: str) -> int:
 
 
 def check_metric(metric: str) -> None:
-    """Raise ValueError for one that there is not."""
+    """Raise ValueError for an unknown metric."""
     if metric not in ("cosine", "euclidean"):
         raise ValueError(f"metric={metric!r} is not known: use 'cosine' or 'euclidean'")
 
 
+def chosen_backend(backend: str) -> str:
+    """The engine that ``backend`` names; "auto" is the exact one on the CPU."""
+    if backend not in ("auto", "exact", "cuda", "hnsw"):
+        raise ValueError(f"backend={backend!r} is not known: use 'auto', 'exact', 'cuda' or 'hnsw'")
+    return "exact" if backend == "auto" else backend
+
+
 def thread_count(n_threads: int | None) -> int:
-    """The number of threads that ``n_threads`` stands for, at most 1024."""
+    """``n_threads`` as a number of threads, at most 1024; None: all processors."""
     return default_threads() if n_threads is None else min(1024, as_count(n_threads, "n_threads"))
 
 

@@ -23,8 +23,8 @@ class NeighborGraph:
     info : dict
         ``backend``, ``simd``, ``n_threads``, ``max_memory``, ``seconds`` (of a GPU ``device``
         instead of ``simd`` and ``n_threads``), and a list ``layers`` with, for each layer, how many
-        rows the low-precision filter decided with proof (``certified_rows``) and how many needed a
-        second look (``widened_rows``), how many float64 distances a row took
+        rows were certified in the first pass (``certified_rows``) and how many the fallback
+        decided (``widened_rows``), how many float64 distances each row took
         (``candidates_per_row``), the seconds of each stage (``seconds_prepare``,
         ``seconds_filter``, ``seconds_rerank``, ``seconds_widen``), and which share of the filter
         came from a checkpoint (``resumed_share``). For ``backend="hnsw"`` the

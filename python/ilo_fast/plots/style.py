@@ -124,7 +124,7 @@ def _render(
     metadata = {"Date": None} if kind == "svg" else {}
     settings = {"svg.hashsalt": "ilo_fast", "svg.fonttype": "none" if inline else "path"}
     with style(settings), warnings.catch_warnings():
-        # A code of the user's own may hold letters that the font lacks; a box stands for them.
+        # A code of the user's own may hold letters that the font lacks; they become boxes.
         warnings.filterwarnings("ignore", message=_MISSING_GLYPH, category=UserWarning)
         figure.savefig(stream, format=kind, dpi=dpi, facecolor=facecolor, metadata=metadata)
     return stream.getvalue()

@@ -186,7 +186,7 @@ def _apart(
 def _draw_layer_bar(
     figure: Figure, layers: Sequence[int], box: tuple[float, float, float, float]
 ) -> None:
-    """What colour is which layer, one step of colour a layer."""
+    """The colour of each layer, one step of the bar per layer."""
     n = len(layers)
     norm = BoundaryNorm(np.arange(n + 1) - 0.5, n)
     image = ScalarMappable(norm, ListedColormap(_colors(n)))

@@ -1,7 +1,7 @@
 """Overlap before and after fine-tuning beside what transferred: one figure.
 
-A row is a language, a column of a heat map a layer; the bars of the last panel belong to the same
-rows.
+Each row is a language, each column of a heat map a layer; the bars of the last panel belong to the
+same rows.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def text_report(scores: OverlapScores, *, extremes: int = 5, bar_width: int = 20
         Languages in each of the two lists at the best layer; all in one list where there are no
         more than twice as many.
     bar_width
-        Characters of the bar that stands for an ILO of 1.
+        Characters of the bar of an ILO of 1.
     """
     means = layer_means(scores)
     best = best_layer_index(scores)

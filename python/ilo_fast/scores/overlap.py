@@ -18,8 +18,8 @@ from ilo_fast._util.progress import share_bar
 from ilo_fast._util.versions import versions
 from ilo_fast.graph import cuda
 from ilo_fast.graph.arrays import Stack, as_stack, same_layout
-from ilo_fast.graph.knn import chosen_backend, stacked_graph
-from ilo_fast.graph.options import as_count, check_metric, thread_count
+from ilo_fast.graph.knn import stacked_graph
+from ilo_fast.graph.options import as_count, check_metric, chosen_backend, thread_count
 from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores.result import OverlapScores
 
@@ -73,7 +73,7 @@ def overlap(
     -----
     Memory of the backend ``"exact"``: the input and at most 512 MiB, one layer at a time, whatever
     the number of layers. Beyond some 500 000 points, or with many neighbours, the lists of
-    neighbours (about 16 to 28 bytes a point and neighbour) may need more. Languages whose arrays
+    neighbours (about 16 to 28 bytes per point and neighbour) may need more. Languages whose arrays
     differ in memory order, and arrays that are not native or not aligned, are copied on top. The
     backend ``"cuda"`` takes of the GPU's memory what is free; graphs never leave it.
     """
@@ -83,7 +83,7 @@ def overlap(
     languages = tuple(representations)
     stacks = _stacks(representations, languages)
     check_metric(metric)
-    backend = chosen_backend(backend, stacks)
+    backend = chosen_backend(backend)
     if backend == "cuda":
         cuda.check(stacks, [f"representations[{language!r}]" for language in languages])
     n_layers, _, _ = stacks[0].values.shape
@@ -183,7 +183,7 @@ def _check(
 
 @dataclass(frozen=True)
 class _Pool:
-    """All points of all languages, and what is asked of them."""
+    """The points of all languages, and how they are scored."""
 
     stacks: list[Stack]
     languages: tuple[str, ...]
@@ -219,7 +219,7 @@ _Scores = tuple[
 
 
 def _on_gpu(pool: _Pool, threads: int, update: Callable[[float], None] | None) -> _Scores:
-    """All layers in one call: while one is worked on, the next is brought to the GPU."""
+    """All layers in one call: the next is copied to the GPU while one is scored."""
     try:
         bridge, reach, ilo, share, info = cuda.overlap(
             pool.stacks,
@@ -247,7 +247,7 @@ def _on_gpu(pool: _Pool, threads: int, update: Callable[[float], None] | None) -
 def _layer_by_layer(
     pool: _Pool, backend: str, threads: int, update: Callable[[float], None] | None
 ) -> _Scores:
-    """A graph lives only until it is counted."""
+    """One layer after the other: each graph is dropped once it is scored."""
     n_layers = len(pool.layers)
     shape = (n_layers, len(pool.languages))
     bridge, reach, ilo = np.empty(shape), np.empty(shape), np.empty(shape)
@@ -282,7 +282,9 @@ def _layer_graph(
     pool: _Pool, h: int, backend: str, threads: int, update: Callable[[float], None] | None
 ) -> NeighborGraph:
     one = [s.layer(h).in_host_memory() for s in pool.stacks]
-    if not all(same_layout(one[0], s) for s in one):  # the core wants one; a layer's copy at a time
+    if not all(
+        same_layout(one[0], s) for s in one
+    ):  # _core needs one layout; copy one layer at a time
         one = [s.contiguous() for s in one]
 
     def overall(share: float) -> None:

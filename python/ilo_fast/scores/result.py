@@ -44,7 +44,7 @@ class OverlapScores:
         Shares between 0 and 1. ILO is the harmonic mean of bridge and reach. It measures how
         languages mix, not whether meanings meet: unstructured noise scores near 1.
     layers, languages : tuple
-        What the two axes stand for. Layer 0 is the embedding output.
+        The two axes. Layer 0 is the embedding output.
     n_sentences : tuple of int
         Points of each language.
     n_neighbors, threshold : int
