@@ -282,9 +282,7 @@ def _layer_graph(
     pool: _Pool, h: int, backend: str, threads: int, update: Callable[[float], None] | None
 ) -> NeighborGraph:
     one = [s.layer(h).in_host_memory() for s in pool.stacks]
-    if not all(
-        same_layout(one[0], s) for s in one
-    ):  # _core needs one layout; copy one layer at a time
+    if not all(same_layout(one[0], s) for s in one):  # _core wants one layout; copies one layer
         one = [s.contiguous() for s in one]
 
     def overall(share: float) -> None:
