@@ -43,10 +43,10 @@ def test_rows_show_overlap_and_accuracy_of_their_language() -> None:
 
 def test_groups_are_named_beside_their_rows() -> None:
     scores = overlap_scores(33, CODES)
-    figure = transfer_figure(scores, scores, transfer_scores(ACCURACY), by="script", score="bridge")
+    figure = transfer_figure(scores, scores, transfer_scores(ACCURACY), by="script")
     texts = [text.get_text() for text in figure.axes[-1].texts]
     assert {"Latn", "Cyrl", "Thai"} <= set(texts)
-    assert figure.texts[0].get_text() == "Bridge and zero-shot transfer"
+    assert figure.texts[0].get_text() == "Interlingual Local Overlap and zero-shot transfer"
     assert figure.texts[1].get_text().endswith("test, 50 texts per language")
 
 
@@ -55,9 +55,3 @@ def test_the_source_alone_is_drawn_with_its_own_mean() -> None:
     figure = transfer_figure(scores, scores, transfer_scores({"eng_Latn": 0.9}))
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == ["English\N{EN SPACE}eng_Latn", "mean of 1 language"]
-
-
-def test_unknown_scores_are_refused() -> None:
-    scores = overlap_scores(codes=CODES)
-    with pytest.raises(ValueError, match="score='x' is not known"):
-        transfer_figure(scores, scores, transfer_scores(ACCURACY), score="x")

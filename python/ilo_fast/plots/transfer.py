@@ -65,8 +65,6 @@ class TransferTable:
     layers : tuple of int
     embeddings : bool
         Whether layer 0 is a model's embeddings.
-    highest : float
-        Overlap of the lightest colour; the darkest is 0.
     title, subtitle : str
     """
 
@@ -74,7 +72,6 @@ class TransferTable:
     groups: tuple[tuple[int, int, str], ...]
     layers: tuple[int, ...]
     embeddings: bool
-    highest: float
     title: str
     subtitle: str
 
@@ -118,7 +115,7 @@ def transfer_figure(table: TransferTable) -> Figure:
                 interpolation="nearest",
                 cmap="RdBu" if change else "viridis",
                 vmin=-limit if change else 0.0,
-                vmax=limit if change else table.highest,
+                vmax=limit if change else 1.0,
             )
             _finish_map(ax, table, title, cells)
             if number == 0:

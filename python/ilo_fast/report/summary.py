@@ -49,18 +49,15 @@ class LanguageScore:
     family: str
     region: str
     resource_class: int | None
-    n_sentences: int
     bridge: float
     reach: float
     ilo: float
     translation_share: float | None
-    translation_chance: float | None
 
 
 def layer_means(scores: OverlapScores) -> list[LayerMeans]:
     """Means over languages, one entry per layer, in the order of ``scores.layers``."""
-    share = scores.translation_share
-    chance = scores.translation_chance
+    share, chance = scores.translation_share, scores.translation_chance
     return [
         LayerMeans(
             layer=int(layer),
@@ -82,17 +79,14 @@ def best_layer_index(scores: OverlapScores) -> int:
 def language_scores(scores: OverlapScores, layer_index: int) -> list[LanguageScore]:
     """Every language at one layer, highest ILO first, equals by code."""
     share = scores.translation_share
-    chance = scores.translation_chance
     rows = [
         LanguageScore(
             code=code,
             **describe_language(code),
-            n_sentences=int(scores.n_sentences[column]),
             bridge=float(scores.bridge[layer_index, column]),
             reach=float(scores.reach[layer_index, column]),
             ilo=float(scores.ilo[layer_index, column]),
             translation_share=None if share is None else float(share[layer_index, column]),
-            translation_chance=None if chance is None else float(chance[column]),
         )
         for column, code in enumerate(scores.languages)
     ]

@@ -12,7 +12,7 @@ from ilo_fast.evaluation.statistics import bootstrap_means, group_languages
 from ilo_fast.plots.transfer import TransferRow, TransferTable
 from ilo_fast.plots.transfer import transfer_figure as draw
 from ilo_fast.scores.comparison import check_comparable
-from ilo_fast.scores.result import SCORE_TITLES, language_label
+from ilo_fast.scores.result import language_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,10 +27,9 @@ def transfer_figure(
     after: OverlapScores,
     transfer: TransferScores,
     *,
-    score: str = "ilo",
     by: str | None = None,
 ) -> Figure:
-    """Overlap before, after and its change, by language and layer, beside accuracy.
+    """ILO before, after and its change, by language and layer, beside accuracy.
 
     The source language stands on top, the others below from the most accurate to the least, the
     mean over the others last. Bars have their 95 % intervals (of the mean: bootstrap over the
@@ -42,8 +41,6 @@ def transfer_figure(
         Of the same layers; must have the languages of `transfer`, others are left out.
     transfer
         What the fine-tuned model gets right.
-    score
-        ``"ilo"``, ``"bridge"``, ``"reach"`` or ``"translation_share"``.
     by
         Rows in groups by ``"resource_class"``, ``"family"``, ``"region"`` or ``"script"``. None:
         all together.
@@ -51,37 +48,34 @@ def transfer_figure(
     Raises
     ------
     ValueError
-        Layers or settings that differ, languages that the overlap lacks, an unknown `score` or
-        `by`.
+        Layers or settings that differ, languages that the overlap lacks, or an unknown `by`.
     """
     check_comparable(before, after, transfer.languages)
-    overlap = _overlap(before, after, transfer.languages, score)
+    overlap = _overlap(before, after, transfer.languages)
     codes, groups = _arrange(transfer, by)
     known = {code: i for i, code in enumerate(transfer.languages)}
     rows: list[TransferRow | None] = [
         None if code is None else _row(transfer, overlap, known[code]) for code in codes
     ]
     rows += [None, _mean_row(transfer, overlap)]
-    shown = [row.overlap[:2] for row in rows if row is not None]
     return draw(
         TransferTable(
             rows=tuple(rows),
             groups=tuple(groups),
             layers=before.layers,
             embeddings=after.starts_at_embeddings,
-            highest=1.0 if score != "translation_share" else max(1e-9, float(np.max(shown))),
-            title=f"{SCORE_TITLES[score]} and zero-shot transfer",
+            title="Interlingual Local Overlap and zero-shot transfer",
             subtitle=_subtitle(before, after, transfer),
         )
     )
 
 
 def _overlap(
-    before: OverlapScores, after: OverlapScores, codes: Sequence[str], score: str
+    before: OverlapScores, after: OverlapScores, codes: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Before, after and the change, shape (3, layers, languages)."""
+    """ILO before, after and its change, shape (3, layers, languages)."""
     one, other = (
-        scores.values(score)[:, [scores.languages.index(code) for code in codes]]
+        scores.ilo[:, [scores.languages.index(code) for code in codes]]
         for scores in (before, after)
     )
     return np.stack([one, other, other - one])

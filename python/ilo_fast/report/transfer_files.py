@@ -22,7 +22,6 @@ def write_transfer(
     *,
     before: OverlapScores | None = None,
     after: OverlapScores | None = None,
-    score: str = "ilo",
     by: str | None = None,
 ) -> list[Path]:
     """Write ``transfer.json`` and ``transfer.csv``, and with overlap scores the figure.
@@ -34,7 +33,7 @@ def write_transfer(
     folder
         Made where it does not exist. Everything is rendered before the first file is written; the
         figure of earlier scores is removed.
-    before, after, score, by
+    before, after, by
         As `transfer_figure`; ``transfer.png`` and ``transfer.svg`` are drawn where both are given.
 
     Raises
@@ -54,6 +53,6 @@ def write_transfer(
         check_can_draw()
         from ilo_fast.report.transfer_figure import transfer_figure
 
-        figure = transfer_figure(before, after, transfer, score=score, by=by)
+        figure = transfer_figure(before, after, transfer, by=by)
         contents |= rendered("transfer", figure)
     return write_files(folder, contents, stale=FIGURE_FILES)

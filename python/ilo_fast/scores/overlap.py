@@ -6,7 +6,8 @@ Source of the scores: Wilie, Cahyawijaya, He and Fung, arXiv 2503.11280.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -194,33 +195,32 @@ class _Pool:
     threshold: int
     metric: str
 
-    def named(self, error: ValueError, layer: int) -> ValueError:
-        """The error with the row's name as the caller knows it, if it is about a row."""
-        row = getattr(error, "row", None)
-        if row is None:
-            return error
-        for language, stack in zip(self.languages, self.stacks, strict=True):
-            if row < stack.values.shape[1]:
-                return ValueError(
-                    f"representations[{language!r}], sentence {row}, layer {self.layers[layer]} "
-                    f"{getattr(error, 'problem', '')}"
-                )
-            row -= stack.values.shape[1]
-        return error
+    @contextmanager
+    def naming_rows(self, first_layer: int = 0) -> Iterator[None]:
+        """Say of a row that cannot be used what the caller calls it: language, sentence, layer."""
+        try:
+            yield
+        except ValueError as error:
+            row = getattr(error, "row", None)
+            if row is None:
+                raise
+            ends = np.cumsum([stack.values.shape[1] for stack in self.stacks])
+            at = int(np.searchsorted(ends, row, side="right"))
+            sentence = row - (ends[at - 1] if at else 0)
+            layer = self.layers[first_layer + max(0, getattr(error, "layer", 0))]
+            raise ValueError(
+                f"representations[{self.languages[at]!r}], sentence {sentence}, layer {layer} "
+                f"{getattr(error, 'problem', '')}"
+            ) from None
 
 
-_Scores = tuple[
-    NDArray[np.float64],
-    NDArray[np.float64],
-    NDArray[np.float64],
-    "NDArray[np.float64] | None",
-    "dict[str, Any]",
-]
+_Array = NDArray[np.float64]
+_Scores = tuple[_Array, _Array, _Array, "_Array | None", dict[str, Any]]
 
 
 def _on_gpu(pool: _Pool, threads: int, update: Callable[[float], None] | None) -> _Scores:
     """All layers in one call: the next is copied to the GPU while one is scored."""
-    try:
+    with pool.naming_rows():
         bridge, reach, ilo, share, info = cuda.overlap(
             pool.stacks,
             pool.n_neighbors,
@@ -232,11 +232,6 @@ def _on_gpu(pool: _Pool, threads: int, update: Callable[[float], None] | None) -
             n_threads=threads,
             update=update,
         )
-    except ValueError as error:
-        named = pool.named(error, max(0, getattr(error, "layer", 0)))
-        if named is error:
-            raise
-        raise named from None
     info["layers"] = [
         {"layer": layer, **details}
         for layer, details in zip(pool.layers, info["layers"], strict=True)
@@ -289,7 +284,7 @@ def _layer_graph(
         if update:
             update((h + share) / len(pool.layers))
 
-    try:
+    with pool.naming_rows(h):
         return stacked_graph(
             one,
             pool.n_neighbors,
@@ -298,8 +293,3 @@ def _layer_graph(
             n_threads=threads,
             progress=overall,
         )
-    except ValueError as error:
-        named = pool.named(error, h)
-        if named is error:
-            raise
-        raise named from None
