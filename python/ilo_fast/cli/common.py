@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ilo_fast.cli.output import ScoresFolder
+from ilo_fast.cli.output import kept_scores, write_results
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +82,7 @@ def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) ->
 
 
 def score_into(
-    output: ScoresFolder,
+    folder: Path,
     representations: Mapping[str, NDArray[Any]],
     settings: dict[str, Any],
     args: argparse.Namespace,
@@ -94,7 +94,7 @@ def score_into(
     from ilo_fast.scores.overlap import overlap
 
     settings = settings | content_of(representations)
-    scores = output.existing(settings)
+    scores = kept_scores(folder, settings, overwrite=args.overwrite)
     fresh = scores is None
     if scores is None:
         scores = overlap(
@@ -110,8 +110,8 @@ def score_into(
         run_info = settings | finished(began)
         scores = dataclasses.replace(scores, info={**scores.info, "run": run_info})
     else:
-        logger.info("%s has these scores already; they are kept", output.path)
-    return scores, output.write(scores, fresh=fresh)
+        logger.info("%s has these scores already; they are kept", folder)
+    return scores, write_results(scores, folder, fresh=fresh)
 
 
 def extract_settings(args: argparse.Namespace, corpus: ParallelCorpus) -> dict[str, Any]:

@@ -73,12 +73,7 @@ def run(args: argparse.Namespace) -> int:
 def _holds_the_same(output: Path, settings: Mapping[str, Any], *, overwrite: bool) -> bool:
     """Whether ``output`` holds representations of these settings that are to be kept.
 
-    Raises
-    ------
-    FileExistsError
-        It holds something else.
-    ValueError
-        It holds representations of other settings, and they are not to be replaced.
+    Anything else that it holds is refused.
     """
     if not (output / MANIFEST).is_file():
         if any(output.iterdir()):

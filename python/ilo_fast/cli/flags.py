@@ -21,16 +21,8 @@ def new_command(
 ) -> argparse.ArgumentParser:
     """A subparser with what all commands have: -v, -q, examples at the end, and its action.
 
-    Parameters
-    ----------
-    commands, name, summary, description
-        As argparse has them; ``summary`` is the command's line in ``ilo-fast --help``.
-    action
-        Runs the command; gives the exit status.
-    examples
-        Command lines that run as printed, in this order.
-    when_interrupted
-        What to say after Ctrl-C: what is kept, and how to go on.
+    ``examples`` run as printed, in this order (a test does so). ``when_interrupted`` says after
+    Ctrl-C what is kept, and how to go on.
     """
     parser = commands.add_parser(
         name,

@@ -71,67 +71,52 @@ def refuse_other_run(
     )
 
 
-class ScoresFolder:
-    """A folder with scores, and what is drawn from them.
+def kept_scores(
+    folder: Path, settings: Mapping[str, Any], *, overwrite: bool
+) -> OverlapScores | None:
+    """The scores in ``folder``, if they are of these settings and are not to be replaced.
 
-    Parameters
-    ----------
-    path
-        A folder that exists.
-    overwrite
-        Replace scores that are there, of whatever settings.
+    Called with what is known before the work, and again with all that is known after it.
+
+    Raises
+    ------
+    FileExistsError
+        They cannot be read.
+    ValueError
+        They are of other settings.
     """
+    from ilo_fast.report.files import SCORES_FILE
+    from ilo_fast.scores.result import OverlapScores
 
-    def __init__(self, path: Path, *, overwrite: bool) -> None:
-        self.path = path
-        self._overwrite = overwrite
+    file = folder / SCORES_FILE
+    if overwrite or not file.exists():
+        return None
+    try:
+        found = OverlapScores.from_json(file)
+    except (ValueError, TypeError, KeyError) as error:
+        raise FileExistsError(f"{file} cannot be read ({error}): {OVERWRITE}") from error
+    if not found.recorded("run"):
+        raise FileExistsError(f"{file} does not say how it was made: {OVERWRITE}")
+    refuse_other_run(folder, found.recorded("run"), settings, holds="scores")
+    return found
 
-    def existing(self, settings: Mapping[str, Any]) -> OverlapScores | None:
-        """The scores that are there, if they are of these settings and are to be kept.
 
-        Called with what is known before the work, and again with all that is known after it.
+def write_results(scores: OverlapScores, folder: Path, *, fresh: bool) -> list[Path]:
+    """Write scores, if they are fresh, and all that is drawn of them.
 
-        Raises
-        ------
-        FileExistsError
-            They cannot be read.
-        ValueError
-            They are of other settings.
-        """
-        from ilo_fast.report.files import SCORES_FILE
-        from ilo_fast.scores.result import OverlapScores
+    Without the libraries that draw, say how to get them.
+    """
+    from ilo_fast.report import files
 
-        file = self.path / SCORES_FILE
-        if self._overwrite or not file.exists():
-            return None
-        try:
-            found = OverlapScores.from_json(file)
-        except (ValueError, TypeError, KeyError) as error:
-            raise FileExistsError(f"{file} cannot be read ({error}): {OVERWRITE}") from error
-        if not found.recorded("run"):
-            raise FileExistsError(f"{file} does not say how it was made: {OVERWRITE}")
-        refuse_other_run(self.path, found.recorded("run"), settings, holds="scores")
-        return found
-
-    def write(self, scores: OverlapScores, *, fresh: bool) -> list[Path]:
-        """Write everything; without the libraries that draw, scores alone, and say so."""
-        from ilo_fast.report.files import (
-            SCORES_FILE,
-            check_can_draw,
-            write_drawn,
-            write_scores,
-            write_table,
-        )
-
-        if fresh:
-            write_scores(scores, self.path)
-        written = [self.path / SCORES_FILE, write_table(scores, self.path)]
-        try:
-            check_can_draw()
-        except ImportError as error:
-            logger.warning("no figures: %s; then `ilo-fast report %s` draws them", error, self.path)
-            return written
-        return written + write_drawn(scores, self.path)
+    if fresh:
+        files.write_scores(scores, folder)
+    written = [folder / files.SCORES_FILE, files.write_table(scores, folder)]
+    try:
+        files.check_can_draw()
+    except ImportError as error:
+        logger.warning("no figures: %s; then `ilo-fast report %s` draws them", error, folder)
+        return written
+    return written + files.write_drawn(scores, folder)
 
 
 def show(scores: OverlapScores, written: list[Path]) -> None:

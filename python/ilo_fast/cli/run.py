@@ -7,7 +7,7 @@ import time
 
 from ilo_fast._util.folders import made_folder
 from ilo_fast.cli import common, flags
-from ilo_fast.cli.output import OVERWRITE_SCORES, RESULTS_FOLDER, ScoresFolder, folder_name, show
+from ilo_fast.cli.output import OVERWRITE_SCORES, RESULTS_FOLDER, folder_name, kept_scores, show
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,10 +39,9 @@ def run(args: argparse.Namespace) -> int:
     name = common.model_name(args.model)
     path = args.output or RESULTS_FOLDER / folder_name(name, corpus.name)
     with made_folder(path):
-        folder = ScoresFolder(path, overwrite=args.overwrite)
         settings = common.extract_settings(args, corpus) | common.overlap_settings(args)
-        folder.existing(settings)  # refuses before the long work, where it must refuse
+        kept_scores(path, settings, overwrite=args.overwrite)  # refuses before the long work
         representations = common.extract_representations(args, corpus)
-        scores, written = common.score_into(folder, representations, settings, args, began)
+        scores, written = common.score_into(path, representations, settings, args, began)
     show(scores, written)
     return 0

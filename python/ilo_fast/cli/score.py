@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ilo_fast._util.folders import made_folder
 from ilo_fast.cli import common, flags
 from ilo_fast.cli.extract import MANIFEST
-from ilo_fast.cli.output import OVERWRITE_SCORES, RESULTS_FOLDER, ScoresFolder, folder_name, show
+from ilo_fast.cli.output import OVERWRITE_SCORES, RESULTS_FOLDER, folder_name, kept_scores, show
 from ilo_fast.errors import AccessError
 
 if TYPE_CHECKING:
@@ -59,12 +59,11 @@ def run(args: argparse.Namespace) -> int:
     settings |= common.overlap_settings(args) | {"command": "score", "input": str(args.input)}
     settings["parallel"] = args.parallel or bool(getattr(representations, "parallel", False))
     with made_folder(path):
-        folder = ScoresFolder(path, overwrite=args.overwrite)
-        folder.existing(settings)
+        kept_scores(path, settings, overwrite=args.overwrite)
         # None leaves it to what the representations say of themselves.
         parallel = True if args.parallel else None
         scores, written = common.score_into(
-            folder, representations, settings, args, began, parallel=parallel
+            path, representations, settings, args, began, parallel=parallel
         )
     show(scores, written)
     return 0

@@ -22,11 +22,12 @@ def graph(
     queries: Stack | None,
     metric: str,
     threads: int,
-    memory: int,
+    memory: int | None,
     folder: str,
     update: Callable[[float], None] | None,
 ) -> NeighborGraph:
     """The graph that a float64 brute force gives; ``folder`` holds its checkpoint, "" none."""
+    memory = memory or DEFAULT_MEMORY
     n = sum(s.values.shape[1] for s in segments)
     query_rows = None
     if queries is not None:

@@ -29,6 +29,8 @@ def graph(
     update: Callable[[float], None] | None,
 ) -> NeighborGraph:
     """What hnswlib finds; ``info`` has the recall of each layer on a random sample of rows."""
+    import hnswlib
+
     n_layers = len(segments[0].values)
     n = sum(s.values.shape[1] for s in segments)
     ef = min(n, max(100, 4 * (n_neighbors + 1)))
@@ -46,13 +48,15 @@ def graph(
     distances = np.empty((n_layers, n, n_neighbors), np.float32)
     layers: list[dict[str, Any]] = []
     for layer in range(n_layers):
-
-        def overall(share: float, layer: int = layer) -> None:
-            if update:
-                update((layer + share) / n_layers)
-
         rows, multiplier = _float32(segments, layer, metric)
-        index = _built(rows, metric, ef, threads, overall)
+        index = hnswlib.Index(space="cosine" if metric == "cosine" else "l2", dim=rows.shape[1])
+        index.init_index(n, M=_M, ef_construction=_EF_CONSTRUCTION, random_seed=_SEED)
+        index.set_num_threads(threads)
+        index.set_ef(ef)
+        for begin in range(0, n, _PIECE):
+            index.add_items(rows[begin : begin + _PIECE])
+            if update:
+                update((layer + min(n, begin + _PIECE) / n / 2) / n_layers)
         for begin in range(0, n, _PIECE):
             piece = slice(begin, min(n, begin + _PIECE))
             found, measured = _nearest_others(index, rows, piece, n_neighbors)
@@ -60,7 +64,8 @@ def graph(
             distances[layer, piece] = (
                 measured if metric == "cosine" else np.sqrt(measured) / multiplier
             )
-            overall(0.5 + piece.stop / n / 2)
+            if update:
+                update((layer + 0.5 + piece.stop / n / 2) / n_layers)
         layers.append(_recall(indices[layer, sample], exact[layer]))
     info = {
         "backend": "hnsw",
@@ -70,27 +75,6 @@ def graph(
         "layers": layers,
     }
     return NeighborGraph(indices, distances, info)
-
-
-def _built(
-    rows: NDArray[np.float32],
-    metric: str,
-    ef: int,
-    threads: int,
-    overall: Callable[[float], None],
-) -> Any:
-    """hnswlib's index of the rows."""
-    import hnswlib
-
-    n, dim = rows.shape
-    index = hnswlib.Index(space="cosine" if metric == "cosine" else "l2", dim=dim)
-    index.init_index(n, M=_M, ef_construction=_EF_CONSTRUCTION, random_seed=_SEED)
-    index.set_num_threads(threads)
-    index.set_ef(ef)
-    for begin in range(0, n, _PIECE):
-        index.add_items(rows[begin : begin + _PIECE])
-        overall(min(n, begin + _PIECE) / n / 2)
-    return index
 
 
 def _nearest_others(

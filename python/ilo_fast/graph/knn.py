@@ -120,11 +120,11 @@ def knn_graph(
     [[1], [0], [1]]
     """
     stack = as_stack(X)
-    asked = None if queries is None else _as_queries(queries, stack)
+    query_rows = None if queries is None else _as_queries(queries, stack)
     graph = stacked_graph(
         [stack],
         n_neighbors,
-        queries=asked,
+        queries=query_rows,
         metric=metric,
         backend=backend,
         n_threads=n_threads,
@@ -200,7 +200,6 @@ def stacked_graph(
                 *cuda.graph(segments, n_neighbors, queries, metric, threads, memory or 0, update)
             )
         else:
-            memory = memory or exact.DEFAULT_MEMORY
             graph = exact.graph(
                 segments, n_neighbors, queries, metric, threads, memory, folder or "", update
             )

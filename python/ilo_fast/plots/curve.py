@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ilo_fast.plots.style import INK, draw_title, label_layers, style, text_width
+from ilo_fast.plots.style import INK, draw_title, label_layers, plain_axes, style, text_width
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -145,12 +145,10 @@ def _band(
 
 
 def _finish(ax: Axes, layers: NDArray[np.int64]) -> None:
-    ax.set_axisbelow(True)
-    ax.grid(axis="y", color=INK, alpha=0.15, lw=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
+    plain_axes(ax, "y")
     pad = max(0.3, 0.012 * float(layers[-1] - layers[0]))
     ax.set_xlim(float(layers.min()) - pad, float(layers.max()) + pad)
-    ax.tick_params(labelsize=8, length=2.5, width=0.6)
+    ax.tick_params(labelsize=8)
     ax.legend(
         loc="upper left", bbox_to_anchor=(1.01, 1.02), frameon=False, fontsize=7.8,
         handlelength=2.2, labelspacing=0.5, borderaxespad=0.2, reverse=True,

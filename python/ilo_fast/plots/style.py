@@ -11,7 +11,7 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -88,21 +88,20 @@ def draw_color_bar(figure: Figure, image: Any, bar: Axes) -> None:
     bar.tick_params(labelsize=8, length=2.5, width=0.6)
 
 
+def plain_axes(ax: Axes, grid: Literal["x", "y"]) -> None:
+    """Faint lines across along the axis ``grid``, no frame on top and on the right."""
+    ax.set_axisbelow(True)
+    ax.grid(axis=grid, color=INK, alpha=0.15, lw=0.6)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(length=2.5, width=0.6)
+
+
 def label_layers(
     ax: Axes, layers: Sequence[int], *, positions: Sequence[int], room: int, embeddings: bool
 ) -> None:
-    """Number the layers along x: all where there is room, else every 2nd, 4th, 5th, 10th.
+    """Number the layers at their positions along x: all where ``room`` has place for so many.
 
-    Parameters
-    ----------
-    ax, layers
-        Where, and what.
-    positions
-        The x of each layer.
-    room
-        How many numbers fit beside each other.
-    embeddings
-        Whether layer 0 is the embeddings, which the axis then says.
+    Else every 2nd, 4th, 5th, 10th. ``embeddings``: layer 0 is the embeddings, and the axis says so.
     """
     step = next((s for s in (1, 2, 4, 5, 8, 10, 20, 25) if len(layers) / s <= room), len(layers))
     marked = list(range(0, len(layers), step))

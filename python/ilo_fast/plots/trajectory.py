@@ -14,7 +14,7 @@ from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ilo_fast.plots.style import INK, draw_color_bar, draw_title, style, text_width
+from ilo_fast.plots.style import INK, draw_color_bar, draw_title, plain_axes, style, text_width
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,10 +98,8 @@ def _draw(
         top = max(float(np.nanmax(values)), chance)
         ax.set_ylim(-0.03 * top, top * 1.1 if top > 0 else 1.0)
     ax.set_ylabel(panel.name, fontsize=8.5)
-    ax.set_axisbelow(True)
-    ax.grid(axis="y", color=INK, alpha=0.15, lw=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=8, length=2.5, width=0.6)
+    plain_axes(ax, "y")
+    ax.tick_params(labelsize=8)
     if len(set(steps)) == 1:
         ax.set_xticks([steps[0]])
     else:

@@ -15,7 +15,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ilo_fast.plots.style import INK, draw_color_bar, draw_title, label_layers, style, text_width
+from ilo_fast.plots.style import (
+    INK,
+    draw_color_bar,
+    draw_title,
+    label_layers,
+    plain_axes,
+    style,
+    text_width,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -175,10 +183,8 @@ def _draw_bars(ax: Axes, rows: Sequence[TransferRow | None]) -> None:
     ax.set_xlim(0, 1.14)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1.0], ["0", ".25", ".5", ".75", "1"], fontsize=8)
     ax.set_yticks([])
-    ax.tick_params(length=2.5, width=0.6)
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.set_axisbelow(True)
-    ax.grid(axis="x", color=INK, alpha=0.15, lw=0.6)
+    plain_axes(ax, "x")
+    ax.spines["left"].set_visible(False)
     ax.set_xlabel("accuracy", fontsize=8.5)
     ax.set_title("accuracy (dotted: majority class)", fontsize=9, loc="left", pad=4)
 

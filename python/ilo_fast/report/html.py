@@ -24,15 +24,9 @@ if TYPE_CHECKING:
 
 # What extract() says of itself that a reader of the settings wants to see.
 _TAKEN = (
-    "architecture",
-    "attention",
-    "tokenizer",
-    "revision",
-    "dtype",
-    "device",
-    "max_length",
+    "architecture", "attention", "tokenizer", "revision", "dtype", "device", "max_length",
     "batch_tokens",
-)
+)  # fmt: skip
 
 
 def html_report(scores: OverlapScores) -> str:
@@ -102,19 +96,16 @@ def _read(name: str) -> str:
 
 def _page_data(scores: OverlapScores, heatmap: HeatmapFigure) -> dict[str, Any]:
     """What the page's script needs for the layer menu and the values under the pointer."""
+    chance = scores.translation_chance
     languages = []
     for column, code in enumerate(scores.languages):
         known = describe_language(code)
         languages.append(
             {
                 "code": plain(code),
-                "name": plain(known["name"]),
-                "family": plain(known["family"]),
-                "script": plain(known["script"]),
+                **{field: plain(known[field]) for field in ("name", "family", "script")},
                 "resource": known["resource_class"],
-                "chance": _rounded(scores.translation_chance[column].tolist())
-                if scores.translation_chance is not None
-                else None,
+                "chance": None if chance is None else _rounded(chance[column].tolist()),
             }
         )
     column_of = {code: column for column, code in enumerate(scores.languages)}
