@@ -53,7 +53,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write_texts(folder: Path) -> None:
     """Parallel text, and a model to run over it."""
-    from ilo_fast.models.structure import demo_model_path
+    from ilo_fast.models.demo import demo_model_path
 
     shutil.copytree(demo_model_path(), folder / "my-model")
     (folder / "my-texts").mkdir()
