@@ -1,7 +1,7 @@
 """The examples at the end of a command's help run as printed, in a folder, offline.
 
-The folder holds what they name: a model, texts, arrays, scores. (Of finetune, pretrain and transfer:
-test_training_examples.)
+The folder holds what they name: a model, texts, arrays, scores. Examples of finetune, pretrain and
+transfer: test_training_examples.py.
 """
 
 from __future__ import annotations
