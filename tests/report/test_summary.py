@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from helpers.scores import overlap_scores
 
-from ilo_fast.report.summary import best_layer_index, language_scores, layer_means
+from ilo_fast.report.summary import best_layer_index, layer_means, ranked_languages
 
 
 def test_layer_means_are_plain_means_and_the_best_layer_is_the_highest() -> None:
@@ -19,7 +19,7 @@ def test_layer_means_are_plain_means_and_the_best_layer_is_the_highest() -> None
 
 def test_languages_are_ranked_by_ilo_and_an_unknown_code_is_its_own_name() -> None:
     scores = overlap_scores(codes=("eng_Latn", "xx", "fra_Latn"))
-    ranked = language_scores(scores, 0)
-    assert [row.ilo for row in ranked] == sorted(scores.ilo[0], reverse=True)
-    assert {row.code: row.name for row in ranked}["xx"] == "xx"
-    assert {row.code: row.name for row in ranked}["fra_Latn"] == "French"
+    ranked = ranked_languages(scores, 0)
+    assert [row["ilo"] for row in ranked] == sorted(scores.ilo[0], reverse=True)
+    assert {row["language"]: row["name"] for row in ranked}["xx"] == "xx"
+    assert {row["language"]: row["name"] for row in ranked}["fra_Latn"] == "French"

@@ -8,7 +8,7 @@ import io
 from helpers.scores import HOSTILE, overlap_scores
 
 from ilo_fast.corpora.languages import NAMED_SETS
-from ilo_fast.report.summary import best_layer_index, language_scores
+from ilo_fast.report.summary import best_layer_index, ranked_languages
 from ilo_fast.report.tables import CSV_COLUMNS, text_report, write_csv
 
 
@@ -33,10 +33,10 @@ def test_csv_of_unknown_languages_leaves_their_fields_empty() -> None:
 def test_text_of_many_languages_shows_the_extremes_only() -> None:
     scores = overlap_scores(codes=NAMED_SETS["paper31"])
     text = text_report(scores)
-    ranked = language_scores(scores, best_layer_index(scores))
+    ranked = ranked_languages(scores, best_layer_index(scores))
     for row in (*ranked[:5], *ranked[-5:]):
-        assert f"  {row.code}  " in text
-    assert f"  {ranked[15].code}  " not in text
+        assert f"  {row['language']}  " in text
+    assert f"  {ranked[15]['language']}  " not in text
     assert "unstructured\n  noise scores near 1" in text
     assert max(map(len, text.splitlines())) <= 100
 

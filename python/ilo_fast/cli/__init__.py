@@ -24,7 +24,7 @@ from ilo_fast.cli import (
     run,
     score,
     transfer,
-)
+)  # fmt: skip
 from ilo_fast.cli.console import ReaderGoneError, logging_to_stderr, noting_interrupts
 from ilo_fast.errors import AccessError
 

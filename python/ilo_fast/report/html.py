@@ -16,7 +16,7 @@ from ilo_fast.plots.curve import curve_figure
 from ilo_fast.plots.heatmap import HeatmapFigure, heatmap_figure
 from ilo_fast.plots.style import INK, svg_text
 from ilo_fast.report.notes import notes
-from ilo_fast.report.summary import best_layer_index, language_scores, layer_means
+from ilo_fast.report.summary import best_layer_index, layer_means, ranked_languages
 
 if TYPE_CHECKING:
     from ilo_fast.scores.result import OverlapScores
@@ -50,7 +50,7 @@ def html_report(scores: OverlapScores) -> str:
         best=best,
         best_means=means[best],
         means=means,
-        ranked=language_scores(scores, best),
+        ranked=ranked_languages(scores, best),
         notes=notes(scores),
         embeddings=scores.starts_at_embeddings,
         parallel=scores.translation_share is not None,

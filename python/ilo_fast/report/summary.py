@@ -7,7 +7,7 @@ place however often it is shown.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,22 +39,6 @@ class LayerMeans:
         return self.translation_share / self.translation_chance
 
 
-@dataclass(frozen=True)
-class LanguageScore:
-    """One language's scores at one layer, with what is known of the language."""
-
-    code: str
-    name: str
-    script: str
-    family: str
-    region: str
-    resource_class: int | None
-    bridge: float
-    reach: float
-    ilo: float
-    translation_share: float | None
-
-
 def layer_means(scores: OverlapScores) -> list[LayerMeans]:
     """Means over languages, one entry per layer, in the order of ``scores.layers``."""
     share, chance = scores.translation_share, scores.translation_chance
@@ -76,18 +60,13 @@ def best_layer_index(scores: OverlapScores) -> int:
     return int(np.argmax(scores.ilo.mean(axis=1)))
 
 
-def language_scores(scores: OverlapScores, layer_index: int) -> list[LanguageScore]:
-    """Every language at one layer, highest ILO first, equals by code."""
-    share = scores.translation_share
-    rows = [
-        LanguageScore(
-            code=code,
-            **describe_language(code),
-            bridge=float(scores.bridge[layer_index, column]),
-            reach=float(scores.reach[layer_index, column]),
-            ilo=float(scores.ilo[layer_index, column]),
-            translation_share=None if share is None else float(share[layer_index, column]),
-        )
-        for column, code in enumerate(scores.languages)
-    ]
-    return sorted(rows, key=lambda row: (-row.ilo, row.code))
+def described_rows(scores: OverlapScores) -> list[dict[str, Any]]:
+    """`OverlapScores.rows`, each with what is known of its language."""
+    return [{**row, **describe_language(row["language"])} for row in scores.rows()]
+
+
+def ranked_languages(scores: OverlapScores, layer_index: int) -> list[dict[str, Any]]:
+    """`described_rows` of one layer, highest ILO first, equals by code."""
+    layer = scores.layers[layer_index]
+    rows = [row for row in described_rows(scores) if row["layer"] == layer]
+    return sorted(rows, key=lambda row: (-row["ilo"], row["language"]))

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import csv
 import textwrap
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ilo_fast._util.messages import elide, plain
-from ilo_fast.corpora.languages import describe_language
 from ilo_fast.report.columns import columns, pad
 from ilo_fast.report.notes import notes
 from ilo_fast.report.summary import (
-    LanguageScore,
     LayerMeans,
     best_layer_index,
-    language_scores,
+    described_rows,
     layer_means,
+    ranked_languages,
 )
 
 if TYPE_CHECKING:
@@ -35,14 +34,14 @@ def write_csv(scores: OverlapScores, stream: TextIO) -> None:
     """Write one row per layer and language; floats in full precision, unknown fields empty."""
     writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**row, **describe_language(row["language"])} for row in scores.rows())
+    writer.writerows(described_rows(scores))
 
 
 def text_report(scores: OverlapScores) -> str:
     """The tables ``ilo-fast run`` prints: layers, then top and bottom languages, then notes."""
     means = layer_means(scores)
     best = best_layer_index(scores)
-    ranked = language_scores(scores, best)
+    ranked = ranked_languages(scores, best)
     blocks = [
         "Interlingual Local Overlap\n" + scores.subtitle,
         _layer_table(means, best, scores.starts_at_embeddings),
@@ -80,13 +79,13 @@ def _layer_table(means: Sequence[LayerMeans], best: int, embeddings: bool) -> st
     return "\n".join([*lines, legend])
 
 
-def _language_table(rows: Sequence[LanguageScore | None]) -> str:
+def _language_table(rows: Sequence[Mapping[str, Any] | None]) -> str:
     shown = [row for row in rows if row is not None]
-    names = [elide(plain(row.name), 32) for row in shown]
-    codes = [elide(plain(row.code), 16) for row in shown]
+    names = [elide(plain(row["name"]), 32) for row in shown]
+    codes = [elide(plain(row["language"]), 16) for row in shown]
     name_width = max(columns(name) for name in names)
     code_width = max(columns(code) for code in codes)
-    parallel = shown[0].translation_share is not None
+    parallel = shown[0]["translation_share"] is not None
     head = f"  {pad('language', name_width)}  {pad('code', code_width)}"
     head += f"  {'bridge':>7} {'reach':>7} {'ILO':>7}"
     lines = [head + (f"  {'transl.':>8}" if parallel else "")]
@@ -97,8 +96,8 @@ def _language_table(rows: Sequence[LanguageScore | None]) -> str:
             continue
         name, code = next(labels)
         line = f"  {pad(name, name_width)}  {pad(code, code_width)}"
-        line += f"  {row.bridge:7.3f} {row.reach:7.3f} {row.ilo:7.3f}"
-        lines.append(line + (f"  {_decimals(row.translation_share)}" if parallel else ""))
+        line += f"  {row['bridge']:7.3f} {row['reach']:7.3f} {row['ilo']:7.3f}"
+        lines.append(line + (f"  {row['translation_share']:8.4f}" if parallel else ""))
     return "\n".join(lines)
 
 
