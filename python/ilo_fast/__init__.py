@@ -1,9 +1,12 @@
 """Interlingual Local Overlap, exactly and fast.
 
-    text -> representations -> neighbour graph -> overlap -> report
-    corpus  representations    graph              ilo        report/
+    text ─▶ representations ─▶ neighbour graph ─▶ scores ─▶ report
+    corpora  models,            graph              scores    plots, report
+             representations
 
-and training/, which moves the model that the flow starts from, and measures it on the way.
+and on top of the flow ``pipeline``, which runs it in one call; ``evaluation``, which asks what a
+fine-tuned model transfers; and ``training``, which moves the model that the flow starts from, and
+measures it on the way. A folder imports only those before it.
 
 Names are loaded when first used: ``import ilo_fast`` imports neither torch nor transformers.
 """
@@ -21,13 +24,13 @@ if TYPE_CHECKING:
     from ilo_fast.errors import CorpusError as CorpusError
     from ilo_fast.evaluation.result import TransferScores as TransferScores
     from ilo_fast.evaluation.transfer import transfer as transfer
-    from ilo_fast.graph.knn import NeighborGraph as NeighborGraph
     from ilo_fast.graph.knn import knn_graph as knn_graph
+    from ilo_fast.graph.result import NeighborGraph as NeighborGraph
     from ilo_fast.pipeline import measure as measure
     from ilo_fast.representations.extraction import extract as extract
     from ilo_fast.representations.result import Representations as Representations
-    from ilo_fast.scores.overlap import OverlapScores as OverlapScores
     from ilo_fast.scores.overlap import overlap as overlap
+    from ilo_fast.scores.result import OverlapScores as OverlapScores
     from ilo_fast.training.callback import OverlapCallback as OverlapCallback
     from ilo_fast.training.finetune.finetune import FineTuned as FineTuned
     from ilo_fast.training.finetune.finetune import finetune as finetune
@@ -48,10 +51,10 @@ _HOME = {
     "knn_graph": "graph.knn",
     "LabelledCorpus": "corpora.labelled.corpus",
     "measure": "pipeline",
-    "NeighborGraph": "graph.knn",
+    "NeighborGraph": "graph.result",
     "overlap": "scores.overlap",
     "OverlapCallback": "training.callback",
-    "OverlapScores": "scores.overlap",
+    "OverlapScores": "scores.result",
     "ParallelCorpus": "corpora.parallel",
     "pretrain": "training.pretrain.pretrain",
     "Pretrained": "training.pretrain.pretrain",

@@ -116,7 +116,8 @@ def _system() -> Iterator[Finding]:
 
 
 def _engine() -> Iterator[Finding]:
-    from ilo_fast.graph.knn import default_threads, simd_available, simd_level
+    from ilo_fast.graph.knn import simd_available, simd_level
+    from ilo_fast.graph.options import default_threads
 
     override = os.environ.get("ILO_FAST_SIMD")
     yield Finding("engine", "instruction sets", ", ".join(simd_available()))

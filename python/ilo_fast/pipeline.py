@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ilo_fast.corpora.opening import Corpus, open_corpus
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.representations.extraction import extract
-from ilo_fast.scores.overlap import OverlapScores, overlap
+from ilo_fast.scores.overlap import overlap
+from ilo_fast.scores.result import OverlapScores
 
 if TYPE_CHECKING:
     import torch

@@ -1,4 +1,4 @@
-"""Zero-shot transfer: predictions, intervals, groups, files, the figure."""
+"""Zero-shot transfer: predictions, intervals, groups, files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ilo_fast.corpora.labelled.corpus import LabelledCorpus
 from ilo_fast.errors import AccessError, CorpusError
 from ilo_fast.evaluation import statistics
 from ilo_fast.evaluation.transfer import TransferScores, transfer
-from ilo_fast.scores.overlap import OverlapScores
+from ilo_fast.scores.result import OverlapScores
 
 LABELS = ("alpha", "beta", "gamma")
 TARGETS = {
@@ -535,77 +535,3 @@ def test_files_that_are_no_scores() -> None:
 def test_predictions_that_do_not_fit(targets: Any, predictions: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TransferScores.from_predictions(targets, predictions, LABELS)
-
-
-# Figure --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def draw() -> Any:
-    pytest.importorskip("matplotlib")
-    from ilo_fast.plots.transfer import transfer_figure
-
-    return transfer_figure
-
-
-def test_rows_of_the_figure(draw: Any) -> None:
-    before, after = overlap_scores(), overlap_scores(tuple(reversed(CODES)), shift=-0.2)
-    figure = draw(before, after, made(CODES, ACCURACY))
-    maps = [ax for ax in figure.axes if ax.images]
-    names = [label.get_text() for label in maps[0].get_yticklabels()]
-    wanted = ["English", "German", "French", "Russian", "Thai", "mean of 4 languages"]
-    assert [name.split("\N{EN SPACE}")[0] for name in names] == wanted
-    cells = [ax.images[0].get_array().filled(np.nan) for ax in maps]
-    assert len(cells) == 3
-    place = int(maps[0].get_yticks()[names.index(names[2])])
-    first, second = before.ilo[:, 3], after.ilo[:, CODES[::-1].index("fra_Latn")]
-    for found, expected in zip(cells, (first, second, second - first), strict=True):
-        assert found[place] == pytest.approx(expected)
-        others = [before.ilo[:, 1:].mean(axis=1), after.ilo[:, :-1].mean(axis=1)]
-    assert cells[2][-1] == pytest.approx(others[1] - others[0])
-    # The colour of no change is the middle of its map.
-    low, high = maps[2].images[0].get_clim()
-    assert low == -high
-    bars = {
-        round(patch.get_y() + patch.get_height() / 2): patch.get_width()
-        for patch in figure.axes[-1].patches
-    }
-    assert bars[place] == pytest.approx(0.6)
-    assert bars[int(maps[0].get_yticks()[-1])] == pytest.approx(0.55)
-
-
-def test_groups_in_the_figure(draw: Any) -> None:
-    scores = overlap_scores(n_layers=33)
-    figure = draw(scores, scores, made(CODES, ACCURACY), by="script", score="bridge")
-    texts = [text.get_text() for text in figure.axes[-1].texts]
-    assert {"Latn", "Cyrl", "Thai"} <= set(texts)
-    assert figure.texts[0].get_text() == "Bridge and zero-shot transfer"
-
-
-def test_what_cannot_be_compared(draw: Any) -> None:
-    transfer_scores = made(CODES, ACCURACY)
-    with pytest.raises(ValueError, match=r"differ in layers \(\(0, 1, 2\) and \(0, 1\)\)"):
-        draw(overlap_scores(), overlap_scores(n_layers=2), transfer_scores)
-    with pytest.raises(ValueError, match=r"different languages \(tha_Thai only in one\)"):
-        draw(overlap_scores(), overlap_scores(CODES[:4]), transfer_scores)
-    with pytest.raises(ValueError, match="before and after lack tha_Thai"):
-        draw(overlap_scores(CODES[:4]), overlap_scores(CODES[:4]), transfer_scores)
-    with pytest.raises(ValueError, match="score='x' is not known"):
-        draw(overlap_scores(), overlap_scores(), transfer_scores, score="x")
-
-
-def test_files(tmp_path: Path, draw: Any) -> None:
-    from ilo_fast.plots.transfer import write_transfer
-
-    scores, overlap = made(CODES, ACCURACY), overlap_scores()
-    written = write_transfer(scores, tmp_path, before=overlap, after=overlap)
-    names = {"transfer.json", "transfer.csv", "transfer.png", "transfer.svg"}
-    assert {path.name for path in written} == names == {p.name for p in tmp_path.iterdir()}
-    picture = (tmp_path / "transfer.svg").read_bytes()
-    write_transfer(scores, tmp_path, before=overlap, after=overlap)
-    assert (tmp_path / "transfer.svg").read_bytes() == picture
-    # A figure of other scores does not stay beside the new ones.
-    write_transfer(scores, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"transfer.json", "transfer.csv"}
-    with pytest.raises(ValueError, match="give both, or neither"):
-        write_transfer(scores, tmp_path, before=overlap)

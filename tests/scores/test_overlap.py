@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import textwrap
@@ -29,7 +28,7 @@ def random_languages(rng, n_languages, d, sizes, offset):
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("offset", [0.0, 0.5, 2.0, 50.0])
-def test_equals_the_definition(offset, metric):
+def test_scores_equal_the_definition(offset, metric):
     seed = np.random.SeedSequence().entropy
     rng = np.random.default_rng(seed)
     n_languages = int(rng.integers(2, 9))
@@ -50,7 +49,7 @@ def test_equals_the_definition(offset, metric):
 
 
 @pytest.mark.parametrize("n_languages", [2, 63, 64, 65, 128, 204, 300])
-def test_any_number_of_languages(n_languages):
+def test_scores_of_any_number_of_languages_equal_the_definition(n_languages):
     """Sets of languages are bit sets: their words end at 64, 128, ..."""
     rng = np.random.default_rng(n_languages)
     reps = random_languages(rng, n_languages, 5, [3] * n_languages, 0.3)
@@ -65,7 +64,7 @@ def test_any_number_of_languages(n_languages):
 
 
 @pytest.mark.parametrize("case", ["duplicates", "identical", "copies across languages"])
-def test_duplicated_points(case):
+def test_scores_of_duplicated_points_equal_the_definition(case):
     """Where the published code takes a duplicate for the point itself."""
     rng = np.random.default_rng(1)
     base = rng.standard_normal((12, 6)).astype("f4")
@@ -86,7 +85,7 @@ def test_duplicated_points(case):
         assert (scores.translation_share == 4 / 5).all()
 
 
-def test_translation_share_and_chance():
+def test_translations_are_found_if_meaning_is_there_and_not_if_shuffled():
     rng = np.random.default_rng(2)
     meaning = rng.standard_normal((30, 10))
     reps = {
@@ -107,14 +106,14 @@ def test_translation_share_and_chance():
     assert control.translation_share.mean() < 0.1
 
 
-def test_noise_scores_near_one():
+def test_ilo_of_noise_is_near_one():
     """ILO measures mixing: the caveat that the README states."""
     rng = np.random.default_rng(3)
     scores = overlap({f"l{c}": rng.standard_normal((300, 32)) for c in range(31)})
     assert scores.ilo.mean() > 0.97
 
 
-def test_stack_of_layers_and_a_stub_of_representations():
+def test_layers_of_a_stack_are_scored_each_by_itself():
     class Stub(dict):
         layers = (0, 4)
         parallel = True
@@ -132,7 +131,7 @@ def test_stack_of_layers_and_a_stub_of_representations():
         np.testing.assert_array_equal(scores.ilo[h], one.ilo[0])
 
 
-def test_torch_bfloat16_and_mixed_memory_orders():
+def test_bfloat16_tensors_and_mixed_memory_orders_give_the_same_scores():
     torch = pytest.importorskip("torch")
     tensors = {c: torch.randn(2, 15, 7).bfloat16() for c in "abcd"}
     as_float = {c: t.float().numpy() for c, t in tensors.items()}
@@ -142,13 +141,13 @@ def test_torch_bfloat16_and_mixed_memory_orders():
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_threads_change_nothing(threads):
+def test_scores_with_any_number_of_threads_are_the_same(threads):
     rng = np.random.default_rng(5)
     reps = {c: rng.standard_normal((3, 100, 9)) for c in "abcd"}
     np.testing.assert_array_equal(overlap(reps, n_threads=threads).ilo, overlap(reps).ilo)
 
 
-def test_hnsw_backend():
+def test_hnsw_scores_are_near_the_exact_ones_and_say_their_recall():
     rng = np.random.default_rng(6)
     reps = {c: rng.standard_normal((100, 9)).astype("f4") for c in "abcd"}
     scores = overlap(reps, backend="hnsw")
@@ -214,35 +213,12 @@ def with_value(language, index, value):
         ),
     ],
 )
-def test_bad_input(reps, options, error, message):
+def test_bad_input_is_refused_with_its_name(reps, options, error, message):
     with pytest.raises(error, match=message):
         overlap(reps, **options)
 
 
-# ---- the result
-
-
-def test_json_round_trip(tmp_path):
-    scores = overlap(GOOD, parallel=True)
-    text = scores.to_json(tmp_path / "scores.json")
-    data = json.loads(text)
-    assert data["schema_version"] == 1
-    assert len(data["rows"]) == 2 * 5
-    for back in (
-        OverlapScores.from_json(text),
-        OverlapScores.from_json(tmp_path / "scores.json"),
-        OverlapScores.from_json(str(tmp_path / "scores.json")),
-    ):
-        for name in ("bridge", "reach", "ilo", "translation_share", "translation_chance"):
-            np.testing.assert_array_equal(getattr(back, name), getattr(scores, name))
-        assert back.layers == scores.layers
-        assert back.languages == scores.languages
-        assert back.info == scores.info
-    assert OverlapScores.from_json(overlap(GOOD).to_json()).translation_share is None
-    assert [p.name for p in tmp_path.iterdir()] == ["scores.json"]
-
-
-def test_numpy_numbers_as_options_and_one_dimension():
+def test_numpy_numbers_as_options_reach_the_file():
     rng = np.random.default_rng(8)
     x, y = rng.standard_normal((2, 30))
     reps = {"a": x[:, None], "b": y[:, None].copy(), "c": (x * y)[::-1][:, None]}
@@ -256,46 +232,7 @@ def test_numpy_numbers_as_options_and_one_dimension():
     assert OverlapScores.from_json(scores.to_json()).n_neighbors == 4
 
 
-def test_a_damaged_file_is_refused(tmp_path):
-    path = tmp_path / "scores.json"
-    text = overlap(GOOD).to_json(path)
-    path.write_text(text[: len(text) // 2])
-    with pytest.raises(ValueError, match="not complete JSON"):
-        OverlapScores.from_json(path)
-    data = json.loads(text)
-    with pytest.raises(ValueError, match="schema_version=99 cannot be read"):
-        OverlapScores.from_dict({**data, "schema_version": 99})
-    with pytest.raises(ValueError, match="not a scores file"):
-        OverlapScores.from_dict({})
-    with pytest.raises(ValueError, match="incomplete: 9 rows"):
-        OverlapScores.from_dict({**data, "rows": data["rows"][:-1]})
-    with pytest.raises(ValueError, match="incomplete: 10 rows"):
-        OverlapScores.from_dict(
-            {**data, "rows": [data["rows"][1], data["rows"][0], *data["rows"][2:]]}
-        )
-    with pytest.raises(ValueError, match="incomplete: no rows"):
-        OverlapScores.from_dict({**data, "rows": []})
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path):
-    scores = overlap(GOOD)
-    path = tmp_path / "scores.json"
-    path.mkdir()  # os.replace of a file onto a folder fails, even for root
-    with pytest.raises(OSError, match=r"scores\.json"):
-        scores.to_json(path)
-    assert [p.name for p in tmp_path.iterdir()] == ["scores.json"]
-
-
-def test_dataframe_and_repr():
-    pytest.importorskip("pandas")
-    scores = overlap(GOOD)
-    frame = scores.to_dataframe()
-    assert frame.shape[0] == 10
-    assert frame.loc[(frame.layer == 1) & (frame.language == "b"), "ilo"].item() == scores.ilo[1, 1]
-    assert "2 layers x 5 languages" in repr(scores)
-
-
-def test_import_loads_no_torch():
+def test_import_of_the_package_loads_neither_torch_nor_matplotlib():
     code = """
         import sys
         import ilo_fast
@@ -306,7 +243,7 @@ def test_import_loads_no_torch():
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_memory_beyond_the_input_is_bounded():
+def test_memory_beyond_the_input_is_half_a_gib_at_most():
     """Half a GiB at most, however many layers; here two superblocks are forced by 600 MB layers."""
     code = """
         import numpy as np, re

@@ -1,4 +1,4 @@
-"""The ``ilo-fast`` command: one module a command, each with its flags and what it does.
+"""The ``ilo-fast`` command: one module per command, each with its flags and what it does.
 
 Nothing heavy is imported until a command runs: ``ilo-fast --help`` knows argparse only.
 
@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from ilo_fast._util.versions import __version__
 from ilo_fast.cli import (
     doctor,
     extract,
@@ -23,7 +24,7 @@ from ilo_fast.cli import (
     run,
     score,
     transfer,
-)
+)  # fmt: skip
 from ilo_fast.cli.console import ReaderGoneError, logging_to_stderr, noting_interrupts
 from ilo_fast.errors import AccessError
 
@@ -34,13 +35,14 @@ _EXPECTED = (ValueError, TypeError, OSError, RuntimeError, ArithmeticError, Impo
 
 _EPILOG = """\
 first steps:
-  ilo-fast run                                    the demo that ships with the package, offline
+  ilo-fast run                         the demo that ships with the package, offline
   ilo-fast run -m FacebookAI/xlm-roberta-base --corpus flores200 -l paper31
-  ilo-fast run -m ./my-checkpoint --corpus ./my-texts     one <code>.txt a language, same line
-                                                          same meaning
-  ilo-fast finetune --freeze 0-2                  the demo model, fine-tuned on English, watched
-  ilo-fast doctor                                 what this machine can do
+  ilo-fast run -m ./my-model --corpus ./my-texts
+                                       one <code>.txt per language; same line, same meaning
+  ilo-fast finetune --freeze 0-2       the demo model, fine-tuned on English, watched
+  ilo-fast doctor                      what this machine can do
 
+`ilo-fast COMMAND --help` ends with examples.
 exit status: 0 done, 1 error, 2 wrong usage, 3 data or model not accessible, 130 interrupted
 """
 
@@ -55,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action=_Version, help="show the version and exit")
+    parser.add_argument("--version", action="version", version=f"ilo-fast {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (run, extract, score, report, finetune, transfer, pretrain, languages, doctor):
         module.add_parser(commands)
@@ -91,7 +93,7 @@ def _interrupted(args: argparse.Namespace) -> int:
 
 
 def _failed(error: Exception, args: argparse.Namespace) -> int:
-    """Say in one line what went wrong, and return the exit status that stands for it."""
+    """Say in one line what went wrong, and return its exit status."""
     if args.verbose:
         traceback.print_exception(error, file=sys.stderr)
     text = " ".join(str(error).split()) or type(error).__name__
@@ -110,29 +112,10 @@ def _failed(error: Exception, args: argparse.Namespace) -> int:
     return status
 
 
-class _Version(argparse.Action):
-    """Like argparse's own, but looks the version up only when asked."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
-        super().__init__(option_strings, dest, nargs=0, help=help)
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,
-    ) -> None:
-        from ilo_fast._util.versions import installed_version
-
-        sys.stdout.write(f"ilo-fast {installed_version('ilo_fast') or 'unknown version'}\n")
-        parser.exit()
-
-
 def _discard_stdout() -> None:
     try:
         descriptor = sys.stdout.fileno()
-    except (OSError, ValueError):  # a stand-in for stdout, as tests have it
+    except (OSError, ValueError):  # not a file of the system, as in tests
         return
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, descriptor)

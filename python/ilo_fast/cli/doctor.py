@@ -18,6 +18,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Tell instruction sets, threads, GPUs, versions of libraries, the embedded "
         "model and corpus, the cache, and access to the Hugging Face Hub. Uses no network unless "
         "asked to. Ends with status 1 where something that `run` needs is broken.",
+        examples=(
+            "ilo-fast doctor",
+            "ilo-fast doctor --json",
+            "ilo-fast doctor --online",
+        ),
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import shutil
-import tempfile
+import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from ilo_fast.cli import flags
+from ilo_fast._util.files import read_json, replace_folder
+from ilo_fast._util.folders import made_folder
+from ilo_fast.cli import common, flags
 from ilo_fast.cli.console import emit
-from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
-from ilo_fast.cli.run import (
-    extract_representations,
-    extract_settings,
-    finished,
-    load_corpus,
-    model_name,
-    when_interrupted,
-)
+from ilo_fast.cli.output import OVERWRITE, RESULTS_FOLDER, folder_name, refuse_other_run
 
-if TYPE_CHECKING:
-    from ilo_fast.representations.result import Representations
+logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 
@@ -36,68 +27,68 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "run a model over text and keep the representations, for `score`",
         run,
         description="Run a model over parallel text and write the sentence representations of its "
-        "layers: a folder with a manifest and one .npy file (layers, sentences, dim) a language.",
-        when_interrupted=when_interrupted,
+        "layers: a folder with a manifest and one .npy file (layers, sentences, dim) per language.",
+        examples=(
+            "ilo-fast extract --limit 10",
+            "ilo-fast extract -l paper31 --limit 10 --layers 0,-1 --special-tokens exclude -o ends",
+            "ilo-fast extract -m ./my-model --corpus ./my-texts --max-length 64",
+        ),
+        when_interrupted=common.when_interrupted,
     )
     flags.add_model_flags(parser)
     flags.add_corpus_flags(parser)
     flags.add_extract_flags(parser)
     flags.add_thread_flag(parser)
-    flags.add_output_flag(parser, f"{RESULTS_FOLDER}/MODEL__CORPUS/representations")
-    parser.add_argument(
-        "--overwrite-strategy",
-        choices=("never", "always"),
-        default="never",
-        help="where OUT holds representations already: never (default) refuses, always replaces",
+    flags.add_output_flags(
+        parser,
+        f"{RESULTS_FOLDER}/MODEL__CORPUS/representations",
+        "replace the representations that OUT holds (default: keep those of the same settings, "
+        "refuse others)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
-    corpus = load_corpus(args)
-    default = RESULTS_FOLDER / folder_name(model_name(args.model), corpus.name) / "representations"
-    output: Path = args.output or default
-    _check_output(output, args.overwrite_strategy)
-    representations = extract_representations(args, corpus)
-    settings = extract_settings(args, corpus) | finished(began)
-    representations.info["run"] = settings
-    _replace(representations, output)
+    corpus = common.load_corpus(args)
+    name = common.model_name(args.model)
+    output: Path = (
+        args.output or RESULTS_FOLDER / folder_name(name, corpus.name) / "representations"
+    )
+    settings = common.extract_settings(args, corpus)
+    with made_folder(output):
+        # Before the long work what is known, after it the model's weights too.
+        _holds_the_same(output, settings, overwrite=args.overwrite)
+        representations = common.extract_representations(args, corpus)
+        weights = {"weights_sha256": representations.info.get("weights_sha256")}
+        if _holds_the_same(output, settings | weights, overwrite=args.overwrite):
+            logger.info("%s has these representations already; they are kept", output)
+        else:
+            representations.info["run"] = settings | common.finished(began)
+            with replace_folder(output) as folder:
+                representations.save(folder)
     emit(f"{output}\n")
     return 0
 
 
-def _check_output(output: Path, strategy: str) -> None:
-    """Refuse before the long work what would be refused after it."""
-    if output.is_dir():
-        ours = (output / MANIFEST).is_file()
-        if ours and strategy == "never":
-            raise FileExistsError(
-                f"{output} holds representations: choose another -o, or replace them with "
-                "--overwrite-strategy always"
-            )
-        if not ours and any(output.iterdir()):
+def _holds_the_same(output: Path, settings: Mapping[str, Any], *, overwrite: bool) -> bool:
+    """Whether ``output`` holds representations of these settings that are to be kept.
+
+    Anything else that it holds is refused.
+    """
+    if not (output / MANIFEST).is_file():
+        if any(output.iterdir()):
             raise FileExistsError(
                 f"{output} is not empty and holds no representations: choose another -o"
             )
-    elif output.exists():
-        raise NotADirectoryError(f"-o {output} is a file; give a folder")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=output.parent):
-        pass
-
-
-def _replace(representations: Representations, output: Path) -> None:
-    """Save beside ``output`` and rename, so that a folder of that name is always whole."""
-    aside = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
-    try:
-        representations.save(aside / "new")
-        if output.exists():
-            os.replace(output, aside / "old")
-        try:
-            os.replace(aside / "new", output)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.replace(aside / "old", output)
-            raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        return False
+    if overwrite:
+        return False
+    info = (read_json(output / MANIFEST) or {}).get("info")
+    recorded = info.get("run") if isinstance(info, Mapping) else None
+    if not isinstance(info, Mapping) or not isinstance(recorded, Mapping):
+        raise FileExistsError(
+            f"{output} does not say how its representations were made: {OVERWRITE}"
+        )
+    recorded = {**recorded, "weights_sha256": info.get("weights_sha256")}
+    refuse_other_run(output, recorded, settings, holds="representations")
+    return True

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 
 def new_command(
@@ -16,11 +16,21 @@ def new_command(
     action: Callable[[argparse.Namespace], int],
     *,
     description: str | None = None,
+    examples: Sequence[str] = (),
     when_interrupted: Callable[[argparse.Namespace], str] = lambda args: "Nothing was written.",
 ) -> argparse.ArgumentParser:
-    """A subparser with what all commands have: -v, -q, and its action."""
+    """A subparser with what all commands have: -v, -q, examples at the end, and its action.
+
+    ``examples`` run as printed, in this order (a test does so). ``when_interrupted`` says after
+    Ctrl-C what is kept, and how to go on.
+    """
     parser = commands.add_parser(
-        name, help=summary, description=description or summary, allow_abbrev=False
+        name,
+        help=summary,
+        description=textwrap.fill(description or summary, 88),
+        epilog="\n  ".join(["examples:", *examples]) if examples else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument(
@@ -68,7 +78,7 @@ def add_corpus_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--split", help="split of a corpus by name")
     add_language_flags(group, "the corpus")
     group.add_argument(
-        "--limit", type=positive_int, metavar="N", help="first N sentences of every language"
+        "--limit", type=positive_int, metavar="N", help="first N sentences per language"
     )
 
 
@@ -100,7 +110,7 @@ def add_extract_flags(parser: argparse.ArgumentParser) -> None:
         "--pooling",
         choices=("mean",),
         default="mean",
-        help="how the tokens of a sentence become one vector (default: mean)",
+        help="how the tokens of a sentence become one vector",
     )
     group.add_argument(
         "--special-tokens",
@@ -156,7 +166,12 @@ def add_overlap_flags(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="other languages among them that make a bridge (default: 3)",
     )
-    group.add_argument("--metric", choices=("cosine", "euclidean"), default="cosine")
+    group.add_argument(
+        "--metric",
+        choices=("cosine", "euclidean"),
+        default="cosine",
+        help="distance between sentences (default: cosine)",
+    )
     group.add_argument(
         "--backend",
         choices=("auto", "exact", "cuda", "hnsw"),
@@ -172,10 +187,16 @@ def add_thread_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_output_flag(parser: argparse.ArgumentParser, default: str) -> None:
-    parser.add_argument(
+def add_output_flags(
+    parser: argparse.ArgumentParser, default: str, overwrite: str | None = None
+) -> None:
+    """-o, and with its help --overwrite."""
+    group = parser.add_argument_group("output")
+    group.add_argument(
         "-o", "--output", type=Path, metavar="OUT", help=f"output folder (default: {default})"
     )
+    if overwrite is not None:
+        group.add_argument("--overwrite", action="store_true", help=overwrite)
 
 
 def positive_int(text: str) -> int:
@@ -206,32 +227,3 @@ def layer_list(text: str) -> tuple[int, ...]:
             raise argparse.ArgumentTypeError(f"no model has as many layers as {part.strip()!r}")
         layers.update(dict.fromkeys(range(first, last + 1)))
     return tuple(layers)
-
-
-def extract_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Keyword arguments of :func:`ilo_fast.extract` that the flags stand for."""
-    return {
-        "layers": args.layers,
-        "device": args.device,
-        "dtype": args.dtype,
-        "batch_tokens": args.batch_tokens,
-        "cache": False if args.no_cache else args.cache or True,
-        "pooling": args.pooling,
-        "special_tokens": args.special_tokens,
-        "max_length": args.max_length,
-        "revision": args.model_revision,
-        "trust_remote_code": args.trust_remote_code,
-        "progress": not args.quiet,
-    }
-
-
-def overlap_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Keyword arguments of :func:`ilo_fast.overlap` that the flags stand for."""
-    return {
-        "n_neighbors": args.n_neighbors,
-        "threshold": args.threshold,
-        "metric": args.metric,
-        "backend": args.backend,
-        "n_threads": args.threads,
-        "progress": not args.quiet,
-    }

@@ -7,6 +7,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
+from ilo_fast._util.messages import counted
 from ilo_fast.cli import flags
 from ilo_fast.cli.console import emit
 
@@ -22,18 +23,24 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         run,
         description="List the language codes with name, script, family, region and resource class "
         "(Joshi et al. 2020: 0 least to 5 most).",
+        examples=(
+            "ilo-fast languages --set paper31",
+            "ilo-fast languages --family Dravidian --resource-class 3",
+            "ilo-fast languages swahili --codes",
+        ),
     )
     parser.add_argument(
         "search", nargs="*", metavar="TEXT", help="only languages whose code or name holds TEXT"
     )
-    parser.add_argument("--set", metavar="NAME", help="only those of a named set, such as paper31")
-    parser.add_argument("--script", help="only those in this script: Latn, Cyrl, Arab, ...")
-    parser.add_argument("--family", help="only those of this family")
-    parser.add_argument("--region", help="only those of this region")
-    parser.add_argument(
+    only = parser.add_argument_group("which languages")
+    only.add_argument("--set", metavar="NAME", help="only those of a named set, such as paper31")
+    only.add_argument("--script", help="only those in this script: Latn, Cyrl, Arab, ...")
+    only.add_argument("--family", help="only those of this family")
+    only.add_argument("--region", help="only those of this region")
+    only.add_argument(
         "--resource-class", type=int, choices=range(6), metavar="0..5", help="only this class"
     )
-    form = parser.add_mutually_exclusive_group()
+    form = parser.add_argument_group("output").add_mutually_exclusive_group()
     form.add_argument(
         "--codes", action="store_true", help="print the codes alone, as --languages takes them"
     )
@@ -92,5 +99,4 @@ def _table(languages: list[Language]) -> str:
     ]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    count = f"{len(languages)} language" + ("" if len(languages) == 1 else "s")
-    return "\n".join([*lines, "", count]) + "\n"
+    return "\n".join([*lines, "", counted(len(languages), "language")]) + "\n"

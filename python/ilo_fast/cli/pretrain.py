@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast.cli import flags, training
+from ilo_fast.cli.common import load_corpus
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
-from ilo_fast.cli.run import load_corpus
 
 if TYPE_CHECKING:
     from ilo_fast.corpora.parallel import ParallelCorpus

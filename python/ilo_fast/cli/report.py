@@ -16,16 +16,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "report",
         "rebuild tables, figures and the HTML report from scores.json",
         run,
+        description="Rebuild the tables, the figures and report.html from scores.json, without a "
+        "model.",
+        examples=(
+            "ilo-fast report results",
+            "ilo-fast report results/scores.json -o figures",
+            "ilo-fast report -q results/scores.json -o quiet-figures",
+        ),
     )
     parser.add_argument(
         "input", type=Path, metavar="INPUT", help="scores.json, or the folder that holds it"
     )
-    flags.add_output_flag(parser, "the folder of INPUT")
+    flags.add_output_flags(parser, "the folder of INPUT")
 
 
 def run(args: argparse.Namespace) -> int:
     from ilo_fast.report.files import SCORES_FILE, check_can_draw, write_drawn, write_table
-    from ilo_fast.scores.overlap import OverlapScores
+    from ilo_fast.scores.result import OverlapScores
 
     source: Path = args.input / SCORES_FILE if args.input.is_dir() else args.input
     if not source.is_file():

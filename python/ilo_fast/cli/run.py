@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import hashlib
-import importlib
-import logging
 import time
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from ilo_fast.cli import flags
-from ilo_fast.cli.output import RESULTS_FOLDER, OutputFolder, add_overwrite_flag, folder_name, show
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from ilo_fast.corpora.parallel import ParallelCorpus
-    from ilo_fast.representations.result import Representations
-    from ilo_fast.scores.overlap import OverlapScores
-
-logger = logging.getLogger(__name__)
+from ilo_fast._util.folders import made_folder
+from ilo_fast.cli import common, flags
+from ilo_fast.cli.output import OVERWRITE_SCORES, RESULTS_FOLDER, folder_name, kept_scores, show
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,161 +18,30 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         run,
         description="Measure the Interlingual Local Overlap of a model on parallel text. Without "
         "flags: the embedded model on the embedded corpus, offline.",
-        when_interrupted=when_interrupted,
+        examples=(
+            "ilo-fast run --limit 10",
+            "ilo-fast run -l eng_Latn,deu_Latn,fra_Latn,ces_Latn --layers 0,-1 -o results/four",
+            "ilo-fast run -m ./my-model --corpus ./my-texts -k 10",
+        ),
+        when_interrupted=common.when_interrupted,
     )
     flags.add_model_flags(parser)
     flags.add_corpus_flags(parser)
     flags.add_extract_flags(parser)
     flags.add_overlap_flags(parser)
     flags.add_thread_flag(parser)
-    flags.add_output_flag(parser, f"{RESULTS_FOLDER}/MODEL__CORPUS")
-    add_overwrite_flag(parser)
+    flags.add_output_flags(parser, f"{RESULTS_FOLDER}/MODEL__CORPUS", OVERWRITE_SCORES)
 
 
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
-    corpus = load_corpus(args)
-    name = model_name(args.model)
-    output = OutputFolder(
-        args.output or RESULTS_FOLDER / folder_name(name, corpus.name), args.overwrite_strategy
-    )
-    with output.made():
-        settings = extract_settings(args, corpus) | overlap_settings(args)
-        output.existing(settings)  # refuses before the long work, where it must refuse
-        representations = extract_representations(args, corpus)
-        scores, written = score_into(output, representations, settings, args, began)
+    corpus = common.load_corpus(args)
+    name = common.model_name(args.model)
+    path = args.output or RESULTS_FOLDER / folder_name(name, corpus.name)
+    with made_folder(path):
+        settings = common.extract_settings(args, corpus) | common.overlap_settings(args)
+        kept_scores(path, settings, overwrite=args.overwrite)  # refuses before the long work
+        representations = common.extract_representations(args, corpus)
+        scores, written = common.score_into(path, representations, settings, args, began)
     show(scores, written)
     return 0
-
-
-def score_into(
-    output: OutputFolder,
-    representations: Mapping[str, NDArray[Any]],
-    settings: dict[str, Any],
-    args: argparse.Namespace,
-    began: float,
-    *,
-    parallel: bool | None = None,
-) -> tuple[OverlapScores, list[Path]]:
-    """Score, unless the folder has these very scores, and write what is to be written."""
-    from ilo_fast.scores.overlap import overlap
-
-    settings = settings | content_of(representations)
-    scores = output.existing(settings)
-    fresh = scores is None
-    if scores is None:
-        scores = overlap(representations, parallel=parallel, **flags.overlap_options(args))
-        run_info = settings | finished(began)
-        scores = dataclasses.replace(scores, info={**scores.info, "run": run_info})
-    else:
-        logger.info("%s has these scores already; they are kept", output.path)
-    return scores, output.write(scores, fresh=fresh)
-
-
-def when_interrupted(args: argparse.Namespace) -> str:
-    """What a reader of "interrupted" must know: what is kept, and how to go on."""
-    if args.no_cache:
-        return "With --no-cache nothing is kept of an unfinished run."
-    from ilo_fast.cache import default_cache_dir
-
-    folder = args.cache or default_cache_dir()
-    return f"What was extracted is kept in {folder}; the same command goes on from there."
-
-
-def load_corpus(args: argparse.Namespace) -> ParallelCorpus:
-    """The text that the flags name."""
-    from ilo_fast.corpora.parallel import ParallelCorpus
-
-    corpus = ParallelCorpus.load(
-        args.corpus,
-        args.languages,
-        args.limit,
-        split=args.split,
-        revision=args.corpus_revision,
-        allow_unknown=args.allow_unknown,
-    )
-    logger.info(
-        "text: %s, %d languages x %d sentences",
-        corpus.name, len(corpus.languages), corpus.n_sentences,
-    )  # fmt: skip
-    return corpus
-
-
-def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) -> Representations:
-    """Run the model that the flags name over ``corpus``."""
-    logger.info("model: %s", model_name(args.model))
-    import torch
-
-    from ilo_fast.models.demo import demo_model_path
-    from ilo_fast.representations.extraction import extract
-
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
-    if args.quiet:
-        importlib.import_module("transformers.utils.logging").disable_progress_bar()
-    model = demo_model_path() if args.model == "demo" else args.model
-    return extract(model, corpus, **flags.extract_options(args))
-
-
-def model_name(model: str) -> str:
-    """A model's name for titles and folders: a Hub name as it is, of a folder the last part."""
-    if model == "demo":
-        return "demo"
-    path = Path(model).expanduser()
-    return path.resolve().name if path.is_dir() else model
-
-
-def extract_settings(args: argparse.Namespace, corpus: ParallelCorpus) -> dict[str, Any]:
-    """What the representations depend on, as far as it is known before the model runs."""
-    return {
-        "command": args.command,
-        "model": args.model,
-        "model_name": "demo model" if args.model == "demo" else model_name(args.model),
-        "model_revision": args.model_revision,
-        "corpus": args.corpus,
-        "corpus_name": "demo corpus" if args.corpus == "demo" else corpus.name,
-        "corpus_sha256": corpus.fingerprint(),
-        "languages": list(corpus.languages),
-        "limit": args.limit,
-        "layers": "all" if args.layers is None else list(args.layers),
-        "pooling": args.pooling,
-        "special_tokens": args.special_tokens,
-        "max_length": args.max_length,
-        "dtype": args.dtype or "default",
-        "batch_tokens": args.batch_tokens,
-        "device": args.device or "default",
-    }
-
-
-def overlap_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """What the scores depend on besides the representations."""
-    return {
-        "n_neighbors": args.n_neighbors,
-        "threshold": args.threshold,
-        "metric": args.metric,
-        "backend": "hnsw" if args.backend == "hnsw" else "exact",
-        "threads": args.threads,
-    }
-
-
-def content_of(representations: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """What tells whether two runs scored the same: hashes of the weights, if known, and values."""
-    import numpy as np
-
-    digest = hashlib.sha256()
-    for code in sorted(representations):
-        array = representations[code]
-        digest.update(f"{code}\0{array.dtype.str}\0{array.shape}\0".encode())
-        for part in array if array.ndim == 3 else (array,):
-            digest.update(np.ascontiguousarray(part).view(np.uint8).data)
-    found = {"values_sha256": digest.hexdigest()}
-    weights = getattr(representations, "info", {}).get("weights_sha256")
-    return found if weights is None else {"weights_sha256": weights, **found}
-
-
-def finished(began: float) -> dict[str, Any]:
-    """When the work ended, and how long it took (``began``: of :func:`time.monotonic`)."""
-    return {
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "seconds": round(time.monotonic() - began, 2),
-    }

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ilo_fast.cli import flags
+from ilo_fast._util.folders import made_folder
+from ilo_fast.cli import common, flags
 from ilo_fast.cli.extract import MANIFEST
-from ilo_fast.cli.output import RESULTS_FOLDER, OutputFolder, add_overwrite_flag, folder_name, show
-from ilo_fast.cli.run import overlap_settings, score_into
+from ilo_fast.cli.output import OVERWRITE_SCORES, RESULTS_FOLDER, folder_name, kept_scores, show
 from ilo_fast.errors import AccessError
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Score representations that `ilo-fast extract` wrote, or arrays of your own: "
         "a folder of <code>.npy files or an .npz file, each array (sentences, dim) or "
         "(layers, sentences, dim).",
+        examples=(
+            "ilo-fast score representations",
+            "ilo-fast score representations -k 10 --threshold 5 -o results/ten",
+            "ilo-fast score my-arrays.npz --parallel --metric euclidean",
+        ),
     )
     parser.add_argument("input", type=Path, metavar="INPUT", help="folder, or .npz file")
     parser.add_argument(
@@ -39,23 +44,26 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     flags.add_overlap_flags(parser)
     flags.add_thread_flag(parser)
-    flags.add_output_flag(parser, f"beside INPUT where extract put it, else {RESULTS_FOLDER}/NAME")
-    add_overwrite_flag(parser)
+    flags.add_output_flags(
+        parser,
+        f"beside INPUT where extract put it, else {RESULTS_FOLDER}/NAME",
+        OVERWRITE_SCORES,
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     representations = read_representations(args.input)
-    output = OutputFolder(args.output or default_output(args.input), args.overwrite_strategy)
-    with output.made():
-        settings = origin(representations, args.input)
-        settings |= overlap_settings(args) | {"command": "score", "input": str(args.input)}
-        settings["parallel"] = args.parallel or bool(getattr(representations, "parallel", False))
-        output.existing(settings)
+    path = args.output or default_output(args.input)
+    settings = origin(representations, args.input)
+    settings |= common.overlap_settings(args) | {"command": "score", "input": str(args.input)}
+    settings["parallel"] = args.parallel or bool(getattr(representations, "parallel", False))
+    with made_folder(path):
+        kept_scores(path, settings, overwrite=args.overwrite)
         # None leaves it to what the representations say of themselves.
         parallel = True if args.parallel else None
-        scores, written = score_into(
-            output, representations, settings, args, began, parallel=parallel
+        scores, written = common.score_into(
+            path, representations, settings, args, began, parallel=parallel
         )
     show(scores, written)
     return 0

@@ -60,30 +60,20 @@ def add_loop_flags(group: argparse._ArgumentGroup, dtypes: Sequence[str]) -> Non
 def add_folder_flags(parser: argparse.ArgumentParser, default: str) -> None:
     """Threads, the output folder, and what to do where it holds a run."""
     flags.add_thread_flag(parser)
-    flags.add_output_flag(parser, default)
-    parser.add_argument(
-        "--overwrite-strategy",
-        choices=("only-missing", "always", "never"),
-        default="only-missing",
-        help="where OUT holds a run already: only-missing (default) keeps it, or goes on with it, "
-        "if it has the same settings, and refuses if it does not; always trains anew; never "
-        "refuses",
+    flags.add_output_flags(
+        parser,
+        default,
+        "train anew and replace the run that OUT holds (default: keep or resume a run of the same "
+        "settings, refuse others)",
     )
 
 
 def prepare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Refuse where ``never`` says so, set the threads; the keywords that both calls have."""
+    """Set the threads; the keywords that both calls have."""
     import torch
 
-    from ilo_fast.training.run_folder import read_card
-
-    if args.overwrite_strategy == "never" and read_card(folder) is not None:
-        raise FileExistsError(
-            f"{folder} holds a run and --overwrite-strategy is never: choose another -o"
-        )
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    anew = args.overwrite_strategy == "always"
     return {
         "seed": args.seed,
         "device": args.device,
@@ -91,8 +81,8 @@ def prepare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "save_every": args.save_every,
         "keep_checkpoints": args.keep_checkpoints,
         "report_to": args.report_to.split(","),
-        "overwrite": anew,
-        "resume": not anew,
+        "overwrite": args.overwrite,
+        "resume": not args.overwrite,
         "progress": not args.quiet,
         "overlap_options": None if args.corpus == "none" else overlap_options(args),
     }
@@ -100,9 +90,14 @@ def prepare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 def overlap_options(args: argparse.Namespace) -> dict[str, Any]:
     """For the callback that measures; only what changes a score, and the threads."""
-    options = flags.overlap_options(args)
-    options.pop("progress")
-    options["layers"] = None if args.layers is None else list(args.layers)
+    options = {
+        "n_neighbors": args.n_neighbors,
+        "threshold": args.threshold,
+        "metric": args.metric,
+        "backend": args.backend,
+        "n_threads": args.threads,
+        "layers": None if args.layers is None else list(args.layers),
+    }
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -133,6 +128,6 @@ def written(result: Trained, records: Sequence[OverlapRecord]) -> list[Path]:
     if importlib.util.find_spec("matplotlib") is None:
         logger.warning("figures need matplotlib: pip install 'ilo_fast[report]'")
         return paths
-    from ilo_fast.plots.trajectory import write_trajectory
+    from ilo_fast.report.trajectory import write_trajectory
 
     return paths + write_trajectory(records, folder)

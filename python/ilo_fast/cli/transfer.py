@@ -16,7 +16,7 @@ from ilo_fast.errors import AccessError
 if TYPE_CHECKING:
     from ilo_fast.corpora.labelled.corpus import LabelledCorpus
     from ilo_fast.evaluation.result import TransferScores
-    from ilo_fast.scores.overlap import OverlapScores
+    from ilo_fast.scores.result import OverlapScores
 
 logger = logging.getLogger(__name__)
 
@@ -87,9 +87,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="WHAT",
         help=f"rows of the figure in groups: {', '.join(GROUPINGS)} (default: by accuracy alone)",
     )
-    flags.add_output_flag(parser, f"{RESULTS_FOLDER}/transfer__MODEL__DATA")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace the transfer.json that OUT holds"
+    flags.add_output_flags(
+        parser,
+        f"{RESULTS_FOLDER}/transfer__MODEL__DATA",
+        "replace the transfer.json that OUT holds",
     )
 
 
@@ -101,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     folder = args.output or RESULTS_FOLDER / folder_name("transfer", _name(args.model), data.name)
     _check_output(folder, overwrite=args.overwrite)
     if before is not None and after is not None:
-        from ilo_fast.report.transfer_files import check_comparable
+        from ilo_fast.scores.comparison import check_comparable
 
         having = [code for code in data.languages if args.split in data.splits_of(code)]
         check_comparable(before, after, having)  # before the long work
@@ -155,14 +156,16 @@ def _write(
     args: argparse.Namespace,
 ) -> list[Path]:
     """Write everything; without the libraries that draw, scores alone, and say so."""
-    from ilo_fast.report.files import ReportDependencyError
+    from ilo_fast.report.files import check_can_draw
     from ilo_fast.report.transfer_files import write_transfer
 
-    try:
-        return write_transfer(found, folder, before=before, after=after, by=args.group_by)
-    except ReportDependencyError as error:
-        logger.warning("%s", error)
-        return write_transfer(found, folder)
+    if before is not None:
+        try:
+            check_can_draw()
+        except ImportError as error:
+            logger.warning("no figure: %s", error)
+            before = after = None
+    return write_transfer(found, folder, before=before, after=after, by=args.group_by)
 
 
 def _overlap_scores(args: argparse.Namespace) -> tuple[OverlapScores | None, OverlapScores | None]:
@@ -189,7 +192,7 @@ def _overlap_scores(args: argparse.Namespace) -> tuple[OverlapScores | None, Ove
                 "--group-by orders the figure: give --before and --after, or --overlap"
             )
         return None, None
-    from ilo_fast.scores.overlap import OverlapScores
+    from ilo_fast.scores.result import OverlapScores
 
     return OverlapScores.from_json(args.before), OverlapScores.from_json(args.after)
 

@@ -60,7 +60,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from ilo_fast.errors import CorpusError
 
@@ -265,6 +265,18 @@ def did_you_mean(text: str) -> str:
     """``"did you mean eng_Latn?"``, or "" where no code is near."""
     near = suggest_codes(text)
     return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def describe_language(code: str) -> dict[str, Any]:
+    """Name, script, family, region and resource class of a code; an unknown one is its own name."""
+    known = LANGUAGES.get(code) or Language(code, code, "", "", "", None)
+    return {
+        "name": known.name,
+        "script": known.script,
+        "family": known.family,
+        "region": known.region,
+        "resource_class": known.resource_class,
+    }
 
 
 def resolve_codes(spec: str | Sequence[str], *, allow_unknown: bool = False) -> tuple[str, ...]:

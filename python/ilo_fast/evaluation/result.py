@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.files import parse_json, write_text
 from ilo_fast._util.messages import listed
+from ilo_fast._util.schema import check_schema
 from ilo_fast._util.statistics import wilson_interval
-from ilo_fast._util.versions import __version__
 from ilo_fast.evaluation.statistics import (
     bootstrap_means,
     confusion_matrix,
@@ -27,7 +27,7 @@ from ilo_fast.evaluation.statistics import (
 )
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.overlap import OverlapScores
+    from ilo_fast.scores.result import OverlapScores
 
 __all__ = ["Group", "OverlapGroup", "TransferScores"]
 
@@ -325,7 +325,7 @@ class TransferScores:
 
     def to_csv(self) -> str:
         """`rows` as CSV, with what is known of each language; floats in full precision."""
-        from ilo_fast.report.summary import describe_language
+        from ilo_fast.corpora.languages import describe_language
 
         rows = [
             {"language": row["language"], **describe_language(row["language"]), **row}
@@ -371,13 +371,7 @@ class TransferScores:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TransferScores:
         """The inverse of `to_dict`."""
-        if data.get("kind") != _KIND:
-            raise ValueError(f"not transfer scores: kind={data.get('kind')!r}, wanted {_KIND!r}")
-        if data.get("schema_version") != SCHEMA_VERSION:
-            raise ValueError(
-                f"schema_version={data.get('schema_version')!r} cannot be read by ilo_fast "
-                f"{__version__}, which knows {SCHEMA_VERSION}: evaluate again, or update ilo_fast"
-            )
+        check_schema(data, _KIND, SCHEMA_VERSION, "evaluate again")
         if not data.get("rows") or not data.get("labels") or not data.get("settings"):
             raise ValueError("the transfer scores are incomplete: no rows, labels or settings")
         rows = [dict(row) for row in data["rows"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -111,28 +110,6 @@ def _on_gpu(X: Any, name: str) -> tuple[Any, int] | None:
         raise ValueError(
             f"{name}, a {type(X).__name__} in a GPU's memory, cannot be used through torch: {error}"
         ) from error
-
-
-def as_count(value: Any, name: str) -> int:
-    """A whole number of at least 1, from Python or NumPy."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an int, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name}={value} must be at least 1")
-    return int(value)
-
-
-def as_bytes(value: Any, name: str) -> int:
-    """A number of bytes, from an int or a string such as "6GiB" or "500 MB"."""
-    if not isinstance(value, str):
-        return as_count(value, name)
-    units = {unit: 1000**p for p, unit in enumerate(("b", "kb", "mb", "gb", "tb"))}
-    units |= {unit: 1024**p for p, unit in enumerate(("", "kib", "mib", "gib", "tib")) if p}
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
-    unit = match and units.get(match[2] or "b")
-    if not match or not unit or int(float(match[1]) * unit) < 1:
-        raise ValueError(f"{name}={value!r} is no size: give bytes, or a string such as '6GiB'")
-    return int(float(match[1]) * unit)
 
 
 def of_one_layout(stacks: Sequence[Stack]) -> list[Stack]:

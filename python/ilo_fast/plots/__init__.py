@@ -1,1 +1,1 @@
-"""Figures: arrays and labels in, matplotlib figures out."""
+"""Figures: arrays and labels in, matplotlib figures out (``pip install 'ilo_fast[report]'``)."""

@@ -1,9 +1,9 @@
-"""Overlap over training: a line for each layer against optimizer steps."""
+"""Scores over training: a line for each layer against optimizer steps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -14,86 +14,59 @@ from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ilo_fast._util.messages import counted
-from ilo_fast.plots.figures import (
-    _TITLES,
-    INK,
-    _draw_color_bar,
-    _draw_title,
-    _style,
-    _text_width,
-    png_bytes,
-    svg_text,
-)
-from ilo_fast.report.summary import subtitle
+from ilo_fast.plots.style import INK, draw_color_bar, draw_title, plain_axes, style, text_width
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from ilo_fast.training.records import OverlapRecord
 
 _NAMED_UP_TO = 14  # layers that are named at the ends of their lines; above, a colour bar
 _DOTS_UP_TO = 40  # measurements that get a dot; above, dots hide the line
 
 
-def trajectory(
-    records: Sequence[OverlapRecord], score: str = "ilo", ax: Axes | None = None
-) -> Axes:
-    """Mean over languages of one score, a line for each layer, against optimizer steps.
+@dataclass(frozen=True)
+class TrajectoryPanel:
+    """What one panel shows.
 
-    Parameters
+    Attributes
     ----------
-    records
-        What `read_overlap_log` gave. A measurement that failed is a gap in every line.
-    score
-        ``"ilo"``, ``"bridge"``, ``"reach"`` or ``"translation_share"``.
-    ax
-        Axes to draw in. None: a new figure.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-
-    Raises
-    ------
-    ValueError
-        No measurement that succeeded, measurements of different layers, an unknown score, or
-        translations of text that is not parallel.
+    values : float64, shape (steps, layers)
+        NaN is a gap in the line.
+    name : str
+        What stands beside the axis.
+    chance : float or None
+        Drawn as a line of its own, on an axis as high as the values; None: an axis from 0 to 1.
     """
-    if ax is not None:
-        _draw(ax, records, score)
-        ax.set_xlabel("optimizer step", fontsize=8.5)
-        return ax
-    return trajectory_figure(records, (score,)).axes[0]
+
+    values: NDArray[np.float64]
+    name: str
+    chance: float | None = None
 
 
 def trajectory_figure(
-    records: Sequence[OverlapRecord], scores: Sequence[str] | None = None
+    steps: Sequence[int],
+    layers: Sequence[int],
+    panels: Sequence[TrajectoryPanel],
+    *,
+    title: str,
+    subtitle: str,
 ) -> Figure:
-    """The lines on a figure of their own, one panel a score.
-
-    ``scores=None`` is ILO, and below it the share of translations where the text is parallel.
-    """
-    first = _measured(records)[0]
-    if scores is None:
-        scores = ("ilo",) if first.translation_share is None else ("ilo", "translation_share")
-    layers = first.layers
-    heights = [2.7] + [2.0] * (len(scores) - 1)
+    """Panels below each other, over the same steps and of the same layers."""
+    # Sizes in inches.
+    heights = [2.7] + [2.0] * (len(panels) - 1)
     margin, left, gap, top, bottom = 0.15, 0.78, 0.3, 0.74, 0.5
     right = 0.95 if len(layers) <= _NAMED_UP_TO else 1.2
-    below = f"{subtitle(first)} · {counted(len(records), 'measurement')}"
-    width = max(7.4, _text_width([below], 8) + 2 * margin)
+    width = max(7.4, text_width([subtitle], 8) + 2 * margin)
     height = top + sum(heights) + gap * (len(heights) - 1) + bottom
-    with _style():
+    with style():
         figure = Figure(figsize=(width, height))
         inner = (width - left - right) / width
         axes: list[Axes] = []
         upper = top
-        for score, tall in zip(scores, heights, strict=True):
+        for panel, tall in zip(panels, heights, strict=True):
             box = (left / width, 1 - (upper + tall) / height, inner, tall / height)
             ax = figure.add_axes(box, sharex=axes[0] if axes else None)
-            _draw(ax, records, score)
-            ax.tick_params(labelbottom=score == scores[-1])
+            _draw(ax, np.asarray(steps), layers, panel)
+            ax.tick_params(labelbottom=panel is panels[-1])
             axes.append(ax)
             upper += tall + gap
         axes[-1].set_xlabel("optimizer step", fontsize=8.5)
@@ -101,69 +74,14 @@ def trajectory_figure(
             across = (width - right + 0.2) / width
             box = (across, 1 - (top + heights[0]) / height, 0.13 / width, heights[0] / height)
             _draw_layer_bar(figure, layers, box)
-        title = f"{_TITLES[scores[0]]} during training" if len(scores) == 1 else None
-        _draw_title(figure, title or "Overlap during training", below, margin / width, height)
+        draw_title(figure, title, subtitle, margin / width, height)
     return figure
 
 
-def write_trajectory(records: Sequence[OverlapRecord], folder: Path) -> list[Path]:
-    """Write ``trajectory.png`` and ``trajectory.svg`` into ``folder``, each whole or not at all.
-
-    Raises
-    ------
-    ValueError
-        As `trajectory`.
-    """
-    from ilo_fast._util.files import replace_atomically
-
-    figure = trajectory_figure(records)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    contents = {
-        "trajectory.png": png_bytes(figure),
-        "trajectory.svg": svg_text(figure).encode(),
-    }
-    for name, content in contents.items():
-        with replace_atomically(folder / name, len(content)) as file:
-            file.write(content)
-    return [folder / name for name in contents]
-
-
-def _measured(records: Sequence[OverlapRecord]) -> list[Any]:
-    """The scores of the measurements that succeeded, all of the same layers."""
-    found = [record.scores for record in records if record.scores is not None]
-    if not found:
-        raise ValueError(
-            f"records holds {counted(len(records), 'measurement')}, none of which succeeded: "
-            "there is nothing to draw"
-        )
-    for scores in found:
-        if scores.layers != found[0].layers:
-            raise ValueError(
-                f"records holds measurements of layers {found[0].layers} and {scores.layers}: "
-                "draw them apart"
-            )
-    return found
-
-
-def _series(
-    records: Sequence[OverlapRecord], score: str
-) -> tuple[NDArray[np.int64], NDArray[np.float64], tuple[int, ...]]:
-    """Steps (n,), means over languages (n, layers) with NaN where a measurement failed, layers."""
-    if score not in _TITLES:
-        raise ValueError(f"score={score!r} is not known; use one of {', '.join(_TITLES)}")
-    layers = _measured(records)[0].layers
-    rows = []
-    for record in records:
-        table = getattr(record.scores, score) if record.scores is not None else None
-        if record.scores is not None and table is None:
-            raise ValueError(f"score={score!r} is not in these records: their text is not parallel")
-        rows.append(np.full(len(layers), np.nan) if table is None else table.mean(axis=1))
-    return np.array([record.step for record in records]), np.array(rows), layers
-
-
-def _draw(ax: Axes, records: Sequence[OverlapRecord], score: str) -> None:
-    steps, values, layers = _series(records, score)
+def _draw(
+    ax: Axes, steps: NDArray[np.int64], layers: Sequence[int], panel: TrajectoryPanel
+) -> None:
+    values, chance = panel.values, panel.chance
     colors = _colors(len(layers))
     dots = "o" if len(steps) <= _DOTS_UP_TO else ""
     thick = 1.7 if len(layers) <= _NAMED_UP_TO else 1.1
@@ -172,21 +90,16 @@ def _draw(ax: Axes, records: Sequence[OverlapRecord], score: str) -> None:
             steps, values[:, h], color=colors[h], lw=thick, marker=dots, ms=3.2, zorder=3 + h / 100,
             label=f"layer {layer}",
         )  # fmt: skip
-    chance = None
-    if score == "translation_share":
-        chance = float(_measured(records)[0].translation_chance.mean())
+    if chance is None:
+        ax.set_ylim(-0.02, 1.02)
+        ax.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
+    else:
         ax.axhline(chance, color=INK, lw=1.0, dashes=(3, 2), zorder=2.5)
         top = max(float(np.nanmax(values)), chance)
         ax.set_ylim(-0.03 * top, top * 1.1 if top > 0 else 1.0)
-        ax.set_ylabel("neighbours that\nare translations", fontsize=8.5)
-    else:
-        ax.set_ylim(-0.02, 1.02)
-        ax.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
-        ax.set_ylabel({"ilo": "ILO"}.get(score, score), fontsize=8.5)
-    ax.set_axisbelow(True)
-    ax.grid(axis="y", color=INK, alpha=0.15, lw=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=8, length=2.5, width=0.6)
+    ax.set_ylabel(panel.name, fontsize=8.5)
+    plain_axes(ax, "y")
+    ax.tick_params(labelsize=8)
     if len(set(steps)) == 1:
         ax.set_xticks([steps[0]])
     else:
@@ -271,12 +184,12 @@ def _apart(
 def _draw_layer_bar(
     figure: Figure, layers: Sequence[int], box: tuple[float, float, float, float]
 ) -> None:
-    """What colour is which layer, one step of colour a layer."""
+    """The colour of each layer, one step of the bar per layer."""
     n = len(layers)
     norm = BoundaryNorm(np.arange(n + 1) - 0.5, n)
     image = ScalarMappable(norm, ListedColormap(_colors(n)))
     bar = figure.add_axes(box)
-    _draw_color_bar(figure, image, bar)
+    draw_color_bar(figure, image, bar)
     every = next(s for s in (1, 2, 4, 5, 8, 10, 20, 25, n) if n / s <= 9)
     marked = list(range(0, n, every))
     bar.set_yticks(marked, [str(layers[i]) for i in marked])

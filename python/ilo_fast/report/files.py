@@ -1,34 +1,30 @@
-"""A folder of results: what is in it, and how it is replaced without ever being half new.
+"""A folder of results: what is in it, and how it is replaced.
 
-``scores.json`` is the truth, written first; everything else is drawn from it and can be rebuilt by
-``ilo-fast report``. Files are written in a folder aside and renamed into place together, so a full
-disk or an interruption leaves the results as they were.
+``scores.json`` is the truth; everything else is drawn from it and can be rebuilt by ``ilo-fast
+report``. Everything is rendered before the first file is written, and each file appears whole or
+not at all.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ilo_fast._util.files import replace_atomically
+from ilo_fast._util.optional import require
 from ilo_fast.report.tables import write_csv
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.overlap import OverlapScores
+    from matplotlib.figure import Figure
+
+    from ilo_fast.scores.result import OverlapScores
 
 SCORES_FILE = "scores.json"
 TABLE_FILE = "scores.csv"
 DRAWN_FILES = ("heatmap.png", "heatmap.svg", "curve.png", "curve.svg", "report.html")
-
-
-class ReportDependencyError(ImportError):
-    """A library that draws is not installed; the message says how to get it."""
 
 
 def check_can_draw() -> None:
@@ -36,34 +32,24 @@ def check_can_draw() -> None:
 
     Raises
     ------
-    ReportDependencyError
-        Naming what is missing.
+    ImportError
+        Naming what is missing, and how to install it.
     """
-    missing = [n for n in ("matplotlib", "jinja2") if importlib.util.find_spec(n) is None]
-    if missing:
-        raise ReportDependencyError(
-            f"figures and the HTML report need {' and '.join(missing)}: "
-            "pip install 'ilo_fast[report]'"
-        )
+    for package in ("matplotlib", "jinja2"):
+        require(package, "report")
 
 
 def write_scores(scores: OverlapScores, folder: Path) -> Path:
     """Write ``scores.json``; what was made from earlier scores in the folder is removed."""
-    with _staged(folder) as aside:
-        scores.to_json(aside / SCORES_FILE)
-        # Gone before the new scores are there: a figure is never older than the scores beside it.
-        for name in (TABLE_FILE, *DRAWN_FILES):
-            (folder / name).unlink(missing_ok=True)
-    return folder / SCORES_FILE
+    contents = {SCORES_FILE: scores.to_json().encode()}
+    return write_files(folder, contents, stale=(TABLE_FILE, *DRAWN_FILES))[0]
 
 
 def write_table(scores: OverlapScores, folder: Path) -> Path:
     """Write ``scores.csv``."""
     table = io.StringIO()
     write_csv(scores, table)
-    with _staged(folder) as aside:
-        (aside / TABLE_FILE).write_text(table.getvalue(), encoding="utf-8")
-    return folder / TABLE_FILE
+    return write_files(folder, {TABLE_FILE: table.getvalue().encode()})[0]
 
 
 def write_drawn(scores: OverlapScores, folder: Path) -> list[Path]:
@@ -71,27 +57,50 @@ def write_drawn(scores: OverlapScores, folder: Path) -> list[Path]:
 
     Raises
     ------
-    ReportDependencyError
+    ImportError
         Where matplotlib or jinja2 is missing.
     """
     check_can_draw()
-    from ilo_fast.plots.figures import write_figures
+    from ilo_fast.plots.curve import curve_figure
+    from ilo_fast.plots.heatmap import heatmap_figure
     from ilo_fast.report.html import html_report
 
-    with _staged(folder) as aside:
-        write_figures(scores, aside)
-        (aside / "report.html").write_text(html_report(scores), encoding="utf-8")
-    return [folder / name for name in DRAWN_FILES]
+    contents = {
+        **rendered("heatmap", heatmap_figure(scores.layer_table()).figure),
+        **rendered("curve", curve_figure(scores.layer_curves())),
+        "report.html": html_report(scores).encode(),
+    }
+    return write_files(folder, contents)
 
 
-@contextlib.contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
-    """A folder aside whose files are moved into ``folder`` if the block ends well."""
+def rendered(name: str, figure: Figure) -> dict[str, bytes]:
+    """``name.png`` and ``name.svg``, and what they hold."""
+    from ilo_fast.plots.style import png_bytes, svg_text
+
+    return {f"{name}.png": png_bytes(figure), f"{name}.svg": svg_text(figure).encode()}
+
+
+def write_files(
+    folder: Path, contents: Mapping[str, bytes], *, stale: Sequence[str] = ()
+) -> list[Path]:
+    """Write files into ``folder``, each whole; a full disk leaves all as they were.
+
+    Parameters
+    ----------
+    folder
+        Made where it does not exist.
+    contents
+        Name of each file, and what it shall hold.
+    stale
+        Files that are removed before the new ones appear: a figure is never older than the scores
+        beside it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
-    try:
-        yield aside
-        for path in sorted(aside.iterdir()):
-            os.replace(path, folder / path.name)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with contextlib.ExitStack() as stack:
+        for name, content in contents.items():
+            file = stack.enter_context(replace_atomically(folder / name, len(content)))
+            file.write(content)
+            file.flush()
+        for name in stale:
+            (folder / name).unlink(missing_ok=True)
+    return [folder / name for name in contents]

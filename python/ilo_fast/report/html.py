@@ -11,35 +11,22 @@ import jinja2
 from markupsafe import Markup
 
 from ilo_fast._util.messages import plain
-from ilo_fast.plots.figures import INK, HeatmapFigure, curve_figure, heatmap_figure, svg_text
+from ilo_fast.corpora.languages import describe_language
+from ilo_fast.plots.curve import curve_figure
+from ilo_fast.plots.heatmap import HeatmapFigure, heatmap_figure
+from ilo_fast.plots.style import INK, svg_text
 from ilo_fast.report.notes import notes
-from ilo_fast.report.summary import (
-    best_layer_index,
-    corpus_name,
-    corpus_size,
-    describe_language,
-    language_scores,
-    layer_means,
-    model_name,
-    section,
-    starts_at_embeddings,
-)
+from ilo_fast.report.summary import best_layer_index, layer_means, ranked_languages
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.overlap import OverlapScores
+    from ilo_fast.scores.result import OverlapScores
 
 
 # What extract() says of itself that a reader of the settings wants to see.
 _TAKEN = (
-    "architecture",
-    "attention",
-    "tokenizer",
-    "revision",
-    "dtype",
-    "device",
-    "max_length",
+    "architecture", "attention", "tokenizer", "revision", "dtype", "device", "max_length",
     "batch_tokens",
-)
+)  # fmt: skip
 
 
 def html_report(scores: OverlapScores) -> str:
@@ -50,26 +37,27 @@ def html_report(scores: OverlapScores) -> str:
     """
     document = scores.to_dict()
     info = {key: value for key, value in document["info"].items() if key != "run"}
-    heatmap = heatmap_figure(scores, titled=False, max_rows=len(scores.languages))
+    heatmap = heatmap_figure(scores.layer_table(), titled=False, max_rows=len(scores.languages))
+    curve = curve_figure(scores.layer_curves(), titled=False)
     best = best_layer_index(scores)
     means = layer_means(scores)
     template = _environment().from_string(_read("report.html.j2"))
     return template.render(
-        title=model_name(scores) or "Overlap scores",
-        corpus=corpus_name(scores),
-        size=corpus_size(scores),
+        title=scores.model_name or "Overlap scores",
+        corpus=scores.corpus_name,
+        size=scores.corpus_size,
         scores=scores,
         best=best,
         best_means=means[best],
         means=means,
-        ranked=language_scores(scores, best),
+        ranked=ranked_languages(scores, best),
         notes=notes(scores),
-        embeddings=starts_at_embeddings(scores),
+        embeddings=scores.starts_at_embeddings,
         parallel=scores.translation_share is not None,
-        curve_svg=_inline(svg_text(curve_figure(scores, titled=False), inline=True), "curve"),
+        curve_svg=_inline(svg_text(curve, inline=True), "curve"),
         heatmap_svg=_inline(svg_text(heatmap.figure, inline=True), "heatmap"),
-        settings=_flat(_settings(document)),
-        versions=_flat(_versions(document)),
+        settings=_flat(_settings(scores, document)),
+        versions=_flat(_versions(scores, document)),
         details=json.dumps(info, indent=2, ensure_ascii=False, default=str),
         data=_script_json(_page_data(scores, heatmap)),
         style=Markup(_read("report.css")),
@@ -77,16 +65,16 @@ def html_report(scores: OverlapScores) -> str:
     )
 
 
-def _versions(document: dict[str, Any]) -> dict[str, Any]:
+def _versions(scores: OverlapScores, document: dict[str, Any]) -> dict[str, Any]:
     """Versions of the libraries that made the scores, not of those that draw this page."""
-    extracted = section(section(document["info"], "representations"), "versions")
-    return {**extracted, **document["versions"]}
+    extracted = scores.recorded("representations").get("versions")
+    return {**(extracted if isinstance(extracted, dict) else {}), **document["versions"]}
 
 
-def _settings(document: dict[str, Any]) -> dict[str, Any]:
+def _settings(scores: OverlapScores, document: dict[str, Any]) -> dict[str, Any]:
     """What was asked for, and where that left a choice, what was taken."""
-    asked = section(document["info"], "run")
-    source = section(document["info"], "representations")
+    asked = scores.recorded("run")
+    source = scores.recorded("representations")
     taken = {key: source[key] for key in _TAKEN if key in source}
     merged = {**document["settings"], **asked, **taken}
     return {key: value for key, value in merged.items() if value is not None}
@@ -108,19 +96,16 @@ def _read(name: str) -> str:
 
 def _page_data(scores: OverlapScores, heatmap: HeatmapFigure) -> dict[str, Any]:
     """What the page's script needs for the layer menu and the values under the pointer."""
+    chance = scores.translation_chance
     languages = []
     for column, code in enumerate(scores.languages):
         known = describe_language(code)
         languages.append(
             {
                 "code": plain(code),
-                "name": plain(known["name"]),
-                "family": plain(known["family"]),
-                "script": plain(known["script"]),
+                **{field: plain(known[field]) for field in ("name", "family", "script")},
                 "resource": known["resource_class"],
-                "chance": _rounded(scores.translation_chance[column].tolist())
-                if scores.translation_chance is not None
-                else None,
+                "chance": None if chance is None else _rounded(chance[column].tolist()),
             }
         )
     column_of = {code: column for column, code in enumerate(scores.languages)}

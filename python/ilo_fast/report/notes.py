@@ -1,4 +1,4 @@
-"""What a reader must know beside the numbers: caveats, and what the run met."""
+"""What a reader must know beside the numbers: caveats, and how the run went."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.messages import counted, plain
-from ilo_fast.report.summary import best_layer_index, layer_means, section
+from ilo_fast.report.summary import best_layer_index, layer_means
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.overlap import OverlapScores
+    from ilo_fast.scores.result import OverlapScores
 
 # Below this multiple of chance, neighbours are not translations to any extent worth the name.
 _MEANINGFUL_RATIO = 3.0
 
 
 def notes(scores: OverlapScores) -> list[str]:
-    """Sentences that a reader needs beside the numbers: caveats, and what the run met."""
+    """Sentences that a reader needs beside the numbers: caveats, and how the run went."""
     found = [
         "ILO measures how much languages mix, not whether they mix by meaning: "
         "unstructured noise scores near 1. Read it beside the share of neighbours that are "
@@ -34,7 +34,7 @@ def notes(scores: OverlapScores) -> list[str]:
             f"{best.times_chance:.1f} times as often as chance: languages mix there, but hardly "
             "by meaning."
         )
-    found += _representation_notes(section(scores.info, "representations"))
+    found += _representation_notes(scores.recorded("representations"))
     found += _graph_notes(scores)
     return found
 
@@ -55,10 +55,8 @@ def _representation_notes(info: Mapping[str, Any]) -> list[str]:
             worst = sorted(cut, key=lambda code: (-cut[code], code))[:5]
             listed = ", ".join(f"{plain(code)} {cut[code]}" for code in worst)
             more = "" if len(cut) <= len(worst) else ", …"
-            sentences, languages = (
-                counted(sum(cut.values()), "sentence"),
-                counted(len(cut), "language"),
-            )
+            sentences = counted(sum(cut.values()), "sentence")
+            languages = counted(len(cut), "language")
             found.append(
                 f"Longer than the model takes, so cut: {sentences} in {languages} ({listed}{more})."
             )
@@ -70,12 +68,12 @@ def _graph_notes(scores: OverlapScores) -> list[str]:
     found = []
     layers = [layer for layer in info.get("layers", ()) if isinstance(layer, Mapping)]
     certified = sum(int(layer.get("certified_rows", 0)) for layer in layers)
-    widened = sum(int(layer.get("widened_rows", 0)) for layer in layers)
-    if certified + widened:
-        share = 100.0 * certified / (certified + widened)
+    fallback = sum(int(layer.get("widened_rows", 0)) for layer in layers)
+    if certified + fallback:
+        share = 100.0 * certified / (certified + fallback)
         found.append(
-            f"Neighbours are exact: {certified} of {certified + widened} rows ({share:.2f} %) were "
-            f"certified by the first filter, {widened} were widened and decided in float64."
+            f"Neighbours are exact: {certified} of {certified + fallback} rows ({share:.2f} %) "
+            f"were certified in the first pass, the fallback decided {fallback} in float64."
         )
     recalls = [float(layer["recall"]) for layer in layers if "recall" in layer]
     if recalls:

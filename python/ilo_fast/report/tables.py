@@ -4,86 +4,60 @@ from __future__ import annotations
 
 import csv
 import textwrap
-import unicodedata
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ilo_fast._util.messages import elide, plain
+from ilo_fast.report.columns import columns, pad
 from ilo_fast.report.notes import notes
 from ilo_fast.report.summary import (
-    LanguageScore,
     LayerMeans,
     best_layer_index,
-    language_scores,
+    described_rows,
     layer_means,
-    starts_at_embeddings,
-    subtitle,
+    ranked_languages,
 )
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.overlap import OverlapScores
+    from ilo_fast.scores.result import OverlapScores
 
 CSV_COLUMNS = (
-    "layer",
-    "language",
-    "name",
-    "script",
-    "family",
-    "region",
-    "resource_class",
-    "n_sentences",
-    "bridge",
-    "reach",
-    "ilo",
-    "translation_share",
-    "translation_chance",
-)
+    "layer", "language", "name", "script", "family", "region", "resource_class", "n_sentences",
+    "bridge", "reach", "ilo", "translation_share", "translation_chance",
+)  # fmt: skip
+
+_EXTREMES = 5  # languages in each of the lists of the highest and the lowest
+_BAR_WIDTH = 20  # characters of the bar of an ILO of 1
 
 
 def write_csv(scores: OverlapScores, stream: TextIO) -> None:
     """Write one row per layer and language; floats in full precision, unknown fields empty."""
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for index, layer in enumerate(scores.layers):
-        ranked = {row.code: row for row in language_scores(scores, index)}
-        for code in scores.languages:
-            row = ranked[code]
-            values = [getattr(row, "code" if c == "language" else c) for c in CSV_COLUMNS[1:]]
-            writer.writerow([layer, *("" if value is None else value for value in values)])
+    writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(described_rows(scores))
 
 
-def text_report(scores: OverlapScores, *, extremes: int = 5, bar_width: int = 20) -> str:
-    """The tables ``ilo-fast run`` prints: layers, then top and bottom languages, then notes.
-
-    Parameters
-    ----------
-    scores
-        What to show.
-    extremes
-        Languages in each of the two lists at the best layer; all in one list where there are no
-        more than twice as many.
-    bar_width
-        Characters of the bar that stands for an ILO of 1.
-    """
+def text_report(scores: OverlapScores) -> str:
+    """The tables ``ilo-fast run`` prints: layers, then top and bottom languages, then notes."""
     means = layer_means(scores)
     best = best_layer_index(scores)
-    ranked = language_scores(scores, best)
+    ranked = ranked_languages(scores, best)
     blocks = [
-        "Interlingual Local Overlap\n" + subtitle(scores),
-        _layer_table(means, best, bar_width, starts_at_embeddings(scores)),
+        "Interlingual Local Overlap\n" + scores.subtitle,
+        _layer_table(means, best, scores.starts_at_embeddings),
     ]
     where = f"layer {means[best].layer}, where mean ILO is highest"
-    if len(ranked) <= 2 * extremes:
+    if len(ranked) <= 2 * _EXTREMES:
         blocks.append(f"Languages at {where}\n{_language_table(ranked)}")
     else:
-        table = _language_table([*ranked[:extremes], None, *ranked[-extremes:]])
+        table = _language_table([*ranked[:_EXTREMES], None, *ranked[-_EXTREMES:]])
         blocks.append(f"Top and bottom languages at {where}\n{table}")
     wrapped = (textwrap.wrap(f"- {n}", 88, subsequent_indent="  ") for n in notes(scores))
     blocks.append("\n".join(line for lines in wrapped for line in lines))
     return "\n\n".join(blocks) + "\n"
 
 
-def _layer_table(means: Sequence[LayerMeans], best: int, bar_width: int, embeddings: bool) -> str:
+def _layer_table(means: Sequence[LayerMeans], best: int, embeddings: bool) -> str:
     parallel = means[0].translation_share is not None
     head = f"{'layer':>7}  {'bridge':>7} {'reach':>7} {'ILO':>7}"
     if parallel:
@@ -96,7 +70,7 @@ def _layer_table(means: Sequence[LayerMeans], best: int, bar_width: int, embeddi
             line += f"  {_decimals(row.translation_share)} {_decimals(row.translation_chance)}"
             ratio = row.times_chance
             line += f" {ratio:6.1f}x" if ratio is not None else f" {'':>7}"
-        lines.append(f"{line}  {'█' * round(row.ilo * bar_width)}".rstrip())
+        lines.append(f"{line}  {'█' * round(row.ilo * _BAR_WIDTH)}".rstrip())
     legend = "means over languages; * highest mean ILO"
     if embeddings:
         legend += "; layer 0 is the embeddings"
@@ -105,14 +79,14 @@ def _layer_table(means: Sequence[LayerMeans], best: int, bar_width: int, embeddi
     return "\n".join([*lines, legend])
 
 
-def _language_table(rows: Sequence[LanguageScore | None]) -> str:
+def _language_table(rows: Sequence[Mapping[str, Any] | None]) -> str:
     shown = [row for row in rows if row is not None]
-    names = [elide(plain(row.name), 32) for row in shown]
-    codes = [elide(plain(row.code), 16) for row in shown]
-    name_width = max(_columns(name) for name in names)
-    code_width = max(_columns(code) for code in codes)
-    parallel = shown[0].translation_share is not None
-    head = f"  {_pad('language', name_width)}  {_pad('code', code_width)}"
+    names = [elide(plain(row["name"]), 32) for row in shown]
+    codes = [elide(plain(row["language"]), 16) for row in shown]
+    name_width = max(columns(name) for name in names)
+    code_width = max(columns(code) for code in codes)
+    parallel = shown[0]["translation_share"] is not None
+    head = f"  {pad('language', name_width)}  {pad('code', code_width)}"
     head += f"  {'bridge':>7} {'reach':>7} {'ILO':>7}"
     lines = [head + (f"  {'transl.':>8}" if parallel else "")]
     labels = iter(zip(names, codes, strict=True))
@@ -121,23 +95,11 @@ def _language_table(rows: Sequence[LanguageScore | None]) -> str:
             lines.append("  …")
             continue
         name, code = next(labels)
-        line = f"  {_pad(name, name_width)}  {_pad(code, code_width)}"
-        line += f"  {row.bridge:7.3f} {row.reach:7.3f} {row.ilo:7.3f}"
-        lines.append(line + (f"  {_decimals(row.translation_share)}" if parallel else ""))
+        line = f"  {pad(name, name_width)}  {pad(code, code_width)}"
+        line += f"  {row['bridge']:7.3f} {row['reach']:7.3f} {row['ilo']:7.3f}"
+        lines.append(line + (f"  {row['translation_share']:8.4f}" if parallel else ""))
     return "\n".join(lines)
 
 
 def _decimals(value: float | None) -> str:
     return f"{'':>8}" if value is None else f"{value:8.4f}"
-
-
-def _columns(text: str) -> int:
-    """Columns that ``text`` takes in a terminal: wide characters two, combining ones none."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )
-
-
-def _pad(text: str, width: int) -> str:
-    return text + " " * max(0, width - _columns(text))

@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.messages import counted, elide, plain
+from ilo_fast.corpora.languages import describe_language
 from ilo_fast.evaluation.statistics import GROUPINGS, bootstrap_means
-from ilo_fast.report.summary import describe_language
-from ilo_fast.report.tables import _columns, _pad
+from ilo_fast.report.columns import columns, pad
 
 if TYPE_CHECKING:
     from ilo_fast.evaluation.result import Group, TransferScores
-    from ilo_fast.scores.overlap import OverlapScores
-
-__all__ = ["overlap_table", "text_report"]
+    from ilo_fast.scores.result import OverlapScores
 
 _HEADS = {
     "resource_class": "resource class (0 least to 5 most)",
@@ -71,10 +69,10 @@ def _language_table(transfer: TransferScores) -> str:
     )
     codes = [elide(plain(code), 16) for code in transfer.languages]
     names = [elide(plain(describe_language(c)["name"]), 32) for c in transfer.languages]
-    wide = max(map(_columns, [*names, "language"]))
-    narrow = max(map(_columns, [*codes, "code"]))
+    wide = max(map(columns, [*names, "language"]))
+    narrow = max(map(columns, [*codes, "code"]))
     lines = [
-        f"  {_pad('language', wide)}  {_pad('code', narrow)}  {'accuracy':<20}  "
+        f"  {pad('language', wide)}  {pad('code', narrow)}  {'accuracy':<20}  "
         f"{'macro-F1':<20}  {'majority':>8} {'n':>6}"
     ]
     for i in order:
@@ -82,7 +80,7 @@ def _language_table(transfer: TransferScores) -> str:
         accuracy = _with_interval(transfer.accuracy[i], transfer.accuracy_interval[i])
         f1 = _with_interval(transfer.macro_f1[i], transfer.macro_f1_interval[i])
         lines.append(
-            f"{mark} {_pad(names[i], wide)}  {_pad(codes[i], narrow)}  {accuracy}  {f1}  "
+            f"{mark} {pad(names[i], wide)}  {pad(codes[i], narrow)}  {accuracy}  {f1}  "
             f"{transfer.majority[i]:8.3f} {transfer.n[i]:6}"
         )
     others = [i for i, code in enumerate(transfer.languages) if code != transfer.source]
@@ -91,20 +89,20 @@ def _language_table(transfer: TransferScores) -> str:
         means, spread = bootstrap_means(values, seed=(transfer.seed,), n_boot=transfer.n_boot)
         assert spread is not None  # there are several languages
         accuracy, f1 = (_with_interval(float(m), s) for m, s in zip(means, spread, strict=True))
-        name = _pad(f"mean of {len(others)}", wide)
-        lines.append(f"  {name}  {_pad('', narrow)}  {accuracy}  {f1}")
+        name = pad(f"mean of {len(others)}", wide)
+        lines.append(f"  {name}  {pad('', narrow)}  {accuracy}  {f1}")
     return "\n".join(lines)
 
 
 def _group_table(transfer: TransferScores, by: str) -> str:
     groups: list[Group] = transfer.groups(by)
     names = [plain(group.name) for group in groups]
-    wide = max(map(_columns, [*names, _HEADS[by]]))
-    lines = [f"  {_pad(_HEADS[by], wide)}  {'accuracy':<20}  {'macro-F1':<20}  languages"]
+    wide = max(map(columns, [*names, _HEADS[by]]))
+    lines = [f"  {pad(_HEADS[by], wide)}  {'accuracy':<20}  {'macro-F1':<20}  languages"]
     for name, group in zip(names, groups, strict=True):
         accuracy = _with_interval(group.accuracy, group.accuracy_interval)
         f1 = _with_interval(group.macro_f1, group.macro_f1_interval)
-        lines.append(f"  {_pad(name, wide)}  {accuracy}  {f1}  {len(group.languages):>9}")
+        lines.append(f"  {pad(name, wide)}  {accuracy}  {f1}  {len(group.languages):>9}")
     return "\n".join(lines)
 
 

@@ -1,187 +1,28 @@
-"""Interlingual Local Overlap: bridge, reach, ILO, and how many neighbours are translations.
+"""Bridge, reach and ILO of representations, and how many neighbours are translations.
 
 Source of the scores: Wilie, Cahyawijaya, He and Fung, arXiv 2503.11280.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast import _core
-from ilo_fast._util.files import parse_json, write_text
 from ilo_fast._util.progress import share_bar
-from ilo_fast._util.versions import __version__, versions
+from ilo_fast._util.versions import versions
 from ilo_fast.graph import cuda
-from ilo_fast.graph.arrays import Stack, as_count, as_stack, same_layout
-from ilo_fast.graph.knn import (
-    NeighborGraph,
-    check_metric,
-    chosen_backend,
-    stacked_graph,
-    thread_count,
-)
-
-SCHEMA_VERSION = 1
-_KIND = "ilo_fast.scores"
-
-
-@dataclass(frozen=True)
-class OverlapScores:
-    """Scores of every layer and language.
-
-    Attributes
-    ----------
-    bridge, reach, ilo : float64, shape (layers, languages)
-        Shares between 0 and 1. ILO is the harmonic mean of bridge and reach. It measures how
-        languages mix, not whether meanings meet: unstructured noise scores near 1.
-    layers, languages : tuple
-        What the two axes stand for. Layer 0 is the embedding output.
-    n_sentences : tuple of int
-        Points of each language.
-    n_neighbors, threshold : int
-    metric : str
-    translation_share : float64, shape (layers, languages), or None
-        Share of a point's neighbours that are its translations, for parallel text.
-    translation_chance : float64, shape (languages,), or None
-        The same if neighbours were drawn at random.
-    info : dict
-        How the scores were made: backend, instruction set, certified and widened rows of each
-        layer, seconds, and under ``"representations"`` what `extract` said.
-    """
-
-    bridge: NDArray[np.float64]
-    reach: NDArray[np.float64]
-    ilo: NDArray[np.float64]
-    layers: tuple[int, ...]
-    languages: tuple[str, ...]
-    n_sentences: tuple[int, ...]
-    n_neighbors: int
-    threshold: int
-    metric: str
-    translation_share: NDArray[np.float64] | None = None
-    translation_chance: NDArray[np.float64] | None = None
-    info: dict[str, Any] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        best = int(self.ilo.mean(axis=1).argmax())
-        return (
-            f"OverlapScores({len(self.layers)} layers x {len(self.languages)} languages, "
-            f"k={self.n_neighbors}, t={self.threshold}, {self.metric}; mean ILO is highest at "
-            f"layer {self.layers[best]}: {self.ilo[best].mean():.3f})"
-        )
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One record for each layer and language, as in ``scores.json`` and ``scores.csv``."""
-        share, chance = self.translation_share, self.translation_chance
-        return [
-            {
-                "layer": layer,
-                "language": language,
-                "bridge": float(self.bridge[h, c]),
-                "reach": float(self.reach[h, c]),
-                "ilo": float(self.ilo[h, c]),
-                "translation_share": None if share is None else float(share[h, c]),
-                "translation_chance": None if chance is None else float(chance[c]),
-                "n_sentences": self.n_sentences[c],
-            }
-            for h, layer in enumerate(self.layers)
-            for c, language in enumerate(self.languages)
-        ]
-
-    def to_dataframe(self) -> Any:
-        """`rows` as a pandas DataFrame (needs pandas)."""
-        import pandas
-
-        return pandas.DataFrame(self.rows())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, as JSON can hold it."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "kind": _KIND,
-            "settings": {
-                "n_neighbors": self.n_neighbors,
-                "threshold": self.threshold,
-                "metric": self.metric,
-                "backend": self.info.get("backend"),
-            },
-            "versions": self.info.get("versions", versions("numpy")),
-            "info": self.info,
-            "rows": self.rows(),
-        }
-
-    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
-        """`to_dict` as JSON text; with ``path``, also written there, whole or not at all."""
-        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        if path is not None:
-            write_text(Path(path), text)
-        return text
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> OverlapScores:
-        """The inverse of `to_dict`."""
-        if data.get("kind") != _KIND:
-            raise ValueError(f"not a scores file: kind={data.get('kind')!r}, wanted {_KIND!r}")
-        if data.get("schema_version") != SCHEMA_VERSION:
-            raise ValueError(
-                f"schema_version={data.get('schema_version')!r} cannot be read by ilo_fast "
-                f"{__version__}, which knows {SCHEMA_VERSION}: score again, or update ilo_fast"
-            )
-        rows, settings = data.get("rows"), data.get("settings")
-        if not rows or not settings:
-            raise ValueError("the scores are incomplete: no rows or no settings")
-        layers = tuple(dict.fromkeys(row["layer"] for row in rows))
-        languages = tuple(dict.fromkeys(row["language"] for row in rows))
-        shape = (len(layers), len(languages))
-        order = [(h, c) for h in layers for c in languages]
-        if [(row["layer"], row["language"]) for row in rows] != order:
-            raise ValueError(
-                f"the scores are incomplete: {len(rows)} rows for {shape[0]} layers x {shape[1]} "
-                "languages"
-            )
-
-        def column(name: str) -> NDArray[np.float64]:
-            return np.array([row[name] for row in rows], np.float64).reshape(shape)
-
-        parallel = rows[0]["translation_share"] is not None
-        return cls(
-            bridge=column("bridge"),
-            reach=column("reach"),
-            ilo=column("ilo"),
-            layers=layers,
-            languages=languages,
-            n_sentences=tuple(row["n_sentences"] for row in rows[: shape[1]]),
-            n_neighbors=settings["n_neighbors"],
-            threshold=settings["threshold"],
-            metric=settings["metric"],
-            translation_share=column("translation_share") if parallel else None,
-            translation_chance=column("translation_chance")[0] if parallel else None,
-            info=dict(data.get("info", {})),
-        )
-
-    @classmethod
-    def from_json(cls, source: str | os.PathLike[str]) -> OverlapScores:
-        """Read what `to_json` gave: its text, or the path it was written to."""
-        return cls.from_dict(parse_json(source))
-
-    def plot(self, kind: str = "heatmap", score: str = "ilo", ax: Any = None) -> Any:
-        """Draw a ``"heatmap"`` (layers x languages) or a ``"curve"``; gives Matplotlib axes."""
-        from ilo_fast.plots import figures
-
-        if kind == "heatmap":
-            return figures.heatmap(self, score=score, ax=ax)
-        if kind == "curve":
-            return figures.curve(self, ax=ax)
-        raise ValueError(f"kind={kind!r} is not known: use 'heatmap' or 'curve'")
+from ilo_fast.graph.arrays import Stack, as_stack, same_layout
+from ilo_fast.graph.knn import stacked_graph
+from ilo_fast.graph.options import as_count, check_metric, chosen_backend, thread_count
+from ilo_fast.graph.result import NeighborGraph
+from ilo_fast.scores.result import OverlapScores
 
 
 def overlap(
@@ -233,7 +74,7 @@ def overlap(
     -----
     Memory of the backend ``"exact"``: the input and at most 512 MiB, one layer at a time, whatever
     the number of layers. Beyond some 500 000 points, or with many neighbours, the lists of
-    neighbours (about 16 to 28 bytes a point and neighbour) may need more. Languages whose arrays
+    neighbours (about 16 to 28 bytes per point and neighbour) may need more. Languages whose arrays
     differ in memory order, and arrays that are not native or not aligned, are copied on top. The
     backend ``"cuda"`` takes of the GPU's memory what is free; graphs never leave it.
     """
@@ -343,7 +184,7 @@ def _check(
 
 @dataclass(frozen=True)
 class _Pool:
-    """All points of all languages, and what is asked of them."""
+    """The points of all languages, and how they are scored."""
 
     stacks: list[Stack]
     languages: tuple[str, ...]
@@ -354,33 +195,32 @@ class _Pool:
     threshold: int
     metric: str
 
-    def named(self, error: ValueError, layer: int) -> ValueError:
-        """The error with the row's name as the caller knows it, if it is about a row."""
-        row = getattr(error, "row", None)
-        if row is None:
-            return error
-        for language, stack in zip(self.languages, self.stacks, strict=True):
-            if row < stack.values.shape[1]:
-                return ValueError(
-                    f"representations[{language!r}], sentence {row}, layer {self.layers[layer]} "
-                    f"{getattr(error, 'problem', '')}"
-                )
-            row -= stack.values.shape[1]
-        return error
+    @contextmanager
+    def naming_rows(self, first_layer: int = 0) -> Iterator[None]:
+        """Say of a row that cannot be used what the caller calls it: language, sentence, layer."""
+        try:
+            yield
+        except ValueError as error:
+            row = getattr(error, "row", None)
+            if row is None:
+                raise
+            ends = np.cumsum([stack.values.shape[1] for stack in self.stacks])
+            at = int(np.searchsorted(ends, row, side="right"))
+            sentence = row - (ends[at - 1] if at else 0)
+            layer = self.layers[first_layer + max(0, getattr(error, "layer", 0))]
+            raise ValueError(
+                f"representations[{self.languages[at]!r}], sentence {sentence}, layer {layer} "
+                f"{getattr(error, 'problem', '')}"
+            ) from None
 
 
-_Scores = tuple[
-    NDArray[np.float64],
-    NDArray[np.float64],
-    NDArray[np.float64],
-    "NDArray[np.float64] | None",
-    "dict[str, Any]",
-]
+_Array = NDArray[np.float64]
+_Scores = tuple[_Array, _Array, _Array, "_Array | None", dict[str, Any]]
 
 
 def _on_gpu(pool: _Pool, threads: int, update: Callable[[float], None] | None) -> _Scores:
-    """All layers in one call: while one is worked on, the next is brought to the GPU."""
-    try:
+    """All layers in one call: the next is copied to the GPU while one is scored."""
+    with pool.naming_rows():
         bridge, reach, ilo, share, info = cuda.overlap(
             pool.stacks,
             pool.n_neighbors,
@@ -392,11 +232,6 @@ def _on_gpu(pool: _Pool, threads: int, update: Callable[[float], None] | None) -
             n_threads=threads,
             update=update,
         )
-    except ValueError as error:
-        named = pool.named(error, max(0, getattr(error, "layer", 0)))
-        if named is error:
-            raise
-        raise named from None
     info["layers"] = [
         {"layer": layer, **details}
         for layer, details in zip(pool.layers, info["layers"], strict=True)
@@ -407,7 +242,7 @@ def _on_gpu(pool: _Pool, threads: int, update: Callable[[float], None] | None) -
 def _layer_by_layer(
     pool: _Pool, backend: str, threads: int, update: Callable[[float], None] | None
 ) -> _Scores:
-    """A graph lives only until it is counted."""
+    """One layer after the other: each graph is dropped once it is scored."""
     n_layers = len(pool.layers)
     shape = (n_layers, len(pool.languages))
     bridge, reach, ilo = np.empty(shape), np.empty(shape), np.empty(shape)
@@ -442,14 +277,14 @@ def _layer_graph(
     pool: _Pool, h: int, backend: str, threads: int, update: Callable[[float], None] | None
 ) -> NeighborGraph:
     one = [s.layer(h).in_host_memory() for s in pool.stacks]
-    if not all(same_layout(one[0], s) for s in one):  # the core wants one; a layer's copy at a time
+    if not all(same_layout(one[0], s) for s in one):  # _core wants one layout; copies one layer
         one = [s.contiguous() for s in one]
 
     def overall(share: float) -> None:
         if update:
             update((h + share) / len(pool.layers))
 
-    try:
+    with pool.naming_rows(h):
         return stacked_graph(
             one,
             pool.n_neighbors,
@@ -458,8 +293,3 @@ def _layer_graph(
             n_threads=threads,
             progress=overall,
         )
-    except ValueError as error:
-        named = pool.named(error, h)
-        if named is error:
-            raise
-        raise named from None

@@ -30,7 +30,8 @@ from ilo_fast.errors import AccessError
 from ilo_fast.models.demo import demo_model_path
 from ilo_fast.pipeline import measure, option_names
 from ilo_fast.representations.extraction import extract
-from ilo_fast.scores.overlap import OverlapScores, overlap
+from ilo_fast.scores.overlap import overlap
+from ilo_fast.scores.result import OverlapScores
 from ilo_fast.training.records import OverlapRecord, RecordFile
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ilo_fast._util.files import replace_atomically
-from ilo_fast.scores.overlap import OverlapScores
+from ilo_fast.scores.result import OverlapScores
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,57 @@
+"""Checks of the options that graphs and scores take."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+import numpy as np
+
+
+def as_count(value: Any, name: str) -> int:
+    """A whole number of at least 1, from Python or NumPy."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an int, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name}={value} must be at least 1")
+    return int(value)
+
+
+def as_bytes(value: Any, name: str) -> int:
+    """A number of bytes, from an int or a string such as "6GiB" or "500 MB"."""
+    if not isinstance(value, str):
+        return as_count(value, name)
+    units = {unit: 1000**p for p, unit in enumerate(("b", "kb", "mb", "gb", "tb"))}
+    units |= {unit: 1024**p for p, unit in enumerate(("", "kib", "mib", "gib", "tib")) if p}
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
+    unit = match and units.get(match[2] or "b")
+    if not match or not unit or int(float(match[1]) * unit) < 1:
+        raise ValueError(f"{name}={value!r} is no size: give bytes, or a string such as '6GiB'")
+    return int(float(match[1]) * unit)
+
+
+def check_metric(metric: str) -> None:
+    """Raise ValueError for an unknown metric."""
+    if metric not in ("cosine", "euclidean"):
+        raise ValueError(f"metric={metric!r} is not known: use 'cosine' or 'euclidean'")
+
+
+def chosen_backend(backend: str) -> str:
+    """The engine that ``backend`` names; "auto" is the exact one on the CPU."""
+    if backend not in ("auto", "exact", "cuda", "hnsw"):
+        raise ValueError(f"backend={backend!r} is not known: use 'auto', 'exact', 'cuda' or 'hnsw'")
+    return "exact" if backend == "auto" else backend
+
+
+def thread_count(n_threads: int | None) -> int:
+    """``n_threads`` as a number of threads, at most 1024; None: all processors."""
+    return default_threads() if n_threads is None else min(1024, as_count(n_threads, "n_threads"))
+
+
+def default_threads() -> int:
+    """Number of processors that this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1

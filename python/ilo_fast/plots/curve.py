@@ -1,0 +1,155 @@
+"""Means over languages by layer: ILO with its spread, bridge, reach; translations below."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ilo_fast.plots.style import INK, draw_title, label_layers, plain_axes, style, text_width
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_ILO, _BRIDGE, _REACH, _TRANSLATIONS = "#3a86c8", "#e07a1f", "#2a9d74", "#9d5bb5"
+
+
+@dataclass(frozen=True)
+class LayerCurves:
+    """What the curves show.
+
+    Attributes
+    ----------
+    ilo, bridge, reach : float64, shape (layers, languages)
+    layers : tuple of int
+    translation_share : float64, shape (layers, languages), or None
+    translation_chance : float or None
+        The mean share by chance; None where the text is not parallel.
+    embeddings : bool
+        Whether layer 0 is a model's embeddings.
+    subtitle : str
+    """
+
+    ilo: NDArray[np.float64]
+    bridge: NDArray[np.float64]
+    reach: NDArray[np.float64]
+    layers: tuple[int, ...]
+    translation_share: NDArray[np.float64] | None = None
+    translation_chance: float | None = None
+    embeddings: bool = False
+    subtitle: str = ""
+
+
+def draw_curve(ax: Axes, curves: LayerCurves) -> None:
+    """Draw the upper panel alone on axes of the caller."""
+    _draw_overlap(ax, curves)
+    _label_layers(ax, curves, room=12)
+
+
+def curve_figure(curves: LayerCurves, *, titled: bool = True) -> Figure:
+    """The curves on a figure of their own, two panels where the text is parallel.
+
+    ``titled=False`` leaves title and settings to the page around it.
+    """
+    share, chance = curves.translation_share, curves.translation_chance
+    parallel = share is not None and chance is not None
+    # Sizes in inches.
+    width, margin, left, right = 7.4, 0.15, 0.78, 1.55
+    upper, lower, gap, top, bottom = 2.7, 1.35, 0.34, 0.74 if titled else 0.1, 0.55
+    height = top + upper + bottom + (gap + lower if parallel else 0.0)
+    if titled:
+        width = max(width, text_width([curves.subtitle], 8) + 2 * margin)
+
+    with style():
+        figure = Figure(figsize=(width, height))
+        inner = (width - left - right) / width
+        ax = figure.add_axes((left / width, 1 - (top + upper) / height, inner, upper / height))
+        _draw_overlap(ax, curves)
+        lowest = ax
+        if share is not None and chance is not None:
+            below = (left / width, bottom / height, inner, lower / height)
+            lowest = figure.add_axes(below, sharex=ax)
+            _draw_translations(lowest, np.asarray(curves.layers), share, chance)
+            ax.tick_params(labelbottom=False)
+            ax.set_xlabel("")
+        _label_layers(lowest, curves, room=int((width - left - right) / 0.28))
+        if titled:
+            draw_title(figure, "Overlap by layer", curves.subtitle, margin / width, height)
+    return figure
+
+
+def _label_layers(ax: Axes, curves: LayerCurves, *, room: int) -> None:
+    layers = curves.layers
+    label_layers(ax, layers, positions=layers, room=room, embeddings=curves.embeddings)
+
+
+def _draw_overlap(ax: Axes, curves: LayerCurves) -> None:
+    layers = np.asarray(curves.layers)
+    ilo = curves.ilo
+    if ilo.shape[1] > 1:
+        for low, high, alpha, label in (
+            (0, 100, 0.13, "all languages"),
+            (25, 75, 0.28, "middle half"),
+        ):
+            lower, upper = np.percentile(ilo, [low, high], axis=1)
+            _band(ax, layers, lower, upper, _ILO, alpha, f"ILO, {label}")
+    for name, values, color, dashes in (
+        ("bridge", curves.bridge, _BRIDGE, (4, 2)),
+        ("reach", curves.reach, _REACH, (1.2, 1.6)),
+    ):
+        ax.plot(
+            layers, values.mean(axis=1), color=color, lw=1.4, dashes=dashes, marker="o", ms=2.6,
+            label=f"{name}, mean", zorder=3,
+        )  # fmt: skip
+    ax.plot(
+        layers, ilo.mean(axis=1), color=_ILO, lw=2.2, marker="o", ms=4.2, label="ILO, mean",
+        zorder=4,
+    )  # fmt: skip
+    ax.set_ylim(-0.02, 1.02)
+    ax.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
+    ax.set_ylabel("score", fontsize=8.5)
+    _finish(ax, layers)
+
+
+def _draw_translations(
+    ax: Axes, layers: NDArray[np.int64], share: NDArray[np.float64], chance: float
+) -> None:
+    ax.axhline(chance, color=INK, lw=1.0, dashes=(3, 2), label="chance", zorder=2.5)
+    if share.shape[1] > 1:
+        lower, upper = np.percentile(share, [25, 75], axis=1)
+        _band(ax, layers, lower, upper, _TRANSLATIONS, 0.25, "middle half")
+    mean = share.mean(axis=1)
+    ax.plot(layers, mean, color=_TRANSLATIONS, lw=2.0, marker="o", ms=3.8, label="mean")
+    top = max(float(np.percentile(share, 75, axis=1).max()), float(mean.max()), chance)
+    ax.set_ylim(-0.03 * top, top * 1.1 if top > 0 else 1.0)
+    ax.set_ylabel("neighbours that\nare translations", fontsize=8.5)
+    _finish(ax, layers)
+
+
+def _band(
+    ax: Axes,
+    layers: NDArray[np.int64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    color: str,
+    alpha: float,
+    label: str,
+) -> None:
+    if len(layers) == 1:  # a band between one point and itself would not be seen
+        ax.vlines(layers, lower, upper, color=color, alpha=alpha, lw=9, label=label)
+    else:
+        ax.fill_between(layers, lower, upper, color=color, alpha=alpha, lw=0, label=label)
+
+
+def _finish(ax: Axes, layers: NDArray[np.int64]) -> None:
+    plain_axes(ax, "y")
+    pad = max(0.3, 0.012 * float(layers[-1] - layers[0]))
+    ax.set_xlim(float(layers.min()) - pad, float(layers.max()) + pad)
+    ax.tick_params(labelsize=8)
+    ax.legend(
+        loc="upper left", bbox_to_anchor=(1.01, 1.02), frameon=False, fontsize=7.8,
+        handlelength=2.2, labelspacing=0.5, borderaxespad=0.2, reverse=True,
+    )  # fmt: skip

@@ -1,0 +1,97 @@
+"""The examples at the end of a command's help run as printed, in a folder, offline.
+
+The folder holds what they name: a model, texts, arrays, scores. Examples of finetune, pretrain and
+transfer: test_training_examples.py.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.scores import overlap_scores
+
+from ilo_fast import ParallelCorpus
+from ilo_fast.cli import main
+
+COMMANDS = ("run", "extract", "score", "report", "languages", "doctor")
+LANGUAGES = ("ces_Latn", "deu_Latn", "eng_Latn", "fra_Latn", "nld_Latn", "rus_Cyrl", "spa_Latn")
+
+
+def examples(command: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """As they stand at the end of the help."""
+    with pytest.raises(SystemExit) as exit_:
+        main([command, "--help"])
+    assert exit_.value.code == 0
+    printed = capsys.readouterr().out
+    assert "-q, --quiet" in printed
+    head, found, tail = printed.partition("\nexamples:\n")
+    assert found, head
+    return [line.strip() for line in tail.splitlines() if line.strip()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ILO_FAST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return tmp_path
+
+
+def write_texts(folder: Path) -> None:
+    """Parallel text, and a model to run over it."""
+    from ilo_fast.models.demo import demo_model_path
+
+    shutil.copytree(demo_model_path(), folder / "my-model")
+    (folder / "my-texts").mkdir()
+    for code, lines in ParallelCorpus.demo().sentences.items():
+        if code in LANGUAGES:
+            text = "\n".join(lines[:12]) + "\n"
+            (folder / "my-texts" / f"{code}.txt").write_text(text, encoding="utf-8")
+
+
+def write_arrays(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {code: rng.standard_normal((2, 12, 8)).astype("f4") for code in LANGUAGES}
+    np.savez(folder / "my-arrays.npz", **arrays)
+    (folder / "representations").mkdir()
+    for code, array in arrays.items():
+        np.save(folder / "representations" / f"{code}.npy", array)
+
+
+def write_scores(folder: Path) -> None:
+    (folder / "results").mkdir()
+    overlap_scores().to_json(folder / "results" / "scores.json")
+
+
+WORLD = {
+    "run": write_texts,
+    "extract": write_texts,
+    "score": write_arrays,
+    "report": write_scores,
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_of_the_help_run_as_printed(
+    command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = examples(command, capsys)
+    assert len(found) == 3
+    WORLD.get(command, lambda folder: None)(folder)
+    for example in found:
+        program, *arguments = shlex.split(example)
+        assert (program, arguments[0]) == ("ilo-fast", command)
+        assert main(arguments) == 0, capsys.readouterr().err
+        assert capsys.readouterr().out
+
+
+def test_help_of_the_program_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    printed = capsys.readouterr().out
+    for command in (*COMMANDS, "finetune", "pretrain", "transfer"):
+        assert f"\n    {command}" in printed

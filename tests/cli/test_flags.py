@@ -1,0 +1,63 @@
+"""Flags: how values are read, and that each reaches its function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ilo_fast.cli import flags, main
+
+
+@pytest.mark.parametrize(
+    ("text", "layers"),
+    [("0", (0,)), ("0,4,8-11", (0, 4, 8, 9, 10, 11)), ("-1, 2,2", (-1, 2)), ("3-3", (3,))],
+)
+def test_layer_lists(text: str, layers: tuple[int, ...]) -> None:
+    assert flags.layer_list(text) == layers
+
+
+class StopHereError(Exception):
+    """Raised by a recorder, so that the work ends."""
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch, function: str, *argv: str) -> dict[str, Any]:
+    """The keywords that a function gets from a command line."""
+    calls: list[dict[str, Any]] = []
+
+    def record(*_: object, **keywords: Any) -> None:
+        calls.append(keywords)
+        raise StopHereError
+
+    monkeypatch.setattr(function, record)
+    assert main([*argv]) == 1
+    return calls[0]
+
+
+def test_flags_of_extract_reach_the_function(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = recorded(
+        monkeypatch, "ilo_fast.representations.extraction.extract",
+        "extract", "-q", "--layers", "0,-1", "--device", "cpu", "--dtype", "bfloat16",
+        "--batch-tokens", "99", "--no-cache", "--special-tokens", "exclude", "--max-length", "7",
+        "--model-revision", "v2", "--trust-remote-code",
+    )  # fmt: skip
+    assert given == {
+        "layers": (0, -1), "device": "cpu", "dtype": "bfloat16", "batch_tokens": 99,
+        "cache": False, "pooling": "mean", "special_tokens": "exclude", "max_length": 7,
+        "revision": "v2", "trust_remote_code": True, "progress": False,
+    }  # fmt: skip
+
+
+def test_flags_of_score_reach_the_function(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez("arrays.npz", eng_Latn=np.ones((3, 2)), deu_Latn=np.ones((3, 2)))
+    given = recorded(
+        monkeypatch, "ilo_fast.scores.overlap.overlap",
+        "score", "arrays.npz", "-q", "-k", "7", "--threshold", "4", "--metric", "euclidean",
+        "--backend", "hnsw", "--threads", "3", "--parallel",
+    )  # fmt: skip
+    assert given == {
+        "n_neighbors": 7, "threshold": 4, "metric": "euclidean", "backend": "hnsw",
+        "n_threads": 3, "parallel": True, "progress": False,
+    }  # fmt: skip

@@ -1,0 +1,164 @@
+"""The command as a whole: exit status, one-line errors, interruption, help."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ilo_fast.cli import main
+
+Run = Callable[..., int]
+
+
+def python(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *args],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environment},
+    )
+
+
+def test_models_and_text_that_cannot_be_reached_end_in_3(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more in (["-m", "nobody/nothing"], ["-m", "./nowhere"], ["--corpus", "./nowhere"]):
+        assert run("-q", *more) == 3
+        err = capsys.readouterr().err
+        assert err.startswith("ilo-fast: error: ")
+        assert len(err.splitlines()) == 1
+
+
+def test_errors_are_one_line_and_leave_nothing_behind(
+    run: Run, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more in (["-l", "eng_Lat"], ["-k", "99"], ["--threshold", "4"], ["--layers", "7"]):
+        assert run("-q", *more) == 1
+        err = capsys.readouterr().err
+        assert err.startswith("ilo-fast: error: ")
+        assert len(err.splitlines()) == 1
+        assert "Traceback" not in err
+    assert not (here / "ilo_fast_results").exists()
+
+
+def test_verbose_shows_the_traceback(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("-v", "-l", "eng_Lat") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_unexpected_error_is_reported_as_a_bug(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*_: object, **__: object) -> None:
+        raise LookupError("odd")
+
+    monkeypatch.setattr("ilo_fast.scores.overlap.overlap", bug)
+    assert run("-q") == 1
+    assert "unexpected LookupError: odd. This is a bug" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["bogus"],
+        ["run", "--bogus"],
+        ["run", "--lim", "3"],
+        ["run", "-k", "0"],
+        ["run", "--layers", "a"],
+        ["run", "--layers", "5-2"],
+        ["run", "--cache", "x", "--no-cache"],
+        ["run", "-q", "-v"],
+        ["run", "--dtype", "int8"],
+        ["score"],
+        ["languages", "--resource-class", "6"],
+    ],
+)
+def test_wrong_usage_ends_in_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(argv)
+    assert exit_.value.code == 2
+    assert "usage: ilo-fast" in capsys.readouterr().err
+
+
+def test_interrupt_ends_in_130_and_says_what_is_kept(
+    run: Run, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ilo_fast.scores.overlap.overlap", interrupted)
+    assert run("-q") == 130
+    err = capsys.readouterr().err
+    assert str(here / "cache") in err
+    assert "goes on from there" in err
+    assert not (here / "ilo_fast_results").exists()
+    assert run("-q", "--no-cache") == 130
+    assert "nothing is kept" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_from_outside_ends_in_130(here: Path, model: Path, corpus: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ilo_fast", "run", "-m", str(model), "--corpus", str(corpus)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("model:"):
+            break
+    process.send_signal(signal.SIGINT)
+    rest = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=30) == 130, rest
+    assert "ilo-fast: interrupted." in rest
+    assert "Traceback" not in rest
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from ilo_fast.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'numpy', 'matplotlib', 'tqdm'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert "usage: ilo-fast" in done.stdout
+
+
+def test_reader_that_leaves_is_no_error() -> None:
+    head = "import sys; sys.exit(len(sys.stdin.readline()) == 0)"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ilo_fast", "languages"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    subprocess.run([sys.executable, "-c", head], stdin=process.stdout, check=True)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(timeout=30) == 0
+
+
+def test_letters_that_the_terminal_lacks_are_replaced() -> None:
+    done = python("-m", "ilo_fast", "languages", "--codes", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+
+
+def test_version_flag_prints_the_version() -> None:
+    done = python("-m", "ilo_fast", "--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("ilo-fast 0.")

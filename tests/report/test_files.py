@@ -1,0 +1,75 @@
+"""A folder of results: what is in it, and that nothing is half new."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.scores import overlap_scores
+
+from ilo_fast.report import files
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("jinja2")
+
+
+def test_new_scores_remove_the_figures_of_old_ones(tmp_path: Path) -> None:
+    first = overlap_scores(2, ("eng_Latn", "fra_Latn"))
+    files.write_scores(first, tmp_path)
+    files.write_table(first, tmp_path)
+    files.write_drawn(first, tmp_path)
+    expected = {files.SCORES_FILE, files.TABLE_FILE, *files.DRAWN_FILES}
+    assert {p.name for p in tmp_path.iterdir()} == expected
+    (tmp_path / "mine.txt").write_text("kept")
+    files.write_scores(overlap_scores(2), tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {files.SCORES_FILE, "mine.txt"}
+
+
+def test_a_failure_while_drawing_leaves_the_folder_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in files.DRAWN_FILES:
+        (tmp_path / name).write_text("of before")
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+
+    def fail(*_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ilo_fast.report.html.html_report", fail)
+    with pytest.raises(OSError, match="No space left"):
+        files.write_drawn(overlap_scores(2), tmp_path)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_full_disk_leaves_the_folder_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fills while the second of the files is written."""
+    for name in files.DRAWN_FILES:
+        (tmp_path / name).write_text("of before")
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    real = files.replace_atomically
+
+    @contextlib.contextmanager
+    def filling(path: Path, needed: int) -> Iterator[Any]:
+        with real(path, needed) as file:
+            if path.name == "heatmap.svg":
+                raise OSError(28, "No space left on device")
+            yield file
+
+    monkeypatch.setattr(files, "replace_atomically", filling)
+    with pytest.raises(OSError, match="disk is full"):
+        files.write_drawn(overlap_scores(2), tmp_path)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_without_matplotlib_the_message_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install 'ilo_fast\[report\]'"):
+        files.write_drawn(overlap_scores(), tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,39 @@
+"""The sentences beside the numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from helpers.scores import overlap_scores
+
+from ilo_fast.report.notes import notes
+
+
+def test_notes_say_what_the_run_met() -> None:
+    info = {
+        "backend": "exact",
+        "layers": [{"certified_rows": 30, "widened_rows": 10}],
+        "representations": {"special_tokens": "exclude", "truncated": {"eng_Latn": 2}},
+    }
+    text = "\n".join(notes(overlap_scores(info=info)))
+    assert "noise scores near 1" in text
+    assert "Special tokens do not count" in text
+    assert "2 sentences in 1 language (eng_Latn 2)" in text
+    assert "30 of 40 rows (75.00 %)" in text
+
+
+@pytest.mark.parametrize(("share", "warns"), [(0.06, True), (0.6, False)])
+def test_notes_warn_where_translations_are_hardly_more_than_chance(
+    share: float, warns: bool
+) -> None:
+    scores = overlap_scores()
+    scores = dataclasses.replace(scores, translation_share=np.full((3, 4), share))
+    assert any("hardly by meaning" in note for note in notes(scores)) is warns
+
+
+def test_notes_of_an_approximate_graph_give_the_lowest_recall() -> None:
+    layers = [{"recall": r, "recall_sample_rows": 100} for r in (0.99, 0.97)]
+    found = notes(overlap_scores(info={"backend": "hnsw", "layers": layers}))
+    assert any("recall 0.9700" in note and "100 random rows" in note for note in found)
