@@ -23,7 +23,8 @@ memory of the host, beside the published procedure (arXiv 2503.11280) on the sam
 layer the full float32 matrix of similarities, its largest values, and a Python loop over points.
 
 Exit status 2: no GPU here. With ``--machine emulated`` the engine runs on the CUDA emulator (in
-builds with ILO_FAST_TESTING=ON) and the peers on the CPU: that tests this script, and none of its figures mean anything.
+builds with ILO_FAST_TESTING=ON) and the peers on the CPU: that tests this script, and none of its
+figures mean anything.
 """
 
 from __future__ import annotations

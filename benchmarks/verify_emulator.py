@@ -4,8 +4,8 @@
     python benchmarks/verify_emulator.py reps
 
 Layer by layer the graph of all languages' points, by both engines: neighbours and the bits of their
-distances. Needs a build with ILO_FAST_TESTING=ON. A minute or more a layer for 31 000 points of 384 values; no time means anything here.
-Exit status 1 if any differs.
+distances. Needs a build with ILO_FAST_TESTING=ON. A minute or more per layer for 31 000 points of
+384 values; no time means anything here. Exit status 1 if any differs.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ const std::vector<Level>& levels() {
   static const std::vector<Level> all = [] {
     std::vector<Level> out{{kernels_scalar, true}};
 #if defined(ILO_X86_KERNELS)
-    // The builtins also check that the operating system saves the fallback registers.
+    // The builtins also check that the operating system saves the wider registers.
     out.push_back({kernels_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                                      __builtin_cpu_supports("f16c")});
     const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

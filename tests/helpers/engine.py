@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ilo_fast import _core
-from ilo_fast.graph.knn import DEFAULT_MEMORY
+from ilo_fast.graph.exact import DEFAULT_MEMORY
 
 try:
     from ilo_fast import _core_testing
