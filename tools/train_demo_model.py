@@ -14,7 +14,7 @@ settings is refused:
 3. training      next-token loss + translation-ranking loss (InfoNCE) on the mean of a middle layer
 4. export        float16 safetensors in plain transformers format, and the training curve
 
-The third stage is a call of ``ilo_fast.pretrain``: what is the demo's own is handed to it.
+The third stage runs the loop of ``ilo_fast.training``, with the demo's own batches and losses.
 Needs: ilo_fast[train], scipy.
 """
 
@@ -24,7 +24,6 @@ import argparse
 import json
 import logging
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +35,13 @@ from transformers import AutoModelForCausalLM
 
 from ilo_fast._util.files import write_json
 from ilo_fast._util.hashing import digest
-from ilo_fast.training.pretrain.mixture import text_hash
-from ilo_fast.training.pretrain.pretrain import pretrain
+from ilo_fast._util.messages import differences
+from ilo_fast.corpora.fingerprint import fingerprint
+from ilo_fast.training.options import TrainingOptions
 
 SETTINGS = "settings.json"
 STAGES = ("tokenizer", "encoded.npz", "word_vectors.npy")
-# What they depend on, besides the text; pretrain() compares what the third stage depends on.
+# What they depend on, besides the text; the run folder of the third stage compares its own.
 DECISIVE = (
     "seed",
     "heldout_verses",
@@ -107,15 +107,12 @@ def keep_settings(args: argparse.Namespace, text: data.Text) -> None:
         They were made with other settings, or other text.
     """
     corpora = {**text.aligned, data.PLAIN: text.plain, "heldout": text.heldout}
-    hashes = {
-        name: {code: text_hash(lines) for code, lines in corpus.items()}
-        for name, corpus in corpora.items()
-    }
+    hashes = {name: fingerprint(corpus) for name, corpus in corpora.items()}
     now = {name: getattr(args, name) for name in DECISIVE} | {"text_sha256": digest(hashes)[:16]}
     path = args.run / SETTINGS
     if path.exists():
         before = json.loads(path.read_text())
-        other = [f"{k} was {before.get(k)}, now {v}" for k, v in now.items() if before.get(k) != v]
+        other = differences(before, now)
     else:
         made = [name for name in STAGES if (args.run / name).exists()]
         other = [f"{name} is there, but no {SETTINGS}" for name in made]
@@ -207,6 +204,7 @@ def train(
     batches = training.Batches(
         data.PlainSampler(encoded, alpha=0.5, plain_share=0.5),
         aligned_sampler(encoded, args.max_tokens),
+        steps=args.steps,
         lines=args.lm_lines,
         max_tokens=args.max_tokens,
         passages=args.passages,
@@ -221,26 +219,37 @@ def train(
         args.run / "curve.csv", tokenizer, heldout, losses, every=args.evaluate_every
     )
     paths = ("corpora", "run", "out", "export_only", "threads", "evaluate_every")
-    trained = pretrain(
-        None,
-        args.run / "training",
-        model=model,
-        tokenizer=args.run / "tokenizer",
-        batches=batches,
-        loss=losses,
-        optimizer=partial(training.optimizer, lr=args.lr, embedding_lr=args.embedding_lr),
-        settings={k: v for k, v in vars(args).items() if k not in paths},
-        steps=args.steps,
+    options = TrainingOptions(
+        max_steps=args.steps,
+        learning_rate=args.lr,
+        weight_decay=0.0,  # the optimizer below has its own
         warmup_steps=30,
-        decay_share=args.decay_share,
-        clip=1.0,
-        dtype="float32",
+        batch_size=1,
+        gradient_accumulation_steps=1,
+        max_grad_norm=1.0,
         seed=args.seed,
-        save_every=args.evaluate_every,
-        callbacks=[curve],
+        device=None,
+        dtype="float32",
+        every=None,
+        save_steps=args.evaluate_every,
+        logging_steps=None,
+        keep_checkpoints=False,
+        report_to="none",
         progress=False,
     )
-    return trained.model
+    model.to(options.place)
+    training.fit(
+        model,
+        batches,
+        losses,
+        training.optimizer(model, lr=args.lr, embedding_lr=args.embedding_lr),
+        args.run / "training",
+        options,
+        decay_share=args.decay_share,
+        settings={k: v for k, v in vars(args).items() if k not in paths},
+        callbacks=[curve],
+    )
+    return newest(args)
 
 
 def newest(args: argparse.Namespace) -> Any:

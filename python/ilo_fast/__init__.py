@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ilo_fast.training.finetune.finetune import finetune as finetune
     from ilo_fast.training.freezing import Frozen as Frozen
     from ilo_fast.training.freezing import freeze as freeze
+    from ilo_fast.training.measuring import OverlapOptions as OverlapOptions
     from ilo_fast.training.pretrain.pretrain import Pretrained as Pretrained
     from ilo_fast.training.pretrain.pretrain import pretrain as pretrain
     from ilo_fast.training.records import read_overlap_log as read_overlap_log
@@ -54,6 +55,7 @@ _HOME = {
     "NeighborGraph": "graph.result",
     "overlap": "scores.overlap",
     "OverlapCallback": "training.callback",
+    "OverlapOptions": "training.measuring",
     "OverlapScores": "scores.result",
     "ParallelCorpus": "corpora.parallel",
     "pretrain": "training.pretrain.pretrain",

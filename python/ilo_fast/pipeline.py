@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast.corpora.opening import Corpus, open_corpus
@@ -18,9 +17,28 @@ if TYPE_CHECKING:
 
 
 def measure(
-    model: str | Path | torch.nn.Module,
-    corpus: Corpus | ParallelCorpus | Mapping[str, Sequence[str]] | str | Path,
-    **options: Any,
+    model: str | os.PathLike[str] | torch.nn.Module,
+    corpus: Corpus | ParallelCorpus | Mapping[str, Sequence[str]] | str | os.PathLike[str],
+    *,
+    tokenizer: Any = None,
+    layers: int | Sequence[int] | None = None,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    batch_tokens: int | None = None,
+    cache: bool | str | os.PathLike[str] | None = None,
+    pooling: str = "mean",
+    special_tokens: str = "include",
+    max_length: int | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    verify: bool = True,
+    n_neighbors: int = 5,
+    threshold: int = 3,
+    metric: str = "cosine",
+    backend: str = "auto",
+    n_threads: int | None = None,
+    parallel: bool | None = None,
+    progress: bool = False,
 ) -> OverlapScores:
     """Measure the Interlingual Local Overlap of ``model`` on ``corpus``, layer by layer.
 
@@ -32,11 +50,14 @@ def measure(
         Parallel text: a :class:`~ilo_fast.ParallelCorpus`, a folder of ``<code>.txt`` files
         or a corpus name (see :meth:`~ilo_fast.ParallelCorpus.load`). A plain mapping of
         language codes to sentences is taken as it comes, and need not be parallel.
-    **options
-        Any keyword of :func:`~ilo_fast.extract` (``layers``, ``dtype``,
-        ``cache``, ...) or of :func:`~ilo_fast.overlap` (``n_neighbors``, ``threshold``,
-        ``metric``, ``backend``, ...). Each goes to the function that knows it; ``progress`` goes
-        to both.
+    tokenizer, layers, device, dtype, batch_tokens, cache, pooling, special_tokens, max_length
+        As in :func:`~ilo_fast.extract`.
+    revision, trust_remote_code, verify
+        As there.
+    n_neighbors, threshold, metric, backend, n_threads, parallel
+        As in :func:`~ilo_fast.overlap`.
+    progress
+        Bars on standard error.
 
     Returns
     -------
@@ -45,30 +66,35 @@ def measure(
 
     Raises
     ------
-    TypeError
-        An option that neither function knows.
     AccessError
         The model or the corpus cannot be reached.
     CorpusError
         The text is wrong.
     """
-    extract_names, overlap_names = option_names(extract), option_names(overlap)
-    unknown = [name for name in options if name not in extract_names | overlap_names]
-    if unknown:
-        raise TypeError(
-            f"measure() got unknown options: {', '.join(unknown)}. "
-            f"extract() takes {', '.join(sorted(extract_names))}; "
-            f"overlap() takes {', '.join(sorted(overlap_names))}"
-        )
-    representations = extract(model, open_corpus(corpus), **_only(options, extract_names))
-    return overlap(representations, **_only(options, overlap_names))
-
-
-def option_names(function: Callable[..., Any]) -> frozenset[str]:
-    """Names of the keyword-only parameters of ``function``."""
-    parameters = inspect.signature(function).parameters.values()
-    return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
-
-
-def _only(options: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name in names}
+    representations = extract(
+        model,
+        open_corpus(corpus),
+        tokenizer=tokenizer,
+        layers=layers,
+        device=device,
+        dtype=dtype,
+        batch_tokens=batch_tokens,
+        cache=cache,
+        pooling=pooling,
+        special_tokens=special_tokens,
+        max_length=max_length,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        verify=verify,
+        progress=progress,
+    )
+    return overlap(
+        representations,
+        n_neighbors=n_neighbors,
+        threshold=threshold,
+        metric=metric,
+        backend=backend,
+        n_threads=n_threads,
+        parallel=parallel,
+        progress=progress,
+    )

@@ -16,8 +16,8 @@ from ilo_fast import measure
 from ilo_fast._util.hashing import digest, hash_file
 from ilo_fast.models.loading import open_files
 from ilo_fast.models.structure import find_parts
-from ilo_fast.training.finetune.options import precision, training_device
-from ilo_fast.training.loop import quiet
+from ilo_fast.training.options import resolve_precision
+from ilo_fast.training.process import suppress_output
 
 from .data import Data
 from .journal import say
@@ -50,7 +50,7 @@ class Options:
     @property
     def precision(self) -> str:
         """What training computes in; without a dtype, that hangs on the device."""
-        return str(precision(self.dtype, training_device(self.device))).removeprefix("torch.")
+        return resolve_precision(self.dtype, self.device)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def describe_model(model: str, data: Data, options: Options) -> dict[str, Any]:
     """Blocks and parameters of a model, and its scores before any training."""
     from transformers import AutoModel, AutoTokenizer
 
-    with quiet():  # heads that are left out are no news
+    with suppress_output():  # heads that are left out are no news
         module = AutoModel.from_pretrained(model, dtype=MEASURED_IN).to(options.place)
     parts = find_parts(module)
     started = time.perf_counter()
@@ -169,7 +169,7 @@ def train(
         language=SOURCE,
         task="classification" if labelled else "causal-lm",
         freeze=blocks,
-        epochs=recipe.epochs,
+        num_train_epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,
         batch_size=options.batch_size,
         max_length=options.max_length,

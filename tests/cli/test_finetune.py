@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from collections.abc import Callable
@@ -17,8 +16,9 @@ from helpers import tiny_models
 import ilo_fast.cli as cli
 from ilo_fast.cli import finetune as command
 from ilo_fast.cli import flags
-from ilo_fast.training import loop
+from ilo_fast.training.process import suppress_output
 from ilo_fast.training.records import read_overlap_log
+from ilo_fast.training.trainer import Checkpoints
 
 Run = Callable[..., int]
 
@@ -27,7 +27,7 @@ Run = Callable[..., int]
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     torch.manual_seed(0)
-    with loop.quiet():
+    with suppress_output():
         config = tiny_models.ARCHITECTURES["llama"][0]()
         hf.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     tiny_models.tokenizer().save_pretrained(folder)
@@ -51,16 +51,6 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path, texts: Path) -> Run:
     """``ilo-fast finetune`` in a folder of its own, on the tiny model; more flags as given."""
     monkeypatch.chdir(tmp_path)
-    if "finetune" not in subcommands(cli.build_parser()):
-        build = cli.build_parser
-
-        def with_command() -> argparse.ArgumentParser:
-            parser = build()
-            actions = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
-            command.add_parser(actions[0])
-            return parser
-
-        monkeypatch.setattr(cli, "build_parser", with_command)
 
     def call(*more: str) -> int:
         base = ["finetune", "-m", str(model), "--data", str(texts / "train")]
@@ -71,15 +61,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path, texts: Pat
     return call
 
 
-def subcommands(parser: argparse.ArgumentParser) -> list[str]:
-    actions = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
-    return list(actions[0].choices)
-
-
-def test_writes_everything_and_prints_layers_before_and_after(
+def test_run_writes_everything_and_prints_layers_before_and_after(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("--freeze", "0", "--evaluate-every", "2") == 0
+    assert run("--freeze", "0", "--every", "2") == 0
     out = capsys.readouterr().out
     folder = tmp_path / "ilo_fast_results" / "finetune__tiny__train__freeze-0"
     names = {"model", "run_card.json", "overlap.jsonl", "trajectory.png", "trajectory.svg"}
@@ -106,7 +91,7 @@ def test_writes_everything_and_prints_layers_before_and_after(
     assert np.array_equal(records[0].scores.ilo[:2], records[-1].scores.ilo[:2])
 
 
-def test_second_run_keeps_the_first_and_others_are_refused(
+def test_second_run_keeps_the_first_and_other_settings_are_refused(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("-o", "out", "--corpus", "none") == 0
@@ -117,11 +102,8 @@ def test_second_run_keeps_the_first_and_others_are_refused(
     assert again.out == first and "holds this run, finished" in again.err
     assert run("-o", "out", "--corpus", "none", "--seed", "1") == 1
     assert "seed was 0, now 1" in capsys.readouterr().err
-    assert run("-o", "out", "--corpus", "none", "--overwrite-strategy", "never") == 1
-    assert "--overwrite-strategy is never" in capsys.readouterr().err
     assert (tmp_path / "out" / "run_card.json").read_bytes() == before
-    assert run("-o", "out", "--corpus", "none", "--seed", "1",
-               "--overwrite-strategy", "always") == 0  # fmt: skip
+    assert run("-o", "out", "--corpus", "none", "--seed", "1", "--overwrite") == 0
     card = json.loads((tmp_path / "out" / "run_card.json").read_text(encoding="utf-8"))
     assert card["settings"]["seed"] == 1
 
@@ -137,17 +119,17 @@ def test_interrupted_run_says_how_to_go_on(
             if state.global_step == 2:
                 raise KeyboardInterrupt
 
-        patch.setattr(loop.Checkpoints, "on_step_begin", stop)
-        assert run("-o", "out", "--save-every", "1") == 130
+        patch.setattr(Checkpoints, "on_step_begin", stop)
+        assert run("-o", "out", "--save-steps", "1") == 130
     assert "goes on from the last checkpoint in out" in capsys.readouterr().err
-    assert run("-o", "out", "--save-every", "1") == 0
+    assert run("-o", "out", "--save-steps", "1") == 0
     assert "goes on from checkpoint-2" in capsys.readouterr().err
     assert run("-o", "whole", "-q") == 0
     ours, theirs = (Path(o, "model", "model.safetensors").read_bytes() for o in ("out", "whole"))
     assert ours == theirs
 
 
-def test_labelled_folder_makes_a_classifier(
+def test_folder_of_labelled_files_makes_a_classifier(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "topics").mkdir()
@@ -187,12 +169,12 @@ def test_errors_leave_no_folder_behind(
     assert usage.value.code == 2
 
 
-def test_blocks_are_shown_as_flags_have_them() -> None:
+def test_blocks_are_printed_as_flags_take_them() -> None:
     assert command._ranges([0, 1, 2, 5, 7, 8]) == "0-2, 5, 7-8"
     assert flags.layer_list(command._ranges([0, 1, 2, 5])) == (0, 1, 2, 5)
 
 
-def test_quiet_prints_the_table_alone(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
+def test_quiet_run_prints_the_table_alone(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("-q", "-o", "out") == 0
     printed = capfd.readouterr()
     assert printed.err == "" and "ILO" in printed.out

@@ -14,8 +14,9 @@ from ilo_fast.training.records import read_overlap_log
 pytest.importorskip("accelerate")
 
 SIZES = [
-    "--hidden-size=16", "--heads=2", "--num-layers=2", "--mlp-size=24", "--vocab-size=300",
-    "--context=12", "--batch-size=4", "--steps=6", "--measure-every=3", "--n-neighbors=2",
+    "--hidden-size=16", "--num-attention-heads=2", "--num-hidden-layers=2",
+    "--intermediate-size=24", "--vocab-size=300",
+    "--context=12", "--batch-size=4", "--max-steps=6", "--every=3", "--n-neighbors=2",
     "--threshold=2", "--threads=1", "--device=cpu", "--quiet",
 ]  # fmt: skip
 
@@ -39,7 +40,9 @@ def command(*more: str) -> list[str]:
     return ["pretrain", "--text", "old", "new", "--corpus", "parallel", *SIZES, *more]
 
 
-def test_a_model_its_tables_and_figures(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_writes_a_model_tables_and_figures(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(command("--mixture", "eng_Latn=0.5", "nld_Latn=0.25", "-o", "out")) == 0
     shown = capsys.readouterr().out
     assert "25.0%" in shown and "12.5%" in shown and "50.0%" in shown
@@ -60,14 +63,11 @@ def test_a_model_its_tables_and_figures(here: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == shown  # the finished run, shown again
     assert main(command("--mixture", "eng_Latn=0.2", "-o", "out")) == 1
     assert "mixture was" in capsys.readouterr().err
-    again = command("--mixture", "eng_Latn=0.2", "-o", "out", "--overwrite-strategy")
-    assert main([*again, "never"]) == 1
-    assert "--overwrite-strategy is never" in capsys.readouterr().err
-    assert main([*again, "always"]) == 0
+    assert main(command("--mixture", "eng_Latn=0.2", "-o", "out", "--overwrite")) == 0
     assert "20.8%" in capsys.readouterr().out  # 5 of 24 rows
 
 
-def test_without_a_corpus_nothing_is_measured(
+def test_run_without_a_corpus_measures_nothing(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*command("-o", "out", "--text-languages", "eng_Latn"), "--corpus", "none"]) == 0
@@ -91,7 +91,7 @@ def test_without_a_corpus_nothing_is_measured(
         (["--text", "old", "--text-languages", "eng"], 1, "did you mean eng_Latn"),
     ],
 )
-def test_errors_are_one_line(
+def test_error_is_one_line_and_leaves_no_folder(
     here: Path, capsys: pytest.CaptureFixture[str], more: list[str], status: int, message: str
 ) -> None:
     assert main([*command("-o", "out"), *more]) == status
@@ -100,23 +100,23 @@ def test_errors_are_one_line(
     assert not (here / "out").exists()
 
 
-def test_a_finished_run_that_diverged_is_shown(
+def test_run_that_diverged_is_shown_with_a_warning(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sizes = [flag for flag in SIZES if flag != "--quiet"]
     diverging = [
-        "pretrain", "--text", "old", "--corpus", "none", *sizes, "-o", "out", "--steps=12",
+        "pretrain", "--text", "old", "--corpus", "none", *sizes, "-o", "out", "--max-steps=12",
         "--learning-rate=1e30", "--decay-share=0", "--warmup-steps=1",
     ]  # fmt: skip
     for _ in range(2):  # the second time, the card is read
         assert main(diverging) == 0
         shown = capsys.readouterr()
         assert "12 steps, loss nan" in shown.out
-        assert "training diverged, its last loss is nan" in shown.err
+        assert "training has diverged: the last loss is nan" in shown.err
 
 
 @pytest.mark.parametrize("text", ["eng_Latn", "eng_Latn=x", "eng_Latn=50", "=0.5", "eng_Latn=nan"])
-def test_what_is_no_share_is_wrong_usage(
+def test_text_that_is_no_share_is_wrong_usage(
     here: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
     with pytest.raises(SystemExit) as left:
@@ -125,6 +125,6 @@ def test_what_is_no_share_is_wrong_usage(
     assert "is no share" in capsys.readouterr().err
 
 
-def test_the_folder_is_named_after_text_and_mixture(here: Path) -> None:
+def test_output_folder_is_named_after_text_and_mixture(here: Path) -> None:
     args = build_parser().parse_args(command("--mixture", "eng_Latn=0.5"))
     assert output_folder(args) == Path("ilo_fast_results/pretrain__old+new__eng_Latn-0.5")

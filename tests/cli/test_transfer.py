@@ -64,7 +64,7 @@ def overlap_file(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def test_tables_and_files(
+def test_run_writes_tables_and_files(
     model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -87,7 +87,7 @@ def test_tables_and_files(
     assert len(table) == 4
 
 
-def test_the_figure_and_a_second_run(
+def test_second_run_is_refused_unless_it_overwrites(
     model: Path,
     data: Path,
     tmp_path: Path,
@@ -111,7 +111,7 @@ def test_the_figure_and_a_second_run(
     assert TransferScores.from_json(out / "transfer.json").source is None
 
 
-def test_the_log_of_a_fine_tuning_stands_for_before_and_after(
+def test_overlap_log_stands_for_before_and_after(
     model: Path,
     data: Path,
     tmp_path: Path,
@@ -134,7 +134,7 @@ def test_the_log_of_a_fine_tuning_stands_for_before_and_after(
     assert "--overlap stands for" in capsys.readouterr().err
 
 
-def test_without_matplotlib_the_scores_are_kept(
+def test_scores_are_kept_without_matplotlib(
     model: Path,
     data: Path,
     tmp_path: Path,
@@ -158,7 +158,7 @@ def test_without_matplotlib_the_scores_are_kept(
     assert {path.name for path in out.iterdir()} == {"transfer.json", "transfer.csv"}
 
 
-def test_a_language_that_is_not_known(
+def test_unknown_language_is_refused_unless_allowed(
     model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "mine"
@@ -174,7 +174,7 @@ def test_a_language_that_is_not_known(
     )  # fmt: skip
 
 
-def test_a_language_that_lacks_a_class(
+def test_language_that_lacks_a_class_is_evaluated(
     model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, out = tmp_path / "mine", tmp_path / "out"
@@ -186,7 +186,7 @@ def test_a_language_that_lacks_a_class(
     assert TransferScores.from_json(out / "transfer.json").labels == LABELS
 
 
-def test_errors(
+def test_error_names_what_is_wrong_and_leaves_no_folder(
     model: Path,
     data: Path,
     tmp_path: Path,
@@ -198,7 +198,7 @@ def test_errors(
     few = str(overlap_file("few", n_layers=2))
     cases = {
         ("--split", "dev"): "has no split 'dev'",
-        ("-l", "spa_Latn"): "no labelled file",
+        ("-l", "spa_Latn"): "no file in",
         ("--labels", "dry"): "labels: 1 names (dry), but model",
         ("--labels", "dry,moist"): "classes do not match",
         ("--before", whole): "give both, or neither",

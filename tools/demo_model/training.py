@@ -1,6 +1,6 @@
-"""The demo's own part in its training: batches, losses, optimizer, and the curve on held-out text.
+"""The demo's own part in its training: batches in parts, losses, optimizer, the held-out curve.
 
-All of them are handed to ``ilo_fast.pretrain``, which does the rest.
+The loop, its checkpoints and the run folder are those of ``ilo_fast.training``.
 """
 
 from __future__ import annotations
@@ -9,13 +9,23 @@ import csv
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
+from torch.utils.data import Dataset
 from transformers import TrainerCallback
+
+from ilo_fast._util.files import replace_folder
+from ilo_fast.models.identity import hash_state
+from ilo_fast.training.options import TrainingOptions
+from ilo_fast.training.pretrain.model import optimizer_and_schedule
+from ilo_fast.training.process import preserve_random_state, suppress_output
+from ilo_fast.training.run_folder import MODEL_FOLDER, RunFolder
+from ilo_fast.training.trainer import OrderedTrainer, Training
 
 from . import evaluate, network
 from .data import AlignedSampler, PlainSampler
@@ -24,7 +34,7 @@ from .losses import ranking_loss
 log = logging.getLogger("train_demo_model")
 
 
-class Batches:
+class Batches(Dataset[Any]):
     """The batch of a step, in two parts: single lines, and passages in several languages."""
 
     def __init__(
@@ -32,18 +42,23 @@ class Batches:
         plain: PlainSampler,
         aligned: AlignedSampler,
         *,
+        steps: int,
         lines: int,
         max_tokens: int,
         passages: int,
         views: int,
         seed: int,
     ) -> None:
+        self.steps = steps
         self.plain, self.aligned = plain, aligned
         self.lines, self.max_tokens = lines, max_tokens
         self.passages, self.views = passages, views
         self.seed = seed
 
-    def __call__(self, step: int) -> list[dict[str, Any]]:
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> list[dict[str, Any]]:
         rng = np.random.default_rng([self.seed, step])
         lines = self.plain.draw(rng, self.lines, self.max_tokens)
         sequences, passage = self.aligned.draw(rng, self.passages, self.views)
@@ -91,6 +106,58 @@ def optimizer(model: Any, *, lr: float, embedding_lr: float) -> torch.optim.Opti
         {"params": [table], "lr": embedding_lr, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98), fused=True)
+
+
+class PartsTrainer(OrderedTrainer):
+    """Goes through the parts of a batch one after the other; their gradients add up.
+
+    The graph of one part is freed before the next is built.
+    """
+
+    def __init__(self, *, losses: Losses, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._losses = losses
+
+    def training_step(self, model: Any, inputs: Any, *rest: Any, **named: Any) -> Any:
+        parts = [super(PartsTrainer, self).training_step(model, part) for part in inputs]
+        return torch.stack(parts).sum()
+
+    def compute_loss(self, model: Any, inputs: Any, *rest: Any, **named: Any) -> Any:
+        return self._losses(model, inputs)
+
+
+def fit(
+    model: Any,
+    batches: Batches,
+    losses: Losses,
+    adam: torch.optim.Optimizer,
+    folder: Path,
+    options: TrainingOptions,
+    *,
+    decay_share: float,
+    settings: Mapping[str, Any],
+    callbacks: Sequence[TrainerCallback],
+) -> Path:
+    """Train `model`, on from where an interrupted run of the same settings was; its folder."""
+    run = RunFolder(
+        folder,
+        {"weights_sha256": hash_state(model), **options.identity(), "settings": dict(settings)},
+    )
+    with run.held(overwrite=False) as finished:
+        if not finished:
+            with suppress_output(), preserve_random_state():
+                training = Training(
+                    model, run, options, len(batches),
+                    data=batches, collate=lambda items: items[0], mean_loss=True,
+                    optimizers=optimizer_and_schedule(adam, options, decay_share),
+                    callbacks=callbacks, kind=partial(PartsTrainer, losses=losses),
+                )  # fmt: skip
+                run.begin(options.metadata())
+                results = training.go()
+                with replace_folder(run.path / MODEL_FOLDER) as new:
+                    model.save_pretrained(new)
+            run.finish(results, keep_checkpoints=False)
+    return run.path / MODEL_FOLDER
 
 
 class Curve(TrainerCallback):

@@ -30,13 +30,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Fine-tune a model on one language and measure the overlap of its layers "
         "meanwhile. Without flags: the embedded model on the embedded English text, offline. The "
         "same command again goes on with an interrupted run.",
+        examples=(
+            "ilo-fast finetune --freeze 0-2 --max-steps 10 --every 10 --limit 10",
+            "ilo-fast finetune -m ./my-model --data ./my-texts --freeze 0-1 --corpus ./my-texts",
+            "ilo-fast finetune -m ./my-model --data ./my-labelled --lora 8 --corpus none",
+        ),
         when_interrupted=training.how_to_go_on(output_folder),
     )
     flags.add_model_flags(parser)
     _add_data_flags(parser)
     _add_freezing_flags(parser)
     _add_training_flags(parser)
-    training.add_measuring_flags(parser, "--layers")
+    training.add_measuring_flags(parser)
     training.add_folder_flags(parser, f"{RESULTS_FOLDER}/finetune__MODEL__DATA")
 
 
@@ -59,7 +64,7 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
         help="default: causal-lm on text, classification on labelled data",
     )
     group.add_argument(
-        "--heldout",
+        "--eval-fraction",
         type=float,
         default=0.05,
         metavar="SHARE",
@@ -95,9 +100,12 @@ def _add_freezing_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_training_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("training")
-    group.add_argument("--epochs", type=float, default=3, metavar="N", help="default: 3")
+    group.add_argument("--num-train-epochs", type=float, default=3, metavar="N", help="default: 3")
     group.add_argument(
-        "--max-steps", type=flags.positive_int, metavar="N", help="steps, whatever --epochs says"
+        "--max-steps",
+        type=flags.positive_int,
+        metavar="N",
+        help="steps, whatever --num-train-epochs says",
     )
     group.add_argument(
         "--learning-rate",
@@ -107,28 +115,18 @@ def _add_training_flags(parser: argparse.ArgumentParser) -> None:
         f"model {_DEMO_RATE:g}",
     )
     group.add_argument(
-        "--batch-size", type=flags.positive_int, default=16, metavar="N", help="default: 16"
-    )
-    group.add_argument(
-        "--accumulate",
-        type=flags.positive_int,
-        default=1,
-        metavar="N",
-        help="batches to a step (default: 1)",
-    )
-    group.add_argument(
         "--max-length",
         type=flags.positive_int,
         metavar="N",
         help="tokens of an example (default: what the model takes, at most 512)",
     )
     group.add_argument(
-        "--evaluate-every",
+        "--every",
         type=flags.positive_int,
         metavar="N",
         help="steps between evaluations and measurements (default: six in the run)",
     )
-    training.add_loop_flags(group, ("float32", "bfloat16", "float16"))
+    training.add_loop_flags(group, batch_size=16, weight_decay=0.01, warmup_steps=0.06)
 
 
 def frozen_layers(text: str) -> tuple[int, ...] | str | None:
@@ -143,8 +141,7 @@ def run(args: argparse.Namespace) -> int:
     from ilo_fast.models.demo import demo_model_path
     from ilo_fast.training.finetune.finetune import finetune
 
-    folder = output_folder(args)
-    options = training.prepare(args, folder)
+    training.set_threads(args)
     is_demo = args.model == "demo"
     rate = args.learning_rate
     if rate is None and is_demo and args.lora is None:
@@ -152,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
     result = finetune(
         demo_model_path() if is_demo else args.model,
         load_data(args),
-        folder,
+        output_folder(args),
         language=args.language,
         task=args.task,
         freeze=args.freeze,
@@ -160,17 +157,29 @@ def run(args: argparse.Namespace) -> int:
         freeze_head=not args.no_freeze_head,
         lora=args.lora,
         corpus=None if args.corpus == "none" else load_corpus(args),
-        epochs=args.epochs,
+        overlap_options=training.overlap_options(args),
+        num_train_epochs=args.num_train_epochs,
         max_steps=args.max_steps,
         learning_rate=rate,
+        weight_decay=args.weight_decay,
+        warmup_steps=args.warmup_steps,
         batch_size=args.batch_size,
-        accumulate=args.accumulate,
+        gradient_accumulation_steps=args.gradient_accumulation_steps,
+        max_grad_norm=args.max_grad_norm,
         max_length=args.max_length,
-        heldout=args.heldout,
-        evaluate_every=args.evaluate_every,
+        eval_fraction=args.eval_fraction,
+        seed=args.seed,
+        device=args.device,
+        dtype=args.dtype,
+        every=args.every,
+        save_steps=args.save_steps,
+        logging_steps=args.logging_steps,
+        keep_checkpoints=args.keep_checkpoints,
+        report_to=args.report_to,
         revision=args.model_revision,
         trust_remote_code=args.trust_remote_code,
-        **options,
+        overwrite=args.overwrite,
+        progress=not args.quiet,
     )
     records = training.measurements(result)
     paths = training.written(result, records)
@@ -225,10 +234,10 @@ def report(result: FineTuned, records: Sequence[OverlapRecord], name: str) -> st
     """The table: what was trained, how well, and every layer before and after."""
     card = result.card
     settings, data = card["settings"], card["data"]
+    a_step = settings["batch_size"] * settings["gradient_accumulation_steps"]
     lines = [
         f"Fine-tuned {name} on {settings['language']}: {settings['task']}, {card['steps']} steps "
-        f"of {settings['batch_size'] * settings['accumulate']} of {data['train']['examples']} "
-        f"examples, {card['seconds']:.0f} s",
+        f"of {a_step} of {data['train']['examples']} examples, {card['seconds']:.0f} s",
         f"trained: {_share(card['parameters'])}; frozen: {_frozen(card)}",
     ]
     if len(card["evaluations"]) > 1:

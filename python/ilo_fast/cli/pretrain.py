@@ -29,18 +29,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Train a tokenizer and a small language model on text of several languages, "
         "each at its share of the tokens, and measure the overlap of its layers meanwhile. The "
         "same command again goes on with an interrupted run.",
+        examples=(
+            "ilo-fast pretrain --text ./my-texts --mixture eng_Latn=0.5 --max-steps 5 --limit 5",
+            "ilo-fast pretrain --text ./my-texts --hidden-size 64 --max-steps 6 --corpus none",
+            "ilo-fast pretrain --text ./my-texts --tokenizer ./my-model --batch-size 8 "
+            "--max-steps 5 --corpus none -o results/own",
+        ),
         when_interrupted=training.how_to_go_on(output_folder),
     )
     _add_text_flags(parser)
     _add_model_flags(parser)
     _add_training_flags(parser)
-    training.add_measuring_flags(parser, "--layers-measured")
-    parser.add_argument(
-        "--measure-every",
-        type=flags.positive_int,
-        metavar="N",
-        help="steps between measurements (default: ten of them)",
-    )
+    training.add_measuring_flags(parser)
     training.add_folder_flags(parser, f"{RESULTS_FOLDER}/pretrain__TEXT__MIXTURE")
 
 
@@ -74,10 +74,10 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("model (Llama)")
     sizes = (
         ("--hidden-size", 192, "width"),
-        ("--num-layers", 6, "blocks"),
-        ("--heads", None, "attention heads (default: one to 32 dimensions)"),
-        ("--kv-heads", None, "key-value heads (default: as many)"),
-        ("--mlp-size", None, "width inside the MLP (default: 8/3 of the width)"),
+        ("--num-hidden-layers", 6, "blocks"),
+        ("--num-attention-heads", None, "default: one to 32 dimensions"),
+        ("--num-key-value-heads", None, "default: as many"),
+        ("--intermediate-size", None, "width inside the MLP (default: 8/3 of the width)"),
         ("--vocab-size", 16384, "tokens of the tokenizer that is trained"),
     )
     for name, default, text in sizes:
@@ -92,22 +92,22 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_training_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("training")
-    counts = (
-        ("--steps", 1000, "optimizer steps"),
-        ("--context", 64, "tokens in a row, all of one language"),
-        ("--batch-size", 64, "rows in a step"),
-        ("--accumulate", 1, "parts in which a step is gone through, where memory is short"),
+    group.add_argument(
+        "--max-steps",
+        type=flags.positive_int,
+        default=1000,
+        metavar="N",
+        help="optimizer steps (default: 1000)",
     )
-    for name, default, text in counts:
-        group.add_argument(
-            name, type=flags.positive_int, default=default, metavar="N",
-            help=f"{text} (default: {default})",
-        )  # fmt: skip
+    group.add_argument(
+        "--context",
+        type=flags.positive_int,
+        default=64,
+        metavar="N",
+        help="tokens in a row, all of one language (default: 64)",
+    )
     group.add_argument(
         "--learning-rate", type=float, default=1e-3, metavar="RATE", help="default: 0.001"
-    )
-    group.add_argument(
-        "--warmup-steps", type=flags.positive_int, metavar="N", help="default: 5 %% of the steps"
     )
     group.add_argument(
         "--decay-share",
@@ -116,7 +116,13 @@ def _add_training_flags(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="last part of the steps, in which the rate falls to 0 (default: 0.3)",
     )
-    training.add_loop_flags(group, ("float32", "bfloat16"))
+    group.add_argument(
+        "--every",
+        type=flags.positive_int,
+        metavar="N",
+        help="steps between measurements (default: ten of them)",
+    )
+    training.add_loop_flags(group, batch_size=64, weight_decay=0.1, warmup_steps=0.05)
 
 
 def share(text: str) -> tuple[str, float]:
@@ -138,32 +144,42 @@ def run(args: argparse.Namespace) -> int:
     from ilo_fast.training.pretrain.pretrain import pretrain
     from ilo_fast.training.pretrain.tokenizer import open_tokenizer
 
-    folder = output_folder(args)
-    options = training.prepare(args, folder)
+    training.set_threads(args)
     tokenizer = open_tokenizer(args.tokenizer)  # before the text, which may be long
     texts = read_texts(args.text, args.text_languages, allow_unknown=args.allow_unknown)
     result = pretrain(
         texts,
-        folder,
+        output_folder(args),
         mixture=mixture(args.mixture),
         allow_unknown=args.allow_unknown,
         tokenizer=tokenizer,
         vocab_size=args.vocab_size,
         hidden_size=args.hidden_size,
-        layers=args.num_layers,
-        heads=args.heads,
-        kv_heads=args.kv_heads,
-        mlp_size=args.mlp_size,
-        steps=args.steps,
+        num_hidden_layers=args.num_hidden_layers,
+        num_attention_heads=args.num_attention_heads,
+        num_key_value_heads=args.num_key_value_heads,
+        intermediate_size=args.intermediate_size,
+        max_steps=args.max_steps,
         context=args.context,
         batch_size=args.batch_size,
-        accumulate=args.accumulate,
+        gradient_accumulation_steps=args.gradient_accumulation_steps,
         learning_rate=args.learning_rate,
+        weight_decay=args.weight_decay,
+        max_grad_norm=args.max_grad_norm,
         warmup_steps=args.warmup_steps,
         decay_share=args.decay_share,
+        seed=args.seed,
+        device=args.device,
+        dtype=args.dtype,
         corpus=None if args.corpus == "none" else measured(args, tuple(texts)),
-        measure_every=args.measure_every,
-        **options,
+        overlap_options=training.overlap_options(args),
+        every=args.every,
+        save_steps=args.save_steps,
+        logging_steps=args.logging_steps,
+        keep_checkpoints=args.keep_checkpoints,
+        report_to=args.report_to,
+        overwrite=args.overwrite,
+        progress=not args.quiet,
     )
     records = training.measurements(result)
     paths = training.written(result, records)
@@ -209,11 +225,10 @@ def measured(args: argparse.Namespace, trained: Sequence[str]) -> ParallelCorpus
 def report(result: Pretrained, records: Sequence[OverlapRecord]) -> str:
     """The tables: languages and how much of their text was used; ILO of every layer over time."""
     card = result.card
-    settings = card["settings"]
-    tokens = settings["steps"] * settings["batch_size"] * settings["context"]
+    tokens = sum(used["tokens"] for used in card["text"].values())
     lines = [
         f"Trained {card['parameters']:,} parameters from nothing on {tokens:,} tokens: "
-        f"{settings['steps']} steps, loss {result.loss:.3f}, {card['seconds']:.0f} s "
+        f"{card['steps']} steps, loss {result.loss:.3f}, {card['seconds']:.0f} s "
         f"({card['tokens_per_second']:,} tokens a second)",
         "",
         *_languages(card["text"]),
@@ -226,8 +241,8 @@ def report(result: Pretrained, records: Sequence[OverlapRecord]) -> str:
 def _languages(text: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Languages of equal share on one line: there are mostly one or two kinds."""
     kinds: dict[str, list[str]] = {}
-    for code, facts in text.items():
-        kinds.setdefault(f"{facts['share']:.1%}", []).append(code)
+    for code, used in text.items():
+        kinds.setdefault(f"{used['share']:.1%}", []).append(code)
     lines = [f"{'share':>7}  {'passes through the text':24} languages"]
     for shown, codes in sorted(kinds.items(), key=lambda kind: -text[kind[1][0]]["share"]):
         passes = [text[code]["epochs"] for code in codes]

@@ -1,4 +1,4 @@
-"""What ``finetune`` and ``pretrain`` share: flags, the output folder, what is written and said."""
+"""What ``finetune`` and ``pretrain`` share: flags, keywords, what is written and said."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 from ilo_fast.cli import flags
 
 if TYPE_CHECKING:
+    from ilo_fast.training.measuring import OverlapOptions
     from ilo_fast.training.records import OverlapRecord
     from ilo_fast.training.trained import Trained
 
 logger = logging.getLogger(__name__)
 
 
-def add_measuring_flags(parser: argparse.ArgumentParser, layers_flag: str) -> None:
+def add_measuring_flags(parser: argparse.ArgumentParser) -> None:
     """The corpus that is measured on, and how."""
     flags.add_corpus_flags(parser)
     parser.add_argument(
-        layers_flag,
-        dest="layers",
+        "--layers",
         type=flags.layer_list,
         metavar="LIST",
         help="layers to measure, 0 the embeddings, -1 the last: 0,4,8-12 (default: all)",
@@ -31,30 +31,41 @@ def add_measuring_flags(parser: argparse.ArgumentParser, layers_flag: str) -> No
     flags.add_overlap_flags(parser)
 
 
-def add_loop_flags(group: argparse._ArgumentGroup, dtypes: Sequence[str]) -> None:
+def add_loop_flags(
+    group: argparse._ArgumentGroup, *, batch_size: int, weight_decay: float, warmup_steps: float
+) -> None:
     """Of the loop itself."""
+    count: dict[str, Any] = {"type": flags.positive_int, "metavar": "N"}
+    group.add_argument("--batch-size", **count, default=batch_size, help=f"default: {batch_size}")
+    group.add_argument(
+        "--gradient-accumulation-steps", **count, default=1, help="batches to a step (default: 1)"
+    )
+    group.add_argument(
+        "--weight-decay", type=float, default=weight_decay, metavar="X",
+        help=f"of AdamW (default: {weight_decay:g})",
+    )  # fmt: skip
+    group.add_argument(
+        "--warmup-steps", type=float, default=warmup_steps, metavar="N",
+        help=f"in which the rate rises; below 1 a share of all (default: {warmup_steps:g})",
+    )  # fmt: skip
+    group.add_argument("--max-grad-norm", type=float, default=1.0, metavar="X", help="default: 1")
     group.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     group.add_argument("--device", help="cpu, cuda or mps (default: a GPU if there is one)")
     group.add_argument(
-        "--dtype",
-        choices=dtypes,
+        "--dtype", choices=("float32", "bfloat16", "float16"),
         help="to compute in (default: bfloat16 on a GPU that has it, else float32)",
-    )
+    )  # fmt: skip
     group.add_argument(
-        "--save-every",
-        type=flags.positive_int,
-        metavar="N",
-        help="steps between checkpoints (default: about a minute)",
+        "--save-steps", **count, help="steps between checkpoints (default: about a minute)"
     )
+    group.add_argument("--logging-steps", **count, help="steps between logs of the loss")
     group.add_argument(
         "--keep-checkpoints", action="store_true", help="keep the last checkpoints after the end"
     )
     group.add_argument(
-        "--report-to",
-        default="none",
-        metavar="NAMES",
+        "--report-to", default="none", metavar="NAMES",
         help="where the Trainer logs to: tensorboard, wandb, ... with commas between",
-    )
+    )  # fmt: skip
 
 
 def add_folder_flags(parser: argparse.ArgumentParser, default: str) -> None:
@@ -68,37 +79,26 @@ def add_folder_flags(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def prepare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Set the threads; the keywords that both calls have."""
+def set_threads(args: argparse.Namespace) -> None:
+    """As many CPU threads as asked for."""
     import torch
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    return {
-        "seed": args.seed,
-        "device": args.device,
-        "dtype": args.dtype,
-        "save_every": args.save_every,
-        "keep_checkpoints": args.keep_checkpoints,
-        "report_to": args.report_to.split(","),
-        "overwrite": args.overwrite,
-        "resume": not args.overwrite,
-        "progress": not args.quiet,
-        "overlap_options": None if args.corpus == "none" else overlap_options(args),
-    }
 
 
-def overlap_options(args: argparse.Namespace) -> dict[str, Any]:
-    """For the callback that measures; only what changes a score, and the threads."""
-    options = {
-        "n_neighbors": args.n_neighbors,
-        "threshold": args.threshold,
-        "metric": args.metric,
-        "backend": args.backend,
-        "n_threads": args.threads,
-        "layers": None if args.layers is None else list(args.layers),
-    }
-    return {name: value for name, value in options.items() if value is not None}
+def overlap_options(args: argparse.Namespace) -> OverlapOptions:
+    """How overlap is measured, by the flags."""
+    from ilo_fast.training.measuring import OverlapOptions
+
+    return OverlapOptions(
+        layers=args.layers,
+        n_neighbors=args.n_neighbors,
+        threshold=args.threshold,
+        metric=args.metric,
+        backend=args.backend,
+        n_threads=args.threads,
+    )
 
 
 def how_to_go_on(

@@ -32,6 +32,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Evaluate a classifier in every language of a labelled set: accuracy (Wilson "
         "95 % interval) and macro-F1 (bootstrap), and their means over groups of languages "
         "without the one that was trained on.",
+        examples=(
+            "ilo-fast transfer ./my-classifier --data ./my-labelled",
+            "ilo-fast transfer ./my-classifier --data ./my-labelled --split dev -o results/dev",
+            "ilo-fast transfer ./my-run/model --data ./my-labelled --overlap "
+            "./my-run/overlap.jsonl",
+        ),
     )
     parser.add_argument(
         "model",

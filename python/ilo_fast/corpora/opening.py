@@ -56,7 +56,8 @@ def open_corpus(
         corpus = ParallelCorpus.load(corpus)
     if isinstance(corpus, ParallelCorpus):
         info = corpus.info
-        return Corpus(corpus.sentences, corpus.name, True, info["sha256"], info)
+        # A dict, as the read-only view that a ParallelCorpus has cannot be pickled.
+        return Corpus(dict(corpus.sentences), corpus.name, True, info["sha256"], info)
     sentences = check_sentences(corpus, allow_unknown=True, parallel=False)
     sha256 = fingerprint(sentences)
     info = {"name": "mapping", "languages": list(sentences), "sha256": sha256}

@@ -25,15 +25,12 @@ from ilo_fast.models.loading import (
 )
 from ilo_fast.models.source import ModelSource
 
-__all__ = ["Classifier", "open_classifier"]
-
 _ADAPTER_CONFIG = "adapter_config.json"
-_ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model that gives one score a class.
+    """A model that gives one score per class.
 
     Attributes
     ----------

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast._util.checks import whole_number
 from ilo_fast._util.files import parse_json, write_text
 from ilo_fast._util.messages import listed
 from ilo_fast._util.schema import check_schema
 from ilo_fast._util.statistics import wilson_interval
+from ilo_fast.evaluation.groups import Group, OverlapGroup
 from ilo_fast.evaluation.statistics import (
     bootstrap_means,
     confusion_matrix,
@@ -29,55 +31,9 @@ from ilo_fast.evaluation.statistics import (
 if TYPE_CHECKING:
     from ilo_fast.scores.result import OverlapScores
 
-__all__ = ["Group", "OverlapGroup", "TransferScores"]
-
 SCHEMA_VERSION = 1
 _KIND = "ilo_fast.transfer"
 _MEASURES = ("accuracy", "macro_f1")
-
-
-@dataclass(frozen=True)
-class Group:
-    """Languages that share something; means over them, each language counting once.
-
-    Attributes
-    ----------
-    name : str
-    languages : tuple of str
-    accuracy, macro_f1, majority : float
-    accuracy_interval, macro_f1_interval : (low, high), or None for one language
-        95 %, bootstrap over the languages: how much the mean hangs on which languages were at hand.
-        Of two or three languages it is too narrow, as any bootstrap of so few is.
-    """
-
-    name: str
-    languages: tuple[str, ...]
-    accuracy: float
-    accuracy_interval: tuple[float, float] | None
-    macro_f1: float
-    macro_f1_interval: tuple[float, float] | None
-    majority: float
-
-
-@dataclass(frozen=True)
-class OverlapGroup:
-    """The same group in `OverlapScores`.
-
-    Attributes
-    ----------
-    name : str
-    languages : tuple of str
-    layers : tuple of int
-    mean : float64, shape (layers,)
-    interval : float64, shape (layers, 2), or None for one language
-        As in `Group`.
-    """
-
-    name: str
-    languages: tuple[str, ...]
-    layers: tuple[int, ...]
-    mean: NDArray[np.float64]
-    interval: NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,8 +115,7 @@ class TransferScores:
                 f"predictions are of {listed(list(predictions)) or 'no languages'}, targets of "
                 f"{listed(list(targets)) or 'no languages'}: wanted the same, in the same order"
             )
-        if isinstance(n_boot, bool) or not isinstance(n_boot, int) or n_boot < 1:
-            raise ValueError(f"n_boot={n_boot!r}: wanted a whole number of at least 1")
+        whole_number("n_boot", n_boot)
         rows = []
         for code in targets:
             true, predicted = (np.asarray(x[code]) for x in (targets, predictions))
@@ -301,7 +256,7 @@ class TransferScores:
         return found
 
     def rows(self) -> list[dict[str, Any]]:
-        """One record a language, as in ``transfer.csv``."""
+        """One record per language, as in ``transfer.csv``."""
         return [
             {
                 "language": code,
@@ -355,7 +310,7 @@ class TransferScores:
         }
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
-        """`to_dict` as JSON text, a line a language; with ``path``, also written there, whole."""
+        """`to_dict` as JSON text, a line per language; with ``path``, also written there, whole."""
 
         def dump(value: Any, indent: int | None = None) -> str:
             return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
@@ -422,7 +377,7 @@ def _pair(interval: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Arrays over languages from one mapping a language."""
+    """Arrays over languages from one mapping per language."""
     names = (*_MEASURES, *(f"{name}_interval" for name in _MEASURES), "majority")
     numbers = {name: np.array([row[name] for row in rows], np.float64) for name in names}
     numbered = {

@@ -13,15 +13,6 @@ from numpy.typing import NDArray
 
 from ilo_fast.corpora.languages import LANGUAGES, REGIONS
 
-__all__ = [
-    "GROUPINGS",
-    "bootstrap_means",
-    "confusion_matrix",
-    "group_languages",
-    "macro_f1",
-    "macro_f1_interval",
-]
-
 GROUPINGS: Final[tuple[str, ...]] = ("resource_class", "family", "region", "script")
 """What languages can be grouped by; columns of `ilo_fast.corpora.languages`."""
 

@@ -21,13 +21,11 @@ from ilo_fast._util.versions import NUMERIC_PACKAGES, versions
 from ilo_fast.corpora.labelled.corpus import LabelledCorpus
 from ilo_fast.corpora.languages import LANGUAGES, resolve_codes, suggest_codes
 from ilo_fast.evaluation.classifiers import Classifier, open_classifier
-from ilo_fast.evaluation.result import Group, OverlapGroup, TransferScores
+from ilo_fast.evaluation.result import TransferScores
 from ilo_fast.models.forward import accepted, evaluating, inference
 from ilo_fast.models.limits import length_limit, position_limit
 from ilo_fast.representations.batches import batch_workers, default_batch_tokens, run_batches
 from ilo_fast.representations.tokens import TokenizedText, tokenize
-
-__all__ = ["Group", "OverlapGroup", "TransferScores", "transfer"]
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +52,7 @@ def transfer(
     trust_remote_code: bool = False,
     seed: int = 0,
     n_boot: int = 1000,
-    progress: bool = True,
+    progress: bool = False,
 ) -> TransferScores:
     """Evaluate a classifier in every language of a labelled set.
 

@@ -14,7 +14,8 @@ from ilo_fast.evaluation.statistics import GROUPINGS, bootstrap_means
 from ilo_fast.report.columns import columns, pad
 
 if TYPE_CHECKING:
-    from ilo_fast.evaluation.result import Group, TransferScores
+    from ilo_fast.evaluation.groups import Group
+    from ilo_fast.evaluation.result import TransferScores
     from ilo_fast.scores.result import OverlapScores
 
 _HEADS = {

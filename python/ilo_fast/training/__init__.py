@@ -1,25 +1,9 @@
-"""Training: freeze, fine-tune, pre-train, watch the overlap meanwhile, measure what transfers.
+"""Training: freeze, fine-tune, pre-train, and watch the overlap meanwhile.
 
-    texts, labelled/ ─▶ finetuning/  ─▶ transfer/
-    texts            ─▶ pretraining/
-                        both: freezing (uses), callback (records), loop, card (trained)
-    statistics: intervals and F1, of evaluations and of transfer
+freezing (uses)                 which parameters a forward pass depends on, and freezing them
+callback (measuring, records)   the overlap, measured while anybody's Trainer trains
 
-Every loop is the transformers ``Trainer``'s. The public names are those of ``ilo_fast``.
+finetune/  pretrain/            data and model of a run; below, what both share:
+options ─▶ trainer, watch ─▶ run_folder ─▶ trained
+process, model_state, identity  what is put back afterwards, and what makes a run another run
 """
-
-from __future__ import annotations
-
-import os
-
-
-def need_one_process(call: str) -> None:
-    """Refuse to run under torchrun, before anything waits for the other processes.
-
-    Raises
-    ------
-    RuntimeError
-        There are others.
-    """
-    if os.environ.get("WORLD_SIZE", "1") not in ("", "1"):
-        raise RuntimeError(f"{call} runs in one process: start it without torchrun")

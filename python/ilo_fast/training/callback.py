@@ -9,37 +9,32 @@ from __future__ import annotations
 import contextlib
 import inspect
 import logging
-import operator
-import random
 import re
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
 
+from ilo_fast._util.checks import whole_number
 from ilo_fast.corpora.opening import Corpus, open_corpus
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.errors import AccessError
 from ilo_fast.models.demo import demo_model_path
-from ilo_fast.pipeline import measure, option_names
-from ilo_fast.representations.extraction import extract
-from ilo_fast.scores.overlap import overlap
+from ilo_fast.pipeline import measure
 from ilo_fast.scores.result import OverlapScores
+from ilo_fast.training.measuring import OverlapOptions
+from ilo_fast.training.process import cuda_in_use, preserve_random_state
 from ilo_fast.training.records import OverlapRecord, RecordFile
 
 logger = logging.getLogger(__name__)
 
-# Options of measure() that make no sense for a model that is in memory and in training.
-_NOT_HERE = frozenset(
-    {"tokenizer", "device", "dtype", "cache", "revision", "trust_remote_code", "progress"}
-)
 _SHARDING_MODULES = ("FullyShardedDataParallel", "XlaFullyShardedDataParallel")
 
 
@@ -77,9 +72,10 @@ class OverlapCallback(TrainerCallback):
         ``{name}.jsonl`` in the trainer's output folder. Resumed training goes on in it.
     name
         Prefix of the logged names. Several callbacks on one trainer need different ones.
-    **options
-        As `measure`: ``layers``, ``n_neighbors``, ``threshold``, ``metric``, ``batch_tokens``,
-        ``special_tokens``, ``max_length``, ``backend``, ...
+    layers, batch_tokens, pooling, special_tokens, max_length, verify
+        As in :func:`~ilo_fast.extract`; the hooks are verified at the first measurement.
+    n_neighbors, threshold, metric, backend, n_threads, parallel
+        As in :func:`~ilo_fast.overlap`.
 
     Attributes
     ----------
@@ -90,8 +86,6 @@ class OverlapCallback(TrainerCallback):
 
     Raises
     ------
-    TypeError
-        An unknown option, or one that does not apply to a model in training.
     ValueError, CorpusError, AccessError
         At construction for what can be known then, else when training starts.
     """
@@ -105,13 +99,19 @@ class OverlapCallback(TrainerCallback):
         at_evaluation: bool = True,
         output: str | PathLike[str] | None = None,
         name: str = "overlap",
-        **options: Any,
+        layers: int | Sequence[int] | None = None,
+        n_neighbors: int = 5,
+        threshold: int = 3,
+        metric: str = "cosine",
+        backend: str = "auto",
+        n_threads: int | None = None,
+        parallel: bool | None = None,
+        batch_tokens: int | None = None,
+        pooling: str = "mean",
+        special_tokens: str = "include",
+        max_length: int | None = None,
+        verify: bool = True,
     ) -> None:
-        _check_options(options)
-        if every is not None and (
-            isinstance(every, bool) or not isinstance(every, int) or every < 1
-        ):
-            raise ValueError(f"every={every!r}: wanted a number of steps above 0, or None")
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise ValueError(
                 f"name={name!r} is the prefix of metrics and the name of a file: use letters, "
@@ -119,15 +119,24 @@ class OverlapCallback(TrainerCallback):
             )
         self.corpus = open_corpus(corpus)
         self.tokenizer = tokenizer
-        self.every = every
+        self.every = None if every is None else whole_number("every", every)
         self.at_evaluation = bool(at_evaluation)
         self.output = None if output is None else Path(output).expanduser()
         self.name = name
-        self.options = dict(options)
+        self.options = OverlapOptions(
+            layers=layers, n_neighbors=n_neighbors, threshold=threshold, metric=metric,
+            backend=backend, n_threads=n_threads, parallel=parallel, batch_tokens=batch_tokens,
+            pooling=pooling, special_tokens=special_tokens, max_length=max_length, verify=verify,
+        )  # fmt: skip
         self.path: Path | None = None
         self.records: list[OverlapRecord] = []
-        self._fixed = {**_describe_corpus(self.corpus), **_describe_options(self.options)}
-        self._settings: dict[str, Any] = {}
+        self._settings: dict[str, Any] = {
+            "corpus": self.corpus.name,
+            "corpus_fingerprint": self.corpus.sha256,
+            "languages": list(self.corpus.sentences),
+            "n_sentences": [len(lines) for lines in self.corpus.sentences.values()],
+            **self.options.identity(),
+        }
         self._trainer: weakref.ref[Any] | None = None
         self._measures = False  # in this process, and training is under way
         self._started = False
@@ -147,7 +156,7 @@ class OverlapCallback(TrainerCallback):
         _refuse_sharded(model)
         self.path = self.output or Path(args.output_dir) / f"{self.name}.jsonl"
         self._refuse_twin(trainer, args)
-        self._settings = {**self._fixed, "model": _model_name(model)}
+        self._settings = {**self._settings, "model": _model_name(model)}
         self.records = []
         self._measures = bool(state.is_world_process_zero)
         self._started = False
@@ -212,7 +221,7 @@ class OverlapCallback(TrainerCallback):
         self, event: str, first: bool, state: Any, kwargs: Mapping[str, Any]
     ) -> OverlapRecord:
         scores, failed = None, None
-        if _cuda_in_use():
+        if cuda_in_use():
             torch.cuda.synchronize()  # training steps still under way are not our time
         began = time.perf_counter()
         try:
@@ -246,8 +255,8 @@ class OverlapCallback(TrainerCallback):
         if tokenizer is None and processing_class is not None:
             # A processor of several kinds of input holds its tokenizer.
             tokenizer = getattr(processing_class, "tokenizer", processing_class)
-        verify = bool(self.options.get("verify", True)) and not self._verified
-        options = {**self.options, "verify": verify, "progress": False}
+        options = asdict(self.options)
+        options["verify"] &= not self._verified
         scores = measure(model, self.corpus, tokenizer=tokenizer, **options)
         self._verified = True
         corpus = self._settings["corpus"]
@@ -272,8 +281,6 @@ class OverlapCallback(TrainerCallback):
 
     def _log(self, record: OverlapRecord, control: Any) -> Any:
         """Through the Trainer to all who listen; the control as it was but for their wishes."""
-        from transformers import Trainer
-
         trainer = self._trainer() if self._trainer is not None else None
         if trainer is None or record.scores is None:
             return control
@@ -318,28 +325,13 @@ def _metrics(name: str, record: OverlapRecord, scores: OverlapScores) -> dict[st
 def _undisturbed() -> Iterator[None]:
     """Random state and number of threads as before, whatever happens inside."""
     threads = torch.get_num_threads()
-    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if _cuda_in_use() else None
-    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
     try:
         # Gradient checkpointing of adapters makes the embeddings' output ask for gradients.
-        with torch.no_grad():
+        with preserve_random_state(), torch.no_grad():
             yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(cpu)
-        if cuda is not None:
-            torch.cuda.set_rng_state_all(cuda)
-        if mps is not None:
-            torch.mps.set_rng_state(mps)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
-
-
-def _cuda_in_use() -> bool:
-    """Whether this process uses a GPU; before, it has no state, and asking would start it."""
-    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
 def _find_trainer(callback: OverlapCallback) -> Any:
@@ -348,8 +340,6 @@ def _find_trainer(callback: OverlapCallback) -> Any:
     transformers hands a callback the model and much else, but not the trainer. It is among the
     callers: the first method whose object is a Trainer that has this callback.
     """
-    from transformers import Trainer
-
     frame = inspect.currentframe()
     while frame is not None:
         if frame.f_code.co_argcount:
@@ -381,48 +371,6 @@ def _refuse_sharded(model: nn.Module) -> None:
             "train with DDP or ZeRO stage 2 at most, or leave the callback out and measure the "
             "saved checkpoints with ilo_fast.measure()"
         )
-
-
-def _check_options(options: Mapping[str, Any]) -> None:
-    known = (option_names(extract) | option_names(overlap)) - _NOT_HERE
-    for name in options:
-        if name in _NOT_HERE:
-            raise TypeError(
-                f"OverlapCallback takes no {name}=: it measures the model in memory, as it is "
-                f"being trained. It takes {', '.join(sorted(known))}"
-            )
-        if name not in known:
-            raise TypeError(
-                f"OverlapCallback got an unknown option: {name}. It takes "
-                f"{', '.join(sorted(known))}"
-            )
-
-
-def _describe_corpus(corpus: Corpus) -> dict[str, Any]:
-    return {
-        "corpus": corpus.name,
-        "corpus_fingerprint": corpus.sha256,
-        "languages": list(corpus.sentences),
-        "n_sentences": [len(lines) for lines in corpus.sentences.values()],
-    }
-
-
-def _describe_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What the scores depend on, defaults written out."""
-    defaults = {
-        name: parameter.default
-        for function in (extract, overlap)
-        for name, parameter in inspect.signature(function).parameters.items()
-    }
-    names = (
-        "n_neighbors", "threshold", "metric", "parallel",
-        "layers", "pooling", "special_tokens", "max_length",
-    )  # fmt: skip
-    chosen = {name: options.get(name, defaults[name]) for name in names}
-    if chosen["layers"] is not None:
-        chosen["layers"] = np.atleast_1d(np.asarray(chosen["layers"])).tolist()
-    chosen |= {name: operator.index(chosen[name]) for name in ("n_neighbors", "threshold")}
-    return chosen
 
 
 def _model_name(model: nn.Module) -> str:

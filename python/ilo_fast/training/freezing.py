@@ -229,7 +229,7 @@ def resolve_blocks(layers: Iterable[int] | int | str | None, parts: ModelParts) 
                 "numbers, e.g. range(8)"
             )
         asks, layers = 'layers="published"', _PUBLISHED
-    numbers = _numbers(layers)
+    numbers = block_numbers(layers)
     if absent := [number for number in numbers if not -n <= number < n]:
         raise ValueError(
             f"{asks} asks for {listed(absent)}, but {what} has {n} blocks: 0 to {n - 1}, or -1 to "
@@ -246,7 +246,14 @@ def resolve_blocks(layers: Iterable[int] | int | str | None, parts: ModelParts) 
     return tuple(sorted(runs))
 
 
-def _numbers(layers: Iterable[int] | int | None) -> list[int]:
+def block_numbers(layers: Iterable[int] | int | None, name: str = "layers") -> list[int]:
+    """The numbers as plain ints; which of them exist is not known yet.
+
+    Raises
+    ------
+    TypeError
+        Something else, naming the argument.
+    """
     if layers is None:
         return []
     items: list[Any]
@@ -261,7 +268,7 @@ def _numbers(layers: Iterable[int] | int | None) -> list[int]:
                 raise TypeError
             numbers.append(operator.index(item))
         except TypeError:
-            raise TypeError(f"layers holds {item!r}, wanted whole numbers, e.g. range(8)") from None
+            raise TypeError(f"{name} holds {item!r}, wanted whole numbers, e.g. range(8)") from None
     return numbers
 
 

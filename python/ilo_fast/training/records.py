@@ -1,7 +1,7 @@
 """The file of measurements that a training run leaves behind: one JSON record a line.
 
 A line is written whole, flushed and synced before training goes on, so a run that is killed loses
-at most the record that was being written. Such a torn last line is ignored by the reader and
+at most the record that was being written. Such a truncated last line is ignored by the reader and
 removed when the run is resumed.
 """
 
@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from ilo_fast._util.files import replace_atomically
+from ilo_fast._util.folders import refuse_other
+from ilo_fast._util.schema import check_schema
 from ilo_fast.scores.result import OverlapScores
 
 logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 _KIND = "ilo_fast.overlap_record"
-# Every line starts with these characters, which tells a torn first line from someone else's file.
+# Every line starts so, which tells a truncated first line from someone else's file.
 _START = f'{{"kind": "{_KIND}"'
 # Names that may change between a run and its resumption without changing any number.
 _ONLY_NAMES = ("model", "corpus")
@@ -88,13 +90,7 @@ class OverlapRecord:
         ValueError
             No such record, or one of another schema.
         """
-        if data.get("kind") != _KIND:
-            raise ValueError(f"kind={data.get('kind')!r}, wanted {_KIND!r}")
-        if data.get("schema_version") != SCHEMA_VERSION:
-            raise ValueError(
-                f"schema_version={data.get('schema_version')!r} cannot be read by this ilo_fast, "
-                f"which knows {SCHEMA_VERSION}: update ilo_fast"
-            )
+        check_schema(data, _KIND, SCHEMA_VERSION, "measure again")
         scores = data["scores"]
         return cls(
             step=data["step"],
@@ -133,13 +129,7 @@ def read_overlap_log(path: str | os.PathLike[str]) -> list[OverlapRecord]:
 
 
 class RecordFile:
-    """The file as the training process writes it.
-
-    Parameters
-    ----------
-    path
-        Where; the folder is made when it is first needed.
-    """
+    """The file as the training process writes it; its folder is made when it is first needed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -162,28 +152,26 @@ class RecordFile:
         if not self.path.exists():
             return []
         try:
-            records, torn = _parse(self.path)
+            records, truncated = _parse(self.path)
         except ValueError as error:
             raise FileExistsError(
                 f"{error}: the file is left as it is; pass another output="
             ) from error
         if step == 0:
-            self._clear(records)
+            self._set_aside(records)
             return []
         kept = [record for record in records if record.step <= step]
+        now = {name: value for name, value in settings.items() if name not in _ONLY_NAMES}
         for record in kept:
-            _check_settings(self.path, record, settings)
-        if torn or len(kept) < len(records):
-            lines = [_line(record) for record in kept]
-            with replace_atomically(self.path, sum(map(len, lines))) as file:
-                file.writelines(lines)
-            logger.info(
-                "%s: training goes on at step %d; %d later records dropped%s",
-                self.path,
-                step,
-                len(records) - len(kept),
-                ", a half-written last line removed" if torn else "",
-            )
+            before = {name: record.settings.get(name) for name in now}
+            refuse_other(
+                self.path, before, now, holds=f"measurements (step {record.step})",
+                remedy="measure as before, or pass another output=",
+            )  # fmt: skip
+        if truncated or len(kept) < len(records):
+            with replace_atomically(self.path) as file:
+                file.writelines(map(_line, kept))
+            logger.info("%s: training goes on at step %d; later records dropped", self.path, step)
         return kept
 
     def append(self, record: OverlapRecord) -> None:
@@ -206,7 +194,7 @@ class RecordFile:
                 file.truncate(before)
                 raise
 
-    def _clear(self, records: list[OverlapRecord]) -> None:
+    def _set_aside(self, records: list[OverlapRecord]) -> None:
         """Make way for new training; measurements of an earlier one are renamed, not lost."""
         if all(record.step == 0 for record in records):  # before any training: made again at once
             self.path.unlink()
@@ -217,9 +205,8 @@ class RecordFile:
         os.replace(self.path, aside)
         logger.warning(
             "%s held the measurements of an earlier training: they are now in %s",
-            self.path,
-            aside.name,
-        )
+            self.path, aside.name,
+        )  # fmt: skip
 
 
 def _line(record: OverlapRecord) -> bytes:
@@ -227,7 +214,7 @@ def _line(record: OverlapRecord) -> bytes:
 
 
 def _parse(path: Path) -> tuple[list[OverlapRecord], bool]:
-    """The records of a file, and whether its last line is torn."""
+    """The records of a file, and whether its last line is truncated."""
     lines = path.read_bytes().split(b"\n")
     tail = lines.pop()  # what follows the last line feed: nothing, unless the write was cut off
     records = []
@@ -242,14 +229,3 @@ def _parse(path: Path) -> tuple[list[OverlapRecord], bool]:
     if tail and not records and not (tail.startswith(start) or start.startswith(tail)):
         raise ValueError(f"{path}, line 1 is no overlap record")
     return records, bool(tail)
-
-
-def _check_settings(path: Path, record: OverlapRecord, settings: Mapping[str, Any]) -> None:
-    for name, value in settings.items():
-        before = record.settings.get(name)
-        if name not in _ONLY_NAMES and before != value:
-            raise ValueError(
-                f"{path} holds measurements with {name}={before!r} (step {record.step}), and this "
-                f"training is to go on with {name}={value!r}: measure as before, or pass another "
-                "output="
-            )

@@ -1,4 +1,4 @@
-"""The run card, ``run_card.json``: how a model came to be; and the folder that it stands in.
+"""The folder of a training run, and its metadata, ``run_card.json``: how a model came to be.
 
 The card says "running" until everything else is in place, so a card that says "finished" stands
 beside a complete result. A checkpoint counts once it holds a mark, written after all its files.
@@ -8,37 +8,36 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
 import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
-
-from filelock import FileLock, Timeout
+from typing import Any, Final
 
 from ilo_fast._util.files import read_json, write_json
-from ilo_fast.errors import AccessError
+from ilo_fast._util.folders import made_folder, refuse_other
+from ilo_fast._util.locks import locked
+from ilo_fast._util.messages import listed
+
+logger = logging.getLogger(__name__)
 
 CARD_FILE: Final = "run_card.json"
 OVERLAP_FILE: Final = "overlap.jsonl"
 MODEL_FOLDER: Final = "model"
 ADAPTER_FOLDER: Final = "adapter"
-FORMAT: Final = 1
+TOKENIZER_FOLDER: Final = "tokenizer"  # while pretraining is under way
 _DRAWN: Final = ("trajectory.png", "trajectory.svg")  # what the command line draws
-_KIND: Final = "ilo_fast.finetune"
 _LOCK: Final = ".lock"
 _MARK: Final = "complete.json"
 _CHECKPOINT: Final = "checkpoint-"
-_RUNNING: Final = "running"
-_FINISHED: Final = "finished"
-
-State = Literal["new", "interrupted", "finished"]
+_KNOWN: Final = {"kind": "ilo_fast.training_run", "format": 2}
 
 
 class RunFolder:
-    """The folder of one training run, checked before the work begins.
+    """The folder of one training run.
 
     Parameters
     ----------
@@ -47,215 +46,157 @@ class RunFolder:
     settings
         All that the result depends on, JSON-able. A folder with other settings is another run's.
 
-    Raises
-    ------
-    AccessError
-        `path` is a file, or cannot be read.
+    Attributes
+    ----------
+    card : dict
+        What ``run_card.json`` holds.
+    checkpoint : Path or None
+        The one that training goes on from; None where it begins anew.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
-        if path.exists() and not path.is_dir():
-            raise AccessError(f"output_dir {str(path)!r} is a file; give a folder")
-        self.path = path
+    def __init__(self, path: str | os.PathLike[str], settings: Mapping[str, Any]) -> None:
+        self.path = Path(path).expanduser()
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
         self.card: dict[str, Any] = {}
+        self.checkpoint: Path | None = None
 
-    def examine(self, *, resume: bool, overwrite: bool) -> State:
-        """What is in the folder; ``finished`` fills `card`. Nothing is changed.
+    @contextlib.contextmanager
+    def held(self, *, overwrite: bool) -> Iterator[bool]:
+        """Keep other processes out, and tell whether the folder holds this very run, finished.
+
+        Nothing is changed before `begin`. A folder that the block leaves empty is removed.
 
         Raises
         ------
         ValueError
-            Another run, naming the settings that differ, or files that are not a run's.
+            Another run (naming the settings that differ), files that are not a run's, or another
+            process at work.
         """
+        busy = f"{self.path}: another process trains in it: wait for it, or choose another folder"
+        with made_folder(self.path), locked(self.path / _LOCK, busy):
+            try:
+                yield self._examine(overwrite)
+            finally:
+                (self.path / _LOCK).unlink(missing_ok=True)
+
+    def _examine(self, overwrite: bool) -> bool:
         card = read_card(self.path)
         if card is None:
             self._refuse_foreign()
-            return "new"
-        differing = _differences(card.get("settings", {}), self.settings)
-        if differing and not overwrite and self._has_work(card):
-            raise ValueError(
-                f"output_dir {str(self.path)!r} holds a run of other settings "
-                f"({'; '.join(differing)}): choose another output_dir, or replace it with "
-                "overwrite=True (command line: --overwrite-strategy always)"
-            )
-        if differing or not resume:
-            return "new"
-        if card.get("status") == _FINISHED and (self.path / MODEL_FOLDER).is_dir():
-            self.card = card
-            return "finished"
+            return False
+        before = card.get("settings", {})
+        if not overwrite and self._has_work(card):
+            refuse_other(
+                self.path, before, self.settings, holds="a run",
+                remedy="choose another output_dir, or replace it with overwrite=True (command "
+                "line: --overwrite)",
+            )  # fmt: skip
+        if overwrite or before != self.settings:
+            return False
         self.card = card
-        return "interrupted"
+        self.checkpoint = self._last_checkpoint()
+        finished = card["status"] == "finished" and (self.path / MODEL_FOLDER).is_dir()
+        if finished:
+            logger.info("%s holds this run, finished %s", self.path, card["finished"])
+        return finished
 
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """No other process works in the folder meanwhile.
+    def begin(self, entries: Mapping[str, Any]) -> None:
+        """Remove what another run left, and write the card, its status "running"."""
+        if not self.card:
+            self._clear()
+        elif self.checkpoint is None:
+            (self.path / OVERLAP_FILE).unlink(missing_ok=True)
+        for path in self._checkpoints():
+            if not _is_complete(path):  # interrupted while it was written
+                shutil.rmtree(path, ignore_errors=True)
+        self._write(
+            {**_KNOWN, "started": _now(), "settings": self.settings}
+            | self.card
+            | {"status": "running", **entries}
+        )
 
-        Raises
-        ------
-        ValueError
-            One does already.
-        """
-        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / _LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise ValueError(
-                f"output_dir {str(self.path)!r}: another process trains in it: wait for it, or "
-                "choose another output_dir"
-            ) from None
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                (self.path / _LOCK).unlink()
-            lock.release()
-            with contextlib.suppress(OSError):
-                for folder in made:  # empty where the run was refused before it began
-                    folder.rmdir()
+    def finish(self, results: Mapping[str, Any], *, keep_checkpoints: bool) -> None:
+        """Add the results, say that the run is finished, and remove what only it needed."""
+        self._write({**self.card, **results, "status": "finished", "finished": _now()})
+        shutil.rmtree(self.path / TOKENIZER_FOLDER, ignore_errors=True)
+        if not keep_checkpoints:
+            self._drop_checkpoints()
+
+    def seconds_spent(self) -> float:
+        """What the run took up to its checkpoint."""
+        mark = None if self.checkpoint is None else read_json(self.checkpoint / _MARK)
+        return float(mark["seconds"]) if mark else 0.0
+
+    def _write(self, card: dict[str, Any]) -> None:
+        self.card = card
+        write_json(self.path / CARD_FILE, _finite(card))
 
     def _has_work(self, card: Mapping[str, Any]) -> bool:
         """Whether the run of a card has anything that took time to make."""
-        marked = (read_json(path / _MARK) is not None for path in self._checkpoints())
-        return card.get("status") == _FINISHED or any(marked)
+        return card.get("status") == "finished" or any(map(_is_complete, self._checkpoints()))
 
-    def begin(self, card: Mapping[str, Any]) -> None:
-        """Make the folder ready and write the card, its status "running"."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.card = {
-            "format": FORMAT,
-            "kind": _KIND,
-            "status": _RUNNING,
-            "started": self.card.get("started", _now()),
-            "settings": self.settings,
-            **card,
-        }
-        write_card(self.path, self.card)
-
-    def finish(self, results: Mapping[str, Any]) -> None:
-        """Add the results, and say that the run is finished."""
-        self.card |= {**results, "status": _FINISHED, "finished": _now()}
-        write_card(self.path, self.card)
-
-    def clear(self) -> None:
+    def _clear(self) -> None:
         """Remove what an earlier run left; the card goes first, and nothing foreign is touched."""
-        (self.path / CARD_FILE).unlink(missing_ok=True)
-        for name in (OVERLAP_FILE, *_DRAWN):
+        for name in (CARD_FILE, OVERLAP_FILE, *_DRAWN):
             (self.path / name).unlink(missing_ok=True)
-        for folder in (MODEL_FOLDER, ADAPTER_FOLDER):
-            shutil.rmtree(self.path / folder, ignore_errors=True)
-            shutil.rmtree(_partial(self.path / folder), ignore_errors=True)
-        self.drop_checkpoints()
-        self.card = {}
+        for name in (MODEL_FOLDER, ADAPTER_FOLDER, TOKENIZER_FOLDER):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        self._drop_checkpoints()
 
-    def last_checkpoint(self) -> Path | None:
-        """The last complete checkpoint; those that were interrupted while written are removed."""
-        found = {}
-        for path in self._checkpoints():
-            if read_json(path / _MARK) is None:
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                found[_step(path)] = path
-        return found[max(found)] if found else None
+    def _last_checkpoint(self) -> Path | None:
+        complete = [path for path in self._checkpoints() if _is_complete(path)]
+        return max(
+            complete, key=lambda path: int(path.name.removeprefix(_CHECKPOINT)), default=None
+        )
 
-    def drop_checkpoints(self) -> None:
-        """Remove all checkpoints."""
+    def _drop_checkpoints(self) -> None:
         for path in self._checkpoints():
             shutil.rmtree(path, ignore_errors=True)
 
     def _checkpoints(self) -> list[Path]:
-        folders = self.path.glob(f"{_CHECKPOINT}*") if self.path.is_dir() else ()
-        return [p for p in folders if p.is_dir() and p.name.removeprefix(_CHECKPOINT).isdigit()]
+        found = self.path.glob(f"{_CHECKPOINT}*")
+        return [p for p in found if p.is_dir() and p.name.removeprefix(_CHECKPOINT).isdigit()]
 
     def _refuse_foreign(self) -> None:
-        if not self.path.is_dir():
-            return
-        held = sorted(e.name for e in self.path.iterdir() if e.name != _LOCK)
+        held = sorted(entry.name for entry in self.path.iterdir() if entry.name != _LOCK)
         if held:
-            more = ", ..." if len(held) > 3 else ""
             raise ValueError(
-                f"output_dir {str(self.path)!r} holds something else ({', '.join(held[:3])}{more}) "
-                f"and no {CARD_FILE}: choose an empty or new folder"
+                f"{self.path} holds something else ({listed(held)}) and no {CARD_FILE}: choose an "
+                "empty or new folder"
             )
 
 
-def mark_complete(checkpoint: Path, facts: Mapping[str, Any]) -> None:
-    """Say that all files of a checkpoint are there."""
-    write_json(checkpoint / _MARK, dict(facts))
-
-
-def checkpoint_facts(checkpoint: Path) -> dict[str, Any]:
-    """What `mark_complete` wrote."""
-    return read_json(checkpoint / _MARK) or {}
+def mark_complete(checkpoint: Path, seconds: float) -> None:
+    """Say that all files of a checkpoint are there, and how long the run took to get to it."""
+    write_json(checkpoint / _MARK, {"seconds": seconds})
 
 
 def read_card(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """The run card in a folder, or None.
+    """The run metadata in a folder, or None.
 
     Raises
     ------
     ValueError
-        There is a file of that name which is no card of this kind or format.
+        There is a file of that name which this version does not know.
     """
     path = Path(folder) / CARD_FILE
     if not path.is_file():
         return None
-    card = read_json(path)
-    if card is None or card.get("kind") != _KIND:
-        raise ValueError(f"{path} is no card of a training run: choose another output_dir")
-    if card.get("format") != FORMAT:
+    card = read_json(path) or {}
+    if any(card.get(name) != value for name, value in _KNOWN.items()):
         raise ValueError(
-            f"{path} has format {card.get('format')!r}, this ilo_fast knows {FORMAT}: choose "
-            "another output_dir, or update ilo_fast"
+            f"{path} was not written by a training run of this version of ilo_fast: choose "
+            "another folder"
         )
     return card
 
 
-def write_card(folder: Path, card: Mapping[str, Any]) -> None:
-    """Write a card, whole or not at all."""
-    write_json(folder / CARD_FILE, _finite(dict(card)))
-
-
-def replaced(folder: Path) -> Path:
-    """An empty folder beside `folder`, to be filled and then put in place by `put_in_place`."""
-    partial = _partial(folder)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    return partial
-
-
-def put_in_place(folder: Path) -> None:
-    """Rename the folder of `replaced` to what it is to be called."""
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(_partial(folder), folder)
-
-
-def _partial(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.partial")
-
-
-def _step(checkpoint: Path) -> int:
-    return int(checkpoint.name.removeprefix(_CHECKPOINT))
+def _is_complete(checkpoint: Path) -> bool:
+    return read_json(checkpoint / _MARK) is not None
 
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    keys = [*now, *(key for key in before if key not in now)]
-    return [
-        f"{key} was {_shown(before.get(key))}, now {_shown(now.get(key))}"
-        for key in keys
-        if before.get(key) != now.get(key)
-    ]
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:16]}…"
 
 
 def _finite(value: Any) -> Any:

@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ilo_fast.training.run_folder import MODEL_FOLDER, OVERLAP_FILE
-
-if TYPE_CHECKING:
-    from ilo_fast.training.records import OverlapRecord
+from ilo_fast.training.process import suppress_output
+from ilo_fast.training.records import OverlapRecord, read_overlap_log
+from ilo_fast.training.run_folder import MODEL_FOLDER, OVERLAP_FILE, RunFolder
+from ilo_fast.training.trainer import warn_of_divergence
 
 
 class Trained(ABC):
-    """A finished run, of this call or of an earlier one.
+    """A finished run, of this call or of an earlier one; a warning where it has diverged.
 
     Attributes
     ----------
     path : Path
         The model with its tokenizer, as ``from_pretrained`` loads them.
     card : dict
-        The run card (``run_card.json``).
+        The run metadata, ``run_card.json``: settings, data, versions, losses, evaluations, seconds.
     """
 
-    def __init__(
-        self, folder: Path, card: dict[str, Any], model: Any = None, tokenizer: Any = None
-    ) -> None:
-        self.path = folder / MODEL_FOLDER
-        self.card = card
+    def __init__(self, run: RunFolder, model: Any = None, tokenizer: Any = None) -> None:
+        self.path = run.path / MODEL_FOLDER
+        self.card = run.card
         self._model = model
         self._tokenizer = tokenizer
+        warn_of_divergence(self.card)
 
     @property
     def model(self) -> Any:
         """The model, in evaluation mode; loaded from `path` where it is not in memory."""
         if self._model is None:
-            from ilo_fast.training.loop import quiet
-
-            with quiet():
+            with suppress_output():
                 self._model = self._loader().from_pretrained(self.path).eval()
         return self._model
 
@@ -53,8 +49,6 @@ class Trained(ABC):
     @property
     def overlap(self) -> list[OverlapRecord]:
         """The measurements, start to end; [] where none was asked for."""
-        from ilo_fast.training.records import read_overlap_log
-
         path = self.path.parent / OVERLAP_FILE
         return read_overlap_log(path) if self.card["overlap"] and path.is_file() else []
 

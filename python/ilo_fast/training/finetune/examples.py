@@ -1,17 +1,17 @@
-"""From text to what a ``Trainer`` takes: examples, held-out lines, batches, scores."""
+"""From text to what a ``Trainer`` takes: examples, their order, batches, scores."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch.utils.data import Sampler
+from transformers import TrainerCallback
 
-from ilo_fast.corpora.text import normalised
 from ilo_fast.errors import CorpusError
 from ilo_fast.evaluation.statistics import confusion_matrix, macro_f1
 
@@ -19,34 +19,8 @@ logger = logging.getLogger(__name__)
 
 Example = dict[str, Any]  # "input_ids": list of int; "labels": int, for a classifier
 IGNORED = -100  # the label of what is no target, in transformers
-
-
-def hold_out(lines: Sequence[str], share: float) -> tuple[list[str], list[str]]:
-    """Set some lines aside, the same ones whatever the seed of the training.
-
-    Lines that are the same (see `normalised`) stay together, so nothing held out is trained on.
-
-    Parameters
-    ----------
-    lines
-        The text.
-    share
-        Of the distinct lines, 0 to below 1; 0 sets nothing aside, else at least one line is.
-
-    Returns
-    -------
-    kept, held : list of str
-        Both in the order of `lines`.
-    """
-    keys = [normalised(line) for line in lines]
-    distinct = list(dict.fromkeys(keys))
-    if share == 0 or len(distinct) < 2:
-        return list(lines), []
-    wanted = min(max(1, round(share * len(distinct))), len(distinct) - 1)
-    chosen = np.random.default_rng(0).choice(len(distinct), wanted, replace=False)
-    held = {distinct[i] for i in chosen}
-    kept = [line for line, key in zip(lines, keys, strict=True) if key not in held]
-    return kept, [line for line, key in zip(lines, keys, strict=True) if key in held]
+# Batches are made from this many batches' worth of neighbours in the shuffled order.
+_POOL = 50
 
 
 def text_examples(tokenizer: Any, lines: Sequence[str], limit: int) -> list[Example]:
@@ -67,7 +41,7 @@ def text_examples(tokenizer: Any, lines: Sequence[str], limit: int) -> list[Exam
 
 
 def labelled_examples(
-    tokenizer: Any, texts: Sequence[str], targets: NDArray[np.int64], limit: int
+    tokenizer: Any, texts: Sequence[str], targets: Sequence[int], limit: int
 ) -> list[Example]:
     """One text an example, cut at `limit` tokens by the tokenizer."""
     if not texts:
@@ -81,14 +55,43 @@ def labelled_examples(
         logger.info("%d of %d texts fill or exceed %d tokens and may be cut",
                     cut, len(texts), limit)  # fmt: skip
     return [
-        {"input_ids": list(row), "labels": int(target)}
+        {"input_ids": list(row), "labels": target}
         for row, target in zip(encoded, targets, strict=True)
     ]
 
 
-def by_length(examples: Sequence[Example]) -> list[Example]:
-    """The examples from short to long: for evaluation, where order does not matter but padding."""
-    return sorted(examples, key=lambda example: len(example["input_ids"]))
+class LengthSampler(Sampler[int], TrainerCallback):
+    """Indices so ordered that the batches cut from them hold examples of about one length.
+
+    The order depends on the seed and the epoch alone: a resumed run finds it again. Every example
+    comes once an epoch; batches come in random order, the incomplete one last. As a callback it is
+    told of the epoch by the Trainer.
+    """
+
+    def __init__(self, examples: Sequence[Example], batch_size: int, seed: int) -> None:
+        self._lengths = np.array([len(example["input_ids"]) for example in examples])
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = 0
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        self._epoch = int(state.epoch or 0)
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        rng = np.random.default_rng([self._seed, self._epoch])
+        shuffled = rng.permutation(len(self))
+        size = self._batch_size
+        full = len(self) - len(self) % size
+        batches = []
+        for start in range(0, full, _POOL * size):
+            part = shuffled[start : min(start + _POOL * size, full)]
+            part = part[np.argsort(self._lengths[part], kind="stable")]
+            batches += [part[i : i + size] for i in range(0, len(part), size)]
+        order = [batches[position] for position in rng.permutation(len(batches))]
+        return (int(index) for batch in [*order, shuffled[full:]] for index in batch)
 
 
 @dataclass(frozen=True)
@@ -148,11 +151,3 @@ def classification_metrics(prediction: Any) -> dict[str, float]:
     n_classes = int(max(predicted.max(), true.max())) + 1
     confusion = confusion_matrix(true, predicted, n_classes)
     return {"accuracy": float((predicted == true).mean()), "macro_f1": macro_f1(confusion)}
-
-
-def describe(examples: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Numbers of examples and tokens, for the run card."""
-    return {
-        "examples": len(examples),
-        "tokens": sum(len(example["input_ids"]) for example in examples),
-    }

@@ -1,34 +1,41 @@
 """finetune(): train a model on one language with layers frozen, and watch the overlap meanwhile.
 
 Everything that can be wrong is looked at before the first step: the data, the labels, the layers to
-freeze, the output folder. The loop is the transformers ``Trainer``'s.
+freeze, the output folder. Then the folder becomes this run's.
 """
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ilo_fast._util.optional import require
-from ilo_fast.training import need_one_process
+import torch
+from torch import nn
+
+from ilo_fast.corpora.labelled.corpus import LabelledCorpus
+from ilo_fast.corpora.parallel import ParallelCorpus
+from ilo_fast.models.loading import ModelFiles
+from ilo_fast.training.finetune.data import CLASSIFICATION, LANGUAGE_MODEL, read_data, task_of
+from ilo_fast.training.finetune.heads import auto_class, load_model
+from ilo_fast.training.finetune.job import Job, Setup, StartModel
+from ilo_fast.training.finetune.lora import lora_settings
+from ilo_fast.training.measuring import OverlapOptions
+from ilo_fast.training.options import TrainingOptions
+from ilo_fast.training.process import (
+    check_can_train,
+    preserve_random_state,
+    saving_errors,
+    suppress_output,
+)
 from ilo_fast.training.run_folder import RunFolder
 from ilo_fast.training.trained import Trained
-
-if TYPE_CHECKING:
-    import torch
-
-    from ilo_fast.corpora.labelled.corpus import LabelledCorpus
-    from ilo_fast.corpora.parallel import ParallelCorpus
-
-logger = logging.getLogger(__name__)
+from ilo_fast.training.watch import Watch
 
 # Where learning_rate is None. Large enough to learn something in a few epochs, as is usual for
 # pretrained models of 100 million parameters and more; smaller models take more.
-_RATES = {"causal-lm": 5e-5, "classification": 2e-5, "lora": 2e-4}
+_RATES = {LANGUAGE_MODEL: 5e-5, CLASSIFICATION: 2e-5, "lora": 2e-4}
 
 
 class FineTuned(Trained):
@@ -40,13 +47,11 @@ class FineTuned(Trained):
         The model with its tokenizer, as ``from_pretrained`` loads them. After LoRA the adapter is
         merged into it, and lies on its own in ``adapter`` beside it.
     card : dict
-        The run card (``run_card.json``): settings, data, versions, what was frozen, losses,
+        The run metadata, ``run_card.json``: settings, data, versions, what was frozen, losses,
         evaluations, seconds.
     """
 
     def _loader(self) -> Any:
-        from ilo_fast.training.finetune.heads import auto_class
-
         return auto_class(self.card["settings"]["task"])
 
     @property
@@ -59,7 +64,7 @@ class FineTuned(Trained):
         """What the run froze, as ``Frozen.to_dict()`` says it; None for nothing.
 
         After LoRA: the layers without adapters, what else got no gradient, and its share. What the
-        caller had frozen before is in ``card["frozen_before"]``.
+        caller had frozen before is in ``card["settings"]["frozen_before"]``.
         """
         found: dict[str, Any] | None = self.card["frozen"]
         return found
@@ -74,7 +79,7 @@ class FineTuned(Trained):
 
 
 def finetune(
-    model: str | PathLike[str] | torch.nn.Module,
+    model: str | PathLike[str] | nn.Module,
     data: LabelledCorpus | Any,
     output_dir: str | PathLike[str],
     *,
@@ -86,29 +91,30 @@ def finetune(
     freeze_head: bool = True,
     lora: int | Mapping[str, Any] | None = None,
     corpus: ParallelCorpus | Mapping[str, Sequence[str]] | str | PathLike[str] | None = None,
-    overlap_options: Mapping[str, Any] | None = None,
-    epochs: float = 3,
+    overlap_options: OverlapOptions | None = None,
+    num_train_epochs: float = 3,
     max_steps: int | None = None,
     learning_rate: float | None = None,
     weight_decay: float = 0.01,
-    warmup: float = 0.06,
+    warmup_steps: float = 0.06,
     batch_size: int = 16,
-    accumulate: int = 1,
+    gradient_accumulation_steps: int = 1,
+    max_grad_norm: float = 1.0,
     max_length: int | None = None,
-    heldout: float = 0.05,
+    eval_fraction: float = 0.05,
     seed: int = 0,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
-    evaluate_every: int | None = None,
-    save_every: int | None = None,
+    every: int | None = None,
+    save_steps: int | None = None,
+    logging_steps: int | None = None,
     keep_checkpoints: bool = False,
     report_to: str | Sequence[str] = "none",
     callbacks: Sequence[Any] = (),
     revision: str | None = None,
     trust_remote_code: bool = False,
-    resume: bool = True,
     overwrite: bool = False,
-    progress: bool = True,
+    progress: bool = False,
 ) -> FineTuned:
     """Fine-tune `model` on one language.
 
@@ -150,20 +156,22 @@ def finetune(
         by an :class:`~ilo_fast.OverlapCallback`. A warning names lines that the training
         text has, too.
     overlap_options
-        For that callback: ``layers``, ``n_neighbors``, ...
-    epochs, max_steps
+        How it is measured: layers, k, t, ...
+    num_train_epochs, max_steps
         `max_steps`, where given, alone decides how long.
     learning_rate
         None: 5e-5 for a language model, 2e-5 for a classifier, 2e-4 with LoRA. Models much smaller
         than 100 million parameters want more.
-    weight_decay, warmup
-        `warmup` is a share of the steps.
-    batch_size, accumulate
+    weight_decay, max_grad_norm
+        Of AdamW, and the norm at which gradients are clipped.
+    warmup_steps
+        Steps, or below 1 a share of them.
+    batch_size, gradient_accumulation_steps
         Examples in a batch, and batches to a step.
     max_length
         Tokens of an example. None: what the model allows, at most 512. A line of text that is
         longer goes on in another example; a labelled text is cut.
-    heldout
+    eval_fraction
         Share of the distinct lines of text that is evaluated on and not trained on; the same lines
         for every `seed`.
     seed
@@ -174,11 +182,13 @@ def finetune(
     dtype
         None: bfloat16 (autocast over float32 weights) on a GPU that has it, else float32. With LoRA
         on a GPU the weights beneath the adapters keep the checkpoint's own type.
-    evaluate_every
+    every
         Steps between evaluations; None: six in the run. There is one at the start, too, and one at
         the end.
-    save_every
+    save_steps
         Steps between checkpoints; None: about a minute, and at most a twentieth of the time.
+    logging_steps
+        Steps between logs of the loss; None: twenty in a short run, else every tenth.
     keep_checkpoints
         Keep the last two when the run is finished.
     report_to
@@ -187,10 +197,8 @@ def finetune(
         More ``TrainerCallback``.
     revision, trust_remote_code
         For a model on the Hub.
-    resume
-        False: begin again what is unfinished or finished in `output_dir`.
     overwrite
-        Replace a run of other settings in `output_dir`.
+        Begin anew, whatever run `output_dir` holds.
     progress
         A bar on standard error.
 
@@ -213,41 +221,63 @@ def finetune(
     RuntimeError
         Several processes, as torchrun starts them.
     OSError
-        The disk is full.
+        The disk is full, or `output_dir` is a file.
     """
-    require("accelerate", "train")
-    need_one_process("finetune()")
-    from ilo_fast.training.finetune.options import Options
-    from ilo_fast.training.finetune.run import Run
-
-    options = Options(
-        language=language, task=task, tokenizer=tokenizer, freeze=freeze,
-        freeze_embeddings=freeze_embeddings, freeze_head=freeze_head, lora=lora, corpus=corpus,
-        overlap_options=overlap_options or {}, epochs=epochs, max_steps=max_steps,
-        learning_rate=learning_rate, weight_decay=weight_decay, warmup=warmup,
-        batch_size=batch_size, accumulate=accumulate, max_length=max_length, heldout=heldout,
-        seed=seed, device=device, dtype=dtype, evaluate_every=evaluate_every,
-        save_every=save_every, keep_checkpoints=keep_checkpoints, report_to=report_to,
-        callbacks=tuple(callbacks), revision=revision, trust_remote_code=trust_remote_code,
+    check_can_train("finetune()")
+    task = task_of(task, data)
+    adapters = lora_settings(lora)
+    rate = _RATES["lora" if adapters else task] if learning_rate is None else learning_rate
+    setup = Setup(
+        language=language, task=task, freeze=freeze, freeze_embeddings=freeze_embeddings,
+        freeze_head=freeze_head, lora=adapters, max_length=max_length, eval_fraction=eval_fraction,
+    )  # fmt: skip
+    options = TrainingOptions(
+        max_steps=max_steps, num_train_epochs=num_train_epochs, learning_rate=rate,
+        weight_decay=weight_decay, warmup_steps=warmup_steps, batch_size=batch_size,
+        gradient_accumulation_steps=gradient_accumulation_steps, max_grad_norm=max_grad_norm,
+        seed=seed, device=device, dtype=dtype, every=every, save_steps=save_steps,
+        logging_steps=logging_steps, keep_checkpoints=keep_checkpoints, report_to=report_to,
         progress=progress,
     )  # fmt: skip
-    run = Run(model, data, options)
-    folder = RunFolder(Path(output_dir).expanduser(), run.settings())
-    with folder.held():
-        state = folder.examine(resume=resume, overwrite=overwrite)
-        if state == "finished":
-            logger.info("%s holds this run, finished %s", folder.path, folder.card["finished"])
-            return FineTuned(folder.path, folder.card)
-        card, trained, tokenizer = run.go(folder, resumed=state == "interrupted")
-    return FineTuned(folder.path, card, trained, tokenizer)
+    text = read_data(data, language, setup.eval_fraction)
+    watch = Watch(corpus, overlap_options)
+
+    def load(files: ModelFiles) -> tuple[nn.Module, tuple[str, ...]]:
+        # Beneath adapters no weight is updated, so none needs the precision.
+        own = adapters is not None and options.place.type != "cpu"
+        return load_model(
+            files, task, labels=text.labels, revision=revision,
+            dtype="auto" if own else torch.float32, seed=options.seed,
+        )  # fmt: skip
+
+    with suppress_output(), preserve_random_state():
+        start = StartModel(model, tokenizer, revision, trust_remote_code, load)
+    if isinstance(model, nn.Module) and adapters is None:
+        _check_precision(model)
+    run = RunFolder(
+        output_dir,
+        {
+            **start.identity,
+            "data_sha256": text.fingerprint(),
+            **asdict(setup),
+            **options.identity(),
+            **watch.identity(),
+        },
+    )
+    with run.held(overwrite=overwrite) as finished:
+        if finished:
+            return FineTuned(run)
+        with suppress_output(), preserve_random_state(), saving_errors(run.path):
+            job = Job(run, start, text, setup, options, watch, tuple(callbacks))
+            return FineTuned(run, *job.go())
 
 
-def default_learning_rate(task: str, lora: bool) -> float:
-    """The rate that None stands for."""
-    return _RATES["lora" if lora else task]
-
-
-def n_steps(examples: int, batch_size: int, accumulate: int, epochs: float) -> int:
-    """Steps that so many epochs take."""
-    one = math.ceil(math.ceil(examples / batch_size) / accumulate)
-    return max(1, math.ceil(epochs * one))
+def _check_precision(model: nn.Module) -> None:
+    """Updates of a usual size are lost in the rounding of half-precision weights."""
+    floating = [p for p in model.parameters() if p.requires_grad and p.is_floating_point()]
+    other = sorted({str(p.dtype) for p in floating if p.dtype != torch.float32})
+    if other:
+        raise ValueError(
+            f"model has trainable weights in {', '.join(other)}: load it with dtype=torch.float32; "
+            "finetune(dtype='bfloat16') computes in half precision all the same"
+        )

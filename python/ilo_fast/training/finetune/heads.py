@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
+import transformers
 
 from ilo_fast.models.loading import ModelFiles, access_errors, check_complete
 from ilo_fast.models.structure import ModelParts, find_parts
 from ilo_fast.representations.pooling import choose_pad_id
+from ilo_fast.training.finetune.data import CLASSIFICATION, LANGUAGE_MODEL
+from ilo_fast.training.model_state import configurations
 
 logger = logging.getLogger(__name__)
 
-LANGUAGE_MODEL: Final = "causal-lm"
-CLASSIFICATION: Final = "classification"
-TASKS: Final = (LANGUAGE_MODEL, CLASSIFICATION)
+_AUTO: Final = {
+    LANGUAGE_MODEL: "AutoModelForCausalLM",
+    CLASSIFICATION: "AutoModelForSequenceClassification",
+}
 
 
 @dataclass
@@ -31,7 +35,7 @@ class Trainee:
         The tokenizer has a padding token.
     pad_id
         What batches are padded with.
-    fresh
+    new_weights
         Modules whose weights no checkpoint gave: they start at random, from the seed alone.
     """
 
@@ -39,7 +43,7 @@ class Trainee:
     parts: ModelParts
     tokenizer: Any
     pad_id: int
-    fresh: tuple[str, ...] = ()
+    new_weights: tuple[str, ...] = ()
 
 
 def load_model(
@@ -61,10 +65,8 @@ def load_model(
         An architecture without such a head, or a checkpoint that lacks what its hidden states
         depend on.
     """
-    import transformers
-
     config = copy.deepcopy(files.config)
-    auto: Any = getattr(transformers, _AUTO[task])
+    auto = auto_class(task)
     _check_architecture(auto, config, task, files)
     if task == CLASSIFICATION:
         trained = any("SequenceClassification" in str(a) for a in config.architectures or ())
@@ -95,7 +97,7 @@ def prepare(
     *,
     labels: Sequence[str],
     name: str,
-    fresh: Sequence[str] = (),
+    new_weights: Sequence[str] = (),
 ) -> Trainee:
     """Check that `model` fits the task, and settle the padding.
 
@@ -106,7 +108,7 @@ def prepare(
         with another number of classes, or with the classes in another order.
     """
     parts = find_parts(model)
-    _check_fresh(parts, fresh, name)
+    _check_new_weights(parts, new_weights, name)
     if task == LANGUAGE_MODEL:
         if parts.kind != "decoder":
             raise ValueError(_not_causal(name, parts.kind))
@@ -124,43 +126,21 @@ def prepare(
         )
     if task == CLASSIFICATION:
         _set_labels(model.config, labels, name, trained=True)
-    if fresh:
-        logger.info("starts at random, not being in the checkpoint: %s", ", ".join(fresh))
+    if new_weights:
+        logger.info("starts at random, not being in the checkpoint: %s", ", ".join(new_weights))
     pad_id = choose_pad_id(parts, tokenizer)
     tokenizer = copy.deepcopy(tokenizer)  # the caller's stays as it is
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad_id)
     if task == CLASSIFICATION:
         # Where the last token of a text is the one that is classified, this is how it is found.
-        for config in {id(c): c for c in (model.config, model.config.get_text_config())}.values():
+        for config in configurations(model):
             config.pad_token_id = pad_id
-    return Trainee(model, parts, tokenizer, pad_id, tuple(fresh))
-
-
-def forget_calls(tokenizer: Any, original: Any) -> None:
-    """Let truncation and padding, which calls set and saving keeps, be as in the `original`."""
-    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
-    before: Any = getattr(original, "backend_tokenizer", None)
-    if not hasattr(backend, "no_truncation") or not hasattr(before, "truncation"):
-        return
-    backend.no_truncation()
-    backend.no_padding()
-    if before.truncation is not None:
-        backend.enable_truncation(**before.truncation)
-    if before.padding is not None:
-        backend.enable_padding(**before.padding)
-
-
-_AUTO: Final = {
-    LANGUAGE_MODEL: "AutoModelForCausalLM",
-    CLASSIFICATION: "AutoModelForSequenceClassification",
-}
+    return Trainee(model, parts, tokenizer, pad_id, tuple(new_weights))
 
 
 def auto_class(task: str) -> Any:
     """The transformers class that loads a model with the head of `task`."""
-    import transformers
-
     return getattr(transformers, _AUTO[task])
 
 
@@ -207,10 +187,10 @@ def _set_labels(config: Any, labels: Sequence[str], name: str, *, trained: bool)
     config.problem_type = "single_label_classification"
 
 
-def _check_fresh(parts: ModelParts, fresh: Sequence[str], name: str) -> None:
+def _check_new_weights(parts: ModelParts, new_weights: Sequence[str], name: str) -> None:
     """Refuse a checkpoint that lacks weights which hidden states depend on."""
     owners = [parts.embeddings, *parts.blocks]
     owners += [] if parts.final_norm is None else [parts.final_norm]
     used = {id(module) for owner in owners for module in owner.modules()}
     names = {path for path, module in parts.backbone.named_modules() if id(module) in used}
-    check_complete(list(fresh), names, name)
+    check_complete(list(new_weights), names, name)

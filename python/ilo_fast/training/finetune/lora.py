@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Set
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from ilo_fast._util.checks import whole_number
 from ilo_fast._util.optional import require
 from ilo_fast.models.structure import ModelParts
-from ilo_fast.training.finetune.heads import CLASSIFICATION, Trainee
+from ilo_fast.training.finetune.data import CLASSIFICATION
+from ilo_fast.training.finetune.heads import Trainee
 
 # What finetune() settles itself.
 _TAKEN = ("task_type", "layers_to_transform", "layers_pattern", "modules_to_save", "inference_mode")
 
 
 def lora_settings(lora: int | Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The keywords of ``peft.LoraConfig`` that `lora` stands for.
+    """The keywords of ``peft.LoraConfig`` that `lora` stands for, JSON-able.
 
     A rank r alone means ``lora_alpha=2 * r`` and no dropout.
 
@@ -30,18 +34,12 @@ def lora_settings(lora: int | Mapping[str, Any] | None) -> dict[str, Any] | None
     """
     if lora is None:
         return None
-    if isinstance(lora, Mapping):
-        chosen = dict(lora)
-    elif isinstance(lora, int) and not isinstance(lora, bool):
-        chosen = {"r": lora}
-    else:
-        raise TypeError(f"lora={lora!r}: wanted a rank, a mapping of peft.LoraConfig's, or None")
     require("peft", "lora")
     from peft import LoraConfig
 
-    rank = chosen.get("r")
-    if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
-        raise ValueError(f"lora: the rank r={rank!r} must be a whole number of at least 1")
+    given = lora if isinstance(lora, Mapping) else {"r": lora}
+    chosen = {name: _plain(name, value) for name, value in given.items()}
+    rank = whole_number("lora: r", chosen.get("r"))
     taken = [name for name in _TAKEN if name in chosen]
     if taken:
         raise ValueError(f"lora: {', '.join(taken)} cannot be given; freeze= chooses the layers")
@@ -66,8 +64,8 @@ def add_lora(
 
     Returns
     -------
-    model, account, frozen
-        The wrapped model; what was adapted and what is left as it was, both for the run card.
+    model, adapted, frozen
+        The wrapped model; what was adapted and what is left as it was, both for the run metadata.
 
     Raises
     ------
@@ -78,32 +76,41 @@ def add_lora(
 
     parts, model = trainee.parts, trainee.model
     frozen = {parts.schedule[run] for run in frozen_layers}
-    open_blocks = [b for i, b in enumerate(parts.blocks) if i not in frozen]
     wanted = settings.get("target_modules")
-    names = [name for name, module in _named_linear(model, open_blocks) if _is_wanted(name, wanted)]
+    names = [
+        name
+        for name in _linear_layers(
+            model, [b for i, b in enumerate(parts.blocks) if i not in frozen]
+        )
+        if _is_wanted(name, wanted)
+    ]
     if not names:
         raise ValueError(
             "lora: no linear layer is left to adapt: freeze= freezes "
             f"{len(frozen)} of {len(parts.blocks)} blocks, target_modules={wanted or 'all linear'}"
         )
-    heads = task_heads(trainee) if task == CLASSIFICATION else []
+    heads = _task_heads(trainee) if task == CLASSIFICATION else []
     config = LoraConfig(
         # GPT-2 keeps its linear layers the other way round.
         fan_in_fan_out=not any(isinstance(model.get_submodule(n), nn.Linear) for n in names),
         task_type="SEQ_CLS" if task == CLASSIFICATION else "CAUSAL_LM",
-        modules_to_save=list(heads) or None,
+        modules_to_save=heads or None,
         **{**settings, "target_modules": names},
     )
-    targets = {id(model.get_submodule(name)) for name in names}
-    adapted = [
-        run
-        for run, block in enumerate(parts.schedule)
-        if any(id(module) in targets for module in parts.blocks[block].modules())
-    ]
+    targets = {model.get_submodule(name) for name in names}
+    adapted = {
+        **settings,
+        "layers": [
+            run
+            for run, block in enumerate(parts.schedule)
+            if targets.intersection(parts.blocks[block].modules())
+        ],
+        "target_modules": sorted({name.rpartition(".")[2] for name in names}),
+        "n_modules": len(names),
+        "heads": heads,
+    }
     wrapped = get_peft_model(model, config)
-    kinds = sorted({name.rpartition(".")[2] for name in names})
-    account = {"layers": adapted, "target_modules": kinds, "n_modules": len(names), "heads": heads}
-    return wrapped, {**settings, **account}, _untrained(wrapped, parts)
+    return wrapped, adapted, _untrained(wrapped, parts)
 
 
 def _untrained(wrapped: nn.Module, parts: ModelParts) -> dict[str, Any]:
@@ -113,9 +120,8 @@ def _untrained(wrapped: nn.Module, parts: ModelParts) -> dict[str, Any]:
         own = [] if module is None else list(module.parameters())
         return bool(own) and not any(parameter.requires_grad for parameter in own)
 
-    sizes = [(p.numel(), p.requires_grad) for p in wrapped.parameters()]
-    n_total = sum(size for size, _ in sizes)
-    n_parameters = sum(size for size, trained in sizes if not trained)
+    n_total = sum(p.numel() for p in wrapped.parameters())
+    n_parameters = sum(p.numel() for p in wrapped.parameters() if not p.requires_grad)
     return {
         "layers": [
             run for run, block in enumerate(parts.schedule) if is_frozen(parts.blocks[block])
@@ -130,7 +136,7 @@ def _untrained(wrapped: nn.Module, parts: ModelParts) -> dict[str, Any]:
     }
 
 
-def task_heads(trainee: Trainee) -> list[str]:
+def _task_heads(trainee: Trainee) -> list[str]:
     """Full names of what only the task has: modules beside the base model, or not pretrained."""
     model = trainee.model
     base = getattr(model, "base_model", model)
@@ -139,18 +145,19 @@ def task_heads(trainee: Trainee) -> list[str]:
         for name, child in model.named_children()
         if child is not base and next(child.parameters(), None) is not None
     ]
-    inside = [name for name in trainee.fresh if name.split(".")[0] not in found]
+    inside = [name for name in trainee.new_weights if name.split(".")[0] not in found]
     return found + inside
 
 
-def _named_linear(model: nn.Module, blocks: list[nn.Module]) -> list[tuple[str, nn.Module]]:
+def _linear_layers(model: nn.Module, blocks: list[nn.Module]) -> list[str]:
+    """Full names of the linear layers inside the blocks."""
     from transformers.pytorch_utils import Conv1D
 
-    inside = {id(module) for block in blocks for module in block.modules()}
+    inside = {module for block in blocks for module in block.modules()}
     return [
-        (name, module)
+        name
         for name, module in model.named_modules()
-        if id(module) in inside and isinstance(module, (torch.nn.Linear, Conv1D))
+        if module in inside and isinstance(module, (torch.nn.Linear, Conv1D))
     ]
 
 
@@ -159,3 +166,15 @@ def _is_wanted(name: str, wanted: Any) -> bool:
         return True
     suffixes = [wanted] if isinstance(wanted, str) else list(wanted)
     return any(name == suffix or name.endswith(f".{suffix}") for suffix in suffixes)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """The same as JSON can hold it, for the run metadata."""
+    if isinstance(value, np.generic):
+        return value.item()
+    try:
+        return json.loads(json.dumps(sorted(value) if isinstance(value, Set) else value))
+    except TypeError:
+        raise TypeError(
+            f"lora: {name}={value!r}: wanted numbers, strings, and lists or mappings of them"
+        ) from None

@@ -1,5 +1,4 @@
 """Small language models from nothing, at chosen mixtures of languages.
 
-mixture ─▶ tokenizer ─▶ model ─▶ loop ─▶ rows
-pretrain   the public call that puts them together
+mixture ─▶ tokenizer ─▶ rows, model ─▶ pretrain, the public call
 """

@@ -2,57 +2,41 @@
 
 from __future__ import annotations
 
-import logging
-import math
 import os
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM
 
-from ilo_fast._util.optional import require
-from ilo_fast._util.versions import NUMERIC_PACKAGES, versions
+from ilo_fast._util.checks import whole_number
+from ilo_fast._util.files import replace_folder
+from ilo_fast.corpora.fingerprint import fingerprint
 from ilo_fast.corpora.parallel import ParallelCorpus
-from ilo_fast.training import need_one_process
-from ilo_fast.training.callback import OverlapCallback
-from ilo_fast.training.loop import quiet, saving_errors
-from ilo_fast.training.pretrain.loop import Plan, train
-from ilo_fast.training.pretrain.mixture import complete_shares, read_texts, text_hash
+from ilo_fast.models.structure import find_parts
+from ilo_fast.training.identity import config_hash, tokenizer_hash
+from ilo_fast.training.measuring import OverlapOptions
+from ilo_fast.training.model_state import preserve_model_state
+from ilo_fast.training.options import TrainingOptions
+from ilo_fast.training.pretrain.mixture import Texts, complete_shares, read_texts
 from ilo_fast.training.pretrain.model import (
     build_model,
-    check_causal,
-    check_fit,
+    default_optimizer,
     llama_sizes,
-    model_identity,
+    optimizer_and_schedule,
 )
-from ilo_fast.training.pretrain.rows import lines_shared, rows_of
-from ilo_fast.training.pretrain.tokenizer import (
-    check_n_lines,
-    check_vocab_size,
-    open_tokenizer,
-    tokenizer_identity,
-    tokenizer_in,
+from ilo_fast.training.pretrain.rows import rows_of, stack_rows
+from ilo_fast.training.pretrain.tokenizer import SMALLEST, open_tokenizer, tokenizer_in
+from ilo_fast.training.process import (
+    check_can_train,
+    preserve_random_state,
+    saving_errors,
+    suppress_output,
 )
-from ilo_fast.training.run_folder import (
-    MODEL_FOLDER,
-    OVERLAP_FILE,
-    RunFolder,
-    put_in_place,
-    replaced,
-)
+from ilo_fast.training.run_folder import MODEL_FOLDER, TOKENIZER_FOLDER, RunFolder
 from ilo_fast.training.trained import Trained
-
-if TYPE_CHECKING:
-    from ilo_fast.training.pretrain.loop import Batches, Loss, OptimizerOf
-
-logger = logging.getLogger(__name__)
-
-Texts = Mapping[str, Iterable[str]] | str | os.PathLike[str] | Sequence["str | os.PathLike[str]"]
-
-TOKENIZER_FOLDER = "tokenizer"  # while the run is under way; then it stands with the model
+from ilo_fast.training.trainer import Training
+from ilo_fast.training.watch import Watch
 
 
 class Pretrained(Trained):
@@ -64,29 +48,28 @@ class Pretrained(Trained):
         Folder that ``AutoModelForCausalLM`` and ``AutoTokenizer`` load: ``model`` in the output
         folder.
     card : dict
-        The run card (``run_card.json``): settings, what was used of each language's text, losses,
-        versions, seconds.
+        The run metadata, ``run_card.json``: settings, what was used of each language's text,
+        losses, versions, seconds.
     """
 
     @property
     def loss(self) -> float:
         """The last that was logged; nan or infinite where training diverged."""
-        return float(self.card["loss"][-1][1])  # the card holds what JSON has no number for as text
+        return float(self.card["losses"][-1]["loss"])  # JSON has no number for nan, but text
 
     def _loader(self) -> Any:
         return AutoModelForCausalLM
 
     def __repr__(self) -> str:
-        card = self.card
-        languages = len(card["text"]) or "given batches, no"
+        card, languages = self.card, len(self.card["text"])
         return (
             f"Pretrained({str(self.path)!r}: {card['parameters']:,} parameters, {languages} "
-            f"languages, {card['settings']['steps']} steps, loss {self.loss:.3f})"
+            f"languages, {card['steps']} steps, loss {self.loss:.3f})"
         )
 
 
 def pretrain(
-    texts: Texts | None,
+    texts: Texts,
     output_dir: str | os.PathLike[str],
     *,
     mixture: Mapping[str, float] | None = None,
@@ -97,46 +80,40 @@ def pretrain(
     tokenizer_lines: int = 5000,
     config: Any = None,
     hidden_size: int = 192,
-    layers: int = 6,
-    heads: int | None = None,
-    kv_heads: int | None = None,
-    mlp_size: int | None = None,
+    num_hidden_layers: int = 6,
+    num_attention_heads: int | None = None,
+    num_key_value_heads: int | None = None,
+    intermediate_size: int | None = None,
     max_length: int | None = None,
-    steps: int = 1000,
+    max_steps: int = 1000,
     context: int = 64,
     batch_size: int = 64,
-    accumulate: int = 1,
+    gradient_accumulation_steps: int = 1,
     learning_rate: float = 1e-3,
     weight_decay: float = 0.1,
     betas: tuple[float, float] = (0.9, 0.95),
-    clip: float = 1.0,
-    warmup_steps: int | None = None,
+    max_grad_norm: float = 1.0,
+    warmup_steps: float = 0.05,
     decay_share: float = 0.3,
-    device: str | None = None,
-    dtype: str | None = None,
     seed: int = 0,
-    corpus: ParallelCorpus | str | os.PathLike[str] | None = None,
-    measure_every: int | None = None,
-    overlap_options: Mapping[str, Any] | None = None,
-    save_every: int | None = None,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    corpus: ParallelCorpus | Mapping[str, Sequence[str]] | str | os.PathLike[str] | None = None,
+    overlap_options: OverlapOptions | None = None,
+    every: int | None = None,
+    save_steps: int | None = None,
+    logging_steps: int | None = None,
     keep_checkpoints: bool = False,
-    log_every: int = 10,
-    report_to: str | list[str] = "none",
+    report_to: str | Sequence[str] = "none",
     callbacks: Sequence[Any] = (),
-    resume: bool = True,
     overwrite: bool = False,
-    progress: bool = True,
-    model: Any = None,
-    batches: Batches | None = None,
-    loss: Loss | None = None,
-    optimizer: OptimizerOf | None = None,
-    settings: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> Pretrained:
     """Train a causal language model in several languages, with the transformers ``Trainer``.
 
     Every batch has the languages at their shares of the *tokens*: a row is `context` tokens of
     one language, lines running on with an end token between them, and the number of rows of each
-    language is its share of all rows, exact to rounding, in the whole run and in every batch. A
+    language is its share of all rows, exact to rounding, in the whole run and in every step. A
     language with little text repeats it; the card says how often. Batches depend on the seed and
     the number of the step alone, and a run that was interrupted goes on from its last checkpoint
     to the same weights (on the same machine, with the same number of threads).
@@ -144,8 +121,7 @@ def pretrain(
     Parameters
     ----------
     texts
-        Language -> lines; or a folder of ``<code>.txt``, or several, merged by language. None
-        with `batches`.
+        Language -> lines; or a folder of ``<code>.txt``, or several, merged by language.
     output_dir
         Gets ``model/`` (with its tokenizer), ``run_card.json``, ``overlap.jsonl`` and, while it
         runs, checkpoints. A finished run with the same settings is returned at once.
@@ -165,59 +141,33 @@ def pretrain(
     config
         A transformers configuration, for another architecture than Llama; its vocabulary size and
         special tokens are set from the tokenizer. The sizes below are then unused.
-    hidden_size, layers, heads, kv_heads, mlp_size, max_length
+    hidden_size, num_hidden_layers, num_attention_heads, num_key_value_heads, intermediate_size
         Of the Llama model, which ties its embeddings. By default a head has 32 dimensions (or as
-        many as there are), `kv_heads` is `heads`, `mlp_size` 8/3 of `hidden_size`, and
-        `max_length`, the positions it takes, 512 or `context`, what is more.
-    steps, context, batch_size
-        Optimizer steps, tokens in a row, rows in a step.
-    accumulate
-        Parts in which a step's rows are gone through, where memory is short.
-    learning_rate, weight_decay, betas, clip
+        many as there are), keys and values have as many heads, and `intermediate_size` is 8/3 of
+        `hidden_size`.
+    max_length
+        Positions that it takes; None: 512 or `context`, what is more.
+    max_steps, context
+        Optimizer steps, and tokens in a row.
+    batch_size, gradient_accumulation_steps
+        Rows in a batch, and batches to a step.
+    learning_rate, weight_decay, betas, max_grad_norm
         Of AdamW (embeddings, norms and biases do not decay), and the norm at which gradients are
         clipped.
     warmup_steps, decay_share
-        The rate rises for so many steps (None: 5 % of them), stays, and over the last share of the
-        steps falls linearly to zero.
-    device
-        ``"cpu"``, ``"cuda"``, ...; None: a GPU where there is one.
-    dtype
-        ``"float32"``, or ``"bfloat16"`` (mixed precision; weights stay float32). None: bfloat16 on
-        a GPU that has it.
+        The rate rises for so many steps, or below 1 such a share of them, stays, and over the last
+        share of the steps falls linearly to zero.
     seed
         Of the start weights, the order of the text and the lines for the tokenizer.
+    device, dtype
+        As in :func:`~ilo_fast.finetune`.
     corpus
-        Parallel text, a ParallelCorpus or its folder or name: measures ILO of every layer at the
-        start, every `measure_every` steps (None: ten times) and at the end, see
-        :class:`~ilo_fast.OverlapCallback`. Training is not changed.
-    measure_every, overlap_options
-        See there; options are ``n_neighbors``, ``layers``, ....
-    save_every, keep_checkpoints
-        Steps between checkpoints (None: about one a minute), and whether all are kept. Otherwise
-        only the last is, until the run is finished.
-    log_every, report_to, callbacks
-        Steps between logs of the loss; the Trainer's reports (``"tensorboard"``, ``"wandb"``);
-        further ``TrainerCallback``.
-    resume
-        False: begin anew where there is a run with the same settings.
-    overwrite
-        Replace whatever run `output_dir` holds.
-    progress
-        Show a bar on standard error.
-    model
-        Start weights, a transformers model, which is trained in place; with `texts`, its own
-        `tokenizer` is needed, too. None makes one.
-    batches
-        Called with the step (from 0): a dict of tensors or arrays, or a list of such dicts, whose
-        losses add up (each is gone through, backward too, before the next). In place of `texts`.
-    loss
-        Called with the model and such a dict: the loss, a tensor. None: the model's own.
-    optimizer
-        Called with the model: a torch optimizer, in place of AdamW as above. The schedule scales
-        the rate of each of its groups.
-    settings
-        JSON-able: what `model`, `batches`, `loss` and `optimizer` depend on. Kept in the card, and
-        compared when a run is resumed.
+        Parallel text to measure the overlap of every layer on, at the start, every `every` steps
+        and at the end, see :class:`~ilo_fast.OverlapCallback`. Training is not changed.
+    overlap_options, every
+        How it is measured, and steps between measurements (None: ten times).
+    save_steps, logging_steps, keep_checkpoints, report_to, callbacks, overwrite, progress
+        As in :func:`~ilo_fast.finetune`.
 
     Returns
     -------
@@ -233,140 +183,86 @@ def pretrain(
     ImportError
         ``accelerate`` is missing: ``pip install 'ilo_fast[train]'``.
     """
-    require("accelerate", "train")
-    need_one_process("pretrain()")
-    _check_seams(texts, model, batches, mixture, accumulate, tokenizer)
-    tenth = max(1, steps // 10)
-    plan = Plan(
-        steps=steps, context=context, batch_size=batch_size, accumulate=accumulate,
-        learning_rate=learning_rate, weight_decay=weight_decay, betas=betas, clip=clip,
-        warmup_steps=max(1, steps // 20) if warmup_steps is None else warmup_steps,
-        decay_share=decay_share, device=device, dtype=dtype, seed=seed,
-        save_every=save_every, keep_checkpoints=keep_checkpoints,
-        log_every=log_every, report_to=report_to, progress=progress,
+    check_can_train("pretrain()")
+    options = TrainingOptions(
+        max_steps=max_steps, learning_rate=learning_rate, weight_decay=weight_decay,
+        warmup_steps=warmup_steps, batch_size=batch_size,
+        gradient_accumulation_steps=gradient_accumulation_steps, max_grad_norm=max_grad_norm,
+        seed=seed, device=device, dtype=dtype, every=every or max(1, max_steps // 10),
+        save_steps=save_steps, logging_steps=logging_steps, keep_checkpoints=keep_checkpoints,
+        report_to=report_to, progress=progress,
     )  # fmt: skip
-    if texts is not None and tokenizer is None:
-        check_vocab_size(vocab_size)
-        check_n_lines(tokenizer_lines)
+    whole_number("context", context, least=2)  # a token is predicted from those before it
+    if not 0 <= decay_share <= 1:
+        raise ValueError(f"decay_share={decay_share}: a share of the steps is 0 to 1")
+    trains_tokenizer = tokenizer is None
+    if trains_tokenizer:
+        whole_number("vocab_size", vocab_size, least=SMALLEST)
+        whole_number("tokenizer_lines", tokenizer_lines)
     tokenizer = open_tokenizer(tokenizer)
-    if model is not None:
-        check_causal(model)
-    lines = None if texts is None else read_texts(texts, languages, allow_unknown=allow_unknown)
-    shares = {} if lines is None else complete_shares(mixture, list(lines))
+    lines = read_texts(texts, languages, allow_unknown=allow_unknown)
+    shares = complete_shares(mixture, list(lines))
     max_length = max_length or max(512, context)
-    sizes = llama_sizes(hidden_size, layers, heads, kv_heads, mlp_size, max_length)
-    every = measure_every or tenth
-    if isinstance(corpus, (str, os.PathLike)):
-        corpus = ParallelCorpus.load(corpus)
+    sizes = llama_sizes(
+        hidden_size, num_hidden_layers, num_attention_heads, num_key_value_heads,
+        intermediate_size, max_length,
+    )  # fmt: skip
+    watch = Watch(corpus, overlap_options)
+    positions = getattr(config, "max_position_embeddings", max_length)
+    if positions < context:
+        raise ValueError(f"context={context}, but the model takes {positions} positions")
     run = RunFolder(
-        Path(output_dir).expanduser(),
+        output_dir,
         {
             "task": "pretraining",
-            **plan.identity(own_batches=lines is None, own_optimizer=optimizer is not None),
-            "own": {
-                name: own is not None
-                for name, own in (("batches", batches), ("loss", loss), ("optimizer", optimizer))
-            }
-            | {"settings": dict(settings or {})},
+            **options.identity(),
+            "context": context,
+            "betas": betas,
+            "decay_share": decay_share,
             "mixture": shares,
-            "text_sha256": {code: text_hash(found) for code, found in (lines or {}).items()},
-            "tokenizer": {"vocab_size": vocab_size, "lines": tokenizer_lines}
-            if lines is not None and tokenizer is None
-            else None
-            if tokenizer is None
-            else tokenizer_identity(tokenizer),
-            "model": model_identity(model, config, sizes),
-            "corpus_sha256": None if corpus is None else corpus.fingerprint(),
-            "overlap": None if corpus is None else {"every": every, **(overlap_options or {})},
+            "text_sha256": {code: fingerprint({code: found}) for code, found in lines.items()},
+            "vocab_size": vocab_size if trains_tokenizer else None,
+            "tokenizer_lines": tokenizer_lines if trains_tokenizer else None,
+            "tokenizer_sha256": None if tokenizer is None else tokenizer_hash(tokenizer),
+            **(sizes if config is None else {"config_sha256": config_hash(config)}),
+            **watch.identity(),
         },
     )
-    # Made before anything is replaced, for it refuses options that cannot be.
-    measuring = (
-        [] if corpus is None else [OverlapCallback(corpus, every=every, **(overlap_options or {}))]
-    )
-    with run.held():
-        state = run.examine(resume=resume, overwrite=overwrite)
-        if state == "finished":
-            logger.info("%s holds this run, finished %s", run.path, run.card["finished"])
-            return _noted(Pretrained(run.path, run.card))
-        if state == "new":
-            run.clear()
-            shutil.rmtree(run.path / TOKENIZER_FOLDER, ignore_errors=True)
+    with run.held(overwrite=overwrite) as finished:
+        if finished:
+            return Pretrained(run)
         run.begin({})  # from here on the folder is this run's
-        shared = [] if lines is None or corpus is None else lines_shared(lines, corpus)
-        with quiet(), saving_errors(run.path):
-            if lines is not None and tokenizer is None:
+        with suppress_output(), preserve_random_state(), saving_errors(run.path):
+            if trains_tokenizer:
                 tokenizer = tokenizer_in(
                     run.path / TOKENIZER_FOLDER, lines, vocab_size=vocab_size,
-                    n_lines=tokenizer_lines, max_length=max_length, seed=seed,
+                    n_lines=tokenizer_lines, max_length=max_length, seed=options.seed,
                 )  # fmt: skip
-            data, use = (None, {}) if lines is None else rows_of(lines, shares, tokenizer, plan)
-            if model is None:
-                model = build_model(config, sizes, tokenizer, seed)
-                check_causal(model)
-            if lines is not None:
-                check_fit(model, tokenizer, context)
+            data, text = rows_of(lines, shares, tokenizer, options, context)
+            model = build_model(config, sizes, tokenizer, options.seed)
             run.begin(
                 {
                     "parameters": sum(p.numel() for p in model.parameters()),
-                    "text": use,
-                    "corpus": None if corpus is None else corpus.info,
-                    "overlap": None if corpus is None else OVERLAP_FILE,
-                    "shared_lines": shared,
-                    "threads": torch.get_num_threads(),
-                    "versions": versions(*NUMERIC_PACKAGES, "accelerate"),
+                    "text": text,
+                    **watch.metadata(line for found in lines.values() for line in found),
+                    **options.metadata(),
                 }
             )
-            for callback in measuring:
-                callback.tokenizer = tokenizer
-            results = train(
-                model, run, plan, data=data, batches=batches, loss=loss, optimizer=optimizer,
-                callbacks=[*callbacks, *measuring],
-            )  # fmt: skip
-            folder = replaced(run.path / MODEL_FOLDER)
-            model.save_pretrained(folder)
-            if tokenizer is not None:
-                tokenizer.save_pretrained(folder)
-            put_in_place(run.path / MODEL_FOLDER)
-        run.finish(results)
-        shutil.rmtree(run.path / TOKENIZER_FOLDER, ignore_errors=True)
-        if not keep_checkpoints:
-            run.drop_checkpoints()
-    return _noted(Pretrained(run.path, run.card, model.eval(), tokenizer))
-
-
-def _noted(made: Pretrained) -> Pretrained:
-    """The same; logs that training diverged."""
-    if not math.isfinite(made.loss):
-        logger.warning(
-            "%s: training diverged, its last loss is %s, and the model is of no use: train again "
-            "with a lower learning_rate, or more warmup_steps",
-            made.path.parent, made.loss,
-        )  # fmt: skip
-    return made
-
-
-def _check_seams(
-    texts: Texts | None, model: Any, batches: Any, mixture: Any, accumulate: int, tokenizer: Any
-) -> None:
-    if (texts is None) == (batches is None):
-        raise ValueError(
-            "give either texts or batches, got "
-            + ("neither" if texts is None else "both")
-            + ": batches=, a function of the step, stands in place of text"
-        )
-    if batches is None:
-        if model is not None and tokenizer is None:
-            raise ValueError(
-                "model= without tokenizer=: text would be cut into tokens that the model does not "
-                "know; pass the model's own tokenizer="
-            )
-        return
-    if model is None:
-        raise ValueError("batches= needs model=: without text nothing says how large a vocabulary")
-    if mixture is not None:
-        raise ValueError("mixture= is for texts; batches= already says what is trained on")
-    if accumulate != 1:
-        raise ValueError(
-            f"accumulate={accumulate}: with batches=, return a list of the parts instead"
-        )
+            watching = watch.callbacks(run, tokenizer, options.every, find_parts(model).n_blocks)
+            with preserve_model_state(model):
+                model.to(options.place)
+                results = Training(
+                    model, run, options, max_steps,
+                    data=data, collate=stack_rows, callbacks=[*callbacks, *watching],
+                    optimizers=optimizer_and_schedule(
+                        default_optimizer(model, options, betas), options, decay_share
+                    ),
+                ).go()  # fmt: skip
+            with replace_folder(run.path / MODEL_FOLDER) as new:
+                model.save_pretrained(new)
+                tokenizer.save_pretrained(new)
+        tokens = sum(used["tokens"] for used in text.values())
+        spent = results["seconds"] - results["seconds_measuring"]
+        results["tokens_per_second"] = round(tokens / max(spent, 1e-9))
+        run.finish(results, keep_checkpoints=keep_checkpoints)
+        return Pretrained(run, model.eval(), tokenizer)

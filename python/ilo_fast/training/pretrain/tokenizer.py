@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import copy
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,16 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast._util.hashing import digest
+from ilo_fast._util.files import replace_folder
 from ilo_fast.errors import AccessError
 from ilo_fast.models.loading import access_errors
-from ilo_fast.training.run_folder import put_in_place, replaced
 
 logger = logging.getLogger(__name__)
 
 PAD, BOS, EOS, UNK = "<pad>", "<s>", "</s>", "<unk>"
 _SPECIAL = [PAD, BOS, EOS, UNK]  # ids 0, 1, 2, 3
-_SMALLEST = 256 + len(_SPECIAL)
+SMALLEST = 256 + len(_SPECIAL)
 
 # One of them is in every folder that AutoTokenizer loads (config.json: beside a vocabulary).
 _TOKENIZER_FILES = ("tokenizer_config.json", "tokenizer.json", "config.json")
@@ -33,31 +32,6 @@ _WORD = (
     r"[\p{Han}\p{Hiragana}\p{Katakana}ー]+| ?[\p{L}\p{M}]+| ?\p{N}"
     r"| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
 )
-
-
-def check_vocab_size(vocab_size: int) -> None:
-    """Refuse a size that has no room for the bytes.
-
-    Raises
-    ------
-    ValueError
-    """
-    if vocab_size < _SMALLEST:
-        raise ValueError(
-            f"vocab_size={vocab_size}: at least {_SMALLEST} are needed, one token for each byte "
-            f"and {len(_SPECIAL)} special ones"
-        )
-
-
-def check_n_lines(n_lines: int) -> None:
-    """Refuse to train a tokenizer on nothing.
-
-    Raises
-    ------
-    ValueError
-    """
-    if isinstance(n_lines, bool) or not isinstance(n_lines, int) or n_lines < 1:
-        raise ValueError(f"tokenizer_lines={n_lines!r}: wanted a whole number of at least 1")
 
 
 def sample_lines(texts: Mapping[str, Sequence[str]], n_lines: int, *, seed: int) -> list[str]:
@@ -102,7 +76,11 @@ def train_tokenizer(lines: Iterable[str], *, vocab_size: int, lowercase: bool = 
     from tokenizers.processors import TemplateProcessing
     from tokenizers.trainers import BpeTrainer
 
-    check_vocab_size(vocab_size)
+    if vocab_size < SMALLEST:
+        raise ValueError(
+            f"vocab_size={vocab_size}: at least {SMALLEST} are needed, one token for each byte "
+            f"and {len(_SPECIAL)} special ones"
+        )
     tokenizer = Tokenizer(models.BPE(unk_token=None))
     case = [normalizers.Lowercase()] if lowercase else []
     tokenizer.normalizer = normalizers.Sequence(
@@ -173,21 +151,6 @@ def open_tokenizer(tokenizer: Any) -> Any:
         return AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else name)
 
 
-def tokenizer_identity(tokenizer: Any) -> dict[str, Any]:
-    """What tells two tokenizers apart, JSON-able."""
-    fast = getattr(tokenizer, "backend_tokenizer", None)
-    described = tokenizer.get_vocab() if fast is None else json.loads(fast.to_str())
-    # Padding and truncation are as the last call left them.
-    left = {"padding": None, "truncation": None} if fast is not None else {}
-    # Which token ends a line, say, stands beside the rest.
-    special = {
-        name: [str(token), tokenizer.convert_tokens_to_ids(str(token))]
-        for name, token in tokenizer.special_tokens_map.items()
-        if not isinstance(token, (list, tuple))
-    }
-    return {"sha256": digest({"tokens": described | left, "special": special})}
-
-
 def tokenizer_in(
     folder: Path,
     texts: Mapping[str, Sequence[str]],
@@ -201,8 +164,8 @@ def tokenizer_in(
     if not folder.is_dir():
         logger.info("training a tokenizer of %d tokens on %d languages", vocab_size, len(texts))
         core = train_tokenizer(sample_lines(texts, n_lines, seed=seed), vocab_size=vocab_size)
-        as_pretrained(core, max_length=max_length).save_pretrained(replaced(folder))
-        put_in_place(folder)
+        with replace_folder(folder) as new:
+            as_pretrained(core, max_length=max_length).save_pretrained(new)
     return open_tokenizer(folder)
 
 
@@ -232,19 +195,13 @@ def encode_lines(
 
 
 def _encoded(tokenizer: Any, lines: list[str]) -> list[list[int]]:
-    fast = getattr(tokenizer, "backend_tokenizer", None)
-    if fast is not None:  # no warnings about length, and an order of magnitude faster
-        truncation, padding = fast.truncation, fast.padding
-        fast.no_truncation()
-        fast.no_padding()
-        try:
-            return [encoding.ids for encoding in fast.encode_batch_fast(lines)]
-        finally:  # the tokenizer is the caller's
-            if truncation is not None:
-                fast.enable_truncation(**truncation)
-            if padding is not None:
-                fast.enable_padding(**padding)
-    return [list(row) for row in tokenizer(lines, verbose=False)["input_ids"]]
+    fast = copy.deepcopy(getattr(tokenizer, "backend_tokenizer", None))
+    if fast is None:
+        return [list(row) for row in tokenizer(lines, verbose=False)["input_ids"]]
+    # Directly: no warnings about length, and an order of magnitude faster.
+    fast.no_truncation()
+    fast.no_padding()
+    return [encoding.ids for encoding in fast.encode_batch_fast(lines)]
 
 
 def _ended(row: list[int], end: int) -> list[int]:

@@ -1,11 +1,9 @@
-"""What makes a run this run, besides weights, data and settings: tokenizer and configuration."""
+"""What tells tokenizers and configurations apart, besides their names."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
-
-from torch import nn
 
 from ilo_fast._util.hashing import digest
 from ilo_fast.models.identity import without_provenance
@@ -37,9 +35,3 @@ def config_hash(config: Any) -> str:
     if not hasattr(config, "to_diff_dict"):
         return digest(repr(config))
     return digest(without_provenance(config.to_diff_dict()))
-
-
-def frozen_names(model: nn.Module) -> list[str]:
-    """Parameters that have been frozen already, under every name that a tied one has."""
-    named = model.named_parameters(remove_duplicate=False)
-    return [name for name, parameter in named if not parameter.requires_grad]

@@ -1,0 +1,50 @@
+"""How overlap is measured in the course of training."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ilo_fast._util.checks import whole_number
+
+# What scores do not depend on; the approximate backend is told apart below.
+_FREE = ("backend", "n_threads", "batch_tokens", "verify")
+
+
+@dataclass(frozen=True)
+class OverlapOptions:
+    """How overlap is measured in the course of training; the keywords of :func:`~ilo_fast.measure`.
+
+    What is not here does not apply to a model that is in memory and being trained.
+    """
+
+    layers: int | Sequence[int] | None = None
+    n_neighbors: int = 5
+    threshold: int = 3
+    metric: str = "cosine"
+    backend: str = "auto"
+    n_threads: int | None = None
+    parallel: bool | None = None
+    batch_tokens: int | None = None
+    pooling: str = "mean"
+    special_tokens: str = "include"
+    max_length: int | None = None
+    verify: bool = True
+
+    def __post_init__(self) -> None:
+        # Numbers as JSON can hold them; object.__setattr__ as the dataclass is frozen.
+        for name in ("n_neighbors", "threshold"):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name)))
+        if self.layers is not None:
+            given: Any = self.layers if isinstance(self.layers, Iterable) else [self.layers]
+            try:
+                object.__setattr__(self, "layers", [operator.index(layer) for layer in given])
+            except TypeError:
+                raise TypeError(f"layers={self.layers!r}: wanted whole numbers") from None
+
+    def identity(self) -> dict[str, Any]:
+        """What scores depend on, JSON-able."""
+        found = {name: value for name, value in asdict(self).items() if name not in _FREE}
+        return found | ({"backend": self.backend} if self.backend == "hnsw" else {})

@@ -1,0 +1,88 @@
+"""What training would do to the caller's process, and does not: noise, random states, deadlocks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from transformers.utils import logging as transformers_logging
+
+from ilo_fast._util.optional import require
+
+
+def check_can_train(call: str) -> None:
+    """Refuse before any work what cannot end well.
+
+    Raises
+    ------
+    ImportError
+        accelerate is not installed.
+    RuntimeError
+        torchrun has started several processes, which would wait for each other.
+    """
+    require("accelerate", "train")
+    if os.environ.get("WORLD_SIZE", "1") not in ("", "1"):
+        raise RuntimeError(f"{call} runs in one process: start it without torchrun")
+
+
+@contextlib.contextmanager
+def suppress_output() -> Iterator[None]:
+    """No remarks of transformers but errors, and no bars of its own; as before afterwards."""
+    output: Any = transformers_logging
+    level, bars = output.get_verbosity(), output.is_progress_bar_enabled()
+    output.set_verbosity_error()
+    output.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            # transformers, torch and accelerate warn of each other's deprecated names.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        output.set_verbosity(level)
+        if bars:
+            output.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def preserve_random_state() -> Iterator[None]:
+    """The caller's random states come back afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()
+    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    gpus = range(torch.cuda.device_count()) if cuda_in_use() else ()
+    with torch.random.fork_rng(devices=gpus):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+            if mps is not None:
+                torch.mps.set_rng_state(mps)
+
+
+def cuda_in_use() -> bool:
+    """Whether this process uses a GPU; before, it has no state, and asking would start it."""
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
+@contextlib.contextmanager
+def saving_errors(folder: Path) -> Iterator[None]:
+    """What safetensors raises where it cannot write (a full disk) becomes an OSError.
+
+    Raises
+    ------
+    OSError
+        Naming the folder.
+    """
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(f"{folder}: weights could not be written or read: {error}") from error

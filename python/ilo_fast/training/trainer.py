@@ -1,0 +1,272 @@
+"""The loop of every training: a transformers ``Trainer`` with data in order, in a run's folder."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Sampler
+from transformers import (
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+
+from ilo_fast.training.options import TrainingOptions
+from ilo_fast.training.run_folder import RunFolder, mark_complete
+
+logger = logging.getLogger(__name__)
+
+# Left to itself, a run saves about once so many seconds, in at most this share of its time.
+_SAVE_SECONDS = 60.0
+_SAVE_SHARE = 0.05
+_METRICS = ("loss", "accuracy", "macro_f1", "token_loss", "perplexity")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is evaluated meanwhile, and how: the arguments of ``Trainer`` that say so."""
+
+    examples: Sequence[Any]
+    every: int
+    reduce: Callable[[Any, torch.Tensor], torch.Tensor]
+    metrics: Callable[[Any], dict[str, float]]
+
+
+class OrderedTrainer(Trainer):
+    """A ``Trainer`` that takes its data in a given order.
+
+    Parameters
+    ----------
+    order
+        The sampler of the training data; None: as they come.
+    mean_loss
+        The loss is a mean over the batch whatever else it is told, as every classification head's:
+        where steps accumulate batches, the Trainer shall divide it. Left to itself, the Trainer
+        takes ``**kwargs`` in the model's signature for a promise to divide by
+        ``num_items_in_batch`` (transformers issue 47688).
+    """
+
+    def __init__(self, *, order: Sampler[int] | None, mean_loss: bool, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._order = order
+        if mean_loss:
+            self.model_accepts_loss_kwargs = False
+
+    def get_train_dataloader(self) -> Any:
+        data: Any = self.train_dataset
+        loader: Any = DataLoader(
+            data,
+            batch_size=self._train_batch_size,
+            sampler=self._order,
+            shuffle=False,
+            collate_fn=self.data_collator,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        return self.accelerator.prepare(loader)
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        return 0  # not reported; the Trainer's estimate wants batches of its own kind
+
+
+class Training:
+    """A training that has not begun; made, it has been refused where its options cannot be.
+
+    Parameters
+    ----------
+    total
+        Steps of the run.
+    data, collate, order
+        The training data, what makes a batch of some, and the sampler.
+    optimizers
+        An optimizer and its schedule; None: AdamW, with a linear warm-up and a linear decay to 0.
+    kind
+        A subclass, for a loss of one's own.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        run: RunFolder,
+        options: TrainingOptions,
+        total: int,
+        *,
+        data: Any,
+        collate: Callable[[Any], Any],
+        order: Sampler[int] | None = None,
+        mean_loss: bool = False,
+        optimizers: tuple[Any, Any] = (None, None),
+        evaluation: Evaluation | None = None,
+        callbacks: Sequence[TrainerCallback] = (),
+        kind: Callable[..., OrderedTrainer] = OrderedTrainer,
+    ) -> None:
+        self._run = run
+        self._checkpoints = Checkpoints(options.save_steps, run.seconds_spent())
+        self._trainer = kind(
+            order=order,
+            mean_loss=mean_loss,
+            model=model,
+            args=_arguments(run, options, total, evaluation),
+            train_dataset=data,
+            data_collator=collate,
+            optimizers=optimizers,
+            callbacks=[*callbacks, self._checkpoints],
+            eval_dataset=None if evaluation is None else evaluation.examples,
+            compute_metrics=None if evaluation is None else evaluation.metrics,
+            preprocess_logits_for_metrics=None if evaluation is None else evaluation.reduce,
+        )
+        # Both print to standard output.
+        self._trainer.remove_callback(PrinterCallback)
+        self._trainer.remove_callback(ProgressCallback)
+        if options.progress:
+            self._trainer.add_callback(_Bar)
+
+    def go(self) -> dict[str, Any]:
+        """Train, on from the run's checkpoint if it has one; the results for the card."""
+        checkpoint = self._run.checkpoint
+        if checkpoint is not None:
+            logger.info("%s: training goes on from %s", self._run.path, checkpoint.name)
+        self._trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        state = self._trainer.state
+        history = state.log_history
+        evaluations = [
+            {"step": entry["step"]}
+            | {name: entry[f"eval_{name}"] for name in _METRICS if f"eval_{name}" in entry}
+            for entry in history
+            if "eval_loss" in entry
+        ]
+        last = evaluations[-1] if evaluations else {}
+        return {
+            "steps": state.global_step,
+            "epochs": state.epoch,
+            "seconds": round(self._checkpoints.seconds, 3),
+            "seconds_measuring": round(sum(e.get("overlap/seconds", 0.0) for e in history), 3),
+            "losses": [
+                {name: entry[name] for name in ("step", "loss", "learning_rate")}
+                for entry in history
+                if "loss" in entry
+            ],
+            "evaluations": evaluations,
+            "metrics": {name: value for name, value in last.items() if name != "step"},
+        }
+
+
+def warn_of_divergence(card: Mapping[str, Any]) -> None:
+    """Log a warning where a finished run has come to nothing."""
+    ends = {
+        "loss": card["losses"][-1]["loss"] if card["losses"] else 0.0,
+        "evaluation loss": card["metrics"].get("loss", 0.0),
+    }
+    diverged = [f"{name} is {v}" for name, v in ends.items() if not math.isfinite(float(v))]
+    if diverged:
+        logger.warning(
+            "training has diverged: the last %s; the model is of no use. Try a lower "
+            "learning_rate, or more warmup_steps",
+            " and the last ".join(diverged),
+        )
+
+
+def _arguments(
+    run: RunFolder, options: TrainingOptions, total: int, evaluation: Evaluation | None
+) -> TrainingArguments:
+    place = options.place
+    arguments = TrainingArguments(
+        output_dir=str(run.path),
+        max_steps=total,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        warmup_steps=options.warmup(total),
+        lr_scheduler_type="linear",
+        optim="adamw_torch",
+        max_grad_norm=options.max_grad_norm,
+        per_device_train_batch_size=options.batch_size,
+        per_device_eval_batch_size=options.batch_size,
+        gradient_accumulation_steps=options.gradient_accumulation_steps,
+        seed=options.seed,
+        data_seed=options.seed,
+        use_cpu=place.type == "cpu",
+        bf16=options.precision == "bfloat16",
+        fp16=options.precision == "float16",
+        eval_strategy="no" if evaluation is None else "steps",
+        eval_steps=None if evaluation is None else evaluation.every,
+        eval_on_start=evaluation is not None and run.checkpoint is None,
+        save_strategy="no",  # Checkpoints asks for them
+        save_total_limit=2,
+        logging_steps=options.logging_steps or max(1, min(10, total // 20)),
+        logging_first_step=True,
+        logging_nan_inf_filter=False,  # or a loss that is no number would be logged as a mean
+        report_to=list(options.report_to),
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_pin_memory=place.type == "cuda",
+    )
+    if arguments.n_gpu > 1:
+        # Several GPUs in one process would mean DataParallel, and batches of another size.
+        arguments._n_gpu = 1
+    return arguments
+
+
+class Checkpoints(TrainerCallback):
+    """Asks for checkpoints and marks those that are complete; asks for a last evaluation.
+
+    Parameters
+    ----------
+    every
+        Steps; None: about once a minute, and never for more than a twentieth of the time.
+    spent
+        Seconds that the run took before it was resumed.
+    """
+
+    def __init__(self, every: int | None, spent: float) -> None:
+        self._every = every
+        self._spent = spent
+        self._began = self._last = self._asked = time.perf_counter()
+        self._cost = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole run, this part included."""
+        return self._spent + time.perf_counter() - self._began
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> Any:
+        if state.global_step >= state.max_steps:
+            # What comes next is the result itself; and a Trainer that resumes from its last step
+            # in the midst of an epoch would take one more.
+            control.should_save = False
+            # The result is evaluated whatever the interval.
+            control.should_evaluate |= args.eval_strategy == "steps"
+        elif self._is_due(state.global_step):
+            control.should_save = True
+            self._asked = time.perf_counter()
+        return control
+
+    def on_save(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}", self.seconds)
+        self._last = time.perf_counter()
+        self._cost = self._last - self._asked  # an evaluation at the same step counts, no harm
+
+    def _is_due(self, step: int) -> bool:
+        if self._every is not None:
+            return step % self._every == 0
+        waited = time.perf_counter() - self._last
+        return waited >= max(_SAVE_SECONDS, self._cost / _SAVE_SHARE)
+
+
+class _Bar(ProgressCallback):
+    """The Trainer's own bar on standard error; the loss goes into it, nothing to stdout."""
+
+    def on_prediction_step(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        if self.training_bar is not None and logs and "loss" in logs:
+            self.training_bar.set_postfix(loss=f"{logs['loss']:.3f}")

@@ -1,0 +1,33 @@
+"""measure() is extract() and overlap() in one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.tiny_models import SENTENCES, build, tokenizer
+
+from ilo_fast import ParallelCorpus, extract, measure, overlap
+
+
+def test_measure_is_overlap_of_what_extract_gives(tmp_path: Path) -> None:
+    for code, lines in SENTENCES.items():
+        (tmp_path / f"{code}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    model, corpus = build("llama"), ParallelCorpus.from_dir(tmp_path)
+    found = measure(
+        model, tmp_path, tokenizer=tokenizer(), layers=[0, -1], special_tokens="exclude",
+        n_neighbors=4, threshold=2, metric="euclidean",
+    )  # fmt: skip
+    representations = extract(
+        model, corpus, tokenizer=tokenizer(), layers=[0, -1], special_tokens="exclude"
+    )
+    wanted = overlap(representations, n_neighbors=4, threshold=2, metric="euclidean")
+    assert found.layers == (0, 3) and found.languages == corpus.languages
+    np.testing.assert_array_equal(found.ilo, wanted.ilo)
+    np.testing.assert_array_equal(found.translation_share, wanted.translation_share)
+
+
+def test_measure_refuses_a_keyword_that_neither_knows() -> None:
+    with pytest.raises(TypeError, match="neighbours"):
+        measure("demo", SENTENCES, neighbours=3)  # type: ignore[call-arg]
