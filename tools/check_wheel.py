@@ -2,7 +2,7 @@
 
     python tools/check_wheel.py
 
-To be run with the interpreter of an installation without ILO_FAST_TESTING. Exit status 1 if it does.
+For the interpreter of an installation without ILO_FAST_TESTING. Exit status 1 if it does.
 """
 
 from __future__ import annotations
