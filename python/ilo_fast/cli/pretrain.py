@@ -30,8 +30,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "each at its share of the tokens, and measure the overlap of its layers meanwhile. The "
         "same command again goes on with an interrupted run.",
         examples=(
-            "ilo-fast pretrain --text ./my-texts --mixture eng_Latn=0.5 --max-steps 5 --limit 5",
-            "ilo-fast pretrain --text ./my-texts --hidden-size 64 --max-steps 6 --corpus none",
+            "ilo-fast pretrain --text ./my-texts --mixture eng_Latn=0.5 --batch-size 8 "
+            "--max-steps 5 --limit 5",
+            "ilo-fast pretrain --text ./my-texts --hidden-size 64 --max-steps 5 --corpus none",
             "ilo-fast pretrain --text ./my-texts --tokenizer ./my-model --batch-size 8 "
             "--max-steps 5 --corpus none -o results/own",
         ),
