@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 from graph.test_knn import METRICS, core_graph
-from helpers.engine import EMULATED, product_knn_graph
+from helpers.engine import EMULATED, independent_of_forcing, product_knn_graph
 
 from ilo_fast import knn_graph
 from ilo_fast._util.progress import share_bar
@@ -21,6 +21,7 @@ from ilo_fast.graph.knn import simd_available, simd_level
 # ---- instruction sets
 
 
+@independent_of_forcing
 @pytest.mark.parametrize("simd", simd_available())
 def test_environment_chooses_the_instruction_set(simd, monkeypatch):
     monkeypatch.setenv("ILO_FAST_SIMD", simd)
@@ -28,11 +29,13 @@ def test_environment_chooses_the_instruction_set(simd, monkeypatch):
     assert knn_graph(np.eye(4), 1).info["simd"] == simd
 
 
+@independent_of_forcing
 def test_best_instruction_set_is_the_default(monkeypatch):
     monkeypatch.delenv("ILO_FAST_SIMD", raising=False)
     assert knn_graph(np.eye(4), 1).info["simd"] == simd_available()[-1]
 
 
+@independent_of_forcing
 def test_the_product_has_no_test_switches(monkeypatch):
     for switch in ("block_rows", "max_candidates", "force_fallback"):
         with pytest.raises(TypeError, match="incompatible function arguments"):
@@ -44,6 +47,7 @@ def test_the_product_has_no_test_switches(monkeypatch):
         product_knn_graph([np.eye(4)[np.newaxis]], "float64", 1, cosine=True, n_threads=1)
 
 
+@independent_of_forcing
 def test_unknown_instruction_set(monkeypatch):
     monkeypatch.setenv("ILO_FAST_SIMD", "avx9000")
     with pytest.raises(ValueError, match=r"ILO_FAST_SIMD='avx9000' is not known; available here: "):
@@ -53,6 +57,7 @@ def test_unknown_instruction_set(monkeypatch):
 # ---- bad input
 
 
+@independent_of_forcing
 @pytest.mark.parametrize(
     ("X", "k", "message"),
     [
@@ -97,6 +102,7 @@ def test_zero_vector_under_cosine_names_the_row():
     assert knn_graph(X, 2, metric="euclidean").indices.shape == (10, 2)
 
 
+@independent_of_forcing
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -113,6 +119,7 @@ def test_wrong_options(options, error, message):
         knn_graph(np.eye(4), **{"n_neighbors": 1, **options})
 
 
+@independent_of_forcing
 @pytest.mark.parametrize("dtype", ["int64", "bool", "complex64", "object"])
 def test_wrong_dtype(dtype):
     with pytest.raises(TypeError, match="wanted one of float16, bfloat16, float32, float64"):
@@ -131,6 +138,7 @@ SLOW_WORK = {
 }
 
 
+@independent_of_forcing
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to a child on Windows")
 @pytest.mark.parametrize("work", SLOW_WORK)
 def test_ctrl_c_is_answered_within_a_second(work):
@@ -160,6 +168,7 @@ def test_ctrl_c_is_answered_within_a_second(work):
     assert float(at) - sent < 5
 
 
+@independent_of_forcing
 def test_progress_rises():
     shares = []
     X = np.random.default_rng(18).standard_normal((12_000, 512)).astype(np.float32)
@@ -177,6 +186,7 @@ def test_an_exception_in_progress_stops_the_work():
         core_graph(X, 5, "cosine", progress=refuse)
 
 
+@independent_of_forcing
 def test_a_bar_is_drawn_on_standard_error_and_only_for_long_work(capfd):
     knn_graph(np.random.default_rng(20).standard_normal((50, 4)), 2, progress=True)
     assert capfd.readouterr() == ("", "")
@@ -212,6 +222,7 @@ def test_works_after_fork():
 # ---- the approximate backend, and conversions
 
 
+@independent_of_forcing
 def test_hnsw_reports_its_recall():
     X = np.random.default_rng(22).standard_normal((3000, 24)).astype(np.float32)
     exact = knn_graph(X, 8)
@@ -229,6 +240,7 @@ def test_hnsw_reports_its_recall():
     np.testing.assert_allclose(graph.distances[same], exact.distances[same], atol=2e-6)
 
 
+@independent_of_forcing
 def test_hnsw_euclidean_stack_and_bad_rows():
     torch = pytest.importorskip("torch")
     X = torch.randn(2, 200, 6).bfloat16()
@@ -243,6 +255,7 @@ def test_hnsw_euclidean_stack_and_bad_rows():
         knn_graph(X, 3, backend="hnsw")
 
 
+@independent_of_forcing
 def test_to_csr_feeds_scikit_learn():
     pytest.importorskip("scipy")
     X = np.random.default_rng(23).standard_normal((40, 5))

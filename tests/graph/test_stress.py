@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from graph.test_queries import METRICS, assert_same, nearest
-from helpers.engine import LEVELS
+from helpers.engine import LEVELS, every_level, independent_of_forcing
 
 from ilo_fast import _core_testing, knn_graph
 
@@ -70,6 +70,7 @@ def random_call(rng):
     return X, k, options
 
 
+@independent_of_forcing
 def test_callers_in_several_threads():
     seed = new_seed()
     rng = np.random.default_rng(seed)
@@ -82,6 +83,7 @@ def test_callers_in_several_threads():
         assert graph[3] == options["simd"]
 
 
+@independent_of_forcing
 def test_one_caller_stops_and_the_others_do_not():
     seed = new_seed()
     X = np.random.default_rng(seed).standard_normal((5000, 384)).astype(np.float32)
@@ -162,7 +164,7 @@ def in_child(work):
 
 @needs_fork
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 def test_fork_before_and_after_use(simd):
     seed = new_seed()
     X, Y = np.random.default_rng(seed).standard_normal((2, 300, 16))
@@ -178,6 +180,7 @@ def test_fork_before_and_after_use(simd):
     assert right(Y, force_fallback=True)
 
 
+@independent_of_forcing
 @needs_fork
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_fork_while_another_thread_computes():
@@ -231,6 +234,7 @@ def paths(rng):
     }
 
 
+@independent_of_forcing
 @pytest.mark.parametrize("path", paths(np.random.default_rng(0)))
 def test_stopped_by_progress_at_any_time(path):
     """An exception from the callback comes out as it is, and the next call is right."""
@@ -256,6 +260,7 @@ def test_stopped_by_progress_at_any_time(path):
     assert_same(core(X, **options)[:2], wanted, f"seed {seed}")
 
 
+@independent_of_forcing
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
 @linux_only
 def test_signals_at_random_times():
@@ -286,6 +291,7 @@ def test_signals_at_random_times():
     assert_tasks(threads)
 
 
+@independent_of_forcing
 @linux_only
 def test_memory_does_not_grow_with_interrupts():
     X = np.random.default_rng(0).standard_normal((5000, 512)).astype(np.float32)
@@ -315,8 +321,7 @@ def test_memory_does_not_grow_with_use():
     assert megabytes() - before < 40
 
 
-def test_errors_leave_nothing_behind(monkeypatch):
-    monkeypatch.delenv("ILO_FAST_SIMD", raising=False)
+def test_errors_leave_nothing_behind():
     X = np.random.default_rng(0).standard_normal((200, 10))
     wanted = knn_graph(X).indices
     for row in range(0, 200, 40):
