@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -129,61 +128,90 @@ def test_wrong_dtype(dtype):
 # ---- interrupt, progress, concurrency
 
 
+# Work of many seconds on any machine, and what progress says once it is in the stage meant.
 SLOW_WORK = {
-    "filter": "knn_graph(rng.standard_normal((60_000, 2048)).astype('f4'))",
-    "a stack of many short layers": "knn_graph(rng.standard_normal((1, 60, 8)).repeat(30_000, 0))",
-    "re-rank": "knn_graph(rng.standard_normal((4000, 8192)).astype('f4'), 2500)",
-    "fallback": "knn_graph(rng.standard_normal((3, 4096)).repeat(2000, 0)"
-    " + 1e-9 * rng.standard_normal((6000, 4096)), metric='euclidean')",
+    "filter": (
+        "rng.standard_normal((1, 20_000, 1024)).astype('f4'), 5, True, 'scalar'",
+        "share > 0",
+    ),
+    "a stack of many short layers": (
+        "rng.standard_normal((1, 60, 8)).repeat(30_000, 0), 5, True, 'scalar'",
+        "share > 0",
+    ),
+    # The filter is 0.75 of it.
+    "re-rank": ("rng.standard_normal((1, 3000, 4096)).astype('f4'), 2000, True", "share > 0.8"),
+    # All rows fall back: there is more to do than was announced.
+    "fallback": (
+        "rng.standard_normal((1, 3, 4096)).repeat(2000, 1)"
+        " + 1e-9 * rng.standard_normal((6000, 4096)), 5, False",
+        "share < before - 0.3",
+    ),
 }
+CTRL_C = """
+    import os, signal, threading, time
+    import numpy as np
+    from ilo_fast import _core
+
+    in_stage, before = threading.Event(), 0
+
+    def update(share):
+        global before
+        if STAGE:
+            in_stage.set()
+        before = share
+
+    def interrupt():
+        global sent
+        in_stage.wait()
+        time.sleep(0.03)  # between two looks of the engine
+        sent = time.process_time()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def graph(X, k, cosine, simd=""):
+        _core.knn_graph(
+            [X], X.dtype.name, k, cosine=cosine, n_threads=2, simd=simd, progress=update
+        )
+
+    rng = np.random.default_rng(0)
+    threading.Thread(target=interrupt, daemon=True).start()
+    try:
+        graph(WORK)
+        print("finished")
+    except KeyboardInterrupt:
+        print("interrupted", time.process_time() - sent)
+"""
 
 
 @independent_of_forcing
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to a child on Windows")
-@pytest.mark.parametrize("work", SLOW_WORK)
-def test_ctrl_c_is_answered_within_a_second(work):
-    code = """
-        import numpy as np, time
-        from ilo_fast import knn_graph
-        rng = np.random.default_rng(0)
-        print("ready", flush=True)
-        try:
-            WORK
-        except KeyboardInterrupt:
-            print("interrupted", time.time(), flush=True)
-    """
-    code = textwrap.dedent(code).replace("WORK", SLOW_WORK[work])
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    try:
-        assert child.stdout.readline() == "ready\n"
-        time.sleep(4)
-        sent = time.time()
-        child.send_signal(signal.SIGINT)
-        word, at = child.stdout.readline().split()
-    finally:
-        child.kill()
-        child.communicate()
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to a process of one's own there")
+@pytest.mark.parametrize("stage", SLOW_WORK)
+def test_ctrl_c_is_answered_within_a_second(stage):
+    work, reached = SLOW_WORK[stage]
+    code = textwrap.dedent(CTRL_C).replace("WORK", work).replace("STAGE", reached)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    word, *seconds = done.stdout.split() or [done.stderr]
     assert word == "interrupted"
-    # A second on a free machine; this allows for one where everything waits its turn.
-    assert float(at) - sent < 5
+    # Of two threads, on the processor: waiting for one's turn on a busy machine does not count.
+    assert float(seconds[0]) < 2
 
 
 @independent_of_forcing
 def test_progress_rises():
     shares = []
-    X = np.random.default_rng(18).standard_normal((12_000, 512)).astype(np.float32)
-    core_graph(X, 5, "cosine", progress=shares.append, n_threads=1)
+    X = np.random.default_rng(18).standard_normal((5000, 384)).astype(np.float32)
+    core_graph(X, 5, "cosine", progress=shares.append, n_threads=1, simd="scalar")
     assert shares == sorted(shares)
     assert 0 <= shares[0] < 0.5 < shares[-1] <= 1
 
 
+@independent_of_forcing
 def test_an_exception_in_progress_stops_the_work():
     def refuse(share):
         raise RuntimeError("stop here")
 
-    X = np.random.default_rng(19).standard_normal((20_000, 256)).astype(np.float32)
+    X = np.random.default_rng(19).standard_normal((5000, 384)).astype(np.float32)
     with pytest.raises(RuntimeError, match="stop here"):
-        core_graph(X, 5, "cosine", progress=refuse)
+        core_graph(X, 5, "cosine", progress=refuse, simd="scalar")
 
 
 @independent_of_forcing
