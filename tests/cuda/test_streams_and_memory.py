@@ -67,6 +67,7 @@ def test_less_and_less_memory(where, engine, rng_and_seed):
             assert not refused, f"{max_memory} does although more did not"
             if not engine.real:
                 assert _core_testing.emulated_device()["peak_bytes"] <= max_memory
+    assert refused, "a single byte was enough"
 
 
 def test_every_allocation_may_fail(engine, rng_and_seed):
@@ -222,15 +223,17 @@ def test_beside_the_cpu_engine(engine, rng_and_seed):
     rng, seed = rng_and_seed
     X = rng.standard_normal((engine.size(150, 3000), 24)).astype(np.float32)
     wanted = engine.on_cpu(X, 5)[0]
-    stop = threading.Event()
+    begun, stop = threading.Event(), threading.Event()
 
     def work():
+        begun.set()
         while not stop.is_set():
             np.testing.assert_array_equal(engine.on_cpu(X, 5)[0], wanted)
 
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(work)
         try:
+            begun.wait()
             for _ in range(3):
                 np.testing.assert_array_equal(engine.graph(X, 5)[0], wanted[0], err_msg=seed)
         finally:

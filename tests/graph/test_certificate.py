@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from graph.test_knn import METRICS, make
-from helpers.engine import LEVELS
+from helpers.engine import LEVELS, independent_of_forcing
 from oracles import knn as reference
 
 from ilo_fast import _core, _core_testing
@@ -17,6 +17,7 @@ from ilo_fast import _core, _core_testing
 if np.finfo(np.longdouble).eps > 1e-18:
     pytest.skip("no extended precision here to compare with", allow_module_level=True)
 
+pytestmark = independent_of_forcing
 
 # The filters of the engine for GPUs, and the machines they run on. The emulator's tensor core cuts
 # off whatever a real one may cut off.

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.engine import LEVELS
+from helpers.engine import LEVELS, independent_of_forcing
 
 from ilo_fast import _core_testing, knn_graph
 
+pytestmark = independent_of_forcing  # they name what is slow, and what is fast
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and limits")
 
 N, D, K = 5000, 384, 5

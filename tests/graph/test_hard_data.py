@@ -11,7 +11,7 @@ import functools
 import numpy as np
 import pytest
 from graph.test_queries import METRICS, assert_same, nearest
-from helpers.engine import LEVELS
+from helpers.engine import every_level
 from oracles import knn as reference
 
 from ilo_fast import _core_testing
@@ -237,7 +237,7 @@ def problem(name, metric):
     return X, k, nearest(X, X, k, metric, np.arange(len(X))), message
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("name", NAMES)
 def test_equals_float64_brute_force(name, metric, simd):
@@ -277,7 +277,7 @@ def true_distances(name, metric):
 @pytest.mark.skipif(
     np.finfo(np.longdouble).eps > 1e-18, reason="no extended precision here to compare with"
 )
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_bound_holds_for_every_pair(name, metric, simd):
@@ -300,7 +300,7 @@ def shaped(n, d, k, metric):
     return X, rows, nearest(X, X[rows], k, metric, rows), f"seed {seed}"
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(
     ("n", "d", "k"),
@@ -323,7 +323,7 @@ def test_shapes(n, d, k, metric, simd):
     assert_same((indices[rows], distances[rows]), wanted, message)
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 @pytest.mark.parametrize("metric", METRICS)
 def test_sum_of_many_terms_of_one_sign(metric, simd):
     """d = 16 384: what adding up costs is the larger part of the error."""
@@ -341,7 +341,7 @@ def test_sum_of_many_terms_of_one_sign(metric, simd):
 # ---- equal rows
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 @pytest.mark.parametrize("metric", METRICS)
 def test_equal_rows_by_the_thousand(metric, simd):
     seed = np.random.SeedSequence().entropy
@@ -357,7 +357,7 @@ def test_equal_rows_by_the_thousand(metric, simd):
         assert info["unique_rows"] <= 30
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(("n", "k"), [(2, 1), (9, 8), (3000, 6)])
 def test_all_rows_equal(n, k, metric, simd):
@@ -371,7 +371,7 @@ def test_all_rows_equal(n, k, metric, simd):
         assert info["unique_rows"] == 1
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 def test_all_rows_nearly_equal(simd):
     """Different rows, but after rounding the filter sees one: every list overflows."""
     seed = np.random.SeedSequence().entropy
@@ -389,7 +389,7 @@ def test_all_rows_nearly_equal(simd):
 # ---- lists of candidates
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 def test_overflow_falls_back_and_is_right(simd):
     """More columns lie within the bound than a short list holds: no proof, so another look."""
     seed = np.random.SeedSequence().entropy
@@ -422,7 +422,7 @@ def nested_clusters():
     return X, rows, own, among, f"seed {seed}"
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 def test_near_duplicate_clusters(simd):
     X, rows, wanted, wanted_among, message = nested_clusters()
     for options in (
@@ -446,7 +446,7 @@ def test_near_duplicate_clusters(simd):
         assert_same((indices[0], distances[0]), wanted_among, f"{message}, {options}")
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 def test_few_uncertified_rows(simd):
     """One row is equally far from a cluster whose members come in pairs: it alone falls back."""
     seed = np.random.SeedSequence().entropy
@@ -466,7 +466,7 @@ def test_few_uncertified_rows(simd):
         assert 1 <= info["widened_rows"] < 90, f"seed {seed}"
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_answer_does_not_depend_on_the_order_of_rows(metric, simd):
     """The nearest come last, so that lists are full of worse ones when they are met."""

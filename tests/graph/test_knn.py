@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.engine import LEVELS
+from helpers.engine import LEVELS, every_level
 from oracles import knn as reference
 
 from ilo_fast import _core_testing, knn_graph
@@ -68,7 +68,7 @@ NAMES = (
 )
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("name", NAMES)
 def test_equals_float64_brute_force(name, metric, simd):
@@ -101,7 +101,7 @@ def test_equals_float64_brute_force(name, metric, simd):
         raise AssertionError(f"seed {seed}, n={n}, d={d}, k={k}, {dtype}") from error
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("name", ["isotropic", "common direction", "massive dimensions"])
 def test_the_filter_certifies_nearly_every_row(name, metric, simd):
@@ -167,7 +167,7 @@ def test_subnormal_values():
         assert_is_reference(X, 3, metric, indices, distances)
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 @pytest.mark.parametrize("d", [1, 15, 127, 128, 129, 1000, 16384])
 def test_any_dimension(d, simd):
     X = np.random.default_rng(d).standard_normal((70, d)).astype(np.float32)
@@ -175,7 +175,7 @@ def test_any_dimension(d, simd):
     assert_is_reference(X, 4, "euclidean", indices, distances)
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 @pytest.mark.parametrize("n", [2, 3, 23, 24, 25, 31, 33, 255, 256, 257, 513])
 def test_any_number_of_rows(n, simd):
     X = np.random.default_rng(n).standard_normal((n, 6)).astype(np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.engine import LEVELS, use_level
+from helpers.engine import every_level, use_level
 from numpy.typing import NDArray
 from oracles import knn as reference
 
@@ -56,7 +56,7 @@ def two_sets(rng, n, m, d):
     return X, Y
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 @pytest.mark.parametrize("metric", METRICS)
 def test_equals_float64_brute_force(metric, simd, monkeypatch):
     use_level(monkeypatch, simd)
@@ -76,7 +76,7 @@ def test_equals_float64_brute_force(metric, simd, monkeypatch):
         assert layer["certified_rows"] + layer["widened_rows"] == m, message
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_path_of_the_core(metric, simd):
     """Superblocks, fallback, few candidates; queries beyond the searched rows and among them."""
@@ -118,7 +118,7 @@ def test_every_path_of_the_core(metric, simd):
                 assert info[0]["superblocks"] > 1, message
 
 
-@pytest.mark.parametrize("simd", LEVELS)
+@every_level
 def test_the_filter_certifies_most_queries(simd, monkeypatch):
     use_level(monkeypatch, simd)
     rng, seed = fresh()

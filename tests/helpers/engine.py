@@ -2,6 +2,8 @@
 
 ILO_FAST_TEST_BLOCK_ROWS=8 python -m pytest tests/graph      # many small blocks
 ILO_FAST_SIMD=amx_bf16_emulated python -m pytest tests/graph # or another level
+
+Such runs leave out the tests marked ``independent_of_forcing``.
 """
 
 from __future__ import annotations
@@ -27,7 +29,16 @@ except ImportError as error:
 EMULATED = "amx_bf16_emulated"
 LEVELS = (*_core.simd_available(), EMULATED)
 
+SIMD, BLOCK_ROWS = "ILO_FAST_SIMD", "ILO_FAST_TEST_BLOCK_ROWS"
+FORCED = {name: os.environ[name] for name in (SIMD, BLOCK_ROWS) if os.environ.get(name)}
+independent_of_forcing = pytest.mark.independent_of_forcing
+
 product_knn_graph = _core.knn_graph  # whatever is forced below
+
+
+def every_level(test: Callable[..., None]) -> Callable[..., None]:
+    """Run a test on each of LEVELS, which it gets as ``simd``."""
+    return independent_of_forcing(pytest.mark.parametrize("simd", LEVELS)(test))
 
 
 def forced(core: Callable[..., Any], **options: Any) -> Callable[..., Any]:
@@ -46,10 +57,10 @@ def forced(core: Callable[..., Any], **options: Any) -> Callable[..., Any]:
 def force_from_environment() -> None:
     """Put what the variables above name in place of the package's engine, for the whole run."""
     options: dict[str, Any] = {}
-    if rows := os.environ.get("ILO_FAST_TEST_BLOCK_ROWS"):
-        options["block_rows"] = int(rows)
-    if os.environ.get("ILO_FAST_SIMD") == EMULATED:  # which the package does not know
-        options["simd"] = os.environ.pop("ILO_FAST_SIMD")
+    if BLOCK_ROWS in FORCED:
+        options["block_rows"] = int(FORCED[BLOCK_ROWS])
+    if FORCED.get(SIMD) == EMULATED:  # which the package does not know
+        options["simd"] = os.environ.pop(SIMD)
     if options:
         _core_testing.knn_graph = forced(_core_testing.knn_graph, **options)
         _core.knn_graph = _core_testing.knn_graph
@@ -60,4 +71,4 @@ def use_level(monkeypatch: pytest.MonkeyPatch, level: str) -> None:
     if level == EMULATED:
         monkeypatch.setattr(_core, "knn_graph", forced(_core_testing.knn_graph, simd=level))
     else:
-        monkeypatch.setenv("ILO_FAST_SIMD", level)
+        monkeypatch.setenv(SIMD, level)
