@@ -106,8 +106,8 @@ def how_to_go_on(
 ) -> Callable[[argparse.Namespace], str]:
     """What a reader of "interrupted" must know."""
     return lambda args: (
-        f"The same command goes on from the last checkpoint in {output_folder(args)}; before the "
-        "first one it begins again."
+        f"The same command{' without --overwrite' if args.overwrite else ''} goes on from the last "
+        f"checkpoint in {output_folder(args)}; before the first one it begins again."
     )
 
 

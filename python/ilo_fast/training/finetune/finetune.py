@@ -261,6 +261,7 @@ def finetune(
             "data_sha256": text.fingerprint(),
             **asdict(setup),
             **options.identity(),
+            "every": options.every if text.held or watch.measures else None,
             **watch.identity(),
         },
     )

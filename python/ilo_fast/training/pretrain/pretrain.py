@@ -188,7 +188,8 @@ def pretrain(
         max_steps=max_steps, learning_rate=learning_rate, weight_decay=weight_decay,
         warmup_steps=warmup_steps, batch_size=batch_size,
         gradient_accumulation_steps=gradient_accumulation_steps, max_grad_norm=max_grad_norm,
-        seed=seed, device=device, dtype=dtype, every=every or max(1, max_steps // 10),
+        seed=seed, device=device, dtype=dtype, 
+        every=max(1, max_steps // 10) if every is None else every,
         save_steps=save_steps, logging_steps=logging_steps, keep_checkpoints=keep_checkpoints,
         report_to=report_to, progress=progress,
     )  # fmt: skip
@@ -216,6 +217,7 @@ def pretrain(
         {
             "task": "pretraining",
             **options.identity(),
+            "every": options.every if watch.measures else None,
             "context": context,
             "betas": betas,
             "decay_share": decay_share,
