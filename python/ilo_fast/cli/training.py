@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def add_measuring_flags(parser: argparse.ArgumentParser) -> None:
+def add_measuring_flags(parser: argparse.ArgumentParser, *, beside_text: bool = False) -> None:
     """The corpus that is measured on, and how."""
-    flags.add_corpus_flags(parser)
+    flags.add_corpus_flags(parser, beside_text=beside_text)
     parser.add_argument(
         "--layers",
         type=flags.layer_list,

@@ -13,7 +13,15 @@ from ilo_fast._util.versions import NUMERIC_PACKAGES, versions
 from ilo_fast.models.loading import resolve_device, resolve_dtype
 
 # What the weights do not depend on. (Evaluations do on `every`; a run says so where it has some.)
-_FREE = ("device", "every", "save_steps", "logging_steps", "keep_checkpoints", "report_to", "progress")
+_FREE = (
+    "device",
+    "every",
+    "save_steps",
+    "logging_steps",
+    "keep_checkpoints",
+    "report_to",
+    "progress",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -179,9 +179,7 @@ def mark_complete(checkpoint: Path, seconds: float) -> None:
     write_json(checkpoint / _MARK, {"seconds": seconds})
 
 
-def read_card(
-    folder: str | os.PathLike[str], *, overwrite: bool = False
-) -> dict[str, Any] | None:
+def read_card(folder: str | os.PathLike[str], *, overwrite: bool = False) -> dict[str, Any] | None:
     """The run metadata in a folder, or None; to `overwrite` it, of an earlier format, too.
 
     Raises

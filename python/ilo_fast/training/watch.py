@@ -73,7 +73,7 @@ class Watch:
         """For the card; a warning names lines that the training text has, too."""
         if self._corpus is None:
             return {"corpus": None, "overlap": None, "shared_lines": []}
-        found = shared_lines(training_lines, self._corpus)
+        found = shared_lines(training_lines, self._corpus.sentences)
         if found:
             where = listed([f"{code} line {number}" for code, number in found])
             logger.warning(

@@ -239,7 +239,7 @@ def finetune(
         logging_steps=logging_steps, keep_checkpoints=keep_checkpoints, report_to=report_to,
         progress=progress,
     )  # fmt: skip
-    text = read_data(data, language, setup.eval_fraction)
+    text = read_data(data, language, setup.eval_fraction or 0.0)
     watch = Watch(corpus, overlap_options)
 
     def load(files: ModelFiles) -> tuple[nn.Module, tuple[str, ...]]:
