@@ -68,8 +68,8 @@ def build_model(config: Any, sizes: dict[str, Any], tokenizer: Any, seed: int) -
     parts = find_parts(model)
     if parts.kind != "decoder":
         raise ValueError(
-            f"{type(model).__name__} is no causal language model ({parts.kind}): it sees what it is "
-            "to predict, so it cannot learn to continue text. Choose a decoder, or where the "
+            f"{type(model).__name__} is no causal language model ({parts.kind}): it sees what it "
+            "is to predict, so it cannot learn to continue text. Choose a decoder, or where the "
             "architecture can be one, set is_decoder=True in its configuration"
         )
     return model, parts.n_blocks
