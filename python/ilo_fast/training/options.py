@@ -12,7 +12,7 @@ from ilo_fast._util.checks import real_number, whole_number
 from ilo_fast._util.versions import NUMERIC_PACKAGES, versions
 from ilo_fast.models.loading import resolve_device, resolve_dtype
 
-# What the weights do not depend on. (Evaluations do on `every`; a run says so where it has some.)
+# What the weights do not depend on; a run that evaluates or measures adds `every` itself.
 _FREE = (
     "device",
     "every",

@@ -202,6 +202,7 @@ def pretrain(
     tokenizer = open_tokenizer(tokenizer)
     lines = read_texts(texts, languages, allow_unknown=allow_unknown)
     shares = complete_shares(mixture, list(lines))
+    positions: int | None
     if config is None:
         positions = max(512, context) if max_length is None else max_length
     else:  # it says so itself, or (None) knows no limit
