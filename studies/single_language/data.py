@@ -110,7 +110,7 @@ def read_data(
 
     path = corpora / lm_text
     text = read_text(path if path.exists() else Path(lm_text), SOURCE)
-    shared = shared_lines(text, flores)
+    shared = shared_lines(text, flores.sentences)
     if shared:
         raise CorpusError(
             f"{lm_text} has {len(shared)} of the FLORES sentences that alignment is measured on: "

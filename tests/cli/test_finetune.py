@@ -121,7 +121,9 @@ def test_interrupted_run_says_how_to_go_on(
 
         patch.setattr(Checkpoints, "on_step_begin", stop)
         assert run("-o", "out", "--save-steps", "1") == 130
-    assert "goes on from the last checkpoint in out" in capsys.readouterr().err
+        assert "The same command goes on from the last checkpoint in out" in capsys.readouterr().err
+        assert run("-o", "anew", "--save-steps", "1", "--overwrite") == 130
+        assert "The same command without --overwrite goes on" in capsys.readouterr().err
     assert run("-o", "out", "--save-steps", "1") == 0
     assert "goes on from checkpoint-2" in capsys.readouterr().err
     assert run("-o", "whole", "-q") == 0

@@ -70,7 +70,7 @@ def test_run_writes_a_model_tables_and_figures(
 def test_run_without_a_corpus_measures_nothing(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*command("-o", "out", "--text-languages", "eng_Latn"), "--corpus", "none"]) == 0
+    assert main([*command("-o", "out", "--languages", "eng_Latn"), "--corpus", "none"]) == 0
     shown = capsys.readouterr().out
     assert "100.0%" in shown and "ILO" not in shown
     assert not (here / "out" / "overlap.jsonl").exists()
@@ -82,13 +82,13 @@ def test_run_without_a_corpus_measures_nothing(
         (["--mixture", "tha_Thai=0.5"], 1, "no text for tha_Thai"),
         (["--mixture", "eng_Latn=0.5", "eng_Latn=0.2"], 1, "names eng_Latn more than once"),
         (["--mixture", "eng_Latn=0.9", "nld_Latn=0.2"], 1, "sum to 1.1"),
-        (["--text-languages", "fin_Latn"], 1, "no text for fin_Latn"),
+        (["--languages", "fin_Latn"], 1, "no text for fin_Latn"),
         (["--text", "nowhere"], 3, "nowhere"),
         (["--tokenizer", "nosuch/tok"], 3, "the tokenizer of 'nosuch/tok'"),
         (["--tokenizer", "nosuch/tok", "--text", "nowhere"], 3, "'nosuch/tok'"),  # comes first
         (["--tokenizer", "old"], 3, "folder 'old' holds no tokenizer"),
         (["--seed", "-1"], 1, "seed=-1"),
-        (["--text", "old", "--text-languages", "eng"], 1, "did you mean eng_Latn"),
+        (["--text", "old", "--languages", "eng"], 1, "did you mean eng_Latn"),
     ],
 )
 def test_error_is_one_line_and_leaves_no_folder(

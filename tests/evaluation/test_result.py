@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ilo_fast.evaluation import statistics
 from ilo_fast.evaluation.result import TransferScores
-from ilo_fast.scores.overlap import OverlapScores
 
 LABELS = ("alpha", "beta", "gamma")
 
@@ -30,14 +28,6 @@ def made(codes: Any, accuracy: Any, *, n: int = 50, **options: Any) -> TransferS
         predictions[code] = np.where(right, targets[code], (targets[code] + 1) % 3)
     return TransferScores.from_predictions(
         targets, predictions, LABELS, **{"source": "eng_Latn", **options}
-    )
-
-
-def overlap_scores(codes: Any = CODES, n_layers: int = 3, shift: float = 0.0) -> OverlapScores:
-    rng = np.random.default_rng(5)
-    ilo = np.clip(rng.random((n_layers, len(codes))) + shift, 0, 1)
-    return OverlapScores(
-        ilo / 2, ilo, ilo, tuple(range(n_layers)), tuple(codes), (60,) * len(codes), 5, 3, "cosine"
     )
 
 
@@ -66,25 +56,6 @@ def test_groups_leave_the_source_out_unless_asked() -> None:
     whole = {group.name: group for group in scores.groups("script", include_source=True)}
     assert whole["Latn"].accuracy == pytest.approx((0.9 + 0.8 + 0.6) / 3)
     assert made(CODES[:1], [0.5]).groups("family") == []
-
-
-def test_overlap_has_the_same_groups_as_accuracy() -> None:
-    scores, overlap = made(CODES, ACCURACY), overlap_scores(("spa_Latn", *reversed(CODES)))
-    for by in statistics.GROUPINGS:
-        found = scores.group_overlap(overlap, by)
-        assert [(g.name, g.languages) for g in found] == [
-            (g.name, g.languages) for g in scores.groups(by)
-        ]
-        for group in found:
-            columns = [overlap.languages.index(code) for code in group.languages]
-            assert group.mean == pytest.approx(overlap.ilo[:, columns].mean(axis=1))
-            if group.interval is not None:
-                assert group.interval.shape == (3, 2)
-                assert (group.interval[:, 0] <= group.mean).all()
-    with pytest.raises(ValueError, match="scores lack tha_Thai, which have been evaluated"):
-        scores.group_overlap(overlap_scores(CODES[:4]))
-    with pytest.raises(ValueError, match="score='translation_share' is not in these scores"):
-        scores.group_overlap(overlap, score="translation_share")
 
 
 def test_scores_written_and_read_are_the_same(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""overlap.jsonl: resumed, truncated, somebody else's."""
+"""overlap.jsonl: resumed, truncated, someone else's."""
 
 from __future__ import annotations
 

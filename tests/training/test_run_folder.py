@@ -70,9 +70,42 @@ def test_refused_run_leaves_no_folder_that_it_made(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.rglob("*")] == ["mine"]
 
 
-def test_card_of_another_version_is_refused(interrupted: Path) -> None:
+@pytest.mark.parametrize("kind", ["ilo_fast.training_run", "ilo_fast.finetune"])
+def test_card_of_an_earlier_format_is_refused_unless_it_is_overwritten(
+    interrupted: Path, kind: str
+) -> None:
     card = read_card(interrupted)
     assert card is not None
-    (interrupted / "run_card.json").write_text(json.dumps(card | {"format": 1}))
-    with pytest.raises(ValueError, match="not written by a training run of this version"):
-        read_card(interrupted)
+    path = interrupted / "run_card.json"
+    path.write_text(json.dumps(card | {"kind": kind, "format": 1}))
+    run = RunFolder(interrupted, {"seed": 1})
+    with pytest.raises(ValueError, match=rf"format 1 of {kind}.*overwrite=True .*--overwrite"):
+        run.held(overwrite=False).__enter__()
+    with run.held(overwrite=True) as finished:
+        assert not finished and run.checkpoint is None
+        run.begin({})
+    assert read_card(interrupted) == run.card
+
+
+def test_card_of_something_else_is_refused_also_where_it_would_be_overwritten(
+    interrupted: Path,
+) -> None:
+    (interrupted / "run_card.json").write_text('{"kind": "payment"}')
+    for overwrite in (False, True):
+        with pytest.raises(ValueError, match="no metadata of a training run"):
+            read_card(interrupted, overwrite=overwrite)
+
+
+def test_finished_run_without_its_model_begins_again_and_forgets_its_results(
+    interrupted: Path,
+) -> None:
+    run = RunFolder(interrupted, {"seed": 1})
+    with run.held(overwrite=False):
+        run.begin({})
+        run.finish({"loss": 1.0}, keep_checkpoints=False)
+    again = RunFolder(interrupted, {"seed": 1})
+    with again.held(overwrite=False) as finished:
+        assert not finished
+        again.begin({})
+    assert again.card["status"] == "running" and again.card["started"] == run.card["started"]
+    assert "loss" not in again.card and "finished" not in again.card

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def load_corpus(args: argparse.Namespace) -> ParallelCorpus:
-    """The text that the flags name."""
+def load_corpus(args: argparse.Namespace, languages: str | None) -> ParallelCorpus:
+    """The text that the flags name, in some languages of it."""
     from ilo_fast.corpora.parallel import ParallelCorpus
 
     corpus = ParallelCorpus.load(
         args.corpus,
-        args.languages,
+        languages,
         args.limit,
         split=args.split,
         revision=args.corpus_revision,

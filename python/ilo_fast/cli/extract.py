@@ -49,7 +49,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
-    corpus = common.load_corpus(args)
+    corpus = common.load_corpus(args, args.languages)
     name = common.model_name(args.model)
     output: Path = (
         args.output or RESULTS_FOLDER / folder_name(name, corpus.name) / "representations"

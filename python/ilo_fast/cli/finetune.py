@@ -156,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
         freeze_embeddings=not args.no_freeze_embeddings,
         freeze_head=not args.no_freeze_head,
         lora=args.lora,
-        corpus=None if args.corpus == "none" else load_corpus(args),
+        corpus=None if args.corpus == "none" else load_corpus(args, args.languages),
         overlap_options=training.overlap_options(args),
         num_train_epochs=args.num_train_epochs,
         max_steps=args.max_steps,

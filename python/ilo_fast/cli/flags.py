@@ -65,7 +65,8 @@ def add_hub_flags(group: argparse._ActionsContainer) -> None:
     )
 
 
-def add_corpus_flags(parser: argparse.ArgumentParser) -> None:
+def add_corpus_flags(parser: argparse.ArgumentParser, *, beside_text: bool = False) -> None:
+    """The parallel text; `beside_text`: ``--languages`` is about the text to train on."""
     group = parser.add_argument_group("parallel text")
     group.add_argument(
         "--corpus",
@@ -76,7 +77,14 @@ def add_corpus_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--corpus-revision", metavar="REV", help="revision of a corpus by name")
     group.add_argument("--split", help="split of a corpus by name")
-    add_language_flags(group, "the corpus")
+    if beside_text:
+        group.add_argument(
+            "--corpus-languages",
+            metavar="CODES",
+            help="codes or named sets to measure (default: those that the training text has)",
+        )
+    else:
+        add_language_flags(group, "the corpus")
     group.add_argument(
         "--limit", type=positive_int, metavar="N", help="first N sentences per language"
     )

@@ -41,7 +41,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_text_flags(parser)
     _add_model_flags(parser)
     _add_training_flags(parser)
-    training.add_measuring_flags(parser)
+    training.add_measuring_flags(parser, beside_text=True)
     training.add_folder_flags(parser, f"{RESULTS_FOLDER}/pretrain__TEXT__MIXTURE")
 
 
@@ -53,13 +53,9 @@ def _add_text_flags(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="DIR",
-        help="folders of <code>.txt, a sentence or paragraph a line; joined by language",
+        help="folders of <code>.txt, a sentence or paragraph per line; joined by language",
     )
-    group.add_argument(
-        "--text-languages",
-        metavar="CODES",
-        help="codes or named sets with commas between (default: all there are)",
-    )
+    flags.add_language_flags(group, "the text")
     group.add_argument(
         "--mixture",
         type=share,
@@ -147,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
 
     training.set_threads(args)
     tokenizer = open_tokenizer(args.tokenizer)  # before the text, which may be long
-    texts = read_texts(args.text, args.text_languages, allow_unknown=args.allow_unknown)
+    texts = read_texts(args.text, args.languages, allow_unknown=args.allow_unknown)
     result = pretrain(
         texts,
         output_folder(args),
@@ -215,10 +211,10 @@ def mixture(shares: Sequence[tuple[str, float]]) -> dict[str, float]:
 
 
 def measured(args: argparse.Namespace, trained: Sequence[str]) -> ParallelCorpus:
-    """The corpus to measure on: without ``--languages``, in the languages that have text."""
-    corpus = load_corpus(args)
+    """The corpus to measure on: without ``--corpus-languages``, in the languages that have text."""
+    corpus = load_corpus(args, args.corpus_languages)
     both = [code for code in corpus.languages if code in trained]
-    if args.languages is not None or len(both) < 2:
+    if args.corpus_languages is not None or len(both) < 2:
         return corpus
     return corpus.select(both)
 
@@ -230,7 +226,7 @@ def report(result: Pretrained, records: Sequence[OverlapRecord]) -> str:
     lines = [
         f"Trained {card['parameters']:,} parameters from nothing on {tokens:,} tokens: "
         f"{card['steps']} steps, loss {result.loss:.3f}, {card['seconds']:.0f} s "
-        f"({card['tokens_per_second']:,} tokens a second)",
+        f"({card['tokens_per_second']:,} tokens per second)",
         "",
         *_languages(card["text"]),
     ]

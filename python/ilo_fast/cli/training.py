@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def add_measuring_flags(parser: argparse.ArgumentParser) -> None:
+def add_measuring_flags(parser: argparse.ArgumentParser, *, beside_text: bool = False) -> None:
     """The corpus that is measured on, and how."""
-    flags.add_corpus_flags(parser)
+    flags.add_corpus_flags(parser, beside_text=beside_text)
     parser.add_argument(
         "--layers",
         type=flags.layer_list,
@@ -106,8 +106,8 @@ def how_to_go_on(
 ) -> Callable[[argparse.Namespace], str]:
     """What a reader of "interrupted" must know."""
     return lambda args: (
-        f"The same command goes on from the last checkpoint in {output_folder(args)}; before the "
-        "first one it begins again."
+        f"The same command{' without --overwrite' if args.overwrite else ''} goes on from the last "
+        f"checkpoint in {output_folder(args)}; before the first one it begins again."
     )
 
 

@@ -96,7 +96,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     flags.add_output_flags(
         parser,
         f"{RESULTS_FOLDER}/transfer__MODEL__DATA",
-        "replace the transfer.json that OUT holds",
+        "replace the transfer.json that OUT holds (default: refuse it, also of the same settings)",
     )
 
 

@@ -48,7 +48,9 @@ def read_text(source: Any, language: str) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def shared_lines(lines: Iterable[str], corpus: Any) -> list[tuple[str, int]]:
+def shared_lines(
+    lines: Iterable[str], sentences: Mapping[str, Sequence[str]]
+) -> list[tuple[str, int]]:
     """Where a corpus has lines of a training text.
 
     Differences in case, white space and Unicode form (NFKC) do not count.
@@ -57,8 +59,8 @@ def shared_lines(lines: Iterable[str], corpus: Any) -> list[tuple[str, int]]:
     ----------
     lines
         The training text.
-    corpus
-        A ParallelCorpus, or a mapping from language code to sentences.
+    sentences
+        Of the corpus: from language code to sentences.
 
     Returns
     -------
@@ -66,7 +68,6 @@ def shared_lines(lines: Iterable[str], corpus: Any) -> list[tuple[str, int]]:
         Language and line number (from 1) in the corpus.
     """
     known = {normalised(line) for line in lines}
-    sentences: Mapping[str, Sequence[str]] = getattr(corpus, "sentences", corpus)
     return [
         (code, number)
         for code, texts in sentences.items()

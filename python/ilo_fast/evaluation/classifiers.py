@@ -105,7 +105,7 @@ def _classifier(
     problem = getattr(config, "problem_type", None)
     if problem not in (None, "single_label_classification"):
         raise ValueError(
-            f"model {name!r} is trained for {problem}; only one class a text can be evaluated "
+            f"model {name!r} is trained for {problem}; only one class per text can be evaluated "
             "(problem_type='single_label_classification')"
         )
     own = _config_labels(config)

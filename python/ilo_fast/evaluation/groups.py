@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 
 @dataclass(frozen=True)
 class Group:
@@ -29,24 +26,3 @@ class Group:
     macro_f1: float
     macro_f1_interval: tuple[float, float] | None
     majority: float
-
-
-@dataclass(frozen=True)
-class OverlapGroup:
-    """The same group in `OverlapScores`.
-
-    Attributes
-    ----------
-    name : str
-    languages : tuple of str
-    layers : tuple of int
-    mean : float64, shape (layers,)
-    interval : float64, shape (layers, 2), or None for one language
-        As in `Group`.
-    """
-
-    name: str
-    languages: tuple[str, ...]
-    layers: tuple[int, ...]
-    mean: NDArray[np.float64]
-    interval: NDArray[np.float64] | None

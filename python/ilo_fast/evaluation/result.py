@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from ilo_fast._util.files import parse_json, write_text
 from ilo_fast._util.messages import listed
 from ilo_fast._util.schema import check_schema
 from ilo_fast._util.statistics import wilson_interval
-from ilo_fast.evaluation.groups import Group, OverlapGroup
+from ilo_fast.evaluation.groups import Group
 from ilo_fast.evaluation.statistics import (
     bootstrap_means,
     confusion_matrix,
@@ -27,9 +27,6 @@ from ilo_fast.evaluation.statistics import (
     macro_f1,
     macro_f1_interval,
 )
-
-if TYPE_CHECKING:
-    from ilo_fast.scores.result import OverlapScores
 
 SCHEMA_VERSION = 1
 _KIND = "ilo_fast.transfer"
@@ -209,52 +206,6 @@ class TransferScores:
             )
         return found
 
-    def group_overlap(
-        self,
-        scores: OverlapScores,
-        by: str = "resource_class",
-        *,
-        score: str = "ilo",
-        include_source: bool = False,
-    ) -> list[OverlapGroup]:
-        """The same groups of the same languages in overlap scores, layer by layer.
-
-        Parameters
-        ----------
-        scores
-            Must have all languages of the groups; what else it has is left alone.
-        by, include_source
-            As `groups`.
-        score
-            ``"ilo"``, ``"bridge"``, ``"reach"`` or ``"translation_share"``.
-
-        Raises
-        ------
-        ValueError
-            An unknown `by` or `score`, or languages that `scores` lacks.
-        """
-        values = getattr(scores, score, None) if score in _OVERLAP else None
-        if values is None:
-            raise ValueError(
-                f"score={score!r} is not in these scores; use one of {', '.join(_OVERLAP)} "
-                "(the last needs parallel text)"
-            )
-        groups = self._grouped(by, include_source)
-        missing = [c for codes in groups.values() for c in codes if c not in scores.languages]
-        if missing:
-            raise ValueError(
-                f"scores lack {listed(missing)}, which have been evaluated: measure the overlap of "
-                "all languages, or evaluate those alone that it has (languages=, on the command "
-                "line --languages)"
-            )
-        found = []
-        for name, codes in groups.items():
-            columns = [scores.languages.index(code) for code in codes]
-            seed = self._entropy(codes)
-            mean, interval = bootstrap_means(values[:, columns], seed=seed, n_boot=self.n_boot)
-            found.append(OverlapGroup(name, codes, tuple(scores.layers), mean, interval))
-        return found
-
     def rows(self) -> list[dict[str, Any]]:
         """One record per language, as in ``transfer.csv``."""
         return [
@@ -310,7 +261,7 @@ class TransferScores:
         }
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
-        """`to_dict` as JSON text, a line per language; with ``path``, also written there, whole."""
+        """`to_dict` as JSON text, one line per language; with ``path``, also written there."""
 
         def dump(value: Any, indent: int | None = None) -> str:
             return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
@@ -354,14 +305,11 @@ class TransferScores:
         return (self.seed, *",".join(codes).encode())
 
 
-_OVERLAP = ("ilo", "bridge", "reach", "translation_share")
-
-
 def _check(code: str, true: NDArray[Any], predicted: NDArray[Any], n_labels: int) -> None:
     if true.ndim != 1 or not len(true) or true.shape != predicted.shape:
         raise ValueError(
             f"{code}: predictions of shape {predicted.shape} for targets of shape {true.shape}; "
-            "wanted one number an example, and at least one example"
+            "wanted one number per example, and at least one example"
         )
     for name, values in (("targets", true), ("predictions", predicted)):
         whole = np.issubdtype(values.dtype, np.integer)

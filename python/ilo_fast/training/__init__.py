@@ -1,7 +1,7 @@
 """Training: freeze, fine-tune, pre-train, and watch the overlap meanwhile.
 
 freezing (uses)                 which parameters a forward pass depends on, and freezing them
-callback (measuring, records)   the overlap, measured while anybody's Trainer trains
+callback (measuring, records)   the overlap, measured while any Trainer trains
 
 finetune/  pretrain/            data and model of a run; below, what both share:
 options ─▶ trainer, watch ─▶ run_folder ─▶ trained

@@ -1,4 +1,4 @@
-"""OverlapCallback: the overlap of every layer, measured while somebody's Trainer trains.
+"""OverlapCallback: the overlap of every layer, measured while any Trainer trains.
 
 The training must not notice. A measurement runs without gradients or autocast, restores the mode of
 every module, the random state and the number of threads, and its log entry swallows nobody else's.
@@ -13,7 +13,6 @@ import re
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -68,7 +67,7 @@ class OverlapCallback(TrainerCallback):
     at_evaluation
         Measure at every evaluation during training.
     output
-        The file, one JSON record a measurement, read by `read_overlap_log`. None:
+        The file, one JSON record per measurement, read by `read_overlap_log`. None:
         ``{name}.jsonl`` in the trainer's output folder. Resumed training goes on in it.
     name
         Prefix of the logged names. Several callbacks on one trainer need different ones.
@@ -255,9 +254,15 @@ class OverlapCallback(TrainerCallback):
         if tokenizer is None and processing_class is not None:
             # A processor of several kinds of input holds its tokenizer.
             tokenizer = getattr(processing_class, "tokenizer", processing_class)
-        options = asdict(self.options)
-        options["verify"] &= not self._verified
-        scores = measure(model, self.corpus, tokenizer=tokenizer, **options)
+        options = self.options
+        scores = measure(
+            model, self.corpus, tokenizer=tokenizer,
+            layers=options.layers, n_neighbors=options.n_neighbors, threshold=options.threshold,
+            metric=options.metric, backend=options.backend, n_threads=options.n_threads,
+            parallel=options.parallel, batch_tokens=options.batch_tokens,
+            pooling=options.pooling, special_tokens=options.special_tokens,
+            max_length=options.max_length, verify=options.verify and not self._verified,
+        )  # fmt: skip
         self._verified = True
         corpus = self._settings["corpus"]
         scores.info["run"] = {

@@ -12,8 +12,16 @@ from ilo_fast._util.checks import real_number, whole_number
 from ilo_fast._util.versions import NUMERIC_PACKAGES, versions
 from ilo_fast.models.loading import resolve_device, resolve_dtype
 
-# What the weights do not depend on.
-_FREE = ("device", "save_steps", "logging_steps", "keep_checkpoints", "report_to", "progress")
+# What the weights do not depend on; a run that evaluates or measures adds `every` itself.
+_FREE = (
+    "device",
+    "every",
+    "save_steps",
+    "logging_steps",
+    "keep_checkpoints",
+    "report_to",
+    "progress",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +66,16 @@ class TrainingOptions:
             self._set(name, real_number(name, getattr(self, name)))
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)!r}: wanted 0 or more")
+        if self.warmup_steps > 1 and not self.warmup_steps.is_integer():
+            raise ValueError(
+                f"warmup_steps={self.warmup_steps!r}: wanted a whole number of steps, or a share "
+                "below 1"
+            )
         self._set("seed", whole_number("seed", self.seed, least=0))
         if self.seed >= 2**32:  # NumPy's legacy generator, which the Trainer seeds, takes no more
             raise ValueError(f"seed={self.seed}: wanted a whole number below 2**32")
         reports = self.report_to.split(",") if isinstance(self.report_to, str) else self.report_to
-        self._set("report_to", list(reports))
+        self._set("report_to", [name.strip() for name in reports])
         dtype = resolve_dtype(self.dtype)
         self._set("dtype", None if dtype is None else str(dtype).removeprefix("torch."))
         _ = self.precision  # an error now rather than later

@@ -1,4 +1,4 @@
-"""The file of measurements that a training run leaves behind: one JSON record a line.
+"""The file of measurements that a training run leaves behind: one JSON record per line.
 
 A line is written whole, flushed and synced before training goes on, so a run that is killed loses
 at most the record that was being written. Such a truncated last line is ignored by the reader and
@@ -171,7 +171,12 @@ class RecordFile:
         if truncated or len(kept) < len(records):
             with replace_atomically(self.path) as file:
                 file.writelines(map(_line, kept))
-            logger.info("%s: training goes on at step %d; later records dropped", self.path, step)
+            if truncated:
+                logger.info("%s: removed a half-written last line", self.path)
+            if len(kept) < len(records):
+                logger.info(
+                    "%s: training goes on at step %d; later records dropped", self.path, step
+                )
         return kept
 
     def append(self, record: OverlapRecord) -> None:

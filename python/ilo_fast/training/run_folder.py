@@ -33,7 +33,9 @@ _DRAWN: Final = ("trajectory.png", "trajectory.svg")  # what the command line dr
 _LOCK: Final = ".lock"
 _MARK: Final = "complete.json"
 _CHECKPOINT: Final = "checkpoint-"
-_KNOWN: Final = {"kind": "ilo_fast.training_run", "format": 2}
+_KIND: Final = "ilo_fast.training_run"
+_FORMAT: Final = 2
+_KINDS: Final = (_KIND, "ilo_fast.finetune")  # of all formats there have been
 
 
 class RunFolder:
@@ -77,10 +79,11 @@ class RunFolder:
             try:
                 yield self._examine(overwrite)
             finally:
-                (self.path / _LOCK).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # a lock file that stays locks nobody out
+                    (self.path / _LOCK).unlink()
 
     def _examine(self, overwrite: bool) -> bool:
-        card = read_card(self.path)
+        card = read_card(self.path, overwrite=overwrite)
         if card is None:
             self._refuse_foreign()
             return False
@@ -110,9 +113,14 @@ class RunFolder:
             if not _is_complete(path):  # interrupted while it was written
                 shutil.rmtree(path, ignore_errors=True)
         self._write(
-            {**_KNOWN, "started": _now(), "settings": self.settings}
-            | self.card
-            | {"status": "running", **entries}
+            {
+                "kind": _KIND,
+                "format": _FORMAT,
+                "started": self.card.get("started", _now()),
+                "settings": self.settings,
+                "status": "running",
+                **entries,
+            }
         )
 
     def finish(self, results: Mapping[str, Any], *, keep_checkpoints: bool) -> None:
@@ -171,22 +179,26 @@ def mark_complete(checkpoint: Path, seconds: float) -> None:
     write_json(checkpoint / _MARK, {"seconds": seconds})
 
 
-def read_card(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """The run metadata in a folder, or None.
+def read_card(folder: str | os.PathLike[str], *, overwrite: bool = False) -> dict[str, Any] | None:
+    """The run metadata in a folder, or None; to `overwrite` it, of an earlier format, too.
 
     Raises
     ------
     ValueError
-        There is a file of that name which this version does not know.
+        There is a file of that name of another format, or of something else.
     """
     path = Path(folder) / CARD_FILE
     if not path.is_file():
         return None
     card = read_json(path) or {}
-    if any(card.get(name) != value for name, value in _KNOWN.items()):
+    kind, found = card.get("kind"), card.get("format")
+    if kind not in _KINDS:
+        raise ValueError(f"{path} is no metadata of a training run: choose another folder")
+    if not overwrite and (kind, found) != (_KIND, _FORMAT):
         raise ValueError(
-            f"{path} was not written by a training run of this version of ilo_fast: choose "
-            "another folder"
+            f"{path} has format {found} of {kind}, and this version of ilo_fast goes on with "
+            f"format {_FORMAT} of {_KIND}: choose another folder, or replace the run with "
+            "overwrite=True (command line: --overwrite)"
         )
     return card
 

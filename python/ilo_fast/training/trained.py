@@ -27,7 +27,7 @@ class Trained(ABC):
         self.card = run.card
         self._model = model
         self._tokenizer = tokenizer
-        warn_of_divergence(self.card)
+        warn_of_divergence(run.path, self.card)
 
     @property
     def model(self) -> Any:

@@ -20,6 +20,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from ilo_fast.training.callback import OverlapCallback
 from ilo_fast.training.options import TrainingOptions
 from ilo_fast.training.run_folder import RunFolder, mark_complete
 
@@ -109,6 +110,7 @@ class Training:
         kind: Callable[..., OrderedTrainer] = OrderedTrainer,
     ) -> None:
         self._run = run
+        self._measuring = [c for c in callbacks if isinstance(c, OverlapCallback)]
         self._checkpoints = Checkpoints(options.save_steps, run.seconds_spent())
         self._trainer = kind(
             order=order,
@@ -148,7 +150,9 @@ class Training:
             "steps": state.global_step,
             "epochs": state.epoch,
             "seconds": round(self._checkpoints.seconds, 3),
-            "seconds_measuring": round(sum(e.get("overlap/seconds", 0.0) for e in history), 3),
+            "seconds_measuring": round(
+                sum(record.seconds for c in self._measuring for record in c.records), 3
+            ),
             "losses": [
                 {name: entry[name] for name in ("step", "loss", "learning_rate")}
                 for entry in history
@@ -159,8 +163,8 @@ class Training:
         }
 
 
-def warn_of_divergence(card: Mapping[str, Any]) -> None:
-    """Log a warning where a finished run has come to nothing."""
+def warn_of_divergence(folder: Path, card: Mapping[str, Any]) -> None:
+    """Log a warning where the finished run in a folder has come to nothing."""
     ends = {
         "loss": card["losses"][-1]["loss"] if card["losses"] else 0.0,
         "evaluation loss": card["metrics"].get("loss", 0.0),
@@ -168,10 +172,10 @@ def warn_of_divergence(card: Mapping[str, Any]) -> None:
     diverged = [f"{name} is {v}" for name, v in ends.items() if not math.isfinite(float(v))]
     if diverged:
         logger.warning(
-            "training has diverged: the last %s; the model is of no use. Try a lower "
+            "%s: training has diverged: the last %s; the model is of no use. Try a lower "
             "learning_rate, or more warmup_steps",
-            " and the last ".join(diverged),
-        )
+            folder, " and the last ".join(diverged),
+        )  # fmt: skip
 
 
 def _arguments(

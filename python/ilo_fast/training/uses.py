@@ -29,7 +29,7 @@ Parameters = set[nn.Parameter]
 
 @dataclass(frozen=True)
 class Uses:
-    """The parameters that the steps of a forward pass depend on, one set a step.
+    """The parameters that the steps of a forward pass depend on, one set per step.
 
     Attributes
     ----------

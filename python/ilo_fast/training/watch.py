@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ilo_fast._util.messages import listed
@@ -25,11 +24,15 @@ class Watch:
     ------
     AccessError, CorpusError
         As :func:`~ilo_fast.corpora.opening.open_corpus`.
+    TypeError
+        `options` are something else, a dict say.
     ValueError
         Fewer sentences than neighbours, a threshold out of reach.
     """
 
     def __init__(self, corpus: Any, options: OverlapOptions | None) -> None:
+        if options is not None and not isinstance(options, OverlapOptions):
+            raise TypeError(_wanted(options))
         self._corpus = None if corpus is None else open_corpus(corpus)
         self._options = options or OverlapOptions()
         if self._corpus is None:
@@ -52,6 +55,11 @@ class Watch:
                 f"{n_languages} languages and n_neighbors={k}"
             )
 
+    @property
+    def measures(self) -> bool:
+        """Whether there is a corpus to measure on."""
+        return self._corpus is not None
+
     def identity(self) -> dict[str, Any]:
         """What the measurements depend on, besides the model."""
         if self._corpus is None:
@@ -65,7 +73,7 @@ class Watch:
         """For the card; a warning names lines that the training text has, too."""
         if self._corpus is None:
             return {"corpus": None, "overlap": None, "shared_lines": []}
-        found = shared_lines(training_lines, self._corpus)
+        found = shared_lines(training_lines, self._corpus.sentences)
         if found:
             where = listed([f"{code} line {number}" for code, number in found])
             logger.warning(
@@ -92,10 +100,24 @@ class Watch:
         if self._corpus is None:
             return []
         resolve_layers(self._options.layers, n_blocks)
-        output = run.path / OVERLAP_FILE
-        options = asdict(self._options)
+        options = self._options
         return [
             OverlapCallback(
-                self._corpus, tokenizer=tokenizer, every=every, output=output, **options
+                self._corpus, tokenizer=tokenizer, every=every, output=run.path / OVERLAP_FILE,
+                layers=options.layers, n_neighbors=options.n_neighbors,
+                threshold=options.threshold, metric=options.metric, backend=options.backend,
+                n_threads=options.n_threads, parallel=options.parallel,
+                batch_tokens=options.batch_tokens, pooling=options.pooling,
+                special_tokens=options.special_tokens, max_length=options.max_length,
+                verify=options.verify,
             )
-        ]
+        ]  # fmt: skip
+
+
+def _wanted(options: object) -> str:
+    given = options if isinstance(options, Mapping) else {}
+    keywords = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    return (
+        f"overlap_options is a {type(options).__name__}: wanted "
+        f"ilo_fast.OverlapOptions({keywords or '...'})"
+    )

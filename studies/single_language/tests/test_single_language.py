@@ -79,7 +79,7 @@ def test_real_corpora_are_split_without_a_shared_sentence(corpora: Path) -> None
         for line in path.read_text(encoding="utf-8").splitlines()
     ]
     assert data.flores.n_sentences > 200
-    assert shared_lines(sib, data.flores) == []
+    assert shared_lines(sib, data.flores.sentences) == []
     assert data.testing.n("deu_Latn", "test") == 20
     assert data.training.languages == ("eng_Latn",)
     assert data.training.splits == ("train",)

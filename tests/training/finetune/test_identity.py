@@ -131,6 +131,18 @@ def test_options_of_other_types_are_the_same_run(folder_of: FolderOf, tmp_path: 
     assert train(model, run, **plain).card == first.card
 
 
+def test_interval_is_part_of_a_run_only_where_something_is_evaluated_or_measured(
+    folder_of: FolderOf, tmp_path: Path
+) -> None:
+    model, run = folder_of("llama"), tmp_path / "run"
+    first = train(model, run, max_steps=1, eval_fraction=0, every=1)
+    assert train(model, run, max_steps=1, eval_fraction=0, every=2).card == first.card
+    evaluated = tmp_path / "evaluated"
+    train(model, evaluated, max_steps=1, every=1)
+    with pytest.raises(ValueError, match="every was 1, now 2"):
+        train(model, evaluated, max_steps=1, every=2)
+
+
 def test_folder_with_other_files_is_refused_and_left_alone(
     folder_of: FolderOf, tmp_path: Path
 ) -> None:

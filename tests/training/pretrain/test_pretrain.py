@@ -14,6 +14,7 @@ from helpers.tiny_models import SENTENCES
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    BloomConfig,
     LlamaForCausalLM,
     TrainerCallback,
 )
@@ -258,3 +259,18 @@ def test_errors_come_before_a_finished_run_is_replaced(
     with pytest.raises(RuntimeError, match="in one process"):
         run(folder, mixture={"eng_Latn": 0.25}, overwrite=True)
     assert (folder / "model" / "model.safetensors").is_file()
+
+
+def test_interval_is_part_of_a_run_only_where_it_is_measured(tmp_path: Path) -> None:
+    first = run(tmp_path / "run", max_steps=2, every=1)
+    assert run(tmp_path / "run", max_steps=2, every=2).card == first.card
+    run(tmp_path / "measured", max_steps=2, every=1, corpus="demo", overlap_options=DEMO)
+    with pytest.raises(ValueError, match="every was 1, now 2"):
+        run(tmp_path / "measured", max_steps=2, every=2, corpus="demo", overlap_options=DEMO)
+
+
+def test_model_that_names_no_limit_takes_any_context(tmp_path: Path) -> None:
+    config = BloomConfig(hidden_size=16, n_layer=2, n_head=2)
+    config.max_position_embeddings = None
+    made = run(tmp_path / "run", config=config, context=600, max_steps=1, batch_size=3)
+    assert made.card["steps"] == 1

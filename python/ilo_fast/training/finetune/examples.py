@@ -24,7 +24,7 @@ _POOL = 50
 
 
 def text_examples(tokenizer: Any, lines: Sequence[str], limit: int) -> list[Example]:
-    """One line an example, with the special tokens that the tokenizer adds.
+    """One line per example, with the special tokens that the tokenizer adds.
 
     A line of more than `limit` tokens goes on in further examples; a piece of a single token,
     which predicts nothing, is left out.
@@ -43,7 +43,7 @@ def text_examples(tokenizer: Any, lines: Sequence[str], limit: int) -> list[Exam
 def labelled_examples(
     tokenizer: Any, texts: Sequence[str], targets: Sequence[int], limit: int
 ) -> list[Example]:
-    """One text an example, cut at `limit` tokens by the tokenizer."""
+    """One text per example, cut at `limit` tokens by the tokenizer."""
     if not texts:
         return []
     encoded = tokenizer(list(texts), truncation=True, max_length=limit)["input_ids"]

@@ -239,7 +239,7 @@ def finetune(
         logging_steps=logging_steps, keep_checkpoints=keep_checkpoints, report_to=report_to,
         progress=progress,
     )  # fmt: skip
-    text = read_data(data, language, setup.eval_fraction)
+    text = read_data(data, language, setup.eval_fraction or 0.0)
     watch = Watch(corpus, overlap_options)
 
     def load(files: ModelFiles) -> tuple[nn.Module, tuple[str, ...]]:
@@ -261,6 +261,7 @@ def finetune(
             "data_sha256": text.fingerprint(),
             **asdict(setup),
             **options.identity(),
+            "every": options.every if text.held or watch.measures else None,
             **watch.identity(),
         },
     )

@@ -45,7 +45,7 @@ class Setup:
     freeze_head: bool
     lora: dict[str, Any] | None
     max_length: int | None
-    eval_fraction: float
+    eval_fraction: float | None
 
     def __post_init__(self) -> None:
         if self.max_length is not None:
@@ -60,6 +60,12 @@ class Setup:
                 "lora adapts linear layers of blocks alone, and trains neither the embeddings nor "
                 "the output head: leave out freeze_embeddings=False and freeze_head=False, or lora"
             )
+        # What has no effect is no setting: it makes no other run.
+        if self.freeze is None:
+            object.__setattr__(self, "freeze_embeddings", False)
+            object.__setattr__(self, "freeze_head", False)
+        if self.task == CLASSIFICATION:  # evaluated on a split of its own
+            object.__setattr__(self, "eval_fraction", None)
 
 
 class StartModel:

@@ -61,7 +61,7 @@ def read_texts(
     if unknown and not allow_unknown:
         raise CorpusError(
             f"texts: no language codes: {listed(unknown)}. Rename them to codes such as eng_Latn, "
-            "choose with languages= (command line: --text-languages), or pass allow_unknown=True "
+            "choose with languages= (command line: --languages), or pass allow_unknown=True "
             "(command line: --allow-unknown)"
         )
     texts = {code: [line for line in texts[code] if line.strip()] for code in sorted(texts)}

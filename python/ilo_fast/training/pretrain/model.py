@@ -50,8 +50,8 @@ def llama_sizes(
     }
 
 
-def build_model(config: Any, sizes: dict[str, Any], tokenizer: Any, seed: int) -> Any:
-    """A model with random weights that depend on the seed alone.
+def build_model(config: Any, sizes: dict[str, Any], tokenizer: Any, seed: int) -> tuple[Any, int]:
+    """A model with random weights that depend on the seed alone, and how many blocks it has.
 
     Raises
     ------
@@ -65,14 +65,14 @@ def build_model(config: Any, sizes: dict[str, Any], tokenizer: Any, seed: int) -
         setattr(config, name, getattr(tokenizer, name))
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
-    kind = find_parts(model).kind
-    if kind != "decoder":
+    parts = find_parts(model)
+    if parts.kind != "decoder":
         raise ValueError(
-            f"{type(model).__name__} is no causal language model ({kind}): it sees what it is to "
-            "predict, so it cannot learn to continue text. Choose a decoder, or where the "
+            f"{type(model).__name__} is no causal language model ({parts.kind}): it sees what it "
+            "is to predict, so it cannot learn to continue text. Choose a decoder, or where the "
             "architecture can be one, set is_decoder=True in its configuration"
         )
-    return model
+    return model, parts.n_blocks
 
 
 def default_optimizer(

@@ -13,7 +13,6 @@ from ilo_fast._util.checks import whole_number
 from ilo_fast._util.files import replace_folder
 from ilo_fast.corpora.fingerprint import fingerprint
 from ilo_fast.corpora.parallel import ParallelCorpus
-from ilo_fast.models.structure import find_parts
 from ilo_fast.training.identity import config_hash, tokenizer_hash
 from ilo_fast.training.measuring import OverlapOptions
 from ilo_fast.training.model_state import preserve_model_state
@@ -188,7 +187,8 @@ def pretrain(
         max_steps=max_steps, learning_rate=learning_rate, weight_decay=weight_decay,
         warmup_steps=warmup_steps, batch_size=batch_size,
         gradient_accumulation_steps=gradient_accumulation_steps, max_grad_norm=max_grad_norm,
-        seed=seed, device=device, dtype=dtype, every=every or max(1, max_steps // 10),
+        seed=seed, device=device, dtype=dtype, 
+        every=max(1, max_steps // 10) if every is None else every,
         save_steps=save_steps, logging_steps=logging_steps, keep_checkpoints=keep_checkpoints,
         report_to=report_to, progress=progress,
     )  # fmt: skip
@@ -202,20 +202,25 @@ def pretrain(
     tokenizer = open_tokenizer(tokenizer)
     lines = read_texts(texts, languages, allow_unknown=allow_unknown)
     shares = complete_shares(mixture, list(lines))
-    max_length = max_length or max(512, context)
+    positions: int | None
+    if config is None:
+        positions = max(512, context) if max_length is None else max_length
+    else:  # it says so itself, or (None) knows no limit
+        positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None and positions < context:
+        raise ValueError(f"context={context}, but the model takes {positions} positions")
+    max_length = positions or max(512, context)  # also of a tokenizer that is trained
     sizes = llama_sizes(
         hidden_size, num_hidden_layers, num_attention_heads, num_key_value_heads,
         intermediate_size, max_length,
     )  # fmt: skip
     watch = Watch(corpus, overlap_options)
-    positions = getattr(config, "max_position_embeddings", max_length)
-    if positions < context:
-        raise ValueError(f"context={context}, but the model takes {positions} positions")
     run = RunFolder(
         output_dir,
         {
             "task": "pretraining",
             **options.identity(),
+            "every": options.every if watch.measures else None,
             "context": context,
             "betas": betas,
             "decay_share": decay_share,
@@ -239,7 +244,7 @@ def pretrain(
                     n_lines=tokenizer_lines, max_length=max_length, seed=options.seed,
                 )  # fmt: skip
             data, text = rows_of(lines, shares, tokenizer, options, context)
-            model = build_model(config, sizes, tokenizer, options.seed)
+            model, n_blocks = build_model(config, sizes, tokenizer, options.seed)
             run.begin(
                 {
                     "parameters": sum(p.numel() for p in model.parameters()),
@@ -248,7 +253,7 @@ def pretrain(
                     **options.metadata(),
                 }
             )
-            watching = watch.callbacks(run, tokenizer, options.every, find_parts(model).n_blocks)
+            watching = watch.callbacks(run, tokenizer, options.every, n_blocks)
             with preserve_model_state(model):
                 model.to(options.place)
                 results = Training(

@@ -138,7 +138,7 @@ class Stream:
 
 
 class MixedRows(Sequence[dict[str, NDArray[np.int64]]]):
-    """All rows of a run, in order: ``{"input_ids": (context,)}``, ``batch_size`` rows a step."""
+    """All rows of a run, in order: ``{"input_ids": (context,)}``, ``batch_size`` rows per step."""
 
     def __init__(self, streams: Sequence[Stream], quota: Quota, batch_size: int) -> None:
         self._streams = streams
