@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         args.output or RESULTS_FOLDER / folder_name(name, corpus.name) / "representations"
     )
     settings = common.extract_settings(args, corpus)
-    with made_folder(output):
+    with made_folder(output, "-o"):
         # Before the long work what is known, after it the model's weights too.
         _holds_the_same(output, settings, overwrite=args.overwrite)
         representations = common.extract_representations(args, corpus)

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     settings = origin(representations, args.input)
     settings |= common.overlap_settings(args) | {"command": "score", "input": str(args.input)}
     settings["parallel"] = args.parallel or bool(getattr(representations, "parallel", False))
-    with made_folder(path):
+    with made_folder(path, "-o"):
         kept_scores(path, settings, overwrite=args.overwrite)
         # None leaves it to what the representations say of themselves.
         parallel = True if args.parallel else None
