@@ -18,11 +18,12 @@ from ilo_fast import _core
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.progress import share_bar
 from ilo_fast._util.versions import versions
-from ilo_fast.graph import cuda
 from ilo_fast.graph.arrays import Stack, as_stack, same_layout
+from ilo_fast.graph.cuda import check as check_cuda
 from ilo_fast.graph.knn import stacked_graph
 from ilo_fast.graph.options import check_metric, chosen_backend, thread_count
 from ilo_fast.graph.result import NeighborGraph
+from ilo_fast.scores import cuda
 from ilo_fast.scores.result import OverlapScores
 
 
@@ -87,7 +88,7 @@ def overlap(
     check_metric(metric)
     backend = chosen_backend(backend)
     if backend == "cuda":
-        cuda.check(stacks, [f"representations[{language!r}]" for language in languages])
+        check_cuda(stacks, [f"representations[{language!r}]" for language in languages])
     n_layers, _, _ = stacks[0].values.shape
     sizes = [s.values.shape[1] for s in stacks]
     if parallel is None:
