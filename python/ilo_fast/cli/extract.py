@@ -17,8 +17,6 @@ from ilo_fast.cli.output import OVERWRITE, RESULTS_FOLDER, folder_name, refuse_o
 
 logger = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
-
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = flags.new_command(
@@ -75,6 +73,8 @@ def _holds_the_same(output: Path, settings: Mapping[str, Any], *, overwrite: boo
 
     Anything else that it holds is refused.
     """
+    from ilo_fast.representations.result import MANIFEST
+
     if not (output / MANIFEST).is_file():
         if any(output.iterdir()):
             raise FileExistsError(

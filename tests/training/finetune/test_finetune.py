@@ -30,7 +30,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ilo_fast._util.hashing import digest, hash_file
-from ilo_fast.training.process import suppress_output
+from ilo_fast.models.output import suppress_output
 
 
 def test_finished_run_leaves_a_model_its_metadata_and_measurements(
