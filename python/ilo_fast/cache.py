@@ -23,20 +23,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.arrays import DamagedFileError, read_array
-from ilo_fast._util.files import full_disk, read_json, write_json
+from ilo_fast._util.files import explain_full_disk, full_disk, read_json, write_json
 from ilo_fast._util.hashing import digest, hash_file
-from ilo_fast._util.locks import acquire
+from ilo_fast._util.locks import Lock, acquire
 from ilo_fast._util.row_log import RowLog
 
 logger = logging.getLogger(__name__)
 
 # Part of every key: raise it when the same input would give other numbers or another file layout.
 FORMAT = 1
+
+_ANOTHER_DISK = " (cache=PATH, or the variable ILO_FAST_CACHE)"
 
 
 def default_cache_dir() -> Path:
@@ -169,7 +170,7 @@ class Store:
             With the path and the bytes needed.
         """
         if shutil.disk_usage(self.root).free < needed:
-            raise full_disk(self.root, needed)
+            raise full_disk(self.root, needed, _ANOTHER_DISK)
 
     def path(self, entry: Entry, suffix: str) -> Path:
         """The file of an entry."""
@@ -193,7 +194,7 @@ class CacheWriter:
         store: Store,
         entry: Entry,
         shape: tuple[int, int, int],
-        lock: filelock.BaseFileLock,
+        lock: Lock,
     ) -> None:
         self._store = store
         self._entry = entry
@@ -214,7 +215,9 @@ class CacheWriter:
         OSError
             The disk is full. What was added before stays.
         """
-        self._log.append(rows, block)
+        needed = 4 * int(np.prod(self._log.shape))
+        with explain_full_disk(self._log.path, needed, _ANOTHER_DISK):
+            self._log.append(rows, block)
 
     def finish(self) -> NDArray[np.float32]:
         """Write the array, then the manifest that makes it complete, then drop the log."""

@@ -90,6 +90,14 @@ def test_other_errors_of_the_disk_are_passed_on(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+def test_folder_without_a_name_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with replace_folder(Path()) as new:
+        (new / "a").touch()
+    assert names(tmp_path) == ["a", "here"]
+
+
 def test_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "a"
     for text in ("one", "two"):

@@ -16,7 +16,7 @@ from helpers import tiny_models
 import ilo_fast.cli as cli
 from ilo_fast.cli import finetune as command
 from ilo_fast.cli import flags
-from ilo_fast.training.process import suppress_output
+from ilo_fast.models.output import suppress_output
 from ilo_fast.training.records import read_overlap_log
 from ilo_fast.training.trainer import Checkpoints
 

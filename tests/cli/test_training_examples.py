@@ -16,7 +16,7 @@ from helpers.training import FEW, LINES, train
 
 from ilo_fast import LabelledCorpus, ParallelCorpus
 from ilo_fast.cli import build_parser, main
-from ilo_fast.training.process import suppress_output
+from ilo_fast.models.output import suppress_output
 
 COMMANDS = ("finetune", "pretrain", "transfer")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ilo_fast._util.workers import Workers
 from ilo_fast.representations.batches import plan_batches, run_batches
+from ilo_fast.representations.workers import Workers
 
 
 def test_planned_batches_keep_to_the_budget_longest_first():

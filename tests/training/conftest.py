@@ -10,7 +10,7 @@ import transformers as hf
 from helpers import tiny_models
 from helpers.training import FolderOf
 
-from ilo_fast.training.process import suppress_output
+from ilo_fast.models.output import suppress_output
 
 
 @pytest.fixture(scope="session")

@@ -11,21 +11,23 @@ import numpy as np
 
 
 def whole_number(name: str, value: Any, least: int = 1) -> int:
-    """`value` as an int.
+    """`value` as an int, from Python, NumPy or torch.
 
     Raises
     ------
+    TypeError
+        It is not a whole number; True is not one, nor is 2.0.
     ValueError
-        It is not a whole number (True is not one), or below `least`.
+        It is below `least`.
     """
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
         number = operator.index(value)
     except TypeError:
-        number = least - 1
+        raise TypeError(f"{name} must be an int, got {value!r}") from None
     if number < least:
-        raise ValueError(f"{name}={value!r}: wanted a whole number of at least {least}")
+        raise ValueError(f"{name}={number} must be at least {least}")
     return number
 
 
@@ -34,10 +36,13 @@ def real_number(name: str, value: Any) -> float:
 
     Raises
     ------
+    TypeError
+        It is not a number.
     ValueError
-        It is not a finite number.
+        It is not finite.
     """
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value):
-        raise ValueError(f"{name}={value!r}: wanted a finite number")
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name}={value!r} must be finite")
     return float(value)

@@ -52,6 +52,7 @@ def replace_folder(path: Path) -> Iterator[Path]:
 
     After an error or an interruption, `path` is what it was before.
     """
+    path = path.resolve()  # "." has no name, and of a link the folder is meant
     new, old = _beside(path), _beside(path)
     try:
         new.mkdir(parents=True)
@@ -112,23 +113,26 @@ def parse_json(source: str | os.PathLike[str]) -> Any:
 
 
 @contextlib.contextmanager
-def explain_full_disk(path: Path, needed: int) -> Iterator[None]:
-    """Name the path and the bytes needed when the disk is full."""
+def explain_full_disk(path: Path, needed: int, hint: str = "") -> Iterator[None]:
+    """Name the path and the bytes needed when the disk is full; `hint` as in :func:`full_disk`."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise full_disk(path, needed) from error
+        raise full_disk(path, needed, hint) from error
 
 
-def full_disk(path: Path, needed: int) -> OSError:
-    """The error for a disk without room for `needed` bytes (0: an unknown number)."""
+def full_disk(path: Path, needed: int, hint: str = "") -> OSError:
+    """The error for a disk without room for `needed` bytes (0: an unknown number).
+
+    `hint` says after a space how another disk is chosen.
+    """
     wanted = f"{needed:,} bytes are needed" if needed else "the files do not fit"
     return OSError(
         errno.ENOSPC,
-        f"the disk is full: {wanted}. Free some space, or write to another disk (a cache: "
-        "cache=PATH or the variable ILO_FAST_CACHE). What was finished is kept",
+        f"the disk is full: {wanted}. Free some space, or write to another disk{hint}. What was "
+        "finished is kept",
         str(path),
     )
 

@@ -13,8 +13,15 @@ from ilo_fast._util.messages import differences
 
 
 @contextlib.contextmanager
-def made_folder(path: Path) -> Iterator[None]:
+def made_folder(path: Path, name: str) -> Iterator[None]:
     """Make a folder for the block; take it away again where the block leaves it empty.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    name
+        The argument that gave it, for the message: ``"-o"``, ``"output_dir"``.
 
     Raises
     ------
@@ -22,7 +29,7 @@ def made_folder(path: Path) -> Iterator[None]:
         `path` is a file, or a folder that cannot be made or written to.
     """
     if path.exists() and not path.is_dir():
-        raise NotADirectoryError(f"{path} is a file; give a folder")
+        raise NotADirectoryError(f"{name} {path} is a file; give a folder")
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     try:

@@ -6,10 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import BaseFileLock as Lock
+from filelock import FileLock, Timeout
+
+__all__ = ["Lock", "acquire", "locked"]
 
 
-def acquire(path: Path, *, wait: bool = False) -> BaseFileLock | None:
+def acquire(path: Path, *, wait: bool = False) -> Lock | None:
     """Hold the lock at `path`; None where another process holds it and `wait` is False.
 
     The caller releases it.

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.arrays import write_array
-from ilo_fast._util.files import explain_full_disk
 
 logger = logging.getLogger(__name__)
 
@@ -74,11 +73,10 @@ class RowLog:
         index = np.ascontiguousarray(rows, dtype="<i8").tobytes()
         data = np.ascontiguousarray(block, dtype="<f4").reshape(-1).view(np.uint8).data
         checksum = zlib.crc32(data, zlib.crc32(index))
-        with explain_full_disk(self.path, 4 * int(np.prod(self.shape))):
-            self._file.write(_RECORD.pack(_MAGIC, checksum, len(rows)))
-            self._file.write(index)
-            self._file.write(data)
-            self._file.flush()
+        self._file.write(_RECORD.pack(_MAGIC, checksum, len(rows)))
+        self._file.write(index)
+        self._file.write(data)
+        self._file.flush()
         self.done[rows] = True
 
     def write_array(self, path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The versions of ilo_fast and of the packages that its numbers depend on."""
+"""The versions of ilo_fast and of other packages."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import platform
 from importlib import metadata
 
 __version__ = "0.1.0"
-
-# What representations and trained weights depend on.
-NUMERIC_PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 
 
 def versions(*packages: str) -> dict[str, str]:

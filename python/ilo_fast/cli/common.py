@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
-import importlib
 import logging
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast.cli.output import kept_scores, write_results
+from ilo_fast.models.demo import display_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +35,7 @@ def load_corpus(args: argparse.Namespace, languages: str | None) -> ParallelCorp
         split=args.split,
         revision=args.corpus_revision,
         allow_unknown=args.allow_unknown,
+        progress=not args.quiet,
     )
     logger.info(
         "text: %s, %d languages x %d sentences",
@@ -44,41 +45,43 @@ def load_corpus(args: argparse.Namespace, languages: str | None) -> ParallelCorp
 
 
 def model_name(model: str) -> str:
-    """A model's name for titles and folders: a Hub name as it is, of a folder the last part."""
-    if model == "demo":
-        return "demo"
-    path = Path(model).expanduser()
-    return path.resolve().name if path.is_dir() else model
+    """A model's name for messages and folders: short for the demo, else as in titles."""
+    return model if model == "demo" else display_name(model)
 
 
 def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) -> Representations:
     """Run the model that the flags name over ``corpus``."""
     logger.info("model: %s", model_name(args.model))
-    import torch
-
     from ilo_fast.models.demo import demo_model_path
+    from ilo_fast.models.output import hidden_bars
     from ilo_fast.representations.extraction import extract
+
+    set_threads(args)
+    model = demo_model_path() if args.model == "demo" else args.model
+    with hidden_bars(args.quiet):
+        return extract(
+            model,
+            corpus,
+            layers=args.layers,
+            device=args.device,
+            dtype=args.dtype,
+            batch_tokens=args.batch_tokens,
+            cache=False if args.no_cache else args.cache or True,
+            pooling=args.pooling,
+            special_tokens=args.special_tokens,
+            max_length=args.max_length,
+            revision=args.model_revision,
+            trust_remote_code=args.trust_remote_code,
+            progress=not args.quiet,
+        )
+
+
+def set_threads(args: argparse.Namespace) -> None:
+    """As many CPU threads as asked for."""
+    import torch
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    if args.quiet:
-        importlib.import_module("transformers.utils.logging").disable_progress_bar()
-    model = demo_model_path() if args.model == "demo" else args.model
-    return extract(
-        model,
-        corpus,
-        layers=args.layers,
-        device=args.device,
-        dtype=args.dtype,
-        batch_tokens=args.batch_tokens,
-        cache=False if args.no_cache else args.cache or True,
-        pooling=args.pooling,
-        special_tokens=args.special_tokens,
-        max_length=args.max_length,
-        revision=args.model_revision,
-        trust_remote_code=args.trust_remote_code,
-        progress=not args.quiet,
-    )
 
 
 def score_into(
@@ -119,7 +122,7 @@ def extract_settings(args: argparse.Namespace, corpus: ParallelCorpus) -> dict[s
     return {
         "command": args.command,
         "model": args.model,
-        "model_name": "demo model" if args.model == "demo" else model_name(args.model),
+        "model_name": display_name(args.model),
         "model_revision": args.model_revision,
         "corpus": args.corpus,
         "corpus_name": "demo corpus" if args.corpus == "demo" else corpus.name,

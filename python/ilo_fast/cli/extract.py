@@ -17,8 +17,6 @@ from ilo_fast.cli.output import OVERWRITE, RESULTS_FOLDER, folder_name, refuse_o
 
 logger = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
-
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = flags.new_command(
@@ -55,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         args.output or RESULTS_FOLDER / folder_name(name, corpus.name) / "representations"
     )
     settings = common.extract_settings(args, corpus)
-    with made_folder(output):
+    with made_folder(output, "-o"):
         # Before the long work what is known, after it the model's weights too.
         _holds_the_same(output, settings, overwrite=args.overwrite)
         representations = common.extract_representations(args, corpus)
@@ -75,6 +73,8 @@ def _holds_the_same(output: Path, settings: Mapping[str, Any], *, overwrite: boo
 
     Anything else that it holds is refused.
     """
+    from ilo_fast.representations.result import MANIFEST
+
     if not (output / MANIFEST).is_file():
         if any(output.iterdir()):
             raise FileExistsError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast.cli import flags, training
-from ilo_fast.cli.common import load_corpus, model_name
+from ilo_fast.cli.common import load_corpus, model_name, set_threads
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
 
@@ -141,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
     from ilo_fast.models.demo import demo_model_path
     from ilo_fast.training.finetune.finetune import finetune
 
-    training.set_threads(args)
+    set_threads(args)
     is_demo = args.model == "demo"
     rate = args.learning_rate
     if rate is None and is_demo and args.lora is None:

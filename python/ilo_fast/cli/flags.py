@@ -15,8 +15,8 @@ def new_command(
     summary: str,
     action: Callable[[argparse.Namespace], int],
     *,
+    examples: Sequence[str],
     description: str | None = None,
-    examples: Sequence[str] = (),
     when_interrupted: Callable[[argparse.Namespace], str] = lambda args: "Nothing was written.",
 ) -> argparse.ArgumentParser:
     """A subparser with what all commands have: -v, -q, examples at the end, and its action.
@@ -28,7 +28,7 @@ def new_command(
         name,
         help=summary,
         description=textwrap.fill(description or summary, 88),
-        epilog="\n  ".join(["examples:", *examples]) if examples else None,
+        epilog="\n  ".join(["examples:", *examples]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -108,12 +108,7 @@ def add_language_flags(group: argparse._ActionsContainer, source: str) -> None:
 
 def add_extract_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("representations")
-    group.add_argument(
-        "--layers",
-        type=layer_list,
-        metavar="LIST",
-        help="layers, 0 the embeddings, -1 the last: 0,4,8-12 (default: all)",
-    )
+    add_layers_flag(group, "layers")
     group.add_argument(
         "--pooling",
         choices=("mean",),
@@ -136,6 +131,15 @@ def add_extract_flags(parser: argparse.ArgumentParser) -> None:
         "Hugging Face)",
     )
     cache.add_argument("--no-cache", action="store_true", help="neither read nor keep them")
+
+
+def add_layers_flag(group: argparse._ActionsContainer, what: str) -> None:
+    group.add_argument(
+        "--layers",
+        type=layer_list,
+        metavar="LIST",
+        help=f"{what}, 0 the embeddings, -1 the last: 0,4,8-12 (default: all)",
+    )
 
 
 def add_forward_flags(group: argparse._ActionsContainer) -> None:

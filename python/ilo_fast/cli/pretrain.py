@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast.cli import flags, training
-from ilo_fast.cli.common import load_corpus
+from ilo_fast.cli.common import load_corpus, set_threads
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
 
@@ -141,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
     from ilo_fast.training.pretrain.pretrain import pretrain
     from ilo_fast.training.pretrain.tokenizer import open_tokenizer
 
-    training.set_threads(args)
+    set_threads(args)
     tokenizer = open_tokenizer(args.tokenizer)  # before the text, which may be long
     texts = read_texts(args.text, args.languages, allow_unknown=args.allow_unknown)
     result = pretrain(

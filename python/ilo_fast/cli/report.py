@@ -21,7 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         examples=(
             "ilo-fast report results",
             "ilo-fast report results/scores.json -o figures",
-            "ilo-fast report -q results/scores.json -o quiet-figures",
+            "ilo-fast report -q results",
         ),
     )
     parser.add_argument(

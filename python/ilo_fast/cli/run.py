@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     corpus = common.load_corpus(args, args.languages)
     name = common.model_name(args.model)
     path = args.output or RESULTS_FOLDER / folder_name(name, corpus.name)
-    with made_folder(path):
+    with made_folder(path, "-o"):
         settings = common.extract_settings(args, corpus) | common.overlap_settings(args)
         kept_scores(path, settings, overwrite=args.overwrite)  # refuses before the long work
         representations = common.extract_representations(args, corpus)

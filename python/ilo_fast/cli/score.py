@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.folders import made_folder
 from ilo_fast.cli import common, flags
-from ilo_fast.cli.extract import MANIFEST
 from ilo_fast.cli.output import OVERWRITE_SCORES, RESULTS_FOLDER, folder_name, kept_scores, show
 from ilo_fast.errors import AccessError
 
@@ -58,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     settings = origin(representations, args.input)
     settings |= common.overlap_settings(args) | {"command": "score", "input": str(args.input)}
     settings["parallel"] = args.parallel or bool(getattr(representations, "parallel", False))
-    with made_folder(path):
+    with made_folder(path, "-o"):
         kept_scores(path, settings, overwrite=args.overwrite)
         # None leaves it to what the representations say of themselves.
         parallel = True if args.parallel else None
@@ -79,10 +78,9 @@ def read_representations(path: Path) -> Representations | dict[str, NDArray[Any]
     ValueError
         There is no array in it, or something that only pickle could read.
     """
+    from ilo_fast.representations.result import MANIFEST, Representations
 
     if (path / MANIFEST).is_file():
-        from ilo_fast.representations.result import Representations
-
         return Representations.load(path)
     if path.is_dir():
         files = sorted(path.glob("*.npy"))
@@ -123,6 +121,8 @@ def _array(array: NDArray[Any], path: Path) -> NDArray[Any]:
 
 def default_output(path: Path) -> Path:
     """The folder above what extract wrote by default, else one named after ``path``."""
+    from ilo_fast.representations.result import MANIFEST
+
     resolved = path.resolve()
     if resolved.name == "representations" and (path / MANIFEST).is_file():
         return path.parent

@@ -22,12 +22,7 @@ logger = logging.getLogger(__name__)
 def add_measuring_flags(parser: argparse.ArgumentParser, *, beside_text: bool = False) -> None:
     """The corpus that is measured on, and how."""
     flags.add_corpus_flags(parser, beside_text=beside_text)
-    parser.add_argument(
-        "--layers",
-        type=flags.layer_list,
-        metavar="LIST",
-        help="layers to measure, 0 the embeddings, -1 the last: 0,4,8-12 (default: all)",
-    )
+    flags.add_layers_flag(parser, "layers to measure")
     flags.add_overlap_flags(parser)
 
 
@@ -77,14 +72,6 @@ def add_folder_flags(parser: argparse.ArgumentParser, default: str) -> None:
         "train anew and replace the run that OUT holds (default: keep or resume a run of the same "
         "settings, refuse others)",
     )
-
-
-def set_threads(args: argparse.Namespace) -> None:
-    """As many CPU threads as asked for."""
-    import torch
-
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
 
 
 def overlap_options(args: argparse.Namespace) -> OverlapOptions:

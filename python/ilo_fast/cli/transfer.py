@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ilo_fast.cli import flags
+from ilo_fast.cli.common import set_threads
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
+from ilo_fast.corpora.languages import GROUPINGS
 from ilo_fast.errors import AccessError
+from ilo_fast.models.demo import display_name
 
 if TYPE_CHECKING:
     from ilo_fast.corpora.labelled.corpus import LabelledCorpus
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from ilo_fast.scores.result import OverlapScores
 
 logger = logging.getLogger(__name__)
-
-GROUPINGS = ("resource_class", "family", "region", "script")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -127,31 +127,28 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace, data: LabelledCorpus) -> TransferScores:
-    import torch
-
     from ilo_fast.evaluation.transfer import transfer
+    from ilo_fast.models.output import hidden_bars
 
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
-    if args.quiet:
-        importlib.import_module("transformers.utils.logging").disable_progress_bar()
+    set_threads(args)
     logger.info("model: %s", _name(args.model))
-    return transfer(
-        args.model,
-        data,
-        split=args.split,
-        languages=args.languages,
-        source=None if args.source.lower() == "none" else args.source,
-        labels=args.labels,
-        batch_tokens=args.batch_tokens,
-        max_length=args.max_length,
-        device=args.device,
-        dtype=args.dtype,
-        revision=args.model_revision,
-        trust_remote_code=args.trust_remote_code,
-        seed=args.seed,
-        progress=not args.quiet,
-    )
+    with hidden_bars(args.quiet):
+        return transfer(
+            args.model,
+            data,
+            split=args.split,
+            languages=args.languages,
+            source=None if args.source.lower() == "none" else args.source,
+            labels=args.labels,
+            batch_tokens=args.batch_tokens,
+            max_length=args.max_length,
+            device=args.device,
+            dtype=args.dtype,
+            revision=args.model_revision,
+            trust_remote_code=args.trust_remote_code,
+            seed=args.seed,
+            progress=not args.quiet,
+        )
 
 
 def _write(
@@ -229,11 +226,10 @@ def _check_output(folder: Path, *, overwrite: bool) -> None:
 
 def _name(model: str) -> str:
     """A model's name for folders: of a folder its last part, or the last two of ``run/model``."""
-    path = Path(model).expanduser()
-    if not path.is_dir():
-        return model
-    whole = path.resolve()
-    return f"{whole.parent.name}/{whole.name}" if whole.name in ("model", "adapter") else whole.name
+    name, path = display_name(model), Path(model).expanduser()
+    if path.is_dir() and name in ("model", "adapter"):
+        return f"{path.resolve().parent.name}/{name}"
+    return name
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -89,8 +89,10 @@ class _Text:
     ids: list[Any] | None
 
 
-def read_hub(source: HubSource) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
-    """Load the text of a source.
+def read_hub(
+    source: HubSource, *, progress: bool = False
+) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
+    """Load the text of a source; with `progress`, a bar where there are many downloads.
 
     Returns
     -------
@@ -114,7 +116,7 @@ def read_hub(source: HubSource) -> tuple[dict[str, tuple[str, ...]], dict[str, A
         commits = {_commit(dataset)}
         texts = _read_columns(source, source.columns, dataset, skipped)
     elif source.configs is not None:
-        texts, commits = _read_configs(source, source.configs, skipped)
+        texts, commits = _read_configs(source, source.configs, skipped, progress)
     else:
         dataset = _load(source, source.config)
         commits = {_commit(dataset)}
@@ -228,7 +230,7 @@ def _read_columns(
 
 
 def _read_configs(
-    source: HubSource, configs: Mapping[str, str], skipped: list[str]
+    source: HubSource, configs: Mapping[str, str], skipped: list[str], progress: bool
 ) -> tuple[dict[str, _Text], set[str | None]]:
     from tqdm import tqdm
 
@@ -237,7 +239,10 @@ def _read_configs(
     texts: dict[str, _Text] = {}
     commits: set[str | None] = set()
     # Each is a download the first time, so show a bar where it takes long.
-    for code, config in tqdm(configs.items(), desc=source.dataset_id, unit="language", delay=2):
+    bar = tqdm(
+        configs.items(), desc=source.dataset_id, unit="language", delay=2, disable=not progress
+    )
+    for code, config in bar:
         try:
             dataset = _load(source, config)
         except _NotThereError:

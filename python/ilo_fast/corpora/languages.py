@@ -64,6 +64,9 @@ from typing import Any, Final
 
 from ilo_fast.errors import CorpusError
 
+GROUPINGS: Final[tuple[str, ...]] = ("resource_class", "family", "region", "script")
+"""What languages can be grouped by."""
+
 REGIONS: Final[tuple[str, ...]] = (
     "Europe", "North Africa", "Sub-Saharan Africa", "West Asia", "Central Asia", "North Asia",
     "South Asia", "Southeast Asia", "East Asia", "Oceania", "Americas", "International",

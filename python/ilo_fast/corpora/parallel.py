@@ -265,6 +265,7 @@ class ParallelCorpus:
         limit: int | None = None,
         name: str | None = None,
         allow_unknown: bool = False,
+        progress: bool = False,
     ) -> ParallelCorpus:
         """From a data set of the Hugging Face Hub (needs ``datasets`` >= 4).
 
@@ -297,6 +298,8 @@ class ParallelCorpus:
             Branch, tag or commit.
         limit, name, allow_unknown
             As `from_dir`.
+        progress
+            A bar on standard error, with `configs`.
 
         Raises
         ------
@@ -318,7 +321,7 @@ class ParallelCorpus:
             config=config,
             revision=revision,
         )
-        sentences, info = read_hub(source)
+        sentences, info = read_hub(source, progress=progress)
         corpus = cls(sentences, name=name or dataset_id, source=info, allow_unknown=allow_unknown)
         return corpus.select(limit=limit)
 
@@ -332,6 +335,7 @@ class ParallelCorpus:
         split: str | None = None,
         revision: str | None = None,
         allow_unknown: bool = False,
+        progress: bool = False,
     ) -> ParallelCorpus:
         """By name or from a folder.
 
@@ -341,17 +345,15 @@ class ParallelCorpus:
             ``demo``; ``flores200``, ``flores+`` or ``ntrex128`` (from the Hugging Face Hub); or a
             folder as for `from_dir`. A str that is a name means the data set: write ``./demo``, or
             pass a `Path`, for a folder of that name.
-        languages
-            Codes or names of sets; None: all.
-        limit
+        languages, limit
             As `select`.
         split
             Of a named data set: ``dev`` (997 sentences) or ``devtest`` (1012, the default) for
             FLORES, ``test`` (1997) for NTREX-128.
         revision
             Branch, tag or commit of a named data set.
-        allow_unknown
-            As `from_dir`.
+        allow_unknown, progress
+            As `from_dir`, and as `from_hub`.
 
         Raises
         ------
@@ -364,7 +366,8 @@ class ParallelCorpus:
         name = text.lower() if isinstance(name_or_path, str) else ""
         if name in CORPUS_NAMES and name != "demo":
             codes = None if languages is None else resolve_codes(languages)
-            sentences, info = read_hub(named_source(name, codes, split=split, revision=revision))
+            source = named_source(name, codes, split=split, revision=revision)
+            sentences, info = read_hub(source, progress=progress)
             return cls(sentences, name=name, source=info).select(limit=limit)
         for argument, value in (("split", split), ("revision", revision)):
             if value is not None:

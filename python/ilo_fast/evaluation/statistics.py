@@ -11,10 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast.corpora.languages import LANGUAGES, REGIONS
-
-GROUPINGS: Final[tuple[str, ...]] = ("resource_class", "family", "region", "script")
-"""What languages can be grouped by; columns of `ilo_fast.corpora.languages`."""
+from ilo_fast.corpora.languages import GROUPINGS, LANGUAGES, REGIONS
 
 UNKNOWN: Final = "unknown"
 _TAILS: Final = (2.5, 97.5)

@@ -17,12 +17,13 @@ from tqdm.auto import tqdm
 
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.messages import listed
-from ilo_fast._util.versions import NUMERIC_PACKAGES, versions
+from ilo_fast._util.versions import versions
 from ilo_fast.corpora.labelled.corpus import LabelledCorpus
 from ilo_fast.corpora.languages import LANGUAGES, resolve_codes, suggest_codes
 from ilo_fast.evaluation.classifiers import Classifier, open_classifier
 from ilo_fast.evaluation.result import TransferScores
 from ilo_fast.models.forward import accepted, evaluating, inference
+from ilo_fast.models.identity import NUMERIC_PACKAGES
 from ilo_fast.models.limits import length_limit, position_limit
 from ilo_fast.representations.batches import batch_workers, default_batch_tokens, run_batches
 from ilo_fast.representations.tokens import TokenizedText, tokenize

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ilo_fast._util.folders import made_folder
 from ilo_fast._util.locks import locked
 
 
@@ -16,12 +17,7 @@ def open_folder(path: str | os.PathLike[str] | None) -> Iterator[str | None]:
     if path is None:
         yield None
         return
-    folder, name = Path(path), f"checkpoint={str(path)!r}"
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{name} is a file: give a folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{name} cannot be written to: give another folder")
-    busy = f"{name} is in use by another process: wait for it, or give another"
-    with locked(folder / ".lock", busy):
+    folder = Path(path)
+    busy = f"checkpoint={str(path)!r} is in use by another process: wait for it, or give another"
+    with made_folder(folder, "checkpoint"), locked(folder / ".lock", busy):
         yield str(folder)

@@ -74,48 +74,14 @@ def graph(
     n = sum(s.values.shape[1] for s in segments)
     rows = of_one_layout(segments if queries is None else [*segments, queries])
     indices, distances, layers = _core.cuda_knn_graph(
-        [_segment(s) for s in rows],
+        [segment(s) for s in rows],
         rows[0].dtype,
         n_neighbors,
         cosine=metric == "cosine",
         n_base=n,
-        **_where(rows, n_threads, max_memory, update),
+        **place_and_limits(rows, n_threads, max_memory, update),
     )
-    return indices, distances, _info(rows, max_memory, layers)
-
-
-def overlap(
-    segments: Sequence[Stack],
-    n_neighbors: int,
-    languages: NDArray[np.int32],
-    sentences: NDArray[np.int64] | None,
-    *,
-    n_languages: int,
-    threshold: int,
-    metric: str,
-    n_threads: int,
-    update: Callable[[float], None] | None,
-) -> tuple[
-    NDArray[np.float64],
-    NDArray[np.float64],
-    NDArray[np.float64],
-    NDArray[np.float64] | None,
-    dict[str, Any],
-]:
-    """Bridge, reach, ILO, share of translations, and info, of all layers."""
-    rows = of_one_layout(segments)
-    bridge, reach, ilo, share, layers = _core.cuda_overlap(
-        [_segment(s) for s in rows],
-        rows[0].dtype,
-        n_neighbors,
-        languages,
-        sentences,
-        cosine=metric == "cosine",
-        n_languages=n_languages,
-        threshold=threshold,
-        **_where(rows, n_threads, 0, update),
-    )
-    return bridge, reach, ilo, share, _info(rows, 0, layers)
+    return indices, distances, run_info(rows, max_memory, layers)
 
 
 def library() -> str:
@@ -131,7 +97,7 @@ def library() -> str:
     return ""
 
 
-def _segment(stack: Stack) -> Any:
+def segment(stack: Stack) -> Any:
     """As the core takes it."""
     if stack.device is None:
         return stack.values
@@ -148,12 +114,13 @@ def _device_of(stacks: Sequence[Stack]) -> int:
     return 0
 
 
-def _where(
+def place_and_limits(
     stacks: Sequence[Stack],
     n_threads: int,
     max_memory: int,
     update: Callable[[float], None] | None,
 ) -> dict[str, Any]:
+    """What every call of the engine takes besides the rows."""
     device = _device_of(stacks)
     stream = 0
     torch = sys.modules.get("torch")
@@ -169,6 +136,9 @@ def _where(
     }
 
 
-def _info(stacks: Sequence[Stack], max_memory: int, layers: list[dict[str, Any]]) -> dict[str, Any]:
+def run_info(
+    stacks: Sequence[Stack], max_memory: int, layers: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """How a call was made, for the result's ``info``."""
     info = {"backend": "cuda", "device": status()["devices"][_device_of(stacks)]["name"]}
     return info | ({"max_memory": max_memory} if max_memory else {}) | {"layers": layers}

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from ilo_fast import _core
+from ilo_fast._util.checks import whole_number
 from ilo_fast._util.progress import share_bar
 from ilo_fast.graph import cuda, exact, hnsw
 from ilo_fast.graph.arrays import Stack, as_stack
 from ilo_fast.graph.checkpoint import open_folder
 from ilo_fast.graph.options import (
     as_bytes,
-    as_count,
     check_metric,
     chosen_backend,
     thread_count,
@@ -184,7 +184,7 @@ def stacked_graph(
         for name, value in given.items():
             if value is not None:
                 raise ValueError(f"{name} is for backend='exact', not for backend='hnsw'")
-    n_neighbors = as_count(n_neighbors, "n_neighbors")
+    n_neighbors = whole_number("n_neighbors", n_neighbors)
     threads = thread_count(n_threads)
     memory = None if max_memory is None else as_bytes(max_memory, "max_memory")
     start = time.perf_counter()

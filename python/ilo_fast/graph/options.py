@@ -6,22 +6,13 @@ import os
 import re
 from typing import Any
 
-import numpy as np
-
-
-def as_count(value: Any, name: str) -> int:
-    """A whole number of at least 1, from Python or NumPy."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an int, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name}={value} must be at least 1")
-    return int(value)
+from ilo_fast._util.checks import whole_number
 
 
 def as_bytes(value: Any, name: str) -> int:
     """A number of bytes, from an int or a string such as "6GiB" or "500 MB"."""
     if not isinstance(value, str):
-        return as_count(value, name)
+        return whole_number(name, value)
     units = {unit: 1000**p for p, unit in enumerate(("b", "kb", "mb", "gb", "tb"))}
     units |= {unit: 1024**p for p, unit in enumerate(("", "kib", "mib", "gib", "tib")) if p}
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
@@ -46,7 +37,9 @@ def chosen_backend(backend: str) -> str:
 
 def thread_count(n_threads: int | None) -> int:
     """``n_threads`` as a number of threads, at most 1024; None: all processors."""
-    return default_threads() if n_threads is None else min(1024, as_count(n_threads, "n_threads"))
+    return (
+        default_threads() if n_threads is None else min(1024, whole_number("n_threads", n_threads))
+    )
 
 
 def default_threads() -> int:

@@ -1,10 +1,14 @@
-"""The small multilingual model that ships with the package."""
+"""The small multilingual model that ships with the package, and the names of models in titles."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 from ilo_fast.errors import AccessError
+
+DISPLAY_NAME = "demo model"
 
 
 def demo_model_path() -> Path:
@@ -22,3 +26,16 @@ def demo_model_path() -> Path:
             "config.json): reinstall ilo_fast, or pass a model of your own"
         )
     return path
+
+
+def display_name(model: str | os.PathLike[str]) -> str:
+    """A model's name for titles: a Hub name as it is, of a folder the last part."""
+    if model == "demo":
+        return DISPLAY_NAME
+    path = Path(model).expanduser()
+    if not path.is_dir():
+        return os.fspath(model)
+    with contextlib.suppress(AccessError):  # an installation may lack the demo model
+        if path.resolve() == demo_model_path():
+            return DISPLAY_NAME
+    return path.resolve().name

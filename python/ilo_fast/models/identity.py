@@ -1,4 +1,4 @@
-"""What identifies a model by content: its weights and its configuration."""
+"""What identifies a model by content (weights, configuration), and what its numbers depend on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+
+# What representations and trained weights depend on, besides the model.
+NUMERIC_PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 
 # Configuration entries that say where a model came from and not what it computes.
 _PROVENANCE = ("_name_or_path", "transformers_version", "_commit_hash")

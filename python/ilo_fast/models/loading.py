@@ -18,7 +18,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from ilo_fast._util.messages import listed
 from ilo_fast.errors import AccessError
+from ilo_fast.models.output import hidden_bars
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +177,7 @@ def load_weights(
 
     own: Any = torch.float32 if device.type == "cpu" else "auto"
     source = files.name if files.revision else str(files.folder)
-    with access_errors(files.name, "weights"), _bars(progress):
+    with access_errors(files.name, "weights"), hidden_bars(not progress):
         model, report = AutoModel.from_pretrained(
             source,
             config=files.config,
@@ -208,10 +210,10 @@ def check_complete(missing: list[str], used: set[str], name: str) -> None:
     """
     harmful = [key for key in missing if any(key == u or key.endswith(f".{u}") for u in used)]
     if harmful:
-        shown = ", ".join(harmful[:3]) + (", ..." if len(harmful) > 3 else "")
         raise ValueError(
             f"the checkpoint of {name!r} lacks {len(harmful)} weights that its representations "
-            f"depend on ({shown}): they would be random. Is it the right folder, and complete?"
+            f"depend on ({listed(harmful)}): they would be random. Is it the right folder, and "
+            "complete?"
         )
     if missing:
         logger.debug("%s: weights not in the checkpoint and not needed: %s", name, missing)
@@ -257,23 +259,6 @@ def _snapshot_folder(name: str, revision: str | None) -> Path:
             f"{name!r} has no config.json on the Hub: it is no transformers model; check the name"
         )
     return Path(found).parent
-
-
-@contextlib.contextmanager
-def _bars(progress: bool) -> Iterator[None]:
-    """Show transformers' own progress bars only where `progress` asks for bars."""
-    from transformers.utils import logging as transformers_logging
-
-    chatter: Any = transformers_logging
-
-    shown = chatter.is_progress_bar_enabled()
-    if shown and not progress:
-        chatter.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown and not progress:
-            chatter.enable_progress_bar()
 
 
 @contextlib.contextmanager

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from ilo_fast._util.hashing import digest
-from ilo_fast._util.versions import NUMERIC_PACKAGES, versions
+from ilo_fast._util.versions import versions
 from ilo_fast.cache import FORMAT, Store
 from ilo_fast.errors import AccessError
-from ilo_fast.models.identity import config_content, foreign_hook, hash_state
+from ilo_fast.models.identity import NUMERIC_PACKAGES, config_content, foreign_hook, hash_state
 from ilo_fast.models.limits import position_limit
 from ilo_fast.models.loading import (
     ModelFiles,

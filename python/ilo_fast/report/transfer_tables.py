@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.messages import counted, elide, plain
-from ilo_fast.corpora.languages import describe_language
-from ilo_fast.evaluation.statistics import GROUPINGS, bootstrap_means
+from ilo_fast.corpora.languages import GROUPINGS, describe_language
+from ilo_fast.evaluation.statistics import bootstrap_means
 from ilo_fast.report.columns import columns, pad
 
 if TYPE_CHECKING:

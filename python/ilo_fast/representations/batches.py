@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from ilo_fast._util.workers import Workers
+from ilo_fast.representations.workers import Workers
 
 logger = logging.getLogger(__name__)
 

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from ilo_fast._util.memory import available_memory
-from ilo_fast._util.workers import Workers
 from ilo_fast.cache import CacheWriter, Entry, Store
 from ilo_fast.models.source import ModelSource
 from ilo_fast.representations.batches import batch_workers, default_batch_tokens, run_batches
 from ilo_fast.representations.pooling import PooledForward, choose_pad_id
 from ilo_fast.representations.tokens import TokenizedText
 from ilo_fast.representations.verification import verify
+from ilo_fast.representations.workers import Workers
 
 logger = logging.getLogger(__name__)
 

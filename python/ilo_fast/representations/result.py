@@ -14,6 +14,7 @@ from ilo_fast._util.arrays import DamagedFileError, read_array, write_array
 from ilo_fast._util.files import read_json, write_json
 
 SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
 _KIND = "ilo_fast.representations"
 
 
@@ -125,7 +126,7 @@ class Representations(Mapping[str, NDArray[np.float32]]):
         """
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
-        manifest_path = folder / "manifest.json"
+        manifest_path = folder / MANIFEST
         manifest_path.unlink(missing_ok=True)
         files = {}
         for code, array in self._arrays.items():
@@ -160,7 +161,7 @@ class Representations(Mapping[str, NDArray[np.float32]]):
             A file is missing, truncated or altered; names it.
         """
         folder = Path(path)
-        manifest_path = folder / "manifest.json"
+        manifest_path = folder / MANIFEST
         if not manifest_path.is_file():
             raise FileNotFoundError(
                 f"{folder} holds no representations: it has no manifest.json (save() writes it "

@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast import _core
+from ilo_fast._util.checks import whole_number
 from ilo_fast._util.progress import share_bar
 from ilo_fast._util.versions import versions
-from ilo_fast.graph import cuda
 from ilo_fast.graph.arrays import Stack, as_stack, same_layout
+from ilo_fast.graph.cuda import check as check_cuda
 from ilo_fast.graph.knn import stacked_graph
-from ilo_fast.graph.options import as_count, check_metric, chosen_backend, thread_count
+from ilo_fast.graph.options import check_metric, chosen_backend, thread_count
 from ilo_fast.graph.result import NeighborGraph
+from ilo_fast.scores import cuda
 from ilo_fast.scores.result import OverlapScores
 
 
@@ -78,15 +80,15 @@ def overlap(
     differ in memory order, and arrays that are not native or not aligned, are copied on top. The
     backend ``"cuda"`` takes of the GPU's memory what is free; graphs never leave it.
     """
-    n_neighbors = as_count(n_neighbors, "n_neighbors")
-    threshold = as_count(threshold, "threshold")
+    n_neighbors = whole_number("n_neighbors", n_neighbors)
+    threshold = whole_number("threshold", threshold)
     threads = thread_count(n_threads)
     languages = tuple(representations)
     stacks = _stacks(representations, languages)
     check_metric(metric)
     backend = chosen_backend(backend)
     if backend == "cuda":
-        cuda.check(stacks, [f"representations[{language!r}]" for language in languages])
+        check_cuda(stacks, [f"representations[{language!r}]" for language in languages])
     n_layers, _, _ = stacks[0].values.shape
     sizes = [s.values.shape[1] for s in stacks]
     if parallel is None:

@@ -24,8 +24,7 @@ from transformers import Trainer, TrainerCallback
 from ilo_fast._util.checks import whole_number
 from ilo_fast.corpora.opening import Corpus, open_corpus
 from ilo_fast.corpora.parallel import ParallelCorpus
-from ilo_fast.errors import AccessError
-from ilo_fast.models.demo import demo_model_path
+from ilo_fast.models.demo import display_name
 from ilo_fast.pipeline import measure
 from ilo_fast.scores.result import OverlapScores
 from ilo_fast.training.measuring import OverlapOptions
@@ -383,10 +382,4 @@ def _model_name(model: nn.Module) -> str:
     name = str(getattr(getattr(model, "config", None), "_name_or_path", "") or "")
     if not name:
         return type(model).__name__
-    path = Path(name)
-    if not path.is_dir():
-        return name
-    with contextlib.suppress(AccessError):  # an installation may lack the demo model
-        if path.resolve() == demo_model_path():
-            return "demo model"
-    return path.resolve().name
+    return display_name(name)

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from ilo_fast._util.checks import real_number, whole_number
-from ilo_fast._util.versions import NUMERIC_PACKAGES, versions
+from ilo_fast._util.versions import versions
+from ilo_fast.models.identity import NUMERIC_PACKAGES
 from ilo_fast.models.loading import resolve_device, resolve_dtype
 
 # What the weights do not depend on; a run that evaluates or measures adds `every` itself.

@@ -1,19 +1,16 @@
-"""What training would do to the caller's process, and does not: noise, random states, deadlocks."""
+"""What training would do to the caller's process, and does not: random states, deadlocks."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import random
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from transformers.utils import logging as transformers_logging
 
 from ilo_fast._util.optional import require
 
@@ -31,25 +28,6 @@ def check_can_train(call: str) -> None:
     require("accelerate", "train")
     if os.environ.get("WORLD_SIZE", "1") not in ("", "1"):
         raise RuntimeError(f"{call} runs in one process: start it without torchrun")
-
-
-@contextlib.contextmanager
-def suppress_output() -> Iterator[None]:
-    """No remarks of transformers but errors, and no bars of its own; as before afterwards."""
-    output: Any = transformers_logging
-    level, bars = output.get_verbosity(), output.is_progress_bar_enabled()
-    output.set_verbosity_error()
-    output.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            # transformers, torch and accelerate warn of each other's deprecated names.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", FutureWarning)
-            yield
-    finally:
-        output.set_verbosity(level)
-        if bars:
-            output.enable_progress_bar()
 
 
 @contextlib.contextmanager

@@ -75,7 +75,7 @@ class RunFolder:
             process at work.
         """
         busy = f"{self.path}: another process trains in it: wait for it, or choose another folder"
-        with made_folder(self.path), locked(self.path / _LOCK, busy):
+        with made_folder(self.path, "output_dir"), locked(self.path / _LOCK, busy):
             try:
                 yield self._examine(overwrite)
             finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from ilo_fast.training.process import suppress_output
+from ilo_fast.models.output import suppress_output
 from ilo_fast.training.records import OverlapRecord, read_overlap_log
 from ilo_fast.training.run_folder import MODEL_FOLDER, OVERLAP_FILE, RunFolder
 from ilo_fast.training.trainer import warn_of_divergence

@@ -30,7 +30,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ilo_fast._util.hashing import digest, hash_file
-from ilo_fast.training.process import suppress_output
+from ilo_fast.models.output import suppress_output
 
 
 def test_finished_run_leaves_a_model_its_metadata_and_measurements(
@@ -272,7 +272,7 @@ def test_text_for_a_model_that_is_no_decoder_is_refused(
     ("name", "value"),
     [("num_train_epochs", 0), ("max_steps", 0), ("batch_size", 0), ("learning_rate", -1.0),
      ("eval_fraction", 1.0), ("warmup_steps", -0.1), ("seed", -1), ("seed", 2**32),
-     ("save_steps", 0), ("every", 1.5), ("num_train_epochs", math.inf), ("learning_rate", math.inf),
+     ("save_steps", 0), ("every", 0), ("num_train_epochs", math.inf), ("learning_rate", math.inf),
      ("weight_decay", -1), ("warmup_steps", math.nan), ("max_grad_norm", 0),
      ("dtype", "float64"), ("dtype", "float16"), ("dtype", "int8"), ("max_length", 2)],
 )  # fmt: skip
@@ -288,6 +288,7 @@ def test_options_of_no_use_are_type_errors_that_name_them(
     folder_of: FolderOf, tmp_path: Path
 ) -> None:
     for options, message in (
+        ({"every": 1.5}, "every must be an int, got 1.5"),
         ({"freeze": ["a"]}, "freeze holds 'a', wanted whole numbers"),
         ({"freeze": True}, "freeze holds True, wanted whole numbers"),
         ({"lora": {"r": 2, "target_modules": b"q"}}, "lora: target_modules=b'q'"),

@@ -21,7 +21,7 @@ from helpers.training import (
     train,
 )
 
-from ilo_fast.training.process import suppress_output
+from ilo_fast.models.output import suppress_output
 
 
 @pytest.mark.parametrize("name", ["llama", "bert", "bart"])

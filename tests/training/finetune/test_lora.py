@@ -19,7 +19,7 @@ from helpers.training import (
 )
 from safetensors.torch import load_file
 
-from ilo_fast.training.process import suppress_output
+from ilo_fast.models.output import suppress_output
 
 
 def test_lora_adapts_only_blocks_that_are_not_frozen(folder_of: FolderOf, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from torch import nn
 from ilo_fast.corpora.labelled.corpus import LabelledCorpus
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.models.loading import ModelFiles
+from ilo_fast.models.output import suppress_output
 from ilo_fast.training.finetune.data import CLASSIFICATION, LANGUAGE_MODEL, read_data, task_of
 from ilo_fast.training.finetune.heads import auto_class, load_model
 from ilo_fast.training.finetune.job import Job, Setup, StartModel
@@ -27,7 +28,6 @@ from ilo_fast.training.process import (
     check_can_train,
     preserve_random_state,
     saving_errors,
-    suppress_output,
 )
 from ilo_fast.training.run_folder import RunFolder
 from ilo_fast.training.trained import Trained

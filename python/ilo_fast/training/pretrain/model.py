@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, LlamaConfig
 
+from ilo_fast._util.checks import whole_number
 from ilo_fast.models.structure import find_parts
 from ilo_fast.training.options import TrainingOptions
 
@@ -28,9 +29,8 @@ def llama_sizes(
     ValueError
         Sizes that do not fit each other.
     """
-    for name, value in (("hidden_size", hidden_size), ("num_hidden_layers", num_hidden_layers)):
-        if value < 1:
-            raise ValueError(f"{name}={value}: at least 1 is needed")
+    whole_number("hidden_size", hidden_size)
+    whole_number("num_hidden_layers", num_hidden_layers)
     heads = num_attention_heads or max(1, hidden_size // 32)
     pairs = num_key_value_heads or heads
     if hidden_size % heads or (hidden_size // heads) % 2:

@@ -13,6 +13,7 @@ from ilo_fast._util.checks import whole_number
 from ilo_fast._util.files import replace_folder
 from ilo_fast.corpora.fingerprint import fingerprint
 from ilo_fast.corpora.parallel import ParallelCorpus
+from ilo_fast.models.output import suppress_output
 from ilo_fast.training.identity import config_hash, tokenizer_hash
 from ilo_fast.training.measuring import OverlapOptions
 from ilo_fast.training.model_state import preserve_model_state
@@ -30,7 +31,6 @@ from ilo_fast.training.process import (
     check_can_train,
     preserve_random_state,
     saving_errors,
-    suppress_output,
 )
 from ilo_fast.training.run_folder import MODEL_FOLDER, TOKENIZER_FOLDER, RunFolder
 from ilo_fast.training.trained import Trained

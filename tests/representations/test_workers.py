@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ilo_fast._util.workers import Workers
+from ilo_fast.representations.workers import Workers
 
 
 def test_workers_keep_order_and_pass_errors_on():
