@@ -4,8 +4,8 @@
 
 A file of the package may import its own layer and those below it (LAYERS, low to high), also inside
 functions and under TYPE_CHECKING, and no two files may import each other, not even by way of
-others. Production code of csrc includes its own room and those below it (CSRC_ROOMS), no test double,
-and Python only in the bindings. Prints every breach and exits with 1 where there is one.
+others. Production code of csrc includes its own room and those below it (CSRC_ROOMS), no test
+double, and Python only in the bindings. Prints every breach and exits with 1 where there is one.
 """
 
 from __future__ import annotations
