@@ -35,7 +35,7 @@ Search = Callable[[], tuple[float, Indices]]
 
 FAISS = ("faiss", "faiss-avx2", "faiss-avx512")
 PEERS = (*FAISS, "torch-float32", "torch-bfloat16", "sklearn", "hnswlib")
-DATA = ("isotropic", "anisotropic", "massive", "clusters", "crowds")
+DATA = ("isotropic", "anisotropic", "massive", "clusters", "near-duplicates")
 
 # FAISS_OPT_LEVEL is read by the loader of wheels with one library an instruction set,
 # FAISS_SIMD_LEVEL by those that choose at run time, the other two by OpenBLAS and MKL.
@@ -60,7 +60,7 @@ HELD_BLAS = {"faiss-avx2": ("Haswell", "Zen"), "faiss-avx512": ("SkylakeX",)}
 def rows(kind: str, n: int, d: int, seed: int) -> NDArray[np.float32]:
     """isotropic: Gaussian. anisotropic: plus one direction 30 times as long. massive: two
     dimensions 300 times the rest. clusters: 5 % of the rows in groups of 50 near-duplicates.
-    crowds: all rows in groups of 1000, a thousandth apart."""
+    near-duplicates: all rows in groups of 1000, a thousandth apart."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, d), dtype=np.float32)
     if kind == "anisotropic":
@@ -73,7 +73,7 @@ def rows(kind: str, n: int, d: int, seed: int) -> NDArray[np.float32]:
         for group in groups:
             jitter = rng.standard_normal((size, d), dtype=np.float32)
             X[group] = X[group[0]] + np.float32(1e-4) * jitter
-    elif kind == "crowds":
+    elif kind == "near-duplicates":
         size = min(n, 1000)
         X = X[rng.integers(0, max(1, n // size), n)]
         X += np.float32(1e-3) * rng.standard_normal((n, d), dtype=np.float32)

@@ -14,9 +14,9 @@ the peak count the half of the product that symmetry leaves, against what regist
 with the same instructions (bfloat16 for the bf16 levels, float32 for the others).
 
 Rows: ``--data`` isotropic, anisotropic (plus one direction 30 times as long), massive (two
-dimensions 300 times the rest), clusters (5 % of the rows in groups of 50 near-duplicates), crowds
-(all rows in groups of 1000, a thousandth apart); or ``--representations DIR``, a folder that
-``ilo-fast extract`` wrote (its layers one by one).
+dimensions 300 times the rest), clusters (5 % of the rows in groups of 50 near-duplicates),
+near-duplicates (all rows in groups of 1000, a thousandth apart); or ``--representations DIR``, a
+folder that ``ilo-fast extract`` wrote (its layers one by one).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ target_compile_options(ilo_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${ilo_cxx_
 
 if(ILO_CUDA)
   list(TRANSFORM ilo_cxx_flags PREPEND -Xcompiler= OUTPUT_VARIABLE ilo_host_flags)
-  # 20050: kernels in headers are inline for the host compiler of the emulator.
+  # 20050 warns of kernels that are inline: ours lie in headers that several files may include.
   set(ilo_cuda_flags --fmad=false --expt-relaxed-constexpr -diag-suppress=20050 ${ilo_host_flags})
   if(ILO_FAST_WERROR)
     list(APPEND ilo_cuda_flags -Werror=all-warnings)

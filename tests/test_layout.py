@@ -75,3 +75,43 @@ def test_a_breach_is_named(tmp_path: Path, files: dict[str, str], message: str) 
     done = check(tmp_path)
     assert done.returncode == 1
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "include", "message"),
+    [
+        ("knn/graph.h", '"cuda/device.h"', "csrc/knn/graph.h includes cuda/device.h: against the"),
+        ("knn/kernels/rows.inl", '"simd/dispatch.h"', "includes simd/dispatch.h: against the flow"),
+        ("cuda/search.h", '"testing/cuda_bounds.h"', "production code knows no test double"),
+        ("cuda/search.h", '"fibers.h"', "production code knows no test double"),
+        ("knn/graph.h", "<pybind11/stl.h>", "Python belongs to the bindings"),
+        ("testing/knn_bounds.h", "<Python.h>", "Python belongs to the bindings"),
+    ],
+    ids=["flow", "kernels", "testing", "emulator", "pybind11", "python"],
+)
+def test_a_wrong_include_is_named(tmp_path: Path, name: str, include: str, message: str) -> None:
+    write_package(tmp_path, {})
+    double = tmp_path / "csrc" / "testing" / "cuda_emulator" / "fibers.h"
+    double.parent.mkdir(parents=True)
+    double.touch()
+    path = tmp_path / "csrc" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#pragma once\n#include {include}\n")
+    done = check(tmp_path)
+    assert done.returncode == 1
+    assert message in done.stderr
+
+
+def test_includes_of_the_room_and_of_those_below_pass(tmp_path: Path) -> None:
+    write_package(tmp_path, {})
+    for name, include in (
+        ("simd/dispatch.cpp", '"knn/kernels/kernels.h"'),
+        ("knn/graph.cpp", '"simd/dispatch.h"'),
+        ("bindings/module.cpp", "<pybind11/stl.h>"),
+        ("testing/knn_bounds.cpp", '"testing/knn_bounds.h"'),
+    ):
+        path = tmp_path / "csrc" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#include {include}\n")
+    done = check(tmp_path)
+    assert done.returncode == 0, done.stderr

@@ -1,8 +1,8 @@
 """The code of the README and of the pages of docs/, run as printed.
 
 The blocks of a page run in order in one namespace, in a folder that holds what a reader has: the
-demo as in a clone, and small stand-ins under the names that the pages use (``my-checkpoint``, ...).
-A value behind ``print(...)`` is checked. Commands run in the same folder, in the same order.
+demo as in a clone, and small local folders under the names that the pages use (``my-checkpoint``,
+...). A value behind ``print(...)`` is checked. Commands run in the same folder, in the same order.
 """
 
 from __future__ import annotations

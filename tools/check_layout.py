@@ -4,12 +4,14 @@
 
 A file of the package may import its own layer and those below it (LAYERS, low to high), also inside
 functions and under TYPE_CHECKING, and no two files may import each other, not even by way of
-others. Prints every breach and exits with 1 where there is one.
+others. Production code of csrc includes its own room and those below it (CSRC_ROOMS), no test
+double, and Python only in the bindings. Prints every breach and exits with 1 where there is one.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -34,7 +36,10 @@ LAYERS = (
     ("__init__", "__main__"),
 )
 MAY_IMPORT_CORE = ("graph", "scores", "transcoders")
-LONGEST = {"python": 400, "csrc": 400, "tests": 500}
+LONGEST = {"python": 400, "csrc": 400, "tests": 500, "studies": 500}
+# Rooms of csrc, low to high; a file may include its own and those below. The kernels of knn/ are a
+# room of their own below simd/, which chooses one of them.
+CSRC_ROOMS = ("core", "knn/kernels", "simd", "knn", "overlap", "cuda", "bindings")
 SOURCES = (".py", ".cpp", ".h", ".inl", ".cu")
 
 PACKAGE = "ilo_fast"
@@ -50,6 +55,7 @@ def main(root: Path) -> int:
         *against_the_flow(edges),
         *circles(edges),
         *private_names(modules),
+        *wrong_includes(root / "csrc"),
         *too_long(root),
     ]
     for problem in problems:
@@ -140,6 +146,37 @@ def private_names(modules: Mapping[str, Path]) -> Iterator[str]:
             private = name is not None and name.startswith("_") and not name.startswith("__")
             if private and source.startswith(PACKAGE) and taken not in (CORE, f"{PACKAGE}._util"):
                 yield f"{module}:{line} takes the private name {taken}"
+
+
+def csrc_room(path: str) -> int:
+    """The number of the room of a path below csrc; -1 if it lies in none."""
+    rooms = [room for room in CSRC_ROOMS if path.startswith(f"{room}/")]
+    return CSRC_ROOMS.index(max(rooms, key=len)) if rooms else -1
+
+
+def wrong_includes(csrc: Path) -> Iterator[str]:
+    """Includes of production code against the flow, of test doubles, and of Python."""
+    emulator = csrc / "testing" / "cuda_emulator"
+    # The doubles of production headers, and of CUDA's own, are found by the order of the paths.
+    doubles = {path.name for path in emulator.glob("*.h")}
+    for path in sorted(csrc.rglob("*")):
+        if path.suffix not in SOURCES:
+            continue
+        name = path.relative_to(csrc).as_posix()
+        text = path.read_text(encoding="utf-8")
+        for match in re.finditer(
+            r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"]+)[>"]', text, re.MULTILINE
+        ):
+            target = match[1]
+            of_python = target == "Python.h" or target.startswith("pybind11/")
+            if of_python and not name.startswith(("bindings/", "testing/bindings/")):
+                yield f"csrc/{name} includes {target}: Python belongs to the bindings"
+            if name.startswith("testing/"):
+                continue
+            if target.startswith("testing/") or target in doubles:
+                yield f"csrc/{name} includes {target}: production code knows no test double"
+            elif csrc_room(target) > csrc_room(name) >= 0:
+                yield f"csrc/{name} includes {target}: against the flow"
 
 
 def too_long(root: Path) -> Iterator[str]:

@@ -83,7 +83,7 @@ def main() -> None:
     p.add_argument("--model", type=Path, required=True)
     p.add_argument("--demo", type=Path, help="folder with <code>.txt, the demo corpus")
     p.add_argument("--flores", type=int, default=150, help="FLORES sentences a language")
-    p.add_argument("--heldout-verses", type=int, default=300, help="as in training")
+    p.add_argument("--eval-verses", type=int, default=300, help="as in training")
     p.add_argument("--seed", type=int, default=1, help="as in training")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--json", type=Path)
@@ -92,7 +92,7 @@ def main() -> None:
 
     model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(args.model).backend_tokenizer
-    text = data.load_text(args.corpora, heldout_verses=args.heldout_verses, seed=args.seed)
+    text = data.load_text(args.corpora, eval_verses=args.eval_verses, seed=args.seed)
     seen = set(text.languages)
     texts = {"Held-out verses": text.heldout}
     if args.demo:

@@ -86,13 +86,14 @@ nvidia-smi > "$out/nvidia-smi.log" 2>&1 || true
 step build 200 bash -c build
 step doctor 30 bash -c show_machine
 
+# The telling part of tests/cuda; all of it takes longer than this script may.
 part="any_number_of_rows or any_stride or test_queries or every_path or few_uncertified_rows"
 if [ -n "$emulator" ]; then
   step tests 150 bash -c 'run_tests tests/cuda -k "emulated and (any_number_of_rows or few_uncertified)"'
   step certificate 60 bash -c 'run_tests tests/graph/test_certificate.py -k "emulator and isotropic"'
 else
   step certificate 40 bash -c 'run_tests tests/graph/test_certificate.py -k gpu'
-  step tests 120 bash -c 'run_tests tests/cuda -k gpu'
+  step tests 120 bash -c "run_tests tests/cuda -k 'gpu and ($part)'"
 fi
 
 for tool in memcheck racecheck synccheck initcheck; do

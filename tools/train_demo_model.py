@@ -4,12 +4,12 @@
     python tools/train_demo_model.py CORPORA --out python/ilo_fast/demo/model --run runs/demo
 
 CORPORA is a folder with bible_ot/, bible_nt/, nllb_seed/ and mono_commonvoice/, one
-``<code>.txt`` a language.  The defaults are the settings of the shipped weights.  Stages, each
+``<code>.txt`` per language.  The defaults are the settings of the shipped weights.  Stages, each
 kept in the run folder and skipped when its file is there, so that an interrupted run goes on.
 What the first two depend on is kept beside them (settings.json), and a run folder with other
 settings is refused:
 
-1. tokenizer     byte-level BPE on an equal number of lines a language
+1. tokenizer     byte-level BPE on an equal number of lines per language
 2. warm start    word vectors shared across languages (sentence-id factorisation, then ranking)
 3. training      next-token loss + translation-ranking loss (InfoNCE) on the mean of a middle layer
 4. export        float16 safetensors in plain transformers format, and the training curve
@@ -44,7 +44,7 @@ STAGES = ("tokenizer", "encoded.npz", "word_vectors.npy")
 # What they depend on, besides the text; the run folder of the third stage compares its own.
 DECISIVE = (
     "seed",
-    "heldout_verses",
+    "eval_verses",
     "vocab_size",
     "tokenizer_lines",
     "vector_dim",
@@ -67,9 +67,9 @@ def parse_arguments() -> argparse.Namespace:
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=1)
     g = p.add_argument_group("data")
-    g.add_argument("--heldout-verses", type=int, default=300)
+    g.add_argument("--eval-verses", type=int, default=300)
     g.add_argument("--vocab-size", type=int, default=24576)
-    g.add_argument("--tokenizer-lines", type=int, default=5000, help="of each kind, a language")
+    g.add_argument("--tokenizer-lines", type=int, default=5000, help="of each kind, per language")
     g.add_argument("--max-tokens", type=int, default=48)
     g = p.add_argument_group("warm start")
     g.add_argument("--vector-dim", type=int, default=128)
@@ -77,16 +77,16 @@ def parse_arguments() -> argparse.Namespace:
     g.add_argument("--vector-lr", type=float, default=0.004)
     g = p.add_argument_group("model")
     g.add_argument("--hidden-size", type=int, default=192)
-    g.add_argument("--layers", type=int, default=6)
-    g.add_argument("--heads", type=int, default=6)
-    g.add_argument("--kv-heads", type=int, default=2)
-    g.add_argument("--mlp-size", type=int, default=512)
+    g.add_argument("--num-hidden-layers", type=int, default=6)
+    g.add_argument("--num-attention-heads", type=int, default=6)
+    g.add_argument("--num-key-value-heads", type=int, default=2)
+    g.add_argument("--intermediate-size", type=int, default=512)
     g.add_argument("--meaning-norm", type=float, default=8.0)
     g.add_argument("--language-norm", type=float, default=6.5)
     g = p.add_argument_group("training")
-    g.add_argument("--steps", type=int, default=600)
+    g.add_argument("--max-steps", type=int, default=600)
     g.add_argument("--decay-share", type=float, default=0.3, help="last part: rate falls to 0")
-    g.add_argument("--lr", type=float, default=1.5e-3)
+    g.add_argument("--learning-rate", type=float, default=1.5e-3)
     g.add_argument("--embedding-lr", type=float, default=1e-3)
     g.add_argument("--ranking-layers", type=int, nargs="+", default=[3])
     g.add_argument("--ranking-weight", type=float, default=1.0)
@@ -94,7 +94,7 @@ def parse_arguments() -> argparse.Namespace:
     g.add_argument("--passages", type=int, default=40)
     g.add_argument("--views", type=int, default=4)
     g.add_argument("--lm-lines", type=int, default=32)
-    g.add_argument("--evaluate-every", type=int, default=100)
+    g.add_argument("--every", type=int, default=100)
     return p.parse_args()
 
 
@@ -126,7 +126,7 @@ def keep_settings(args: argparse.Namespace, text: data.Text) -> None:
 
 def prepare(args: argparse.Namespace) -> tuple[data.Text, Tokenizer, data.Encoded]:
     """Stage 1: held-out split, tokenizer, token arrays."""
-    text = data.load_text(args.corpora, heldout_verses=args.heldout_verses, seed=args.seed)
+    text = data.load_text(args.corpora, eval_verses=args.eval_verses, seed=args.seed)
     keep_settings(args, text)
     folder = args.run / "tokenizer"
     if not (folder / "tokenizer.json").exists():
@@ -192,10 +192,10 @@ def train(
         warm_start(args, encoded),
         *data.token_use(encoded, args.vocab_size),
         hidden_size=args.hidden_size,
-        n_layers=args.layers,
-        n_heads=args.heads,
-        n_kv_heads=args.kv_heads,
-        mlp_size=args.mlp_size,
+        num_hidden_layers=args.num_hidden_layers,
+        num_attention_heads=args.num_attention_heads,
+        num_key_value_heads=args.num_key_value_heads,
+        intermediate_size=args.intermediate_size,
         max_length=512,
         meaning_norm=args.meaning_norm,
         language_norm=args.language_norm,
@@ -204,7 +204,7 @@ def train(
     batches = training.Batches(
         data.PlainSampler(encoded, alpha=0.5, plain_share=0.5),
         aligned_sampler(encoded, args.max_tokens),
-        steps=args.steps,
+        steps=args.max_steps,
         lines=args.lm_lines,
         max_tokens=args.max_tokens,
         passages=args.passages,
@@ -215,13 +215,11 @@ def train(
         args.ranking_layers, ranking_weight=args.ranking_weight, temperature=args.temperature
     )
     heldout = {code: lines[:60] for code, lines in text.heldout.items()}
-    curve = training.Curve(
-        args.run / "curve.csv", tokenizer, heldout, losses, every=args.evaluate_every
-    )
-    paths = ("corpora", "run", "out", "export_only", "threads", "evaluate_every")
+    curve = training.Curve(args.run / "curve.csv", tokenizer, heldout, losses, every=args.every)
+    paths = ("corpora", "run", "out", "export_only", "threads", "every")
     options = TrainingOptions(
-        max_steps=args.steps,
-        learning_rate=args.lr,
+        max_steps=args.max_steps,
+        learning_rate=args.learning_rate,
         weight_decay=0.0,  # the optimizer below has its own
         warmup_steps=30,
         batch_size=1,
@@ -231,7 +229,7 @@ def train(
         device=None,
         dtype="float32",
         every=None,
-        save_steps=args.evaluate_every,
+        save_steps=args.every,
         logging_steps=None,
         keep_checkpoints=False,
         report_to="none",
@@ -242,7 +240,7 @@ def train(
         model,
         batches,
         losses,
-        training.optimizer(model, lr=args.lr, embedding_lr=args.embedding_lr),
+        training.optimizer(model, lr=args.learning_rate, embedding_lr=args.embedding_lr),
         args.run / "training",
         options,
         decay_share=args.decay_share,

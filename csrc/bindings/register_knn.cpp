@@ -1,4 +1,4 @@
-// knn_graph.
+// The exact graph on the CPU, as Python calls it.
 #include <pybind11/stl.h>
 
 #include "bindings/bindings.h"

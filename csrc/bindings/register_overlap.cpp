@@ -1,4 +1,4 @@
-// overlap.
+// The scores of a graph of neighbours, as Python calls them.
 #include <pybind11/stl.h>
 
 #include "bindings/arguments.h"

@@ -112,8 +112,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="RATE",
         help="choose among these, on held-out English with nothing frozen",
     )
-    add("--limit", type=int, default=60, help="FLORES sentences a language (0: all; default: 60)")
-    add("--test-limit", type=int, default=100, help="test sentences a language (0: all)")
+    add("--limit", type=int, default=60, help="FLORES sentences per language (0: all; default: 60)")
+    add("--test-limit", type=int, default=100, help="test sentences per language (0: all)")
     add("--lm-text", default="nllb_seed", help="folder in CORPORA, or a file (default: nllb_seed)")
     add("--lm-lines", type=int, default=400)
     add("--lm-epochs", type=float, help="of lm (default: 1)")

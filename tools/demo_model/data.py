@@ -43,7 +43,7 @@ def read_lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()
 
 
-def load_text(root: Path, *, heldout_verses: int, seed: int) -> Text:
+def load_text(root: Path, *, eval_verses: int, seed: int) -> Text:
     """Read the corpora under `root`; keep back whole chapters of the New Testament.
 
     Languages without aligned text are not read at all: the model never sees them, so that the
@@ -76,7 +76,7 @@ def load_text(root: Path, *, heldout_verses: int, seed: int) -> Text:
     chapters = np.array(chapters_raw)
     keep_back = np.zeros(n_lines, dtype=bool)
     for chapter in np.random.default_rng(seed).permutation(np.unique(chapters)):
-        if keep_back.sum() >= heldout_verses:
+        if keep_back.sum() >= eval_verses:
             break
         keep_back |= chapters == chapter
     new_testament = aligned["bible_nt"]

@@ -89,8 +89,8 @@ def knn_graph(
         graph stays there, too, and comes back at once. Delete it when it has served. For
         ``"exact"``; one process at a time.
     progress : bool or callable
-        A bar on standard error, with the time left at the pace so far (rows that the filter leaves
-        open may lengthen it); or a function that is told the finished share, 20 times a second.
+        A bar on standard error, with the time left at the pace so far (uncertified rows may
+        lengthen it); or a function that is told the finished share, 20 times a second.
 
     Returns
     -------

@@ -41,13 +41,13 @@ def test_stages_of_other_settings_are_refused(
             "sys.argv", ["train_demo_model.py", str(tmp_path), "--run", str(tmp_path / run)]
         )
         args = argparse.Namespace(**vars(tool.parse_arguments()) | {
-            "vocab_size": 300, "tokenizer_lines": 10, "heldout_verses": 5, **changes,
+            "vocab_size": 300, "tokenizer_lines": 10, "eval_verses": 5, **changes,
         })  # fmt: skip
         args.run.mkdir(exist_ok=True)
         return tool.prepare(args)
 
     _, tokenizer, _ = prepare()
-    assert prepare(steps=7)[1].to_str() == tokenizer.to_str()  # of stage 3, which compares its own
+    assert prepare(max_steps=7)[1].to_str() == tokenizer.to_str()  # of stage 3
     for name, value in (("seed", 2), ("vocab_size", 400), ("vector_dim", 64)):
         with pytest.raises(ValueError, match=rf"other settings .*{name} was .*, now {value}[;)]"):
             prepare(**{name: value})
