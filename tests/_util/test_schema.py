@@ -24,3 +24,11 @@ def test_another_version_is_named_with_the_fix(version: Any) -> None:
     data = {"kind": "scores", "schema_version": version}
     with pytest.raises(ValueError, match=f"schema_version={version!r} .*2: score again, or update"):
         check_schema(data, "scores", 2, "score again")
+
+
+@pytest.mark.parametrize("data", [None, [], "x", 3])
+def test_no_object_is_named_by_its_type(data: Any) -> None:
+    with pytest.raises(
+        ValueError, match=f"holds a {type(data).__name__}, wanted an object of kind"
+    ):
+        check_schema(data, "scores", 2, "score again")

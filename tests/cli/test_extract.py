@@ -76,7 +76,61 @@ def test_representations_that_do_not_say_how_they_were_made_are_refused(
     run: Run, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here / "reps").mkdir()
-    (here / "reps" / "manifest.json").write_text('{"info": {}}')
+    (here / "reps" / "manifest.json").write_text('{"kind": "ilo_fast.representations", "info": {}}')
     assert run("-q", "-o", "reps", command="extract") == 1
     assert "does not say how its representations were made" in capsys.readouterr().err
     assert run("-q", "-o", "reps", "--overwrite", command="extract") == 0
+
+
+def test_manifest_of_something_else_is_not_replaced(
+    run: Run, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "web").mkdir()
+    manifest = '{"name": "extension", "manifest_version": 3}'
+    (here / "web" / "manifest.json").write_text(manifest)
+    assert run("-q", "-o", "web", "--overwrite", command="extract") == 1
+    assert "holds no representations" in capsys.readouterr().err
+    assert (here / "web" / "manifest.json").read_text() == manifest
+
+
+def test_overwrite_keeps_what_is_not_of_the_representations(run: Run, here: Path) -> None:
+    assert run("-q", "-o", "reps", command="extract") == 0
+    (here / "reps" / "notes.txt").write_text("mine")
+    languages = sorted(path.stem for path in (here / "reps").glob("*.npy"))
+    some = ",".join(languages[:2])
+    assert run("-q", "-o", "reps", "-l", some, "--overwrite", command="extract") == 0
+    names = {"manifest.json", "notes.txt", *(f"{code}.npy" for code in languages[:2])}
+    assert set(extracted(here / "reps")) == names
+
+
+@pytest.mark.parametrize("harm", ["flip", "remove"])
+def test_damaged_representations_are_written_again(
+    run: Run, here: Path, capsys: pytest.CaptureFixture[str], harm: str
+) -> None:
+    assert run("-q", "-o", "reps", command="extract") == 0
+    before = extracted(here / "reps")
+    victim = here / "reps" / "eng_Latn.npy"
+    if harm == "remove":
+        victim.unlink()
+    else:
+        data = bytearray(victim.read_bytes())
+        data[-1] ^= 1
+        victim.write_bytes(data)
+    assert run("-o", "reps", command="extract") == 0
+    assert "it is written again" in capsys.readouterr().err
+    assert victim.read_bytes() == before["eng_Latn.npy"]
+
+
+def test_extract_into_a_link_fills_the_folder_that_is_meant(run: Run, here: Path) -> None:
+    (here / "real").mkdir()
+    (here / "link").symlink_to("real")
+    assert run("-q", "-o", "link", command="extract") == 0
+    assert (here / "link").is_symlink()
+    assert (here / "real" / "manifest.json").is_file()
+
+
+def test_extract_after_a_kill_clears_what_was_unfinished(run: Run, here: Path) -> None:
+    (here / "reps" / ".unfinished").mkdir(parents=True)
+    (here / "reps" / ".unfinished" / "eng_Latn.npy").write_bytes(b"half")
+    assert run("-q", "-o", "reps", command="extract") == 0
+    assert not (here / "reps" / ".unfinished").exists()

@@ -20,7 +20,7 @@ from ilo_fast.errors import CorpusError
         ({"en": EN}, r"unknown language code 'en': did you mean eng_Latn\?.*allow_unknown=True"),
         ({3: EN}, "a language code must be a string, got 3"),
         ({"../up": EN}, "'../up' cannot name a file"),
-        ({"": EN}, "a language code must be a string, got ''"),
+        ({"": EN}, "language code '' cannot name a file"),
         ({"eng_Latn": "One."}, r"sentences\['eng_Latn'\] must be a sequence of strings, got str"),
         ({"eng_Latn": b"One."}, "sequence of strings, got bytes"),
         ({"eng_Latn": None}, "got NoneType"),

@@ -263,3 +263,10 @@ def test_memory_beyond_the_input_is_half_a_gib_at_most():
         [sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True
     )
     assert int(done.stdout) <= 512
+
+
+@pytest.mark.parametrize("parallel", ["no", 1, 0])
+def test_parallel_that_is_no_bool_is_refused(parallel):
+    reps = {"a": np.eye(4), "b": np.eye(4)}
+    with pytest.raises(TypeError, match="wanted True, False or None"):
+        overlap(reps, n_neighbors=2, threshold=1, parallel=parallel)

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+UNFINISHED = ".unfinished"  # files on their way into a folder
+
 
 @contextlib.contextmanager
 def replace_atomically(path: Path, needed: int = 0) -> Iterator[IO[bytes]]:
@@ -71,6 +73,32 @@ def replace_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(new, ignore_errors=True)
         if path.exists():  # else `old` is the only copy
             shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def add_to_folder(path: Path, *, last: str) -> Iterator[Path]:
+    """An empty folder to fill, whose files move into `path` when the block ends without an error.
+
+    Whatever else `path` holds stays; it may be a link or a mount point.
+
+    Parameters
+    ----------
+    last
+        The file that says that the others are complete: removed before the first of them is
+        replaced, moved after the last.
+    """
+    new = path / UNFINISHED
+    shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
+    try:
+        new.mkdir()
+        with explain_full_disk(path, 0):
+            yield new
+        (path / last).unlink(missing_ok=True)
+        for file in sorted(new.iterdir(), key=lambda file: file.name == last):
+            os.replace(file, path / file.name)
+        _sync_folder(path)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from ilo_fast._util.versions import __version__
 
 
-def check_schema(data: Mapping[str, Any], kind: str, version: int, fix: str) -> None:
+def check_schema(data: Any, kind: str, version: int, fix: str) -> None:
     """Raise where `data` is something else than `kind`, or of another schema version.
 
     Parameters
@@ -25,6 +25,8 @@ def check_schema(data: Mapping[str, Any], kind: str, version: int, fix: str) -> 
     ValueError
         Saying what was found, what was wanted and the fix.
     """
+    if not isinstance(data, Mapping):
+        raise ValueError(f"holds a {type(data).__name__}, wanted an object of kind {kind!r}")
     if data.get("kind") != kind:
         raise ValueError(
             f"kind={data.get('kind')!r}, wanted {kind!r}: this is another kind of file"

@@ -7,13 +7,16 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ilo_fast._util.files import read_json, replace_folder
+from ilo_fast._util.files import UNFINISHED, add_to_folder, read_json
 from ilo_fast._util.folders import made_folder
 from ilo_fast.cli import common, flags
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import OVERWRITE, RESULTS_FOLDER, folder_name, refuse_other_run
+
+if TYPE_CHECKING:
+    from ilo_fast.representations.result import Representations
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +65,7 @@ def run(args: argparse.Namespace) -> int:
             logger.info("%s has these representations already; they are kept", output)
         else:
             representations.info["run"] = settings | common.finished(began)
-            with replace_folder(output) as folder:
-                representations.save(folder)
+            _write(representations, output)
     emit(f"{output}\n")
     return 0
 
@@ -73,17 +75,19 @@ def _holds_the_same(output: Path, settings: Mapping[str, Any], *, overwrite: boo
 
     Anything else that it holds is refused.
     """
-    from ilo_fast.representations.result import MANIFEST
+    from ilo_fast._util.arrays import DamagedFileError
+    from ilo_fast.representations.result import KIND, MANIFEST, Representations
 
-    if not (output / MANIFEST).is_file():
-        if any(output.iterdir()):
+    manifest = read_json(output / MANIFEST) or {}
+    if not (output / MANIFEST).is_file() or manifest.get("kind") != KIND:
+        if any(entry.name != UNFINISHED for entry in output.iterdir()):
             raise FileExistsError(
                 f"{output} is not empty and holds no representations: choose another -o"
             )
         return False
     if overwrite:
         return False
-    info = (read_json(output / MANIFEST) or {}).get("info")
+    info = manifest.get("info")
     recorded = info.get("run") if isinstance(info, Mapping) else None
     if not isinstance(info, Mapping) or not isinstance(recorded, Mapping):
         raise FileExistsError(
@@ -91,4 +95,21 @@ def _holds_the_same(output: Path, settings: Mapping[str, Any], *, overwrite: boo
         )
     recorded = {**recorded, "weights_sha256": info.get("weights_sha256")}
     refuse_other_run(output, recorded, settings, holds="representations")
+    try:
+        Representations.load(output)
+    except DamagedFileError as error:
+        logger.warning("%s; it is written again", error)
+        return False
     return True
+
+
+def _write(representations: Representations, output: Path) -> None:
+    """Replace the representations in ``output``, and nothing else that lies there."""
+    from ilo_fast.representations.result import MANIFEST
+
+    before = (read_json(output / MANIFEST) or {}).get("languages")
+    with add_to_folder(output, last=MANIFEST) as folder:
+        representations.save(folder)
+    for code in before if isinstance(before, Mapping) else ():
+        if code not in representations:  # of a language that is no longer among them
+            (output / f"{Path(code).name}.npy").unlink(missing_ok=True)

@@ -44,7 +44,8 @@ def check_sentences(
         raise CorpusError("sentences: no language; give at least one, {'eng_Latn': [...]}")
     checked = {}
     for code, lines in sentences.items():
-        _check_code(code, allow_unknown=allow_unknown)
+        check_code(code)
+        _check_known(code, allow_unknown=allow_unknown)
         if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):
             raise CorpusError(
                 f"sentences[{code!r}] must be a sequence of strings, got {type(lines).__name__}; "
@@ -58,13 +59,17 @@ def check_sentences(
     return checked
 
 
-def _check_code(code: object, *, allow_unknown: bool) -> None:
-    if not isinstance(code, str) or not code.strip():
+def check_code(code: object) -> None:
+    """Raise where a language code cannot name a file."""
+    if not isinstance(code, str):
         raise CorpusError(f"sentences: a language code must be a string, got {code!r}")
-    if code[0] == "." or set(code) & _NOT_IN_FILE_NAMES:
+    if not code.strip() or code[0] == "." or set(code) & _NOT_IN_FILE_NAMES:
         raise CorpusError(
             f"sentences: language code {code!r} cannot name a file; use codes like 'eng_Latn'"
         )
+
+
+def _check_known(code: str, *, allow_unknown: bool) -> None:
     if code not in LANGUAGES and not allow_unknown:
         raise CorpusError(
             f"sentences: unknown language code {code!r}: "

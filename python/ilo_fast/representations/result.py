@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.arrays import DamagedFileError, read_array, write_array
 from ilo_fast._util.files import read_json, write_json
+from ilo_fast.corpora.checks import check_code
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
-_KIND = "ilo_fast.representations"
+KIND = "ilo_fast.representations"
 
 
 class Representations(Mapping[str, NDArray[np.float32]]):
@@ -39,7 +40,7 @@ class Representations(Mapping[str, NDArray[np.float32]]):
     Raises
     ------
     ValueError
-        Arrays that do not fit each other or `layers`.
+        Arrays that do not fit each other or `layers`, a language code that cannot name a file.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Representations(Mapping[str, NDArray[np.float32]]):
         self.info: dict[str, Any] = dict(info or {})
         first = next(iter(self._arrays.values()))
         for code, array in self._arrays.items():
+            check_code(code)
             if array.ndim != 3 or array.shape[0] != len(self.layers):
                 raise ValueError(
                     f"arrays[{code!r}]: expected shape ({len(self.layers)} layers, sentences, "
@@ -136,7 +138,7 @@ class Representations(Mapping[str, NDArray[np.float32]]):
             files[code] = {"file": name, "shape": list(shape), "sha256": sha256}
         manifest = {
             "schema_version": SCHEMA_VERSION,
-            "kind": _KIND,
+            "kind": KIND,
             "layers": list(self.layers),
             "parallel": self.parallel,
             "languages": files,
@@ -168,7 +170,7 @@ class Representations(Mapping[str, NDArray[np.float32]]):
                 "last, so an interrupted save leaves none)"
             )
         manifest = read_json(manifest_path)
-        if manifest is None or manifest.get("kind") != _KIND:
+        if manifest is None or manifest.get("kind") != KIND:
             raise DamagedFileError(
                 f"{manifest_path} is damaged, or not written by save(): extract again"
             )

@@ -83,6 +83,11 @@ def overlap(
     n_neighbors = whole_number("n_neighbors", n_neighbors)
     threshold = whole_number("threshold", threshold)
     threads = thread_count(n_threads)
+    if not isinstance(representations, Mapping):
+        raise TypeError(
+            f"representations must map each language to its array, got "
+            f"{type(representations).__name__}"
+        )
     languages = tuple(representations)
     stacks = _stacks(representations, languages)
     check_metric(metric)
@@ -93,6 +98,8 @@ def overlap(
     sizes = [s.values.shape[1] for s in stacks]
     if parallel is None:
         parallel = bool(getattr(representations, "parallel", False))
+    elif not isinstance(parallel, bool):
+        raise TypeError(f"parallel={parallel!r}: wanted True, False or None")
     _check(languages, sizes, n_neighbors, threshold, parallel)
 
     labels = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
@@ -139,11 +146,6 @@ def overlap(
 
 
 def _stacks(representations: Mapping[str, Any], languages: tuple[str, ...]) -> list[Stack]:
-    if not isinstance(representations, Mapping):
-        raise TypeError(
-            f"representations must map each language to its array, got "
-            f"{type(representations).__name__}"
-        )
     if len(languages) < 2:
         raise ValueError(
             f"representations has {len(languages)} language(s): overlap between languages needs at "
