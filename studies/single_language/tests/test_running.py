@@ -21,7 +21,6 @@ sys.path.insert(0, str(STUDY.parent.parent / "tests"))
 from single_language.journal import Journal, MismatchError, Progress
 from single_language.plan import LM, Run, runs
 
-
 # ---- stopping and going on
 
 
