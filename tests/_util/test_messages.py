@@ -30,3 +30,12 @@ def test_differences_name_old_and_new_values() -> None:
         f"new was null, now {'y' * 16}…",
         "gone was true, now null",
     ]
+
+
+def test_differences_within_an_inner_mapping_are_named_by_its_entry() -> None:
+    before = {"overlap_options": {"layers": [0, -1], "n_neighbors": 5}, "corpus": None}
+    now = {"overlap_options": {"layers": [0, -1], "n_neighbors": 4}, "corpus": {"a": 1}}
+    assert differences(before, now) == [
+        "overlap_options.n_neighbors was 5, now 4",
+        "corpus.a was null, now 1",
+    ]

@@ -43,13 +43,27 @@ def plain(text: object) -> str:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """``"name was x, now y"`` for every entry that is not the same in both."""
+    """``"name was x, now y"`` for every entry that is not the same in both.
+
+    Entries of inner mappings have names with dots: ``"overlap_options.n_neighbors was 5, now 4"``.
+    """
+    before, now = _flat(before), _flat(now)
     keys = [*now, *(key for key in before if key not in now)]
     return [
         f"{key} was {_shown(before.get(key))}, now {_shown(now.get(key))}"
         for key in keys
         if before.get(key) != now.get(key)
     ]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found.update(_flat(value, f"{prefix}{key}."))
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
 
 
 def _shown(value: Any) -> str:
