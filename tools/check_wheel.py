@@ -12,7 +12,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-DOUBLE = re.compile(rb"emulat|on_cpu|_core_testing", re.IGNORECASE)
+DOUBLE = re.compile(rb"emulated|emulator|on_cpu|_core_testing", re.IGNORECASE)
 
 
 def main() -> int:
