@@ -43,7 +43,8 @@ struct Kernels {
   // into the tile, and what a term may lose to underflow.
   std::int64_t (*roundings)(std::int64_t d);
   double underflow;
-  // The float32 filter of the fallback, for rows that this one leaves uncertified; null if this is it.
+  // The float32 filter of the fallback, for rows that this one leaves uncertified; null if this is
+  // it.
   const Kernels* (*fallback)();
 
   // ---- hits in a row of a tile; n is a multiple of `panel`
