@@ -62,7 +62,7 @@ def test_run_writes_a_model_tables_and_figures(
     assert main(command("--mixture", "eng_Latn=0.5", "nld_Latn=0.25", "-o", "out")) == 0
     assert capsys.readouterr().out == shown  # the finished run, shown again
     assert main(command("--mixture", "eng_Latn=0.2", "-o", "out")) == 1
-    assert "mixture was" in capsys.readouterr().err
+    assert "mixture.deu_Latn was" in capsys.readouterr().err
     assert main(command("--mixture", "eng_Latn=0.2", "-o", "out", "--overwrite")) == 0
     assert "20.8%" in capsys.readouterr().out  # 5 of 24 rows
 

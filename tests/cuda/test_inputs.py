@@ -13,6 +13,7 @@ import torch.utils.dlpack
 from ilo_fast import _core, _core_testing, knn_graph, overlap
 from ilo_fast.graph import arrays, cuda
 from ilo_fast.graph.arrays import as_stack, of_one_layout, strides
+from ilo_fast.scores import cuda as scores_cuda
 
 GPU = {"name": "a GPU", "capability": (9, 0), "memory": 1 << 36, "l2": 1 << 25}
 
@@ -63,6 +64,7 @@ def emulated(monkeypatch, gpu_arrays):
         cuda_overlap=on_emulator(_core_testing.cuda_overlap),
     )
     monkeypatch.setattr(cuda, "_core", core)
+    monkeypatch.setattr(scores_cuda, "_core", core)
     emulator = {**GPU, "name": "CUDA emulator"}
     monkeypatch.setattr(cuda, "status", lambda: status(devices=[emulator]))
 
@@ -80,6 +82,7 @@ def calls(monkeypatch, gpu_arrays):
 
     core = SimpleNamespace(cuda_status=status, cuda_knn_graph=graph)
     monkeypatch.setattr(cuda, "_core", core)
+    monkeypatch.setattr(scores_cuda, "_core", core)
     monkeypatch.setattr(cuda, "status", status)
     return made
 
@@ -246,7 +249,7 @@ def test_a_tensor_is_used_in_place(gpu_arrays):
     stack = as_stack(OnGPU(tensor, device=3))
     assert (stack.device, stack.dtype, stack.was_matrix) == (3, "float16", False)
     assert stack.place == "on cuda:3"
-    assert cuda._segment(stack) == (tensor.data_ptr(), (2, 3, 4), (80, 32, 4))
+    assert cuda.segment(stack) == (tensor.data_ptr(), (2, 3, 4), (80, 32, 4))
     assert strides(stack) == strides(stack.in_host_memory()) == (80, 32, 4)
     assert stack.layer(1).values.data_ptr() == tensor[1].data_ptr()
 
