@@ -15,9 +15,9 @@ import torch
 from ilo_fast import measure
 from ilo_fast._util.hashing import digest, hash_file
 from ilo_fast.models.loading import open_files
+from ilo_fast.models.output import suppress_output
 from ilo_fast.models.structure import find_parts
 from ilo_fast.training.options import resolve_precision
-from ilo_fast.training.process import suppress_output
 
 from .data import Data
 from .journal import say

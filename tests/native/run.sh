@@ -19,7 +19,7 @@ need() {
 
 need cmake
 options=()
-launch=()
+launch=(env)  # xargs fills {} into arguments, not into the name of the program
 tests=(graph device_graph fused_filter emulator tensor_core overlap)  # the longest first
 rounds=20
 case "$kind" in

@@ -21,9 +21,10 @@ from transformers import TrainerCallback
 
 from ilo_fast._util.files import replace_folder
 from ilo_fast.models.identity import hash_state
+from ilo_fast.models.output import suppress_output
 from ilo_fast.training.options import TrainingOptions
 from ilo_fast.training.pretrain.model import optimizer_and_schedule
-from ilo_fast.training.process import preserve_random_state, suppress_output
+from ilo_fast.training.process import preserve_random_state
 from ilo_fast.training.run_folder import MODEL_FOLDER, RunFolder
 from ilo_fast.training.trainer import OrderedTrainer, Training
 
