@@ -43,7 +43,7 @@ if [ "$kind" != aarch64 ]; then need "${CXX:-c++}"; fi
 if command -v ninja >/dev/null; then options+=(-G Ninja); fi
 
 cmake -S "$here" -B "$build" "${options[@]}" >/dev/null
-cmake --build "$build" --parallel 2 >&2
+cmake --build "$build" --parallel 2 --target "${tests[@]/%/_test}" >&2
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}"
 printf '%s\n' "${tests[@]}" | xargs -P 2 -I{} "${launch[@]}" "$build/{}_test" "${2:-$rounds}"
