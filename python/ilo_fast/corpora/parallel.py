@@ -15,6 +15,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+import numpy as np
+
+from ilo_fast._util.checks import whole_number
 from ilo_fast._util.messages import listed
 from ilo_fast.corpora.checks import (
     check_sentences,
@@ -153,11 +156,11 @@ class ParallelCorpus:
         CorpusError
             A language that the corpus lacks, or a limit below 1.
         """
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
-            raise CorpusError(f"limit must be a whole number, got {limit!r}")
-        if limit is not None and limit < 1:
-            raise CorpusError(f"limit={limit} leaves no sentence; give at least 1, or None for all")
-        codes = self.languages if languages is None else self._resolve(languages)
+        if limit is not None:
+            _check_limit(limit, "limit")
+        codes = (
+            self.languages if languages is None else resolve_codes(languages, known=self.sentences)
+        )
         missing = [code for code in codes if code not in self.sentences]
         if missing:
             raise CorpusError(
@@ -167,14 +170,36 @@ class ParallelCorpus:
         part = {code: self.sentences[code][:limit] for code in codes}
         return _checked(part, self.name, dict(self.source), self.allow_unknown)
 
-    def _resolve(self, languages: str | Sequence[str]) -> tuple[str, ...]:
-        """Codes to select; an unknown code is allowed where the corpus has it."""
-        parts = languages.split(",") if isinstance(languages, str) else list(languages)
-        codes: dict[str, None] = {}
-        for part in parts:
-            own = isinstance(part, str) and part.strip() in self.sentences
-            codes.update(dict.fromkeys([part.strip()] if own else resolve_codes([part])))
-        return tuple(codes) or resolve_codes(languages)
+    def head(self, n: int) -> ParallelCorpus:
+        """The first sentences, at most `n`, of every language; `select(limit=n)`."""
+        return self.select(limit=n)
+
+    def sample(self, n: int, *, seed: int = 0) -> ParallelCorpus:
+        """Some of the sentences, the same of every language, in their order in the corpus.
+
+        Parameters
+        ----------
+        n
+            How many, at most.
+        seed
+            Chooses them, by ``numpy.random.default_rng(seed)``; `info` records it as ``"sample"``.
+
+        Raises
+        ------
+        CorpusError
+            Fewer than one sentence.
+        TypeError, ValueError
+            A seed that is not a whole number of at least 0.
+        """
+        _check_limit(n, "n")
+        whole_number("seed", seed, least=0)
+        total = self.n_sentences
+        if n >= total:
+            return self
+        rows = np.sort(np.random.default_rng(seed).choice(total, n, replace=False))
+        part = {code: tuple(lines[i] for i in rows) for code, lines in self.sentences.items()}
+        source = {**self.source, "sample": {"n": n, "seed": seed, "of": total}}
+        return _checked(part, self.name, source, self.allow_unknown)
 
     @classmethod
     def from_dict(
@@ -383,6 +408,13 @@ class ParallelCorpus:
                 f"per line) nor a known name; names: {', '.join(CORPUS_NAMES)}"
             )
         return cls.from_dir(text, languages, limit=limit, allow_unknown=allow_unknown)
+
+
+def _check_limit(value: object, name: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise CorpusError(f"{name} must be a whole number, got {value!r}")
+    if value < 1:
+        raise CorpusError(f"{name}={value} leaves no sentence; give at least 1, or None for all")
 
 
 def _checked(
