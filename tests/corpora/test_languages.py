@@ -163,7 +163,7 @@ def test_codes_and_sets_are_resolved_in_order() -> None:
 
 MEANT = {
     **dict.fromkeys(("en", "eng", "EN", "eng-Latn", "ENG_LATN", "eng_latn"), "eng_Latn"),
-    **dict.fromkeys(("en-GB", "en_us", "eng-IN", "eng_Latn_GB", "en-Latn-US"), "eng_Latn"),
+    **dict.fromkeys(("en-GB", "en_us", "eng-IN", "en-Latn-US"), "eng_Latn"),
     **dict.fromkeys(("zh-Hans", "zh_CN", "zho-CN", "zho_Hans", "zh-Hans-CN", "cmn-CN"), "zho_Hans"),
     **dict.fromkeys(("zh-TW", "zh_HK", "zho-TW", "zh-Hant", "zh-Hant-HK", "chi-TW"), "zho_Hant"),
     **dict.fromkeys(("pt", "pt_BR", "pt-PT", "por"), "por_Latn"),
@@ -208,6 +208,7 @@ def test_variant_is_kept_where_a_corpus_tells_variants_apart() -> None:
     known = ("eng_Latn", "eng_Latn_GB", "por_Latn")
     assert resolve_codes("en-GB, pt-BR", known=known) == ("eng_Latn_GB", "por_Latn")
     assert resolve_codes("en-US", known=known) == ("eng_Latn_US",)  # which it lacks
+    assert resolve_codes("eng_Latn_GB") == ("eng_Latn_GB",)  # canonical
     british = find_language("eng_Latn_GB")
     assert british is not None and british.name == "English (GB)"
     assert describe_language("eng_Latn_GB")["family"] == "Indo-European"

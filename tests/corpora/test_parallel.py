@@ -138,7 +138,7 @@ def test_load_of_an_unknown_name_lists_the_known_ones() -> None:
         AccessError, match=r"'flores' is neither .* names: demo, flores200, flores\+, ntr"
     ):
         ParallelCorpus.load("flores")
-    with pytest.raises(AccessError, match="neither"):
+    with pytest.raises(AccessError, match="names no folder"):
         ParallelCorpus.load("")
 
 

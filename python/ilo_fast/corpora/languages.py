@@ -114,7 +114,7 @@ def _bare_codes() -> dict[str, tuple[str, ...]]:
             for key in dict.fromkeys((iso639_3, language.iso639_1 or iso639_3)):
                 found.setdefault(key, []).append(language.code)
     bare = {key: tuple(codes) for key, codes in found.items()}
-    bare |= _MEMBERS | {key: (c,) for key, c in NTREX_CODES.items() if "-" not in key}
+    bare |= {**_MEMBERS, **{key: (c,) for key, c in NTREX_CODES.items() if "-" not in key}}
     return bare | {key: bare[iso639_1] for key, iso639_1 in _SAME_AS.items()}
 
 
@@ -265,10 +265,10 @@ def did_you_mean(text: str) -> str:
 def resolve_code(name: str, known: Collection[str] = ()) -> str | None:
     """The canonical code of a code or tag; None where it is ambiguous or not known.
 
-    A variant (``en-GB``) is left out, unless `known`, the codes that a corpus has, tell variants
-    of the language apart.
+    The variant of a tag (``en-GB``) is left out, unless `known`, the codes that a corpus has, tell
+    variants of the language apart. A canonical code stays, with its variant.
     """
-    if name in known:
+    if name in known or find_language(name) is not None:
         return name
     meant = candidates(name)
     if len(meant) != 1:
@@ -303,7 +303,7 @@ def resolve_codes(
     CorpusError
         An unknown code, one that may mean several, or nothing at all.
     """
-    if not isinstance(spec, str | Sequence | Collection) or isinstance(spec, bytes):
+    if not isinstance(spec, Collection) or isinstance(spec, bytes | Mapping):
         raise CorpusError(
             f"languages must be codes such as 'eng_Latn', got {spec!r} ({type(spec).__name__})"
         )

@@ -25,6 +25,9 @@ from ilo_fast.corpora.hub import HubSource
 from ilo_fast.corpora.languages import FLORES_PLUS_CODES, NAMED_SETS
 from ilo_fast.errors import CorpusError
 
+CORPUS_NAMES: Final[tuple[str, ...]] = ("demo", "flores200", "flores+", "ntrex128")
+"""The names that `ilo_fast.ParallelCorpus.load` knows."""
+
 # Code here -> column of mteb/NTREX, where they differ.
 _NTREX_COLUMNS: Final[Mapping[str, str]] = {
     "als_Latn": "sqi_Latn",
