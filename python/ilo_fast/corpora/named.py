@@ -46,6 +46,16 @@ _NTREX_COLUMNS: Final[Mapping[str, str]] = {
 }
 
 
+def check_only_named(path: str, **arguments: str | None) -> None:
+    """Raise a CorpusError where an argument for data sets of the Hub is given with another text."""
+    for argument, value in arguments.items():
+        if value is not None:
+            raise CorpusError(
+                f"{argument}={value!r} fits only named data sets "
+                f"({', '.join(CORPUS_NAMES[1:])}), not {path!r}; leave it out"
+            )
+
+
 def named_source(
     name: str,
     languages: Sequence[str] | None,

@@ -29,7 +29,7 @@ from ilo_fast.corpora.fingerprint import fingerprint
 from ilo_fast.corpora.hub import HubSource, read_hub
 from ilo_fast.corpora.languages import find_language, resolve_codes
 from ilo_fast.corpora.lines import read_lines
-from ilo_fast.corpora.named import CORPUS_NAMES, named_source
+from ilo_fast.corpora.named import CORPUS_NAMES, check_only_named, named_source
 from ilo_fast.corpora.sampling import check_limit, sampled_rows
 from ilo_fast.errors import AccessError, CorpusError
 
@@ -68,9 +68,8 @@ class ParallelCorpus:
 
     Warns
     -----
-    Repeated sentences within a language and languages with identical text are logged as warnings
-    and listed in `info`. They are worth knowing of, and occur in good data (FLORES-200 devtest
-    repeats a line in Minangkabau).
+    Repeated sentences and languages with identical text are logged, and listed in `info`; both
+    occur in good data (FLORES-200 devtest repeats a line in Minangkabau).
     """
 
     sentences: Mapping[str, tuple[str, ...]]
@@ -113,11 +112,11 @@ class ParallelCorpus:
     def info(self) -> dict[str, Any]:
         """What the corpus is, JSON-able; a copy.
 
-        ``name``; what the source says of itself (``kind``, ``path`` or ``dataset``, ``split``,
-        ``revision``, ...); ``languages``; ``n_sentences``; ``sha256`` (the fingerprint);
-        ``duplicated_sentences`` (code -> number of sentences that repeat an earlier one);
-        ``identical_languages`` (groups of codes with the same text); ``not_nfc`` (code -> number
-        of sentences that are not composed Unicode); ``unknown_languages``.
+        ``name``; what the source says of itself (``kind``, ``path``, ``split``, ``sample``, ...);
+        ``languages``; ``n_sentences``; ``sha256`` (the fingerprint); ``duplicated_sentences``
+        (code -> number that repeat an earlier one); ``identical_languages`` (groups of codes with
+        the same text); ``not_nfc`` (code -> number that are not composed Unicode);
+        ``unknown_languages``.
         """
         return copy.deepcopy(self._info)
 
@@ -133,11 +132,7 @@ class ParallelCorpus:
         return _checked, parts
 
     def fingerprint(self) -> str:
-        """SHA-256 over languages and text, in hexadecimal.
-
-        Depends on the codes and on every character, not on the name, the source, or the order of
-        the languages.
-        """
+        """SHA-256 over codes and text, in hexadecimal; the order of the languages is nothing."""
         return fingerprint(self.sentences)
 
     def select(
@@ -186,12 +181,7 @@ class ParallelCorpus:
         seed
             Chooses them, by ``numpy.random.default_rng(seed)``; `info` records it as ``"sample"``.
 
-        Raises
-        ------
-        CorpusError
-            Fewer than one sentence.
-        TypeError, ValueError
-            A seed that is not a whole number of at least 0.
+        Raises: as `ilo_fast.corpora.sampling.sampled_rows`.
         """
         total = self.n_sentences
         rows = sampled_rows(total, n, seed)
@@ -236,11 +226,10 @@ class ParallelCorpus:
         Parameters
         ----------
         path
-            A folder of ``<code>.txt``, one sentence per line; a release of FLORES-200
-            (``<code>.devtest``), FLORES+ (``devtest.<code>``) or NTREX-128; Moses files
-            (``train.en``, ``train.de``), or their common beginning; one ``.tsv``, ``.csv``,
-            ``.jsonl`` or ``.parquet`` with a column per language, or one of these per language
-            with a column ``text``; each also as ``.gz``. See `ilo_fast.corpora.layouts`.
+            A folder of ``<code>.txt``, one sentence per line; a release of FLORES-200, FLORES+ or
+            NTREX-128; Moses files, or their common beginning; a ``.tsv``, ``.csv``, ``.jsonl`` or
+            ``.parquet`` with a column per language, or one per language with a column ``text``;
+            each also as ``.gz``. See `ilo_fast.corpora.layouts`.
         languages
             Codes or names of sets to take, in this order; other files are not read. A mapping says
             what a language is called there: ``{"zho_Hans": "zh"}``, in a string ``zho_Hans=zh``.
@@ -259,8 +248,7 @@ class ParallelCorpus:
         AccessError
             The folder or a file cannot be read.
         CorpusError
-            As the class; also no corpus, a split or language that is not there, two files for one
-            language, a file that is not UTF-8.
+            As the class; also no corpus, a split or language that is not there, a flawed file.
         """
         folder = as_path(path)
         files = find_texts(folder, languages, split=split, allow_unknown=allow_unknown)
@@ -323,23 +311,15 @@ class ParallelCorpus:
         Raises
         ------
         AccessError
-            ``datasets`` is not installed, or the data set is absent, gated or not reachable; says
-            how to get access.
+            ``datasets`` is missing, or the data set is absent, gated or not reachable.
         CorpusError
             As the class; also a layout that does not fit (columns, configuration, split, ids).
         """
         source = HubSource(
-            dataset_id,
-            split=split,
-            columns=columns,
-            configs=configs,
-            language_column=language_column,
-            language_values=language_values,
-            text_column=text_column,
-            id_column=id_column,
-            config=config,
-            revision=revision,
-        )
+            dataset_id, split=split, columns=columns, configs=configs,
+            language_column=language_column, language_values=language_values,
+            text_column=text_column, id_column=id_column, config=config, revision=revision,
+        )  # fmt: skip
         sentences, info = read_hub(source, progress=progress)
         corpus = cls(sentences, name=name or dataset_id, source=info, allow_unknown=allow_unknown)
         return corpus.select(limit=limit)
@@ -361,9 +341,8 @@ class ParallelCorpus:
         Parameters
         ----------
         name_or_path
-            ``demo``; ``flores200``, ``flores+`` or ``ntrex128`` (from the Hugging Face Hub); or a
-            folder as for `from_dir`. A str that is a name means the data set: write ``./demo``, or
-            pass a `Path`, for a folder of that name.
+            ``demo``; ``flores200``, ``flores+`` or ``ntrex128`` (from the Hub); or a folder or file
+            as for `from_dir`. A name means the data set: a folder of that name is ``./demo``.
         languages, limit
             As `from_dir`; of a name, no mapping.
         split
@@ -391,13 +370,7 @@ class ParallelCorpus:
                 source = named_source(name, codes, split=split, revision=revision)
                 sentences, info = read_hub(source, progress=progress)
                 return cls(sentences, name=name, source=info).select(limit=limit)
-        unfit = {"revision": revision} | ({"split": split} if name == "demo" else {})
-        for argument, value in unfit.items():
-            if value is not None:
-                raise CorpusError(
-                    f"{argument}={value!r} fits only named data sets "
-                    f"({', '.join(CORPUS_NAMES[1:])}), not {str(path)!r}; leave it out"
-                )
+        check_only_named(str(path), revision=revision, split=split if name == "demo" else None)
         if name == "demo" and not isinstance(languages, Mapping):
             return cls.demo(languages, limit=limit)
         try:
