@@ -107,9 +107,12 @@ def find_layout(path: Path, split: str | None = None, *, text_only: bool = False
     CorpusError
         No corpus (says what was seen and what is understood), or a split that is not there.
     """
+    if not isinstance(split, str | None):
+        raise CorpusError(f"split must be a name such as 'dev', got {split!r}")
+    wanted = split
     try:
         if path.is_dir():
-            found = _of_folder(path, split, text_only=text_only)
+            found, wanted = _of_folder(path, split, text_only=text_only)
         elif table_suffix(path.name) and not text_only:
             found = _of_table(path)
         elif not path.exists() and (parts := _with_prefix(path)):
@@ -120,7 +123,7 @@ def find_layout(path: Path, split: str | None = None, *, text_only: bool = False
         if isinstance(error, CorpusError):
             raise
         raise no_access(path, error) from error
-    return _one_split(found, split, path)
+    return _one_split(found, wanted, path)
 
 
 def check_folder(folder: Path, example: str) -> None:
@@ -155,12 +158,13 @@ def visible_names(folder: Path) -> list[str]:
         raise no_access(folder, error) from error
 
 
-def _of_folder(folder: Path, split: str | None, *, text_only: bool) -> Layout:
+def _of_folder(folder: Path, split: str | None, *, text_only: bool) -> tuple[Layout, str | None]:
+    """The layout of a folder, or of one in it, and the split to look for in that."""
     names = visible_names(folder)
     flaws: list[CorpusError] = []
     found = _here(folder, names, flaws, text_only=text_only)
     if found is not None:
-        return found
+        return found, split
     inner = {}
     for name in names:
         if (folder / name).is_dir():
@@ -168,14 +172,14 @@ def _of_folder(folder: Path, split: str | None, *, text_only: bool) -> Layout:
             layout = _here(below, visible_names(below), flaws, text_only=text_only)
             if layout is not None and any(candidates(part.name) for part in layout.parts):
                 inner[name] = layout
+    if split in inner:
+        return inner[split], None
     if len(inner) == 1:
-        return next(iter(inner.values()))
+        return next(iter(inner.values())), split
     if inner:
         if split is None and "devtest" in inner and set(inner) <= set(_SPLITS):
             logger.info("%s: the split devtest is taken, of %s", plain(folder), listed([*inner]))
-            return inner["devtest"]
-        if split in inner:
-            return inner[str(split)]
+            return inner["devtest"], None
         raise CorpusError(
             f"path: {str(folder)!r} holds corpora in several folders: {listed(list(inner), plain)};"
             " give the path of one, or name it with split= (command line: --split)"
@@ -342,8 +346,6 @@ def _one_split(layout: Layout, split: str | None, path: Path) -> Layout:
             f"path: {str(path)!r} holds several splits or corpora: {listed(named, plain)}; name "
             "one with split= (command line: --split)"
         )
-    if split == path.name or (path / split).is_dir():
-        return layout
     has = f"it has {listed(named, plain)}" if named else "it has none; leave it out"
     raise CorpusError(f"split={split!r}: not in {str(path)!r}; {has}")
 

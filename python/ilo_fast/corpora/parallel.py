@@ -199,10 +199,7 @@ class ParallelCorpus:
         name: str = "dict",
         allow_unknown: bool = False,
     ) -> ParallelCorpus:
-        """From a mapping of language code to sentences; parameters and errors as the class.
-
-        Sentences may be lists, generators, arrays, pandas or `datasets` columns.
-        """
+        """From a mapping (or table of pandas or `datasets`); parameters and errors as the class."""
         return cls(
             sentences,  # type: ignore[arg-type]  # checked and made tuples on the way in
             name=name,

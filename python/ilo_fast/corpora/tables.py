@@ -167,6 +167,6 @@ def _parquet_rows(name: str, data: bytes) -> list[Row]:
         values = file.read().to_pylist()
     # Arrow's own errors are of many kinds, and thrift's, of a damaged footer, of others.
     except (pyarrow.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
-        said = elide(" ".join(str(error).split()), 200)
+        said = elide(plain(error), 200)
         raise CorpusError(f"{name} is no Parquet file, or damaged: {said}") from None
     return [Row(f"{name}, row {n}", n, row) for n, row in enumerate(values, 1)]

@@ -9,7 +9,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from ilo_fast._util.messages import elide, listed
+from ilo_fast._util.messages import elide, listed, plain
 from ilo_fast.corpora.files import CorpusFiles, demo_files, find_texts
 from ilo_fast.corpora.languages import find_language, resolve_code
 from ilo_fast.corpora.lines import is_blank, read_lines
@@ -158,12 +158,12 @@ def _read(paths: Sequence[Path], language: str) -> list[str]:
     if len(paths) == 1 and not paths[0].is_dir():
         if Path(paths[0].name.lower().removesuffix(".gz")).suffix in _NO_TEXT:
             raise CorpusError(
-                f"data: {paths[0]} is no plain text, one sentence per line: for labelled data give "
+                f"data: {plain(paths[0])} is no plain text, one sentence per line: for labelled data give "
                 "its folder (LabelledCorpus.from_dir), else write the sentences to a .txt file"
             )
         return read_lines(paths[0])
     found = find_joined(paths, allow_unknown=True)
-    where = ", ".join(str(path) for path in paths)
+    where = ", ".join(plain(path) for path in paths)
     return read_joined(found, _key(language, found, f" in {where}"))
 
 
@@ -174,4 +174,6 @@ def _key(language: str, mapping: Mapping[str, Any], where: str) -> str:
     code = resolve_code(language, mapping) if isinstance(language, str) else None
     if code in mapping:
         return str(code)
-    raise CorpusError(f"language: no text in {language}{where}; there is {listed([*mapping])}")
+    raise CorpusError(
+        f"language: no text in {language}{where}; there is {listed([*mapping], plain)}"
+    )
