@@ -158,8 +158,9 @@ def _read(paths: Sequence[Path], language: str) -> list[str]:
     if len(paths) == 1 and not paths[0].is_dir():
         if Path(paths[0].name.lower().removesuffix(".gz")).suffix in _NO_TEXT:
             raise CorpusError(
-                f"data: {plain(paths[0])} is no plain text, one sentence per line: for labelled data give "
-                "its folder (LabelledCorpus.from_dir), else write the sentences to a .txt file"
+                f"data: {plain(paths[0])} is no plain text, one sentence per line: for labelled "
+                "data give its folder (LabelledCorpus.from_dir), else write the sentences to a "
+                ".txt file"
             )
         return read_lines(paths[0])
     found = find_joined(paths, allow_unknown=True)
