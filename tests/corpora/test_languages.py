@@ -20,6 +20,7 @@ from ilo_fast.corpora.languages import (
     describe_language,
     find_language,
     iso_codes,
+    other_names,
     resolve_code,
     resolve_codes,
     suggest_codes,
@@ -213,6 +214,14 @@ def test_variant_is_kept_where_a_corpus_tells_variants_apart() -> None:
     assert british is not None and british.name == "English (GB)"
     assert describe_language("eng_Latn_GB")["family"] == "Indo-European"
     assert find_language("eng_Latn_oops") is None and find_language("x-own") is None
+
+
+def test_other_names_are_those_of_tokenizers() -> None:
+    names = other_names("zho_Hans")
+    assert names[0] == "cmn_Hans" and {"zh", "zho", "cmn", "zho-CN", "chi"} <= set(names)
+    assert other_names("eng_Latn_GB") == ("eng", "en")
+    assert other_names("x-own") == ("x-own",)
+    assert aliases("zho_Hans") == ("zh-Hans",) and aliases("deu_Latn") == ("de", "deu", "ger")
 
 
 def test_canonical_codes_resolve_to_themselves_and_bare_ones_never_to_another_language() -> None:

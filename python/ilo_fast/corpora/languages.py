@@ -42,6 +42,7 @@ __all__ = [
     "did_you_mean",
     "find_language",
     "iso_codes",
+    "other_names",
     "resolve_code",
     "resolve_codes",
     "suggest_codes",
@@ -205,9 +206,31 @@ def iso_codes(code: str) -> dict[str, str | None]:
 
 
 def aliases(code: str) -> tuple[str, ...]:
-    """The ISO 639 codes that mean `code` and no other, shortest first."""
+    """The ISO 639 codes that mean `code` and no other, shortest first; else the tag that does."""
     found = [key for key, codes in _BARE.items() if codes == (code,)]
+    if not found:
+        iso639_3, _, script = code.partition("_")
+        short = LANGUAGES[code].iso639_1 if code in LANGUAGES else None
+        found = [tag for tag in (f"{short or iso639_3}-{script}",) if candidates(tag) == (code,)]
     return tuple(sorted(found, key=lambda key: (len(key), key)))
+
+
+def other_names(code: str) -> tuple[str, ...]:
+    """How else tokenizers and corpora name the language of a code, the nearest first.
+
+    ``zho_Hans``: ``cmn_Hans``, ``zho-CN``, ``zho``, ``cmn``, ``zh``, ``chi``, ``mandarin``.
+    """
+    code = without_variant(code)
+    plus = {new: old for old, new in FLORES_PLUS_CODES.items()}
+    language = LANGUAGES.get(plus.get(code, code), LANGUAGES.get(code))
+    full = [name for name in (FLORES_PLUS_CODES.get(code), plus.get(code)) if name]
+    names = [*full, *(ntrex for ntrex, known in NTREX_CODES.items() if known == code)]
+    names += [name.split("_")[0] for name in (code, *full)]
+    if language is not None and language.iso639_1 is not None:
+        names.append(language.iso639_1)
+        others = {**_SAME_AS, **_OTHER_NAMES}
+        names += [name for name, known in others.items() if known == language.iso639_1]
+    return tuple(dict.fromkeys(names))
 
 
 def describe_language(code: str) -> dict[str, Any]:
