@@ -98,6 +98,10 @@ def test_split_is_chosen(tmp_path: Path) -> None:
     dev = ParallelCorpus.load(tmp_path / "release", split="dev")
     assert dev.sentences["eng_Latn"] == tuple(DE) and dev.info["split"] == "dev"
     assert ParallelCorpus.load(tmp_path / "release").info["split"] == "devtest"
+    put(tmp_path / "own" / "test" / "en.txt", as_text(EN))
+    assert ParallelCorpus.load(tmp_path / "own", split="test").info["split"] == "test"
+    with pytest.raises(CorpusError, match=r"split='dev': not in .*it has none"):
+        ParallelCorpus.load(tmp_path / "own", split="dev")
     with pytest.raises(CorpusError, match=r"split='test': not in .*it has devtest|in several"):
         ParallelCorpus.load(tmp_path / "release", split="test")
     with pytest.raises(CorpusError, match=r"several splits or corpora: test, train.*--split"):

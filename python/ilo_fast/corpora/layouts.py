@@ -22,7 +22,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -173,13 +173,14 @@ def _of_folder(folder: Path, split: str | None, *, text_only: bool) -> tuple[Lay
             if layout is not None and any(candidates(part.name) for part in layout.parts):
                 inner[name] = layout
     if split in inner:
-        return inner[split], None
+        return _of_split(inner[split], split), None
     if len(inner) == 1:
+        logger.info("%s: the corpus is in its folder %s", plain(folder), plain(next(iter(inner))))
         return next(iter(inner.values())), split
     if inner:
         if split is None and "devtest" in inner and set(inner) <= set(_SPLITS):
             logger.info("%s: the split devtest is taken, of %s", plain(folder), listed([*inner]))
-            return inner["devtest"], None
+            return _of_split(inner["devtest"], "devtest"), None
         raise CorpusError(
             f"path: {str(folder)!r} holds corpora in several folders: {listed(list(inner), plain)};"
             " give the path of one, or name it with split= (command line: --split)"
@@ -188,6 +189,12 @@ def _of_folder(folder: Path, split: str | None, *, text_only: bool) -> tuple[Lay
         raise flaws[0]
     seen = f"it holds {listed(names, _short)}" if names else "it holds no files"
     raise CorpusError(f"path: no text files in {str(folder)!r}; {seen}. Wanted: {UNDERSTOOD}")
+
+
+def _of_split(layout: Layout, split: str) -> Layout:
+    """The layout of a folder that is named by its split, where its files do not say."""
+    parts = [part if part.split else replace(part, split=split) for part in layout.parts]
+    return Layout(layout.kind, tuple(parts), layout.rows)
 
 
 def _here(

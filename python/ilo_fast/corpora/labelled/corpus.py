@@ -24,7 +24,7 @@ from ilo_fast.corpora.labelled.checks import (
     warn_of_flaws,
 )
 from ilo_fast.corpora.labelled.files import find_labelled_files
-from ilo_fast.corpora.languages import resolve_codes
+from ilo_fast.corpora.languages import resolve_code, resolve_codes
 from ilo_fast.corpora.tables import Row, read_rows
 from ilo_fast.errors import CorpusError
 
@@ -218,6 +218,7 @@ class LabelledCorpus:
         check_shape(examples)
         found: dict[str, dict[str, Examples]] = {}
         for code, parts in examples.items():
+            found[code] = {}
             for split, pair in parts.items():
                 place = f"{code}, {split}"
                 if not isinstance(pair, (tuple, list)) or len(pair) != 2:
@@ -229,7 +230,7 @@ class LabelledCorpus:
                     raise CorpusError(f"{place}: {len(texts)} texts but {len(names)} labels")
                 words = tuple(_label(v, f"{place}, example {i}") for i, v in enumerate(names, 1))
                 ids = tuple(str(i) for i in range(1, len(texts) + 1))
-                found.setdefault(code, {})[split] = Examples(texts, words, ids)
+                found[code][split] = Examples(texts, words, ids)
         return cls(found, labels=_classes(labels), name=name, source={"kind": "dict"})
 
     @classmethod
@@ -299,12 +300,13 @@ class LabelledCorpus:
         )
 
     def _language(self, language: str) -> Mapping[str, Examples]:
-        if language not in self.examples:
+        code = resolve_code(language, self.examples) if isinstance(language, str) else None
+        if code not in self.examples:
             raise CorpusError(
                 f"language: {self.name!r} has no labelled examples in {language!r}; it has "
                 f"{', '.join(self.languages)}"
             )
-        return self.examples[language]
+        return self.examples[str(code)]
 
     def _part(self, language: str, split: str) -> Examples:
         parts = self._language(language)

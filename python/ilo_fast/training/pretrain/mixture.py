@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ilo_fast._util.messages import listed
+from ilo_fast.corpora.checks import canonical
 from ilo_fast.corpora.languages import find_language, resolve_codes
 from ilo_fast.corpora.text import find_joined, is_text, read_joined
 from ilo_fast.errors import CorpusError
@@ -41,7 +42,7 @@ def read_texts(
     """
     texts: dict[str, list[str]] = {}
     if isinstance(source, Mapping):
-        for code, lines in source.items():
+        for code, lines in canonical(source).items():
             texts[code] = _lines(code, lines)
     else:
         folders = [source] if isinstance(source, (str, os.PathLike)) else list(source)
