@@ -50,6 +50,13 @@ LAYOUTS: dict[str, dict[str, str]] = {
     },
     "one folder down": {"NTREX/en.txt": as_text(EN), "NTREX/de.txt": as_text(DE), "LANG.tsv": ""},
     "moses": {"train.en": as_text(EN), "train.de": as_text(DE), "notes.md": "x", "a.py": "x"},
+    "moses txt": {"ted.de-en.en.txt": as_text(EN), "ted.de-en.de.txt": as_text(DE)},
+    "unpacked archive": {
+        "corpus/devtest/eng_Latn.devtest": as_text(EN),
+        "corpus/devtest/deu_Latn.devtest": as_text(DE),
+        "corpus/dev/eng_Latn.dev": as_text(DE),
+        "corpus/README": "x",
+    },
     "opus": {"T.de-en.en": as_text(EN), "T.de-en.de": as_text(DE), "T.de-en.ids": "1\n"},
     "moses gz": {"train.en.gz": as_text(EN), "train.de.gz": as_text(DE)},
     "tsv": {"data.tsv": table("\t")},
@@ -105,6 +112,10 @@ def test_split_is_chosen(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"split='test': not in .*it has devtest|in several"):
         ParallelCorpus.load(tmp_path / "release", split="test")
     with pytest.raises(CorpusError, match=r"several splits or corpora: test, train.*--split"):
+        ParallelCorpus.load(tmp_path / "moses")
+    put(tmp_path / "moses" / "dev.en", as_text(FR))
+    put(tmp_path / "moses" / "dev.de", as_text(EN))  # the beginning of FLORES+ is no rule here
+    with pytest.raises(CorpusError, match="several splits or corpora: dev, test, train"):
         ParallelCorpus.load(tmp_path / "moses")
     assert dict(ParallelCorpus.load(tmp_path / "moses", split="train").sentences) == BOTH
     assert dict(ParallelCorpus.load(tmp_path / "moses" / "train").sentences) == BOTH  # a prefix
@@ -174,6 +185,14 @@ def test_columns_that_are_no_language_are_left_out_with_a_warning(
         assert dict(ParallelCorpus.load(tmp_path).sentences) == BOTH
     assert "no languages, left out: domain" in caplog.text
     assert "column id is no text" in caplog.text and "column no is no text" in caplog.text
+
+
+def test_columns_of_other_names_can_be_given_codes(tmp_path: Path) -> None:
+    put(tmp_path / "pairs.tsv", table("\t", ["src", "tgt"]))
+    for path in (tmp_path, tmp_path / "pairs.tsv"):
+        with pytest.raises(CorpusError, match=r"no language code: pairs\.tsv, column 'src'"):
+            ParallelCorpus.load(path)
+        assert dict(ParallelCorpus.load(path, "deu_Latn=tgt,eng_Latn=src").sentences) == BOTH
 
 
 def test_column_id_with_sentences_is_indonesian(tmp_path: Path) -> None:

@@ -177,18 +177,20 @@ def _check_alignment(sentences: dict[str, tuple[str, ...]]) -> None:
         return
     ranked = sorted(by_count.items(), key=lambda item: -len(item[1]))
     (usual, most), (_, second) = ranked[:2]
-    verdict = ""
+
+    def show(code: str) -> str:
+        blank = sum(map(is_blank, sentences[code]))
+        note = f", {blank} of them blank" if blank else ""
+        inside = sum("\r" in line for line in sentences[code])
+        note += f", {inside} with a carriage return inside" if inside else ""
+        return f"{code} ({len(sentences[code])}{note})"
+
     if len(most) > len(second):
-
-        def show(code: str) -> str:
-            blank = sum(map(is_blank, sentences[code]))
-            note = f", {blank} of them blank" if blank else ""
-            inside = sum("\r" in line for line in sentences[code])
-            note += f", {inside} with a carriage return inside" if inside else ""
-            return f"{code} ({len(sentences[code])}{note})"
-
         odd = [code for _, codes in ranked[1:] for code in codes]
         verdict = f" Not {usual} lines as the majority has: {listed(odd, show)}."
+    else:
+        noted = [code for code in sentences if "," in show(code)]
+        verdict = f" Look at {listed(noted, show)}." if noted else ""
     counts = "; ".join(f"{count} lines: {listed(codes)}" for count, codes in ranked[:_COUNTS_SHOWN])
     raise CorpusError(
         "not parallel: the languages have different numbers of lines, so line n cannot mean the "

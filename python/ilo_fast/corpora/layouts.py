@@ -4,10 +4,10 @@ Layouts are told by the names of files and by the columns of tables, in this ord
 is taken, the rest is left out with a remark:
 
 text
-    ``<code>.txt``; ``<code>.devtest`` (FLORES-200); ``devtest.<code>`` (FLORES+);
-    ``newstest2019-ref.<code>.txt`` (NTREX-128).
+    ``<code>.txt``; ``<code>.devtest`` (FLORES-200); ``newstest2019-ref.<code>.txt`` (NTREX-128).
 Moses
-    ``<name>.<code>``, at least two languages of one name (OPUS, WMT, IWSLT).
+    ``<name>.<code>``, also ``.txt``, at least two languages of one name (OPUS, WMT);
+    ``devtest.<code>`` (FLORES+).
 table per language
     ``<code>.jsonl`` (.csv, .tsv, .parquet) with a column ``text`` or ``sentence``.
 table
@@ -43,7 +43,7 @@ UNDERSTOOD: Final = (
 
 _SPLITS: Final = ("dev", "devtest")
 _NTREX: Final = re.compile(r"newstest2019-(?:src|ref)\.(?P<name>.+)\.txt")
-_FLORES_PLUS: Final = re.compile(r"(?P<split>dev|devtest)\.(?P<name>[^.]+)")
+_CODE: Final = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}(?:_\w+)?")
 _ABOUT: Final = re.compile(
     r"(readme|licen[cs]e|copying|notice|changelog|changes|authors|citation|source|metadata|"
     r"languages|document_ids|notes|requirements)\b.*",
@@ -158,37 +158,51 @@ def visible_names(folder: Path) -> list[str]:
         raise no_access(folder, error) from error
 
 
-def _of_folder(folder: Path, split: str | None, *, text_only: bool) -> tuple[Layout, str | None]:
+def _of_folder(
+    folder: Path, split: str | None, *, text_only: bool, depth: int = 2
+) -> tuple[Layout, str | None]:
     """The layout of a folder, or of one in it, and the split to look for in that."""
     names = visible_names(folder)
-    flaws: list[CorpusError] = []
-    found = _here(folder, names, flaws, text_only=text_only)
+    tables = _Tables([], [])
+    found = _here(folder, names, tables, text_only=text_only)
     if found is not None:
         return found, split
+    folders = [name for name in names if (folder / name).is_dir()]
     inner = {}
-    for name in names:
-        if (folder / name).is_dir():
-            below = folder / name
-            layout = _here(below, visible_names(below), flaws, text_only=text_only)
-            if layout is not None and any(candidates(part.name) for part in layout.parts):
-                inner[name] = layout
+    for name in folders:
+        below = folder / name
+        layout = _here(below, visible_names(below), _Tables([], []), text_only=text_only)
+        if layout is not None and any(candidates(part.name) for part in layout.parts):
+            inner[name] = layout
     if split in inner:
         return _of_split(inner[split], split), None
     if len(inner) == 1:
         logger.info("%s: the corpus is in its folder %s", plain(folder), plain(next(iter(inner))))
         return next(iter(inner.values())), split
+    if split is None and "devtest" in inner and set(inner) <= set(_SPLITS):
+        logger.info("%s: the split devtest is taken, of %s", plain(folder), listed([*inner]))
+        return _of_split(inner["devtest"], "devtest"), None
     if inner:
-        if split is None and "devtest" in inner and set(inner) <= set(_SPLITS):
-            logger.info("%s: the split devtest is taken, of %s", plain(folder), listed([*inner]))
-            return _of_split(inner["devtest"], "devtest"), None
         raise CorpusError(
             f"path: {str(folder)!r} holds corpora in several folders: {listed(list(inner), plain)};"
             " give the path of one, or name it with split= (command line: --split)"
         )
-    if flaws:
-        raise flaws[0]
+    if len(folders) == 1 and depth and not tables.others:  # as archives are unpacked
+        return _of_folder(folder / folders[0], split, text_only=text_only, depth=depth - 1)
+    if len(tables.others) == 1:  # its columns have other names: the caller may have said which
+        return tables.others[0], split
+    if tables.flaws:
+        raise tables.flaws[0]
     seen = f"it holds {listed(names, _short)}" if names else "it holds no files"
     raise CorpusError(f"path: no text files in {str(folder)!r}; {seen}. Wanted: {UNDERSTOOD}")
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Tables that were read and not taken: without two languages, or flawed."""
+
+    others: list[Layout]
+    flaws: list[CorpusError]
 
 
 def _of_split(layout: Layout, split: str) -> Layout:
@@ -197,13 +211,18 @@ def _of_split(layout: Layout, split: str) -> Layout:
     return Layout(layout.kind, tuple(parts), layout.rows)
 
 
-def _here(
-    folder: Path, names: Sequence[str], flaws: list[CorpusError], *, text_only: bool
-) -> Layout | None:
-    """The layout of the files of one folder; None where they are none, with the flaws of tables."""
-    text = [part for name in names if (part := _text_part(folder, name)) is not None]
-    moses = _moses_parts(folder, [name for name in names if (folder / name).is_file()])
+def _here(folder: Path, names: Sequence[str], left: _Tables, *, text_only: bool) -> Layout | None:
+    """The layout of the files of one folder; None where they are none."""
+    moses = _moses_parts(folder, names)
+    others = {part.path.name for part in moses}
+    text = [
+        part
+        for name in names
+        if name not in others and (part := _text_part(folder, name)) is not None
+    ]
     if text:
+        if moses:
+            logger.warning("%s: left out: %s", plain(folder), listed(sorted(others), plain))
         _remark(folder, names, text)
         return Layout("text", tuple(text), {})
     if moses:
@@ -219,12 +238,14 @@ def _here(
         try:
             layout = _of_table(folder / name)
         except CorpusError as error:
-            flaws.append(error)
+            left.flaws.append(error)
             logger.info("left out: %s", error)
             continue
         if sum(bool(candidates(part.name)) for part in layout.parts) > 1:
             found += layout.parts
             rows |= layout.rows
+        else:
+            left.others.append(layout)
     if not found and own:
         return _text_columns(own)
     return Layout("table", tuple(found), rows) if found else None
@@ -237,10 +258,6 @@ def _text_part(folder: Path, name: str) -> Part | None:
     language, split = stem, None
     if match := _NTREX.fullmatch(bare):
         language = match["name"]
-    elif match := _FLORES_PLUS.fullmatch(bare):
-        language, split = match["name"], match["split"]
-        if not candidates(language):
-            return None
     elif suffix in _SPLITS:
         split = suffix
     elif suffix.lower() != "txt" or bare.startswith("newstest2019-ref-"):
@@ -256,15 +273,21 @@ def _text_part(folder: Path, name: str) -> Part | None:
 
 
 def _moses_parts(folder: Path, names: Sequence[str]) -> list[Part]:
-    """Files ``<name>.<code>``, of every name that has two languages or more."""
+    """Files ``<name>.<code>``, of every name that has two languages or is a split of FLORES+."""
     by_prefix: dict[str, list[Part]] = {}
     for name in names:
         bare = name[:-3] if name.lower().endswith(".gz") else name
-        prefix, _, language = bare.rpartition(".")
-        if prefix and candidates(language):
+        prefix, _, language = bare.removesuffix(".txt").rpartition(".")
+        if not prefix or _NTREX.fullmatch(bare):
+            continue
+        if candidates(language) or (prefix in _SPLITS and _CODE.fullmatch(language)):
             part = Part(language, plain(name), folder / name, prefix)
             by_prefix.setdefault(prefix, []).append(part)
-    return [part for parts in by_prefix.values() if len(parts) > 1 for part in parts]
+    found = [p for prefix, parts in by_prefix.items() if len(parts) > 1 or prefix in _SPLITS
+             for p in parts]  # fmt: skip
+    for part in found:
+        check_regular(part.path)
+    return found
 
 
 def _with_prefix(path: Path) -> list[Part]:
