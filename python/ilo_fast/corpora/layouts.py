@@ -118,7 +118,7 @@ def find_layout(path: Path, split: str | None = None, *, text_only: bool = False
         elif not path.exists() and (parts := _with_prefix(path)):
             found = Layout("Moses", tuple(parts), {})
         else:
-            check_folder(path, "eng_Latn.txt, deu_Latn.txt")
+            check_folder(path, "eng_Latn.txt, ...; or a table .tsv, .csv, .jsonl, .parquet")
     except (OSError, ValueError) as error:
         if isinstance(error, CorpusError):
             raise
@@ -145,8 +145,7 @@ def check_folder(folder: Path, example: str) -> None:
     if not is_folder:
         raise CorpusError(
             f"path: {str(folder)!r} is a file; wanted a folder with one file per language "
-            f"({example}, ...), or a table (.tsv, .csv, .jsonl or .parquet) with a column per "
-            "language"
+            f"({example})"
         )
 
 

@@ -41,7 +41,7 @@ def find_labelled_files(
         Not a folder; no data files; names that are no code; two files for one language and split;
         a language without a file (names those that have one).
     """
-    check_folder(folder, "eng_Latn.jsonl, deu_Latn.jsonl")
+    check_folder(folder, "eng_Latn.jsonl, ...")
     try:
         found = [Part(_stem(path), plain(path.name), path) for path in _data_files(folder)]
         for name in [] if found else visible_names(folder):
