@@ -257,6 +257,9 @@ def test_hostile_names_and_kinds_of_files_give_clear_errors(tmp_path: Path) -> N
     corpus = ParallelCorpus.load(odd)
     assert corpus.name.isprintable() and json.dumps(corpus.info).isprintable()
     corpus.info["path"].encode()
+    put(tmp_path / "x" / "\x1b[31m\udcff.tsv", table("\t"))
+    shown = ParallelCorpus.load(tmp_path / "x", {"eng_Latn": "en"}).info
+    assert json.dumps(shown, ensure_ascii=False).encode() and shown["split"].isprintable()
 
 
 @pytest.mark.parametrize("path", ["", " ", "\0", "a" * 5000, b"x", None, 3, "~nobody-here/x"])

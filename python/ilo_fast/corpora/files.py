@@ -14,6 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ilo_fast._util.messages import plain
 from ilo_fast.corpora.choosing import Languages, choose
 from ilo_fast.corpora.layouts import Layout, Part, find_layout
 from ilo_fast.corpora.lines import Readable, read_lines
@@ -70,10 +71,10 @@ class CorpusFiles:
     def info(self) -> dict[str, Any]:
         """``layout``, and where they tell more ``split`` and ``names`` (code -> name there)."""
         splits = {part.split for part in self.parts.values()}
-        names = {code: part.name for code, part in self.parts.items() if part.name != code}
+        names = {code: plain(part.name) for code, part in self.parts.items() if part.name != code}
         found: dict[str, Any] = {"layout": self.layout.kind}
         if len(splits) == 1 and None not in splits:
-            found["split"] = splits.pop()
+            found["split"] = plain(splits.pop())
         return found | ({"names": names} if names else {})
 
 
