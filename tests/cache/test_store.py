@@ -15,6 +15,7 @@ import pytest
 import torch
 import transformers as hf
 from helpers.tiny_models import SENTENCES, build, tokenizer
+from transformers.models.llama.modeling_llama import LlamaMLP
 
 from ilo_fast._util import locks
 from ilo_fast.cache import default_cache_dir, store
@@ -186,7 +187,29 @@ def test_model_with_hooks_of_the_caller_is_not_cached(cache, caplog):
     for _ in range(2):
         got = run(model, cache, tokenizer=tokenizer())
         assert got.info["cache_hits"] == [] and got.info["cache"] is None
-    assert "hooks of yours" in caplog.text
+    assert "a hook of yours on encoder.layer.0" in caplog.text
+
+
+def test_replaced_library_code_is_not_cached(folder, cache, monkeypatch):
+    run(folder, cache)
+    monkeypatch.setattr(LlamaMLP, "forward", lambda self, x: x * 0)
+    got = run(folder, cache, verify=False)
+    assert got.info["cache_hits"] == [] and got.info["cache"] is None
+    monkeypatch.undo()
+    assert run(folder, cache).info["cache_hits"] == list(SENTENCES)
+
+
+def test_unverified_results_do_not_serve_other_calls(cache):
+    model, tok = build("bert"), tokenizer()
+    first = run(model, cache, tokenizer=tok, verify=False)
+    assert not first.info["verified"]
+    again = run(model, cache, tokenizer=tok, verify=False)
+    assert again.info["cache_hits"] == list(SENTENCES) and not again.info["verified"]
+    alone = run(model, cache, tokenizer=tok, verify=False, batch_tokens=1)
+    verified = run(model, cache, tokenizer=tok)
+    assert alone.info["cache_hits"] == verified.info["cache_hits"] == []
+    hit = run(model, cache, tokenizer=tok, batch_tokens=1)
+    assert hit.info["cache_hits"] == list(SENTENCES) and hit.info["verified"]
 
 
 def test_default_folder_follows_the_environment(monkeypatch, tmp_path):

@@ -144,13 +144,17 @@ class Store:
     def read_model(self, model_key: str) -> dict[str, Any] | None:
         """What :meth:`write_model` stored, or None."""
         record = read_json(self._folder(model_key) / "model.json")
-        return record if record is not None and record.get("key") == model_key else None
+        if record is None or record.get("key") != model_key:
+            return None
+        checksum = record.pop("sha256", None)
+        return record if checksum == digest(record) else None
 
     def write_model(self, model_key: str, info: Mapping[str, Any]) -> None:
         """Store what looking up the entries of a model needs to know."""
         folder = self._folder(model_key)
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "model.json", {**info, "key": model_key})
+        record = {**info, "key": model_key}
+        write_json(folder / "model.json", {**record, "sha256": digest(record)})
 
     def read(self, entry: Entry) -> NDArray[np.float32] | None:
         """A finished language, memory-mapped; None where it is absent or damaged."""

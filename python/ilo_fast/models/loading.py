@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,10 @@ class ModelFiles:
             if files:
                 return files
         return []
+
+    def model_class(self) -> type[nn.Module] | None:
+        """The class that transformers builds; None for code from the repository."""
+        return model_class(self.config) if not self.trust_remote_code else None
 
     def code_files(self) -> list[Path]:
         """Python files that take part in the result when remote code is trusted."""
@@ -149,6 +154,27 @@ def load_tokenizer(files: ModelFiles, *, revision: str | None) -> Any:
         return AutoTokenizer.from_pretrained(
             source, revision=revision, trust_remote_code=files.trust_remote_code
         )
+
+
+def model_class(config: Any) -> type[nn.Module] | None:
+    """The headless class that transformers has for a configuration.
+
+    Where the checkpoint is of the encoder alone (T5EncoderModel, M2M100Encoder), that class: the
+    whole model would miss its decoder.
+    """
+    from transformers import MODEL_MAPPING
+
+    mapping: Any = MODEL_MAPPING
+    try:
+        found = mapping[type(config)]
+    except KeyError:
+        return None
+    kind: type[nn.Module] = found[0] if isinstance(found, tuple) else found
+    named = next(iter(getattr(config, "architectures", None) or ()), "")
+    encoder = getattr(sys.modules[kind.__module__], str(named), None)
+    if str(named).endswith(("Encoder", "EncoderModel")) and isinstance(encoder, type):
+        return encoder
+    return kind
 
 
 def load_weights(

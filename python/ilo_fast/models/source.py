@@ -15,7 +15,13 @@ from ilo_fast._util.hashing import digest
 from ilo_fast._util.versions import versions
 from ilo_fast.cache import FORMAT, Store
 from ilo_fast.errors import AccessError
-from ilo_fast.models.identity import NUMERIC_PACKAGES, config_content, foreign_hook, hash_state
+from ilo_fast.models.content import (
+    UnknownContentError,
+    attention_content,
+    code_content,
+    module_content,
+)
+from ilo_fast.models.identity import NUMERIC_PACKAGES, config_content, hash_state
 from ilo_fast.models.limits import position_limit
 from ilo_fast.models.loading import (
     ModelFiles,
@@ -26,6 +32,7 @@ from ilo_fast.models.loading import (
     resolve_device,
     resolve_dtype,
 )
+from ilo_fast.models.reached import reached_weights
 from ilo_fast.models.structure import ModelParts, find_parts
 
 logger = logging.getLogger(__name__)
@@ -162,13 +169,8 @@ class ModelSource:
             self._identify_files()
             record = self.store.read_model(self.key) if self.key is not None else None
             if record is not None:
-                try:
-                    names = [entry.name for entry in fields(ModelInfo)]
-                    self._info = ModelInfo(**{name: record[name] for name in names})
-                except KeyError:
-                    logger.warning(
-                        "cache: the record of %s is damaged; it is made again", self.name
-                    )
+                names = [entry.name for entry in fields(ModelInfo)]
+                self._info = ModelInfo(**{name: record[name] for name in names})
         if self._info is None:
             self.load()
         assert self._info is not None
@@ -185,6 +187,7 @@ class ModelSource:
         if self._parts is not None:
             return self._parts
         missing: list[str] = []
+        before = self.key
         module = self.module
         if module is None:
             assert self.files is not None
@@ -196,7 +199,8 @@ class ModelSource:
                 progress=self.progress,
             )
         parts = find_parts(module)
-        check_complete(missing, _needed(parts), self.name)
+        if missing:
+            check_complete(missing, reached_weights(parts, module), self.name)
         weight = next(p for p in parts.backbone.parameters() if p.is_floating_point())
         config = getattr(parts.backbone, "config", None) or getattr(module, "config", None)
         self._parts = parts
@@ -211,11 +215,17 @@ class ModelSource:
         )
         if self.store is not None:
             if self.files is not None:
+                self.key = None
                 self._identify_files()
-                assert self.key is not None
+                if before not in (None, self.key):
+                    raise ValueError(
+                        f"the files of {self.name!r} changed while they were being read: run again "
+                        "once they are complete"
+                    )
+            if self.files is not None and self.key is not None:
                 self.store.write_model(self.key, {"name": self.name, **asdict(self._info)})
-            else:
-                self._identify_module(parts, config)
+            if self.files is None:
+                self._identify_module(parts)
         return parts
 
     def describe(self) -> dict[str, Any]:
@@ -244,33 +254,42 @@ class ModelSource:
         if not weights:
             return
         self.weights_hash = digest(weights)
-        self.key = digest(
-            {
+        try:
+            parts = {
                 **self._environment(),
                 "weights": weights,
                 "code": [self.store.file_hash(path) for path in self.files.code_files()],
+                "library": self._library_code(),
                 "config": config_content(self.files.config),
                 "dtype": str(self.dtype),
             }
-        )
+        except UnknownContentError as unknown:
+            _remark_uncached(unknown)
+        else:
+            self.key = digest(parts)
 
-    def _identify_module(self, parts: ModelParts, config: Any) -> None:
-        """Set `key` from the module in memory."""
-        foreign = foreign_hook(parts.backbone)
-        if foreign:
-            logger.warning(
-                "the cache is not used: the model carries hooks of yours (on %s), which may change "
-                "its hidden states and cannot be part of a key", foreign,
-            )  # fmt: skip
+    def _library_code(self) -> Any:
+        """What the code of transformers that will run is, where it is not as it was installed."""
+        assert self.files is not None
+        kind = self.files.model_class()
+        attention = getattr(self.files.config, "_attn_implementation", None) or "sdpa"
+        return [kind and code_content(kind), attention, attention_content(str(attention))]
+
+    def _identify_module(self, parts: ModelParts) -> None:
+        """Set `key` from the module in memory; None where it depends on what cannot be named."""
+        try:
+            content = module_content(parts.backbone)
+        except UnknownContentError as unknown:
+            _remark_uncached(unknown)
             return
         self.weights_hash = hash_state(parts.backbone)
+        schedule = list(parts.schedule)
         self.key = digest(
             {
                 **self._environment(),
                 "weights": self.weights_hash,
-                "class": f"{type(parts.backbone).__module__}.{type(parts.backbone).__qualname__}",
-                "config": config_content(config),
-                "attention": self._info.attention if self._info is not None else None,
+                "content": content,
+                "schedule": schedule,
             }
         )
 
@@ -284,6 +303,13 @@ class ModelSource:
         }
 
 
+def _remark_uncached(unknown: UnknownContentError) -> None:
+    logger.warning(
+        "the cache is not used: the hidden states may depend on %s, which cannot be part of a key",
+        unknown,
+    )
+
+
 def _tokenizer_of(module: nn.Module, name: str) -> Any:
     try:
         files = open_files(
@@ -295,12 +321,3 @@ def _tokenizer_of(module: nn.Module, name: str) -> Any:
             f"tokenizer is needed for a loaded {type(module).__name__}: its name_or_path "
             f"({name!r}) gives none ({error})"
         ) from error
-
-
-def _needed(parts: ModelParts) -> set[str]:
-    """Names, within the backbone, of the parameters that the hidden states depend on."""
-    owners = [parts.embeddings, *parts.blocks]
-    if parts.final_norm is not None:
-        owners.append(parts.final_norm)
-    wanted = {id(p) for owner in owners for p in owner.parameters()}
-    return {name for name, p in parts.backbone.named_parameters() if id(p) in wanted}

@@ -62,11 +62,19 @@ class Job:
     verify: bool
     store: Store | None
 
-    def entry(self, code: str) -> Entry:
+    def entry(self, code: str, *, verified: bool | None = None) -> Entry:
         """The place of a language in the cache, by all that its numbers depend on.
 
-        The token ids stand for the text, the tokenizer and max_length.
+        The token ids stand for the text, the tokenizer and max_length. Verified numbers do not
+        depend on how sentences were batched; unverified ones may (padding may leak).
+
+        Parameters
+        ----------
+        verified
+            None: as `verify` says.
         """
+        verified = self.verify if verified is None else verified
+        batching = "any" if verified else self.batch_tokens or "default"
         parts = {
             "layers": list(self.layers),
             "pooling": self.pooling,
@@ -74,8 +82,18 @@ class Job:
             "matmul_precision": torch.get_float32_matmul_precision(),
             "model": self.source.key,
             "tokens": self.texts[code].digest,
+            "verified": verified,
+            "batch_tokens": batching,
         }
         return Entry(code, parts)
+
+    def cached(self, code: str) -> NDArray[np.float32] | None:
+        """A language that the cache has: verified, or else as unverified as this job's."""
+        assert self.store is not None
+        found = self.store.read(self.entry(code, verified=True))
+        if found is None and not self.verify:
+            found = self.store.read(self.entry(code))
+        return found
 
 
 @dataclass
@@ -91,7 +109,8 @@ class Outcome:
     batch_tokens
         What fitted into memory; None where nothing was computed.
     verified
-        Whether the hooks were compared with the model's own hidden states.
+        Whether the hooks were compared with the model's own hidden states, now or when the cached
+        results were made.
     forward_seconds
         Time in forward passes.
     """
@@ -105,10 +124,10 @@ class Outcome:
 
 def run_job(job: Job, *, progress: bool) -> Outcome:
     """Represent all languages of `job`; raises as extract() does."""
-    outcome = Outcome()
+    outcome = Outcome(verified=job.verify)
     if job.store is not None:
         for code in job.texts:
-            array = job.store.read(job.entry(code))
+            array = job.cached(code)
             if array is not None:
                 outcome.arrays[code] = array
     outcome.cache_hits = list(outcome.arrays)
@@ -136,7 +155,6 @@ def _compute(job: Job, left: list[str], outcome: Outcome, bar: Any) -> None:
     pad_id = choose_pad_id(parts, job.source.tokenizer)
     if job.verify:
         verify(parts, job.layers, pad_id, _samples(job.texts[left[0]]))
-        outcome.verified = True
     device = job.source.device
     if device.type == "cpu":
         _warn_of_slow_dtype(job.source.info().dtype)
