@@ -415,7 +415,7 @@ def test_cache_holds_arrays_json_and_locks_only(folder, cache):
 
 def test_hub_name_is_cached_like_a_folder(folder, cache, monkeypatch):
     # A Hub name resolves to a snapshot folder; here the folder stands in for it.
-    monkeypatch.setattr("ilo_fast.models.loading._local_folder", lambda model: None)
+    monkeypatch.setattr("ilo_fast.models.loading.local_folder", lambda model: None)
     monkeypatch.setattr("ilo_fast.models.loading._snapshot_folder", lambda name, revision: folder)
     for factory in (hf.AutoConfig, hf.AutoModel, hf.AutoTokenizer):
         real = factory.from_pretrained

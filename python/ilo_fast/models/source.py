@@ -120,7 +120,9 @@ class ModelSource:
                 f"model is a {type(model).__name__}: wanted a Hub name, a folder or a torch module"
             )
         where = resolve_device(device)
-        files = open_files(model, revision=revision, trust_remote_code=trust_remote_code)
+        files = open_files(
+            model, revision=revision, trust_remote_code=trust_remote_code, adapters=True
+        )
         return cls(
             name=files.name,
             tokenizer=tokenizer or load_tokenizer(files, revision=revision),
