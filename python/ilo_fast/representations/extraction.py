@@ -23,6 +23,7 @@ from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.models.limits import length_limit
 from ilo_fast.models.source import ModelSource
 from ilo_fast.representations.job import Job, run_job
+from ilo_fast.representations.language_codes import language_codes
 from ilo_fast.representations.result import Representations
 from ilo_fast.representations.tokens import tokenize
 
@@ -34,6 +35,7 @@ def extract(
     corpus: Corpus | ParallelCorpus | Mapping[str, Sequence[str]] | str | os.PathLike[str],
     *,
     tokenizer: Any = None,
+    tokenizer_languages: Mapping[str, str] | None = None,
     layers: int | Sequence[int] | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
@@ -63,6 +65,10 @@ def extract(
         mapping from language code to sentences, which need not be parallel.
     tokenizer
         Needed for a loaded module whose ``name_or_path`` names none; else the model's own.
+    tokenizer_languages
+        For tokenizers that mark each sentence with its language (NLLB, mBART-50, M2M-100): their
+        codes for languages of the corpus, ``{"eng_Latn": "en_XX"}``, where the right ones are not
+        found by themselves. ``info["language_codes"]`` says which were used.
     layers
         Hidden states to keep; negative counts from the last. None keeps all. The result has them in
         ascending order, without duplicates.
@@ -134,8 +140,16 @@ def extract(
     model_info = source.info()
     limit = length_limit(source.tokenizer, model_info.position_limit, max_length)
     exclude = special_tokens == "exclude"
+    spoken = language_codes(source.tokenizer, opened.sentences, tokenizer_languages)
     texts = {
-        code: tokenize(source.tokenizer, code, lines, limit=limit, exclude_special=exclude)
+        code: tokenize(
+            source.tokenizer,
+            code,
+            lines,
+            limit=limit,
+            exclude_special=exclude,
+            language=spoken.get(code),
+        )
         for code, lines in opened.sentences.items()
     }
     truncated = {code: text.truncated for code, text in texts.items() if text.truncated}
@@ -157,6 +171,7 @@ def extract(
         "pooling": pooling,
         "special_tokens": special_tokens,
         "max_length": limit,
+        "language_codes": spoken or None,
         "truncated": truncated,
         "n_tokens": {code: sum(map(len, text.ids)) for code, text in texts.items()},
         "batch_tokens": outcome.batch_tokens,
