@@ -21,6 +21,7 @@ def measure(
     corpus: Corpus | ParallelCorpus | Mapping[str, Sequence[str]] | str | os.PathLike[str],
     *,
     tokenizer: Any = None,
+    tokenizer_languages: Mapping[str, str] | None = None,
     layers: int | Sequence[int] | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
@@ -32,6 +33,7 @@ def measure(
     revision: str | None = None,
     trust_remote_code: bool = False,
     verify: bool = True,
+    name: str | None = None,
     n_neighbors: int = 5,
     threshold: int = 3,
     metric: str = "cosine",
@@ -50,9 +52,9 @@ def measure(
         Parallel text: a :class:`~ilo_fast.ParallelCorpus`, a folder of ``<code>.txt`` files
         or a corpus name (see :meth:`~ilo_fast.ParallelCorpus.load`). A plain mapping of
         language codes to sentences is taken as it comes, and need not be parallel.
-    tokenizer, layers, device, dtype, batch_tokens, cache, pooling, special_tokens, max_length
+    tokenizer, tokenizer_languages, layers, device, dtype, batch_tokens, cache, pooling
         As in :func:`~ilo_fast.extract`.
-    revision, trust_remote_code, verify
+    special_tokens, max_length, revision, trust_remote_code, verify, name
         As there.
     n_neighbors, threshold, metric, backend, n_threads, parallel
         As in :func:`~ilo_fast.overlap`.
@@ -75,6 +77,7 @@ def measure(
         model,
         open_corpus(corpus),
         tokenizer=tokenizer,
+        tokenizer_languages=tokenizer_languages,
         layers=layers,
         device=device,
         dtype=dtype,
@@ -86,6 +89,7 @@ def measure(
         revision=revision,
         trust_remote_code=trust_remote_code,
         verify=verify,
+        name=name,
         progress=progress,
     )
     return overlap(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast.cli.output import kept_scores, write_results
-from ilo_fast.models.demo import display_name
+from ilo_fast.models.demo import DEMO, display_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,23 +44,23 @@ def load_corpus(args: argparse.Namespace, languages: str | None) -> ParallelCorp
     return corpus
 
 
-def model_name(model: str) -> str:
+def model_name(args: argparse.Namespace) -> str:
     """A model's name for messages and folders: short for the demo, else as in titles."""
-    return model if model == "demo" else display_name(model)
+    if args.name:
+        return str(args.name)
+    return DEMO if args.model == DEMO else display_name(args.model)
 
 
 def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) -> Representations:
     """Run the model that the flags name over ``corpus``."""
-    logger.info("model: %s", model_name(args.model))
-    from ilo_fast.models.demo import demo_model_path
+    logger.info("model: %s", model_name(args))
     from ilo_fast.models.output import hidden_bars
     from ilo_fast.representations.extraction import extract
 
     set_threads(args)
-    model = demo_model_path() if args.model == "demo" else args.model
     with hidden_bars(args.quiet):
         return extract(
-            model,
+            args.model,
             corpus,
             layers=args.layers,
             device=args.device,
@@ -68,6 +68,8 @@ def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) ->
             batch_tokens=args.batch_tokens,
             cache=False if args.no_cache else args.cache or True,
             pooling=args.pooling,
+            tokenizer_languages=args.tokenizer_languages,
+            name=args.name,
             special_tokens=args.special_tokens,
             max_length=args.max_length,
             revision=args.model_revision,
@@ -122,7 +124,7 @@ def extract_settings(args: argparse.Namespace, corpus: ParallelCorpus) -> dict[s
     return {
         "command": args.command,
         "model": args.model,
-        "model_name": display_name(args.model),
+        "model_name": args.name or display_name(args.model),
         "model_revision": args.model_revision,
         "corpus": args.corpus,
         "corpus_name": "demo corpus" if args.corpus == "demo" else corpus.name,
@@ -133,6 +135,7 @@ def extract_settings(args: argparse.Namespace, corpus: ParallelCorpus) -> dict[s
         "pooling": args.pooling,
         "special_tokens": args.special_tokens,
         "max_length": args.max_length,
+        "tokenizer_languages": args.tokenizer_languages,
         "dtype": args.dtype or "default",
         "batch_tokens": args.batch_tokens,
         "device": args.device or "default",

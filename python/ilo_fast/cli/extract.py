@@ -51,7 +51,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     corpus = common.load_corpus(args, args.languages)
-    name = common.model_name(args.model)
+    name = common.model_name(args)
     output: Path = (
         args.output or RESULTS_FOLDER / folder_name(name, corpus.name) / "representations"
     )

@@ -50,7 +50,14 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="demo",
         metavar="MODEL",
-        help="Hugging Face Hub name or local folder (default: demo, the embedded model)",
+        help="Hugging Face Hub name, local folder, or folder of a training run (default: demo, the "
+        "embedded model)",
+    )
+    group.add_argument(
+        "--name",
+        metavar="NAME",
+        help="what the model is called in tables, figures and folders (default: its Hub name, or "
+        "that of its folder or run)",
     )
     add_hub_flags(group)
 
@@ -112,15 +119,23 @@ def add_extract_flags(parser: argparse.ArgumentParser) -> None:
     add_layers_flag(group, "layers")
     group.add_argument(
         "--pooling",
-        choices=("mean",),
+        choices=("mean", "weighted_mean", "last", "first", "max"),
         default="mean",
-        help="how the tokens of a sentence become one vector",
+        help="how the tokens of a sentence become one vector: their mean (default, as published), "
+        "the mean in which the i-th counts i times, one of them, or the maximum",
     )
     group.add_argument(
         "--special-tokens",
         choices=("include", "exclude"),
         default="include",
-        help="whether they count in the mean (default: include, as published)",
+        help="whether they count in the pooling (default: include, as published)",
+    )
+    group.add_argument(
+        "--tokenizer-languages",
+        type=language_pairs,
+        metavar="CODE=CODE,...",
+        help="for tokenizers that mark the language (NLLB, mBART-50): their codes for languages of "
+        "the corpus, eng_Latn=en_XX, where they are not found by themselves",
     )
     add_forward_flags(group)
     cache = group.add_mutually_exclusive_group()
@@ -221,6 +236,17 @@ def positive_int(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is too small, give at least 1")
     return value
+
+
+def language_pairs(text: str) -> dict[str, str]:
+    """``"eng_Latn=en_XX,deu_Latn=de_DE"`` as a mapping."""
+    pairs: dict[str, str] = {}
+    for part in filter(None, re.split(r"[\s,]+", text)):
+        code, sign, name = part.partition("=")
+        if not (code and sign and name):
+            raise argparse.ArgumentTypeError(f"{part!r} is no pair: give CODE=CODE,CODE=CODE")
+        pairs[code] = name
+    return pairs
 
 
 def layer_list(text: str) -> tuple[int, ...]:

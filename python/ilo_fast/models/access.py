@@ -81,7 +81,8 @@ def _explain(name: str, what: str, error: BaseException) -> Exception:
         kinds & {"RecursionError", "JSONDecodeError", "UnicodeDecodeError"}
         or type(error) is Exception
     ):
-        return ValueError(f"the {what} of {name!r} is damaged: {first}. Download it again")
+        kind = AccessError if isinstance(error, OSError) else ValueError
+        return kind(f"the {what} of {name!r} is damaged: {first} Download or save it again")
     if isinstance(error, OSError):
         return AccessError(f"cannot load the {what} of {name!r}: {first}")
     return ValueError(f"cannot load the {what} of {name!r}: {first}")

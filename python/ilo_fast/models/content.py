@@ -11,6 +11,7 @@ import dataclasses
 import enum
 import functools
 import hashlib
+import importlib
 import logging
 import os
 import sys
@@ -31,7 +32,7 @@ from ilo_fast._util.versions import installed_version
 # What torch and transformers keep on a module that no hidden state depends on.
 _BOOKKEEPING = frozenset(
     {
-        "_buffers", "_can_record_outputs", "_commit_hash", "_ep_plan",
+        "smart_apply", "_buffers", "_can_record_outputs", "_commit_hash", "_ep_plan",
         "_forward_hooks_always_called", "_forward_hooks_with_kwargs",
         "_forward_pre_hooks_with_kwargs", "_fsdp_plan", "_gradient_checkpointing_func", "_hf_hook",
         "_is_full_backward_hook", "_is_hf_initialized", "_keep_in_fp32_modules",
@@ -110,8 +111,8 @@ def shared_code() -> list[Any]:
         raise UnknownContentError("a forward hook on all modules")
     content = _Content({})
     for name in _SHARED_MODULES:
-        if name in sys.modules:
-            content.namespace(name)
+        importlib.import_module(name)  # so that the content is not of what happens to be loaded
+        content.namespace(name)
     return content.moved
 
 
@@ -210,6 +211,8 @@ class _Content:
         for name, value in sorted(vars(kind).items()):
             if name.startswith("__") and name not in ("__call__", "__init__"):
                 continue
+            if name in _BOOKKEEPING or name.endswith("_cached_value"):
+                continue
             value = getattr(value, "__func__", value)
             if isinstance(value, types.FunctionType):
                 label = f"{name} of {kind.__qualname__}"
@@ -217,7 +220,7 @@ class _Content:
                 # Of a library's own methods its version says enough.
                 if len(function) > 3 or value.__qualname__ != f"{kind.__qualname__}.{name}":
                     found.append([name, function])
-            elif isinstance(value, (bool, int, float, str)) and name not in _BOOKKEEPING:
+            elif isinstance(value, (bool, int, float, str)):
                 found.append([name, repr(value)])
         return found
 

@@ -12,7 +12,7 @@ from ilo_fast.errors import AccessError
 CONFIG = "config.json"
 ADAPTER_CONFIG = "adapter_config.json"
 _RUN_CARD = "run_card.json"  # of finetune() and pretrain()
-_INSIDE_RUN = ("model", "adapter")
+INSIDE_RUN = ("model", "adapter")
 
 
 def local_folder(model: str | os.PathLike[str]) -> Path | None:
@@ -54,7 +54,7 @@ def _model_folder(path: Path) -> Path:
     if (path / CONFIG).is_file() or is_adapter(path):
         return path
     if (path / _RUN_CARD).is_file():
-        for name in _INSIDE_RUN:
+        for name in INSIDE_RUN:
             if (path / name / CONFIG).is_file() or is_adapter(path / name):
                 return path / name
         raise AccessError(

@@ -215,6 +215,30 @@ def load_tokenizer(files: ModelFiles, *, revision: str | None) -> Any:
         )
 
 
+def given_tokenizer(tokenizer: Any) -> Any:
+    """The tokenizer that a caller passed: itself, in a processor, or by its name or folder.
+
+    Raises
+    ------
+    TypeError
+        It is no tokenizer of transformers.
+    """
+    from transformers import AutoTokenizer
+
+    if isinstance(tokenizer, (str, os.PathLike)):
+        with access_errors(os.fspath(tokenizer), "tokenizer"):
+            return AutoTokenizer.from_pretrained(tokenizer)
+    inner = getattr(tokenizer, "tokenizer", None)  # of a processor
+    found = inner if callable(inner) else tokenizer
+    if not callable(found) or not hasattr(found, "convert_tokens_to_ids"):
+        kind = f"{type(tokenizer).__module__.partition('.')[0]}.{type(tokenizer).__name__}"
+        raise TypeError(
+            f"tokenizer is a {kind}: pass a tokenizer of transformers, its name or its folder (of "
+            "a tokenizers.Tokenizer: PreTrainedTokenizerFast(tokenizer_object=...))"
+        )
+    return found
+
+
 def model_class(config: Any) -> type[nn.Module] | None:
     """The headless class that transformers has for a configuration; None where it has none.
 

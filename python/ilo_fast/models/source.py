@@ -21,11 +21,13 @@ from ilo_fast.models.content import (
     code_content,
     module_content,
 )
+from ilo_fast.models.demo import DEMO, demo_model_path, display_name
 from ilo_fast.models.identity import NUMERIC_PACKAGES, config_content, hash_state
 from ilo_fast.models.limits import position_limit
 from ilo_fast.models.loading import (
     ModelFiles,
     check_complete,
+    given_tokenizer,
     load_tokenizer,
     load_weights,
     open_files,
@@ -78,6 +80,7 @@ class ModelSource:
     progress: bool = False
     key: str | None = field(default=None, init=False)
     weights_hash: str | None = field(default=None, init=False)
+    label: str | None = None
     _parts: ModelParts | None = field(default=None, init=False)
     _info: ModelInfo | None = field(default=None, init=False)
 
@@ -93,6 +96,7 @@ class ModelSource:
         trust_remote_code: bool = False,
         store: Store | None = None,
         progress: bool = False,
+        label: str | None = None,
     ) -> ModelSource:
         """Find the model and its tokenizer.
 
@@ -100,6 +104,8 @@ class ModelSource:
         ----------
         store
             Look results up here: the model gets a `key`. None: no cache.
+        label
+            What the model is called in titles; None: its name, or that of its run.
         tokenizer, device, dtype, revision, trust_remote_code, progress
             As :func:`~ilo_fast.extract`.
 
@@ -113,25 +119,30 @@ class ModelSource:
             A device or dtype that does not exist, or that differs from a loaded module's.
         """
         wanted = resolve_dtype(dtype)
+        if tokenizer is not None:
+            tokenizer = given_tokenizer(tokenizer)
         if isinstance(model, nn.Module):
-            return cls._open_module(model, tokenizer, device, wanted, store)
+            return cls._open_module(model, tokenizer, device, wanted, store, label)
         if not isinstance(model, (str, os.PathLike)):
             raise TypeError(
                 f"model is a {type(model).__name__}: wanted a Hub name, a folder or a torch module"
             )
+        if model == DEMO:
+            model = demo_model_path()
         where = resolve_device(device)
         files = open_files(
             model, revision=revision, trust_remote_code=trust_remote_code, adapters=True
         )
         return cls(
             name=files.name,
-            tokenizer=tokenizer or load_tokenizer(files, revision=revision),
+            tokenizer=load_tokenizer(files, revision=revision) if tokenizer is None else tokenizer,
             device=where,
             dtype=wanted,
             store=store,
             files=files,
             revision=revision,
             progress=progress,
+            label=label,
         )
 
     @classmethod
@@ -142,11 +153,17 @@ class ModelSource:
         device: str | torch.device | None,
         dtype: torch.dtype | None,
         store: Store | None,
+        label: str | None,
     ) -> ModelSource:
         weight = next((p for p in module.parameters() if p.is_floating_point()), None)
         if weight is None:
             raise ValueError(
                 f"model is a {type(module).__name__} without parameters: pass one with its weights"
+            )
+        if all(p.is_meta for p in module.parameters()):
+            raise ValueError(
+                f"model is a {type(module).__name__} on the meta device, which has no values: load "
+                "its weights (from_pretrained without device_map='meta'), or pass its folder"
             )
         config = getattr(module, "config", None)
         name = str(getattr(config, "_name_or_path", "") or type(module).__name__)
@@ -163,7 +180,7 @@ class ModelSource:
             )
         if tokenizer is None:
             tokenizer = _tokenizer_of(module, name)
-        return cls(name, tokenizer, weight.device, weight.dtype, store, module=module)
+        return cls(name, tokenizer, weight.device, weight.dtype, store, module=module, label=label)
 
     def info(self) -> ModelInfo:
         """Size, kind and dtype of the model; from the cache, without weights, where it has them."""
@@ -189,7 +206,7 @@ class ModelSource:
         if self._parts is not None:
             return self._parts
         missing: list[str] = []
-        before = self.key
+        before = self.weights_hash
         module = self.module
         if module is None:
             assert self.files is not None
@@ -217,15 +234,16 @@ class ModelSource:
         )
         if self.store is not None:
             if self.files is not None:
-                self.key = None
                 self._identify_files()
-                if before not in (None, self.key):
+                if before not in (None, digest(self._weights())):
                     raise ValueError(
                         f"the files of {self.name!r} changed while they were being read: run again "
                         "once they are complete"
                     )
             if self.files is not None and self.key is not None:
-                self.store.write_model(self.key, {"name": self.name, **asdict(self._info)})
+                self.store.write_model(
+                    self.key, {"name": self.label or self.name, **asdict(self._info)}
+                )
             if self.files is None:
                 self._identify_module(parts)
         return parts
@@ -235,6 +253,7 @@ class ModelSource:
         info = self.info()
         return {
             "model": self.name,
+            "model_name": self.label or display_name(self.name),
             "revision": self.files.revision if self.files is not None else None,
             "weights_sha256": self.weights_hash,
             "architecture": info.architecture,
@@ -252,7 +271,7 @@ class ModelSource:
         assert self.files is not None and self.store is not None
         if self.key is not None:
             return
-        weights = [self.store.file_hash(path) for path in self.files.weight_files()]
+        weights = self._weights()
         if not weights:
             return
         self.weights_hash = digest(weights)
@@ -269,6 +288,10 @@ class ModelSource:
             _remark_uncached(unknown)
         else:
             self.key = digest(parts)
+
+    def _weights(self) -> list[str]:
+        assert self.files is not None and self.store is not None
+        return [self.store.file_hash(path) for path in self.files.weight_files()]
 
     def _library_code(self) -> Any:
         """What the code of transformers that will run is, where it is not as it was installed."""

@@ -159,7 +159,8 @@ def _compute(job: Job, left: list[str], outcome: Outcome, bar: Any) -> None:
     if device.type == "cpu":
         _warn_of_slow_dtype(job.source.info().dtype)
     outcome.batch_tokens = job.batch_tokens or default_batch_tokens(device)
-    with PooledForward(parts, job.layers, pad_id) as forward, batch_workers(device) as workers:
+    forward = PooledForward(parts, job.layers, pad_id, job.pooling)
+    with forward, batch_workers(device) as workers:
         work = _Languages(job, outcome, shapes, forward, workers, bar)
         busy: list[str] = []
         for group in _groups(left, job.texts):
