@@ -44,16 +44,14 @@ def load_corpus(args: argparse.Namespace, languages: str | None) -> ParallelCorp
     return corpus
 
 
-def model_name(args: argparse.Namespace) -> str:
-    """A model's name for messages and folders: short for the demo, else as in titles."""
-    if args.name:
-        return str(args.name)
-    return DEMO if args.model == DEMO else display_name(args.model)
+def model_name(model: str, name: str | None = None) -> str:
+    """A model's name for messages and folders: `name`, short for the demo, else as in titles."""
+    return name or (DEMO if model == DEMO else display_name(model))
 
 
 def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) -> Representations:
     """Run the model that the flags name over ``corpus``."""
-    logger.info("model: %s", model_name(args))
+    logger.info("model: %s", model_name(args.model, args.name))
     from ilo_fast.models.output import hidden_bars
     from ilo_fast.representations.extraction import extract
 

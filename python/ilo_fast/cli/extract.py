@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ilo_fast._util.files import UNFINISHED, add_to_folder, read_json
+from ilo_fast._util.files import add_to_folder, finish_folder, is_leftover, read_json
 from ilo_fast._util.folders import made_folder
 from ilo_fast.cli import common, flags
 from ilo_fast.cli.console import emit
@@ -51,7 +51,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     corpus = common.load_corpus(args, args.languages)
-    name = common.model_name(args)
+    name = common.model_name(args.model, args.name)
     output: Path = (
         args.output or RESULTS_FOLDER / folder_name(name, corpus.name) / "representations"
     )
@@ -78,9 +78,10 @@ def _holds_the_same(output: Path, settings: Mapping[str, Any], *, overwrite: boo
     from ilo_fast._util.arrays import DamagedFileError
     from ilo_fast.representations.result import KIND, MANIFEST, Representations
 
+    finish_folder(output, last=MANIFEST)  # what a killed process had begun
     manifest = read_json(output / MANIFEST) or {}
     if not (output / MANIFEST).is_file() or manifest.get("kind") != KIND:
-        if any(entry.name != UNFINISHED for entry in output.iterdir()):
+        if any(not is_leftover(entry) for entry in output.iterdir()):
             raise FileExistsError(
                 f"{output} is not empty and holds no representations: choose another -o"
             )

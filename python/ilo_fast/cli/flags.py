@@ -53,12 +53,6 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         help="Hugging Face Hub name, local folder, or folder of a training run (default: demo, the "
         "embedded model)",
     )
-    group.add_argument(
-        "--name",
-        metavar="NAME",
-        help="what the model is called in tables, figures and folders (default: its Hub name, or "
-        "that of its folder or run)",
-    )
     add_hub_flags(group)
 
 
@@ -129,6 +123,12 @@ def add_extract_flags(parser: argparse.ArgumentParser) -> None:
         choices=("include", "exclude"),
         default="include",
         help="whether they count in the pooling (default: include, as published)",
+    )
+    group.add_argument(
+        "--name",
+        metavar="NAME",
+        help="what the model is called in tables, figures and folders (default: its Hub name, or "
+        "that of its folder or run)",
     )
     group.add_argument(
         "--tokenizer-languages",

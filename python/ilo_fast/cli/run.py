@@ -36,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     corpus = common.load_corpus(args, args.languages)
-    name = common.model_name(args)
+    name = common.model_name(args.model, args.name)
     path = args.output or RESULTS_FOLDER / folder_name(name, corpus.name)
     with made_folder(path, "-o"):
         settings = common.extract_settings(args, corpus) | common.overlap_settings(args)

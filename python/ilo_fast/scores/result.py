@@ -102,7 +102,8 @@ class OverlapScores:
     @property
     def model_name(self) -> str:
         """The model's name as the run recorded it; "" where it is not known."""
-        return plain(self.recorded("run").get("model_name", ""))
+        named = [self.recorded(key).get("model_name") for key in ("run", "representations")]
+        return plain(next(filter(None, named), ""))
 
     @property
     def corpus_name(self) -> str:
