@@ -26,7 +26,7 @@ from ilo_fast.errors import AccessError
 from ilo_fast.models.access import access_errors
 from ilo_fast.models.adapters import adapted_class, load_adapter
 from ilo_fast.models.folders import ADAPTER_CONFIG, is_adapter, local_folder
-from ilo_fast.models.output import hidden_bars
+from ilo_fast.models.output import hidden_bars, without_load_report
 
 logger = logging.getLogger(__name__)
 
@@ -298,7 +298,7 @@ def load_weights(
     """
     own: Any = torch.float32 if device.type == "cpu" else "auto"
     options = {"revision": revision, "dtype": dtype if dtype is not None else own}
-    with access_errors(files.name, "weights"), hidden_bars(not progress):
+    with access_errors(files.name, "weights"), hidden_bars(not progress), without_load_report():
         model, report = _from_pretrained(files, options)
         prefix = _other_prefix(report)
         if prefix is not None:
