@@ -47,7 +47,8 @@ def test_flags_of_extract_reach_the_function(here: Path, monkeypatch: pytest.Mon
     assert given == {
         "layers": (0, -1), "device": "cpu", "dtype": "bfloat16", "batch_tokens": 99,
         "cache": False, "pooling": "last", "name": "mine",
-        "tokenizer_languages": {"eng_Latn": "en_XX", "deu_Latn": "de_DE"}, "special_tokens": "exclude", "max_length": 7,
+        "tokenizer_languages": {"eng_Latn": "en_XX", "deu_Latn": "de_DE"},
+        "special_tokens": "exclude", "max_length": 7,
         "revision": "v2", "trust_remote_code": True, "progress": False,
     }  # fmt: skip
 

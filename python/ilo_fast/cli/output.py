@@ -27,7 +27,8 @@ OVERWRITE_SCORES = (
 # the content is (the text by its hash, the weights by theirs), nor is what cannot change a score.
 _IDENTITY = (
     "model_name", "model_revision", "corpus_sha256", "layers", "pooling", "special_tokens",
-    "max_length", "dtype", "n_neighbors", "threshold", "metric", "backend", "parallel",
+    "max_length", "tokenizer_languages", "dtype", "n_neighbors", "threshold", "metric", "backend",
+    "parallel",
 )  # fmt: skip
 
 

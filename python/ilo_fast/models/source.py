@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from ilo_fast._util.hashing import digest
+from ilo_fast._util.messages import listed
 from ilo_fast._util.versions import versions
 from ilo_fast.cache import FORMAT, Store
 from ilo_fast.errors import AccessError
@@ -181,6 +183,24 @@ class ModelSource:
         if tokenizer is None:
             tokenizer = _tokenizer_of(module, name)
         return cls(name, tokenizer, weight.device, weight.dtype, store, module=module, label=label)
+
+    def check_languages(self, codes: Sequence[str]) -> None:
+        """Refuse several languages where the model has parts for each (X-MOD) and is set to one.
+
+        Raises
+        ------
+        ValueError
+            Says how to go on.
+        """
+        config = self.files.config if self.files is not None else getattr(self.module, "config", 0)
+        own = getattr(config, "languages", None)
+        if not own or not hasattr(config, "default_language") or len(codes) < 2:
+            return
+        raise ValueError(
+            f"{self.name} has an adapter for each language ({listed(list(own))}) and uses the same "
+            f"for all {len(codes)} of the corpus: load it, and for one language after the other "
+            "call model.set_default_language(...) and extract() with that language alone"
+        )
 
     def info(self) -> ModelInfo:
         """Size, kind and dtype of the model; from the cache, without weights, where it has them."""

@@ -158,6 +158,7 @@ def extract(
         progress=progress,
         label=name,
     )
+    source.check_languages(tuple(opened.sentences))
     model_info = source.info()
     limit = length_limit(source.tokenizer, model_info.position_limit, max_length)
     _check_room_for_text(source.tokenizer, limit)
