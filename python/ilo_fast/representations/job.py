@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from ilo_fast._util.memory import available_memory
-from ilo_fast._util.messages import counted
 from ilo_fast.cache import CacheWriter, Entry, Store
 from ilo_fast.models.source import ModelSource
 from ilo_fast.representations.batches import batch_workers, default_batch_tokens, run_batches
@@ -134,8 +133,6 @@ def run_job(job: Job, *, progress: bool) -> Outcome:
     outcome.cache_hits = list(outcome.arrays)
     left = [code for code in job.texts if code not in outcome.arrays]
     total = sum(len(text.ids) for text in job.texts.values())
-    if left:
-        logger.info("%s", estimate(job, left))
     with tqdm(
         total=total,
         initial=total - sum(len(job.texts[code].ids) for code in left),
@@ -149,19 +146,6 @@ def run_job(job: Job, *, progress: bool) -> Outcome:
             _compute(job, left, outcome, bar)
     outcome.arrays = {code: outcome.arrays[code] for code in job.texts}
     return outcome
-
-
-def estimate(job: Job, codes: Sequence[str]) -> str:
-    """What the languages `codes` will cost, in words: sentences, tokens, bytes kept."""
-    texts = [job.texts[code] for code in codes]
-    sentences = sum(len(text.ids) for text in texts)
-    tokens = sum(len(row) for text in texts for row in text.ids)
-    kept = 4 * sentences * len(job.layers) * job.source.info().dim
-    where = "memory" if job.store is None else "the cache"
-    return (
-        f"to compute: {counted(len(codes), 'language')}, {sentences:,} sentences, {tokens:,} "
-        f"tokens; {len(job.layers)} layers of them take {kept / 1e6:,.1f} MB of {where}"
-    )
 
 
 def _compute(job: Job, left: list[str], outcome: Outcome, bar: Any) -> None:

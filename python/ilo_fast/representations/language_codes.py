@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ilo_fast._util.messages import elide
-from ilo_fast.corpora.languages import NTREX_CODES, other_names
+from ilo_fast.corpora.languages import NTREX_CODES, other_names, without_variant
 
 # eng_Latn, en_XX, en, eng, cmn_Hant; Seamless and M2M-100 write their tokens __eng__.
 _SHAPE = re.compile(r"_{0,2}([a-z]{2,3}(_([A-Z]{2}|[A-Z][a-z]{3}))?)_{0,2}")
@@ -107,6 +107,7 @@ def _known(tokenizer: Any) -> set[str]:
 
 def _match(code: str, known: set[str]) -> str | None:
     """The one code of the tokenizer that means the language of `code`; None if it is not clear."""
+    code = without_variant(code) if code not in known else code
     names = [code, *(name.replace("-", "_") for name in other_names(code))]
     for name in names:
         if name in known:
