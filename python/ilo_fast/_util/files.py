@@ -117,7 +117,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """A JSON object, or None where the file is absent or damaged."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -128,16 +128,26 @@ def parse_json(source: str | os.PathLike[str]) -> Any:
     Raises
     ------
     ValueError
-        The JSON is not complete.
+        It is no JSON, is not complete, or holds NaN or infinity, which JSON does not have.
     """
     if isinstance(source, str) and source.lstrip().startswith("{"):
-        text = source
+        name, text = "the text", source
     else:
-        text = Path(source).read_text(encoding="utf-8")
+        name = str(source)
+        try:
+            text = Path(source).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{name} is no JSON: it is not UTF-8 text") from error
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_no_number)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{source} is not complete JSON ({error})") from error
+        raise ValueError(f"{name} is not complete JSON ({error})") from error
+    except RecursionError as error:
+        raise ValueError(f"{name} is damaged: its JSON is nested without end") from error
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"it holds {constant}, which is no number of JSON")
 
 
 @contextlib.contextmanager

@@ -74,8 +74,7 @@ def kept_scores(
     ValueError
         They are of other settings.
     """
-    from ilo_fast.report.files import SCORES_FILE
-    from ilo_fast.scores.result import OverlapScores
+    from ilo_fast.scores.result import SCORES_FILE, OverlapScores
 
     file = folder / SCORES_FILE
     if overwrite or not file.exists():
@@ -96,10 +95,11 @@ def write_results(scores: OverlapScores, folder: Path, *, fresh: bool) -> list[P
     Without the libraries that draw, say how to get them.
     """
     from ilo_fast.report import files
+    from ilo_fast.scores.result import SCORES_FILE
 
     if fresh:
         files.write_scores(scores, folder)
-    written = [folder / files.SCORES_FILE, files.write_table(scores, folder)]
+    written = [folder / SCORES_FILE, files.write_table(scores, folder)]
     try:
         files.check_can_draw()
     except ImportError as error:

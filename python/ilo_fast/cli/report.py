@@ -31,8 +31,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    from ilo_fast.report.files import SCORES_FILE, check_can_draw, write_drawn, write_table
-    from ilo_fast.scores.result import OverlapScores
+    from ilo_fast.report.files import check_can_draw, write_drawn, write_table
+    from ilo_fast.scores.result import SCORES_FILE, OverlapScores
 
     source: Path = args.input / SCORES_FILE if args.input.is_dir() else args.input
     if not source.is_file():
