@@ -252,8 +252,7 @@ def _kept(folder: Path, settings: dict[str, Any]) -> TransferScores | None:
     ValueError
         They are of other settings.
     """
-    from ilo_fast.evaluation.result import TransferScores
-    from ilo_fast.report.transfer_files import TRANSFER_FILE
+    from ilo_fast.evaluation.result import TRANSFER_FILE, TransferScores
 
     file = folder / TRANSFER_FILE
     if not file.exists():
