@@ -213,7 +213,7 @@ class ModelSource:
             if self.files is not None:
                 self._identify_files()
                 assert self.key is not None
-                self.store.write_model(self.key, asdict(self._info))
+                self.store.write_model(self.key, {"name": self.name, **asdict(self._info)})
             else:
                 self._identify_module(parts, config)
         return parts

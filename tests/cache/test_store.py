@@ -17,7 +17,7 @@ import transformers as hf
 from helpers.tiny_models import SENTENCES, build, tokenizer
 
 from ilo_fast._util import locks
-from ilo_fast.cache import default_cache_dir
+from ilo_fast.cache import default_cache_dir, store
 from ilo_fast.models import source
 from ilo_fast.representations import job
 from ilo_fast.representations.extraction import extract
@@ -140,6 +140,35 @@ def test_moved_model_and_other_batches_still_hit(folder, cache):
     assert run(moved, cache, layers=range(4)).info["cache_hits"] == list(SENTENCES)
 
 
+def test_hash_of_a_file_follows_a_replacement_of_equal_size_and_time(tmp_path, monkeypatch):
+    path, other = tmp_path / "weights", tmp_path / "other"
+    opened = store.Store(tmp_path / "cache")
+    for tick in (store._TICK_NS, 0):  # just written, and long ago
+        monkeypatch.setattr(store, "_TICK_NS", tick)
+        path.write_bytes(b"1111")
+        first, stat = opened.file_hash(path), path.stat()
+        assert opened.file_hash(path) == first
+        path.write_bytes(b"2222")
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        second = opened.file_hash(path)
+        other.write_bytes(b"3333")
+        os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        os.replace(other, path)
+        assert len({first, second, opened.file_hash(path)}) == 3
+    assert len(json.loads((tmp_path / "cache" / "file_hashes.json").read_text())) == 1
+
+
+@pytest.mark.parametrize(
+    ("cache", "error", "message"),
+    [("", ValueError, "names no folder"), (3, TypeError, "is no folder"), ("F", OSError, "a file")],
+)
+def test_cache_argument_that_is_no_folder_is_refused(tmp_path, monkeypatch, cache, error, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "F").touch()
+    with pytest.raises(error, match=f"cache=.*{message}"):
+        store.Store.open(cache)
+
+
 def test_loaded_module_is_keyed_by_content(cache):
     model, tok = build("bert"), tokenizer()
     run(model, cache, tokenizer=tok)
@@ -257,7 +286,8 @@ def test_damaged_entry_is_noticed_and_computed_again(folder, cache, how, caplog)
 
 @pytest.mark.parametrize("how", ["truncated", "flipped", "empty"])
 @pytest.mark.parametrize("which", ["deu_Latn-*.json", "model.json", "file_hashes.json"])
-def test_damaged_records_are_written_again(folder, cache, which, how):
+def test_damaged_records_are_written_again(folder, cache, monkeypatch, which, how):
+    monkeypatch.setattr(store, "_TICK_NS", 0)
     first = {code: np.array(a) for code, a in run(folder, cache).items()}
     _damage(next(Path(cache).rglob(which)), how)
     again = run(folder, cache)
