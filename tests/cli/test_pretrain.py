@@ -17,7 +17,7 @@ SIZES = [
     "--hidden-size=16", "--num-attention-heads=2", "--num-hidden-layers=2",
     "--intermediate-size=24", "--vocab-size=300",
     "--context=12", "--batch-size=4", "--max-steps=6", "--every=3", "--n-neighbors=2",
-    "--threshold=2", "--threads=1", "--device=cpu", "--quiet",
+    "--threshold=2", "--n-threads=1", "--device=cpu", "--quiet",
 ]  # fmt: skip
 
 

@@ -37,11 +37,12 @@ def replace_atomically(path: Path, needed: int = 0) -> Iterator[IO[bytes]]:
     """
     temporary = _beside(path)
     try:
-        with explain_full_disk(path, needed), open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with _naming(path, temporary), explain_full_disk(path, needed):
+            with open(temporary, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
         _sync_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):
@@ -57,8 +58,8 @@ def replace_folder(path: Path) -> Iterator[Path]:
     path = path.resolve()  # "." has no name, and of a link the folder is meant
     new, old = _beside(path), _beside(path)
     try:
-        new.mkdir(parents=True)
-        with explain_full_disk(path, 0):
+        with _naming(path, new), explain_full_disk(path, 0):
+            new.mkdir(parents=True)
             yield new
         try:
             if path.exists():
@@ -90,8 +91,8 @@ def add_to_folder(path: Path, *, last: str) -> Iterator[Path]:
     new = path / UNFINISHED
     shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
     try:
-        new.mkdir()
-        with explain_full_disk(path, 0):
+        with _naming(path, new), explain_full_disk(path, 0):
+            new.mkdir()
             yield new
         (path / last).unlink(missing_ok=True)
         for file in sorted(new.iterdir(), key=lambda file: file.name == last):
@@ -169,10 +170,23 @@ def full_disk(path: Path, needed: int, hint: str = "") -> OSError:
     wanted = f"{needed:,} bytes are needed" if needed else "the files do not fit"
     return OSError(
         errno.ENOSPC,
-        f"the disk is full: {wanted}. Free some space, or write to another disk{hint}. What was "
-        "finished is kept",
+        f"the disk is full: {wanted}. Free some space, or write to another disk{hint}",
         str(path),
     )
+
+
+@contextlib.contextmanager
+def _naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Name `path` where an error names what lies, or lay, under the temporary name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or error.errno is None:
+            raise
+        if not str(error.filename).startswith(str(temporary)):
+            raise
+        inside = str(error.filename)[len(str(temporary)) :]
+        raise OSError(error.errno, error.strerror, f"{path}{inside}") from error
 
 
 def _beside(path: Path) -> Path:

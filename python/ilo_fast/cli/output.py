@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import re
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.folders import refuse_other
+from ilo_fast._util.messages import listed
 from ilo_fast.cli.console import emit
 
 if TYPE_CHECKING:
@@ -31,10 +33,30 @@ _IDENTITY = (
 )  # fmt: skip
 
 
+# Settings that make another folder: name, how the folder calls it, the default.
+_NAMED_SETTINGS = (
+    ("pooling", "pooling-", "mean"),
+    ("special_tokens", "special-", "include"),
+    ("n_neighbors", "k-", 5),
+    ("threshold", "t-", 3),
+    ("metric", "", "cosine"),
+)
+
+
 def folder_name(*names: str) -> str:
     """A folder's name from the names of things: ``org/model``, ``corpus`` -> org__model__corpus."""
     parts = [re.sub(r"[^\w.+-]+", "_", n.replace("/", "__").replace("\\", "__")) for n in names]
     return "__".join(part.strip("._") or "unnamed" for part in parts)[:150]
+
+
+def settings_names(args: argparse.Namespace) -> list[str]:
+    """Settings that are not the default, for the name of a folder: a sweep needs no ``-o``."""
+    found = []
+    for name, short, usual in _NAMED_SETTINGS:
+        value = getattr(args, name, usual)
+        if value != usual:
+            found.append(f"{short}{value}")
+    return found
 
 
 def refuse_other_run(
@@ -77,7 +99,10 @@ def kept_scores(
     from ilo_fast.scores.result import SCORES_FILE, OverlapScores
 
     file = folder / SCORES_FILE
-    if overwrite or not file.exists():
+    if overwrite:
+        return None
+    if not file.exists():
+        _refuse_foreign(folder)
         return None
     try:
         found = OverlapScores.from_json(file)
@@ -87,6 +112,19 @@ def kept_scores(
         raise FileExistsError(f"{file} does not say how it was made: {OVERWRITE}")
     refuse_other_run(folder, found.recorded("run"), settings, holds="scores")
     return found
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder whose files would be replaced although no scores of ours lie beside them."""
+    from ilo_fast.report.files import DRAWN_FILES, TABLE_FILE
+    from ilo_fast.scores.result import SCORES_FILE
+
+    found = [name for name in (TABLE_FILE, *DRAWN_FILES) if (folder / name).exists()]
+    if found:
+        raise FileExistsError(
+            f"{folder} holds {listed(found)} and no {SCORES_FILE}, so they may be someone else's: "
+            f"{OVERWRITE}"
+        )
 
 
 def write_results(scores: OverlapScores, folder: Path, *, fresh: bool) -> list[Path]:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ilo_fast.cli import flags
 from ilo_fast.cli.output import show
+from ilo_fast.cli.parser import Commands
 from ilo_fast.errors import AccessError
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     parser = flags.new_command(
         commands,
         "report",

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ilo_fast.scores.result import OverlapScores
 
 TABLE_FILE = "scores.csv"
-DRAWN_FILES = ("heatmap.png", "heatmap.svg", "curve.png", "curve.svg", "report.html")
+REPORT_FILE = "report.html"
+DRAWN_FILES = ("heatmap.png", "heatmap.svg", "curve.png", "curve.svg", REPORT_FILE)
 
 
 def check_can_draw() -> None:
@@ -64,7 +65,7 @@ def write_drawn(scores: OverlapScores, folder: Path) -> list[Path]:
     contents = {
         **rendered("heatmap", heatmap_figure(scores.layer_table()).figure),
         **rendered("curve", curve_figure(scores.layer_curves())),
-        "report.html": html_report(scores).encode(),
+        REPORT_FILE: html_report(scores).encode(),
     }
     return write_files(folder, contents)
 

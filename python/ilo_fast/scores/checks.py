@@ -49,21 +49,29 @@ def check_measurable(
         n_neighbors=whole_number("n_neighbors", n_neighbors),
         threshold=whole_number("threshold", threshold),
         parallel=bool(parallel),
+        what="corpus",
     )
 
 
 def check_pool(
-    sizes: Mapping[str, int], *, n_neighbors: int, threshold: int, parallel: bool
+    sizes: Mapping[str, int],
+    *,
+    n_neighbors: int,
+    threshold: int,
+    parallel: bool,
+    what: str = "representations",
 ) -> None:
-    """Raise where no point can have so many neighbours, or meet so many languages."""
+    """Raise where no point can have so many neighbours, or meet so many languages.
+
+    `what` is the argument that has the languages, for the message.
+    """
     if len(sizes) < 2:
         only = f" ({next(iter(sizes))})" if sizes else ""
         raise ValueError(
-            f"representations has {len(sizes)} language(s){only}: overlap between languages needs "
-            "at least 2"
+            f"{what} has {len(sizes)} language(s){only}: overlap between languages needs at least 2"
         )
     if empty := [code for code, n in sizes.items() if n == 0]:
-        raise ValueError(f"representations[{empty[0]!r}] has no sentences: leave it out")
+        raise ValueError(f"{what}[{empty[0]!r}] has no sentences: leave it out")
     total = sum(sizes.values())
     if n_neighbors >= total:
         raise ValueError(
