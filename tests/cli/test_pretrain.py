@@ -80,14 +80,14 @@ def test_run_without_a_corpus_measures_nothing(
     ("more", "status", "message"),
     [
         (["--mixture", "tha_Thai=0.5"], 1, "no text for tha_Thai"),
-        (["--mixture", "eng_Latn=0.5", "eng_Latn=0.2"], 1, "names eng_Latn more than once"),
+        (["--mixture", "eng_Latn=0.5", "eng_Latn=0.2"], 2, "names eng_Latn more than once"),
         (["--mixture", "eng_Latn=0.9", "nld_Latn=0.2"], 1, "sum to 1.1"),
         (["--languages", "fin_Latn"], 1, "no text for fin_Latn"),
         (["--text", "nowhere"], 3, "nowhere"),
         (["--tokenizer", "nosuch/tok"], 3, "the tokenizer of 'nosuch/tok'"),
         (["--tokenizer", "nosuch/tok", "--text", "nowhere"], 3, "'nosuch/tok'"),  # comes first
         (["--tokenizer", "old"], 3, "folder 'old' holds no tokenizer"),
-        (["--seed", "-1"], 1, "seed=-1"),
+        (["--seed", "-1"], 1, "--seed -1"),
         (["--text", "old", "--languages", "englisch"], 1, "did you mean eng_Latn"),
     ],
 )

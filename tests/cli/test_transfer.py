@@ -229,18 +229,19 @@ def test_error_names_what_is_wrong_and_leaves_no_folder(
         ("-l", "spa_Latn"): "no file in",
         ("--labels", "dry"): "labels: 1 names (dry), but model",
         ("--labels", "dry,moist"): "classes do not match",
-        ("--before", whole): "give both, or neither",
-        ("--group-by", "script"): "give --before and --after, or --overlap",
         ("--before", part, "--after", part): "lack fra_Latn",
         ("--before", whole, "--after", few): "differ in layers",
     }
     cases |= {
         ("--source", "english"): "did you mean eng_Latn",
-        ("--seed", "-1"): "seed=-1",
+        ("--seed", "-1"): "--seed -1",
     }
     for flags, message in cases.items():
         assert main([*command, *flags]) == 1, flags
         assert message in capsys.readouterr().err
+    for wrong in (("--before", whole), ("--group-by", "script")):
+        assert main([*command, *wrong]) == 2
+        assert "--before and --after" in capsys.readouterr().err
     assert main(["transfer", str(tmp_path / "absent"), *command[2:]]) == 3
     assert main([*command[:2], "--data", str(tmp_path / "absent")]) == 3
     gone = str(tmp_path / "absent.json")

@@ -13,8 +13,6 @@ from ilo_fast import OverlapScores
 
 Edit = Callable[[dict[str, Any]], Any]
 
-RUN = {"model_name": "m", "n_neighbors": 5, "threshold": 3, "languages": ["eng_Latn"] * 4}
-
 EDITS: dict[str, Edit] = {
     "ilo of layer 0, eng_Latn is 7.5": lambda d: d["rows"][0].update(ilo=7.5),
     "bridge of layer 0, fra_Latn is -0.1": lambda d: d["rows"][1].update(bridge=-0.1),
@@ -27,7 +25,6 @@ EDITS: dict[str, Edit] = {
     "layer must be an int": lambda d: [row.update(layer="0") for row in d["rows"][:4]],
     "language 3 is no language code": lambda d: [r.update(language=3) for r in d["rows"][::4]],
     "n_neighbors=0 must be": lambda d: d["settings"].update(n_neighbors=0),
-    "threshold=4 cannot be reached": lambda d: d["settings"].update(threshold=4),
     "metric='manhattan'": lambda d: d["settings"].update(metric="manhattan"),
     "n_neighbors is 5 in settings and 9": lambda d: d["info"].update(run={"n_neighbors": 9}),
     "different languages": lambda d: d["info"].update(run={"languages": ["eng_Latn"]}),

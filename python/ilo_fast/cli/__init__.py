@@ -30,7 +30,7 @@ from ilo_fast.cli import (
     transfer,
 )  # fmt: skip
 from ilo_fast.cli.console import ReaderGoneError, complain, logging_to_stderr, noting_interrupts
-from ilo_fast.cli.parser import Parser, UsageError, with_joined_lists
+from ilo_fast.cli.parser import EXIT_USAGE, Parser, UsageError, with_joined_lists
 from ilo_fast.cli.wording import in_flags
 from ilo_fast.errors import AccessError
 
@@ -125,8 +125,9 @@ def _failed(error: Exception, args: argparse.Namespace, reword: Callable[[str], 
     text = reword(" ".join(_words(error).split()) or type(error).__name__)
     status = EXIT_ERROR
     if isinstance(error, UsageError):
-        args.parser.error(text)
-    elif isinstance(error, AccessError):
+        complain(args.parser.usage_error(text))
+        return EXIT_USAGE
+    if isinstance(error, AccessError):
         status = EXIT_ACCESS
     elif isinstance(error, MemoryError):
         text = f"out of memory ({text}); fewer --layers or --languages need less"

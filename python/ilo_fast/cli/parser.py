@@ -16,7 +16,7 @@ from ilo_fast._util.messages import printable
 EXIT_USAGE = 2
 
 # Flags whose value is a list with commas between, and what more of its items look like.
-_CODE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9_-]+)?|[a-z]+[0-9]+")
+_CODE = re.compile(r"[A-Za-z]{2,3}([_-][A-Z][A-Za-z0-9_-]*)?|[a-z]+[0-9]+")
 _NUMBERS = re.compile(r"-?\d+(-\d+)?")
 _LISTS = {
     "-l": _CODE, "--languages": _CODE, "--corpus-languages": _CODE,
@@ -43,9 +43,11 @@ class Parser(argparse.ArgumentParser):
             known = re.findall(r"[\w.+-]+", choice[2])
             shown = f"{choice[1]!r} is not known{did_you_mean(choice[1], known)}"
             message = f"{message[: choice.start()]}{shown} (one of {', '.join(known)})"
-        self.exit(
-            EXIT_USAGE, printable(f"{self.prog}: error: {message}; see `{self.prog} --help`") + "\n"
-        )
+        self.exit(EXIT_USAGE, self.usage_error(message) + "\n")
+
+    def usage_error(self, message: str) -> str:
+        """What is wrong with the command line, and where the help is: one line for a terminal."""
+        return printable(f"{self.prog}: error: {message}; see `{self.prog} --help`")
 
     def refuse_unknown(self, arguments: Sequence[str]) -> NoReturn:
         """End with an error that names what is not known, and the flag that is near."""

@@ -53,7 +53,7 @@ def in_flags(text: str, flags: Iterable[str]) -> str:
     def alone(match: re.Match[str]) -> str:
         return known.get(match[0], match[0])
 
-    text = re.sub(rf"(?<![\w.'-])([a-z][a-z_]*){_VALUE}", with_value, text)
+    text = re.sub(rf"(?<![\w.'/-])([a-z][a-z_]*){_VALUE}", with_value, text)
     text = re.sub(r"(?<![\w.'/-])[a-z]+(?:_[a-z]+)+(?![\w.'/=-])", alone, text)
     # A single word is a keyword only where the message begins with it and says what it holds.
     return re.sub(r"^[a-z]+(?= (?:holds|must|is empty|names)\b)", alone, text)

@@ -53,7 +53,7 @@ def layer_changes(
             name=str(old.layer), code="",
             before=old.ilo, after=new.ilo,
             share_before=old.translation_share, share_after=new.translation_share,
-            is_frozen=bool(held["embeddings"]) if old.layer == 0 else old.layer - 1 in held["layers"],
+            is_frozen=old.layer - 1 in held["layers"] if old.layer else bool(held["embeddings"]),
         )
         for old, new in zip(layer_means(before), layer_means(after), strict=True)
     ]  # fmt: skip

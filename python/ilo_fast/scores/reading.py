@@ -39,7 +39,6 @@ def read_fields(data: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(info, Mapping) or not isinstance(settings, Mapping):
             raise TypeError("settings and info must be objects")
         fields = {**_columns(rows), **_settings(settings)}
-        _check_threshold(fields, info)
         _check_record(fields, info, settings)
     except KeyError as error:
         raise ValueError(f"the scores are incomplete: there is no {error}") from error
@@ -136,17 +135,6 @@ def _settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         "threshold": whole_number("threshold", settings["threshold"]),
         "metric": metric,
     }
-
-
-def _check_threshold(fields: Mapping[str, Any], info: Mapping[str, Any]) -> None:
-    """Of the pool that was measured, of which these may be a selection."""
-    pool = info.get("selected_from", {}).get("languages", fields["languages"])
-    reachable = min(len(pool) - 1, fields["n_neighbors"])
-    if fields["threshold"] > reachable:
-        raise ValueError(
-            f"threshold={fields['threshold']} cannot be reached with {len(pool)} languages and "
-            f"n_neighbors={fields['n_neighbors']}"
-        )
 
 
 def _check_record(
