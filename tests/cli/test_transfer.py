@@ -158,7 +158,7 @@ def test_overlap_log_stands_for_before_and_after(
     assert main(first) == 0 and main([*command, "-o", str(tmp_path / "b"), *pair]) == 0
     one, other = ((tmp_path / name / "transfer.png").read_bytes() for name in "ab")
     assert one == other
-    assert main([*first, "--overwrite", *pair]) == 1
+    assert main([*first, "--overwrite", *pair]) == 2
     assert "--overlap stands for" in capsys.readouterr().err
 
 

@@ -30,7 +30,7 @@ def graph(
     update: Callable[[float], None] | None,
 ) -> NeighborGraph:
     """What hnswlib finds; ``info`` has the recall of each layer on a random sample of rows."""
-    require("hnswlib", "approximate")
+    require("hnswlib", "hnsw")
     import hnswlib
 
     n_layers = len(segments[0].values)

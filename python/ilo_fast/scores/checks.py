@@ -41,7 +41,7 @@ def check_measurable(
     chosen = chosen_backend(backend)
     thread_count(n_threads)
     if chosen == "hnsw":
-        require("hnswlib", "approximate")
+        require("hnswlib", "hnsw")
     if chosen == "cuda" and cuda.problem():
         raise ValueError(f"backend='cuda' cannot be used: {cuda.problem()}")
     check_pool(
