@@ -52,7 +52,9 @@ def test_text_with_nan_or_nested_without_end_is_refused_with_the_file(tmp_path: 
         ("\x00\x01", "not complete JSON"),
     ):
         path.write_text(damaged)
-        with pytest.raises(ValueError, match=rf"scores\.json is no file of scores: .*({problem})"):
+        with pytest.raises(
+            ValueError, match=rf"scores\.json cannot be read as scores: .*({problem})"
+        ):
             OverlapScores.from_json(path)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match="not UTF-8"):

@@ -43,7 +43,7 @@ _COMMANDS = (
 # What the library raises on purpose, and the system for reasons of its own.
 _EXPECTED = (ValueError, TypeError, OSError, RuntimeError, ArithmeticError, ImportError, EOFError)
 # What readers of files raise that know no better name for damage.
-_DAMAGED = ("BadZipFile", "UnpicklingError", "SafetensorError", "error", "RecursionError")
+_DAMAGED = ("BadZipFile", "SafetensorError", "error", "RecursionError")
 
 _EPILOG = """\
 first steps:
@@ -133,6 +133,12 @@ def _failed(error: Exception, args: argparse.Namespace, reword: Callable[[str], 
         text = f"out of memory ({text}); fewer --layers or --languages need less"
     elif type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
         text += " (a smaller --batch-tokens needs less)"
+    elif type(error).__name__ == "UnpicklingError":
+        # torch's own words advise to run whatever the file holds.
+        text = (
+            "the weights are a pickle that is damaged or holds more than tensors, which is never "
+            "run: save them as safetensors where you trust them"
+        )
     elif type(error).__name__ in _DAMAGED:
         text = f"a file is damaged or not what its name says ({type(error).__name__}: {text})"
     # Libraries written in Rust raise plain Exceptions.

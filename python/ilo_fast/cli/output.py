@@ -106,8 +106,8 @@ def kept_scores(
         return None
     try:
         found = OverlapScores.from_json(file)
-    except (ValueError, TypeError, KeyError) as error:
-        raise FileExistsError(f"{file} cannot be read ({error}): {OVERWRITE}") from error
+    except ValueError as error:
+        raise FileExistsError(f"{error}: {OVERWRITE}") from error
     if not found.recorded("run"):
         raise FileExistsError(f"{file} does not say how it was made: {OVERWRITE}")
     refuse_other_run(folder, found.recorded("run"), settings, holds="scores")

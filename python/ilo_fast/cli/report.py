@@ -39,10 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if not source.is_file():
         raise AccessError(f"INPUT {source} does not exist; `ilo-fast run` writes it")
     check_can_draw()
-    try:
-        scores = OverlapScores.from_json(source)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{source} is not a file of scores: {error}") from error
+    scores = OverlapScores.from_json(source)
     output: Path = args.output or source.parent
     other = output / SCORES_FILE
     if other.exists() and not other.samefile(source):

@@ -114,8 +114,9 @@ def read_representations(path: Path) -> Representations | dict[str, NDArray[Any]
         raise AccessError(f"INPUT {path} does not exist")
     if path.suffix != ".npz":
         raise ValueError(f"INPUT {path} is neither a folder nor an .npz file")
+    archive = _load(path)
     try:
-        with _load(path) as archive:
+        with archive:
             arrays = {name: _array(archive[name], path) for name in archive.files}
     except _DAMAGED as error:  # what is inside is read only here
         raise ValueError(f"{path} cannot be read as numbers: {error}") from error

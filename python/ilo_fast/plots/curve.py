@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _COLORS = {"ilo": "#3a86c8", "bridge": "#e07a1f", "reach": "#2a9d74"}
 _DASHES = {"bridge": (4, 2), "reach": (1.2, 1.6)}
 _TRANSLATIONS = "#9d5bb5"
-_NAMES = {"ilo": "ILO", "bridge": "bridge", "reach": "reach", "translation_share": "Translations"}
+_NAMES = {"ilo": "ILO", "bridge": "bridge", "reach": "reach", "translation_share": "translations"}
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def curve_figure(curves: LayerCurves, *, titled: bool = True) -> Figure:
             ax.set_xlabel("")
         _label_layers(lowest, curves, room=int((width - left - right) / 0.28))
         if titled:
-            title = f"{_NAMES.get(curves.score or '', 'Overlap')} by layer"
+            name = _NAMES.get(curves.score or "", "overlap")
+            title = f"{name[0].upper()}{name[1:]} by layer"
             draw_title(figure, title, curves.subtitle, margin / width, height)
     return figure
 
@@ -108,7 +109,8 @@ def _draw_overlap(ax: Axes, curves: LayerCurves) -> None:
     layers = np.asarray(curves.layers)
     main = curves.score or "ilo"
     values, color, name = getattr(curves, main), _COLORS[main], _NAMES[main]
-    _draw_spread(ax, layers, values, color, name)
+    of = f"{name}, " if curves.score is None else ""  # alone, it needs no name in the legend
+    _draw_spread(ax, layers, values, color, of)
     for other in ("bridge", "reach") if curves.score is None else ():
         ax.plot(
             layers, getattr(curves, other).mean(axis=1), color=_COLORS[other], lw=1.4,
@@ -116,7 +118,7 @@ def _draw_overlap(ax: Axes, curves: LayerCurves) -> None:
         )  # fmt: skip
     ax.plot(
         layers, values.mean(axis=1), color=color, lw=2.2, marker="o", ms=4.2,
-        label=f"{name}, mean", zorder=4,
+        label=f"{of}mean", zorder=4,
     )  # fmt: skip
     ax.set_ylim(-0.02, 1.02)
     ax.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
@@ -125,13 +127,13 @@ def _draw_overlap(ax: Axes, curves: LayerCurves) -> None:
 
 
 def _draw_spread(
-    ax: Axes, layers: NDArray[np.int64], values: NDArray[np.float64], color: str, name: str
+    ax: Axes, layers: NDArray[np.int64], values: NDArray[np.float64], color: str, of: str
 ) -> None:
     if values.shape[1] < 2:
         return
     for low, high, alpha, label in ((0, 100, 0.13, "all languages"), (25, 75, 0.28, "middle half")):
         lower, upper = np.percentile(values, [low, high], axis=1)
-        _band(ax, layers, lower, upper, color, alpha, f"{name}, {label}")
+        _band(ax, layers, lower, upper, color, alpha, f"{of}{label}")
 
 
 def _draw_translations(
