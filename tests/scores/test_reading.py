@@ -53,7 +53,7 @@ def test_text_with_nan_or_nested_without_end_is_refused_with_the_file(tmp_path: 
     ):
         path.write_text(damaged)
         with pytest.raises(
-            ValueError, match=rf"scores\.json cannot be read as scores: .*({problem})"
+            ValueError, match=rf"scores\.json is not a file of scores: .*({problem})"
         ):
             OverlapScores.from_json(path)
     path.write_bytes(b"\xff\xfe\x00")

@@ -72,4 +72,4 @@ def read_result(
     try:
         return build(parse_json(path))
     except ValueError as error:
-        raise ValueError(f"{path} cannot be read as {what}: {error}") from error
+        raise ValueError(f"{path} is not a file of {what}: {error}") from error

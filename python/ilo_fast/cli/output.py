@@ -107,7 +107,7 @@ def kept_scores(
     try:
         found = OverlapScores.from_json(file)
     except ValueError as error:
-        raise FileExistsError(f"{error}: {OVERWRITE}") from error
+        raise FileExistsError(f"{folder} cannot be read: {error}; {OVERWRITE}") from error
     if not found.recorded("run"):
         raise FileExistsError(f"{file} does not say how it was made: {OVERWRITE}")
     refuse_other_run(folder, found.recorded("run"), settings, holds="scores")
