@@ -18,6 +18,7 @@ from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_text
 from ilo_fast._util.messages import listed
+from ilo_fast._util.optional import require
 from ilo_fast._util.schema import check_schema, read_result
 from ilo_fast.corpora.grouping import group_languages
 from ilo_fast.evaluation.groups import Group
@@ -233,6 +234,7 @@ class TransferScores:
 
     def to_dataframe(self) -> Any:
         """`rows` as a pandas DataFrame (needs pandas)."""
+        require("pandas")
         import pandas
 
         return pandas.DataFrame(self.rows())

@@ -78,7 +78,7 @@ class OverlapScores(ScoreTable):
 
     def to_dataframe(self) -> Any:
         """`rows` as a pandas DataFrame (needs pandas)."""
-        require("pandas", "test")
+        require("pandas")
         import pandas
 
         return pandas.DataFrame(self.rows())
