@@ -11,5 +11,5 @@ def test_missing_package_is_named_with_what_installs_it() -> None:
     require("json", "report")
     with pytest.raises(ImportError, match=r"needs nosuch: pip install 'ilo_fast\[hnsw\]'"):
         require("nosuch", "hnsw")
-    with pytest.raises(ImportError, match="needs nosuch: pip install nosuch$"):
+    with pytest.raises(ImportError, match=r"needs nosuch: pip install nosuch$"):
         require("nosuch")
