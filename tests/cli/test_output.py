@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ilo_fast.cli import build_parser
-from ilo_fast.cli.common import model_name, model_source, model_title, sampled
+from ilo_fast.cli.common import load_corpus, model_name, model_source, model_title
 from ilo_fast.cli.output import folder_name, kept_scores, settings_names
+from ilo_fast.cli.parser import UsageError
 from ilo_fast.corpora.parallel import ParallelCorpus
 
 
@@ -46,15 +47,15 @@ def test_run_folder_is_found_and_known_by_its_name(tmp_path: Path) -> None:
     assert model_name(parsed("run", "--name", "mine")) == "mine"
 
 
-def test_sample_is_drawn_by_seed_the_same_of_every_language() -> None:
-    corpus = ParallelCorpus.demo("eng_Latn,deu_Latn")
-    first, again, other = (sampled(corpus, 9, seed) for seed in (1, 1, 2))
-    assert first.sentences == again.sentences != other.sentences
-    english, german = (corpus.sentences[code] for code in ("eng_Latn", "deu_Latn"))
-    rows = [english.index(line) for line in first.sentences["eng_Latn"]]
-    assert len(rows) == 9 and rows == sorted(rows) and rows != list(range(9))
-    assert first.sentences["deu_Latn"] == tuple(german[i] for i in rows)
-    assert sampled(corpus, 999, 0).n_sentences == corpus.n_sentences
+def test_limit_with_a_seed_draws_the_same_sentences_of_every_language() -> None:
+    def loaded(*more: str) -> ParallelCorpus:
+        return load_corpus(parsed("run", "-q", *more), "eng_Latn,deu_Latn")
+
+    whole, first = loaded(), loaded("--limit", "9", "--seed", "1")
+    assert first.sentences == whole.sample(9, seed=1).sentences
+    assert first.sentences != loaded("--limit", "9").sentences
+    with pytest.raises(UsageError, match="--seed draws the sentences of --limit"):
+        loaded("--seed", "1")
 
 
 def test_files_without_our_scores_beside_them_are_not_replaced(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def test_typos_end_in_one_line_with_a_suggestion(
     [
         ("run --languages eng_Latn deu_Latn -q", "run --languages=eng_Latn,deu_Latn -q"),
         ("run -l eng_Latn, deu_Latn fra", "run -l eng_Latn,deu_Latn,fra"),
+        ("run -l en zh-TW zho_Hans=zh -q", "run -l en,zh-TW,zho_Hans=zh -q"),
         ("run --layers 0 4 8-12 -1 -k 3", "run --layers=0,4,8-12,-1 -k 3"),
         ("run --layers -1,0", "run --layers=-1,0"),
         ("finetune --freeze 0 1 2 -o out", "finetune --freeze=0,1,2 -o out"),

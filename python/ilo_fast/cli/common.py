@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import hashlib
 import logging
-import random
 import sys
 import time
 from collections.abc import Mapping
@@ -48,21 +47,13 @@ def load_corpus(args: argparse.Namespace, languages: str | None) -> ParallelCorp
         progress=wants_bars(args),
     )
     if seed is not None:
-        corpus = sampled(corpus, args.limit, seed)
+        corpus = corpus.sample(args.limit, seed=seed)
     logger.info(
         "text: %s, %d languages x %d sentences%s",
         corpus.name, len(corpus.languages), corpus.n_sentences,
         "" if args.limit is None else " (--limit: for trying out)",
     )  # fmt: skip
     return corpus
-
-
-def sampled(corpus: ParallelCorpus, limit: int, seed: int) -> ParallelCorpus:
-    """``limit`` sentences drawn by ``seed``, the same of every language, in their order."""
-    every = range(corpus.n_sentences)
-    rows = sorted(random.Random(seed).sample(every, min(limit, len(every))))
-    sentences = {code: tuple(lines[i] for i in rows) for code, lines in corpus.sentences.items()}
-    return dataclasses.replace(corpus, sentences=sentences)
 
 
 def model_source(model: str) -> str:

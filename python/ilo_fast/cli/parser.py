@@ -16,7 +16,7 @@ from ilo_fast._util.messages import printable
 EXIT_USAGE = 2
 
 # Flags whose value is a list with commas between, and what more of its items look like.
-_CODE = re.compile(r"[A-Za-z]{2,3}([_-][A-Z][A-Za-z0-9_-]*)?|[a-z]+[0-9]+")
+_CODE = re.compile(r"[A-Za-z]{2,3}([_-][A-Z][A-Za-z0-9_-]*)?(=[\w-]+)?|[a-z]+[0-9]+")
 _NUMBERS = re.compile(r"-?\d+(-\d+)?")
 _LISTS = {
     "-l": _CODE, "--languages": _CODE, "--corpus-languages": _CODE,
