@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ilo_fast.corpora.opening import Corpus, open_corpus
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.representations.extraction import extract
+from ilo_fast.scores.checks import check_measurable
 from ilo_fast.scores.overlap import overlap
 from ilo_fast.scores.result import OverlapScores
 
@@ -72,10 +73,22 @@ def measure(
         The model or the corpus cannot be reached.
     CorpusError
         The text is wrong.
+    ValueError
+        Fewer than two languages, k or a threshold out of reach; before the model runs.
     """
+    opened = open_corpus(corpus)
+    check_measurable(
+        {code: len(lines) for code, lines in opened.sentences.items()},
+        n_neighbors=n_neighbors,
+        threshold=threshold,
+        metric=metric,
+        backend=backend,
+        n_threads=n_threads,
+        parallel=opened.parallel if parallel is None else parallel,
+    )
     representations = extract(
         model,
-        open_corpus(corpus),
+        opened,
         tokenizer=tokenizer,
         tokenizer_languages=tokenizer_languages,
         layers=layers,

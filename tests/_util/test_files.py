@@ -95,6 +95,17 @@ def test_other_errors_of_the_disk_are_passed_on(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+def test_errors_name_the_file_that_was_wanted_and_not_the_temporary_one(tmp_path: Path) -> None:
+    missing = tmp_path / "absent" / "a"
+    with pytest.raises(FileNotFoundError) as caught:
+        write_text(missing, "new")
+    assert caught.value.filename == str(missing)
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError) as raised, replace_folder(tmp_path / "file" / "a"):
+        pytest.fail("the block was entered")
+    assert ".tmp" not in str(raised.value)
+
+
 def test_folder_without_a_name_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

@@ -41,7 +41,7 @@ def test_flags_of_extract_reach_the_function(here: Path, monkeypatch: pytest.Mon
         monkeypatch, "ilo_fast.representations.extraction.extract",
         "extract", "-q", "--layers", "0,-1", "--device", "cpu", "--dtype", "bfloat16",
         "--batch-tokens", "99", "--no-cache", "--special-tokens", "exclude", "--max-length", "7",
-        "--model-revision", "v2", "--trust-remote-code", "--pooling", "last", "--name", "mine",
+        "--revision", "v2", "--trust-remote-code", "--pooling", "last", "--name", "mine",
         "--tokenizer-languages", "eng_Latn=en_XX, deu_Latn=de_DE",
     )  # fmt: skip
     assert given == {
@@ -58,7 +58,7 @@ def test_flags_of_score_reach_the_function(here: Path, monkeypatch: pytest.Monke
     given = recorded(
         monkeypatch, "ilo_fast.scores.overlap.overlap",
         "score", "arrays.npz", "-q", "-k", "7", "--threshold", "4", "--metric", "euclidean",
-        "--backend", "hnsw", "--threads", "3", "--parallel",
+        "--backend", "hnsw", "--n-threads", "3", "--parallel",
     )  # fmt: skip
     assert given == {
         "n_neighbors": 7, "threshold": 4, "metric": "euclidean", "backend": "hnsw",

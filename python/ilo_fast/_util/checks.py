@@ -46,3 +46,19 @@ def real_number(name: str, value: Any) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{name}={value!r} must be finite")
     return float(value)
+
+
+def share(name: str, value: Any) -> float:
+    """`value` as a float from 0 to 1.
+
+    Raises
+    ------
+    TypeError
+        It is not a number.
+    ValueError
+        It is not finite, or not a share.
+    """
+    number = real_number(name, value)
+    if not 0 <= number <= 1:
+        raise ValueError(f"{name} is {number:g}, wanted a share from 0 to 1")
+    return number

@@ -43,11 +43,12 @@ def replace_atomically(path: Path, needed: int = 0) -> Iterator[IO[bytes]]:
     """
     temporary = _beside(path)
     try:
-        with explain_full_disk(path, needed), open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with _naming(path, temporary), explain_full_disk(path, needed):
+            with open(temporary, "xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
         _sync_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):
@@ -65,8 +66,8 @@ def replace_folder(path: Path) -> Iterator[Path]:
     _recover_folder(path, old)
     new = _beside(path)
     try:
-        new.mkdir(parents=True)
-        with explain_full_disk(path, 0):
+        with _naming(path, new), explain_full_disk(path, 0):
+            new.mkdir(parents=True)
             yield new
         try:
             if path.exists():
@@ -107,8 +108,8 @@ def add_to_folder(path: Path, *, last: str) -> Iterator[Path]:
     finish_folder(path, last=last)
     new = _beside(path / "unfinished")
     try:
-        new.mkdir()
-        with explain_full_disk(path, 0):
+        with _naming(path, new), explain_full_disk(path, 0):
+            new.mkdir()
             yield new
         os.replace(new, path / _FINISHED)
         finish_folder(path, last=last)
@@ -172,16 +173,26 @@ def parse_json(source: str | os.PathLike[str]) -> Any:
     Raises
     ------
     ValueError
-        The JSON is not complete.
+        It is no JSON, is not complete, or holds NaN or infinity, which JSON does not have.
     """
     if isinstance(source, str) and source.lstrip().startswith("{"):
-        text = source
+        name, text = "the text", source
     else:
-        text = Path(source).read_text(encoding="utf-8")
+        name = str(source)
+        try:
+            text = Path(source).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{name} is no JSON: it is not UTF-8 text") from error
     try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{source} is not complete JSON ({error})") from error
+        return json.loads(text, parse_constant=_no_number)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{name} is not complete JSON ({error})") from error
+    except RecursionError as error:
+        raise ValueError(f"{name} is damaged: its JSON is nested without end") from error
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"it holds {constant}, which is no number of JSON")
 
 
 @contextlib.contextmanager
@@ -203,10 +214,23 @@ def full_disk(path: Path, needed: int, hint: str = "") -> OSError:
     wanted = f"{needed:,} bytes are needed" if needed else "the files do not fit"
     return OSError(
         errno.ENOSPC,
-        f"the disk is full: {wanted}. Free some space, or write to another disk{hint}. What was "
-        "finished is kept",
+        f"the disk is full: {wanted}. Free some space, or write to another disk{hint}",
         str(path),
     )
+
+
+@contextlib.contextmanager
+def _naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Name `path` where an error names what lies, or lay, under the temporary name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or error.errno is None:
+            raise
+        if not str(error.filename).startswith(str(temporary)):
+            raise
+        inside = str(error.filename)[len(str(temporary)) :]
+        raise OSError(error.errno, error.strerror, f"{path}{inside}") from error
 
 
 def _beside(path: Path) -> Path:

@@ -39,7 +39,10 @@ logger = logging.getLogger(__name__)
 # Part of every key: raise it when the same input would give other numbers or another file layout.
 FORMAT = 1
 
-_ANOTHER_DISK = " (cache=PATH, or the variable ILO_FAST_CACHE)"
+_ANOTHER_DISK = " (cache=PATH, or the variable ILO_FAST_CACHE). What was finished is kept"
+
+# A file changed this short ago may change again within the same tick of its file system's clock.
+_TICK_NS = 2_000_000_000
 
 # A file changed this short ago may change again within the same tick of its file system's clock.
 _TICK_NS = 2_000_000_000

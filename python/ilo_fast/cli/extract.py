@@ -13,7 +13,14 @@ from ilo_fast._util.files import add_to_folder, finish_folder, is_leftover, read
 from ilo_fast._util.folders import made_folder
 from ilo_fast.cli import common, flags
 from ilo_fast.cli.console import emit
-from ilo_fast.cli.output import OVERWRITE, RESULTS_FOLDER, folder_name, refuse_other_run
+from ilo_fast.cli.output import (
+    OVERWRITE,
+    RESULTS_FOLDER,
+    folder_name,
+    refuse_other_run,
+    settings_names,
+)
+from ilo_fast.cli.parser import Commands
 
 if TYPE_CHECKING:
     from ilo_fast.representations.result import Representations
@@ -21,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     parser = flags.new_command(
         commands,
         "extract",
@@ -38,6 +45,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     flags.add_model_flags(parser)
     flags.add_corpus_flags(parser)
+    flags.add_sample_flag(parser)
     flags.add_extract_flags(parser)
     flags.add_thread_flag(parser)
     flags.add_output_flags(
@@ -51,10 +59,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     corpus = common.load_corpus(args, args.languages)
-    name = common.model_name(args.model, args.name)
-    output: Path = (
-        args.output or RESULTS_FOLDER / folder_name(name, corpus.name) / "representations"
-    )
+    names = common.model_name(args), corpus.name, *settings_names(args)
+    output: Path = args.output or RESULTS_FOLDER / folder_name(*names) / "representations"
     settings = common.extract_settings(args, corpus)
     with made_folder(output, "-o"):
         # Before the long work what is known, after it the model's weights too.

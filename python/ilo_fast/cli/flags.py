@@ -8,9 +8,11 @@ import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ilo_fast.cli.parser import Commands, Parser
+
 
 def new_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    commands: Commands,
     name: str,
     summary: str,
     action: Callable[[argparse.Namespace], int],
@@ -18,13 +20,13 @@ def new_command(
     examples: Sequence[str],
     description: str | None = None,
     when_interrupted: Callable[[argparse.Namespace], str] = lambda args: "Nothing was written.",
-) -> argparse.ArgumentParser:
+) -> Parser:
     """A subparser with what all commands have: -v, -q, examples at the end, and its action.
 
     ``examples`` run as printed, in this order (a test does so). ``when_interrupted`` says after
     Ctrl-C what is kept, and how to go on.
     """
-    parser = commands.add_parser(
+    parser: Parser = commands.add_parser(
         name,
         help=summary,
         description=textwrap.fill(description or summary, 88),
@@ -39,7 +41,7 @@ def new_command(
     loudness.add_argument(
         "-q", "--quiet", action="store_true", help="no progress and no remarks, only errors"
     )
-    parser.set_defaults(action=action, when_interrupted=when_interrupted)
+    parser.set_defaults(parser=parser, action=action, when_interrupted=when_interrupted)
     return parser
 
 
@@ -50,15 +52,18 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="demo",
         metavar="MODEL",
-        help="Hugging Face Hub name, local folder, or folder of a training run (default: demo, the "
-        "embedded model)",
+        help="Hugging Face Hub name, local folder, or the folder of a finetune or pretrain run "
+        "(default: demo, the embedded model)",
+    )
+    group.add_argument(
+        "--name", metavar="NAME", help="what to call the model in titles, tables and folders"
     )
     add_hub_flags(group)
 
 
 def add_hub_flags(group: argparse._ActionsContainer) -> None:
     """Of a model on the Hub."""
-    group.add_argument("--model-revision", metavar="REV", help="branch, tag or commit on the Hub")
+    group.add_argument("--revision", metavar="REV", help="branch, tag or commit on the Hub")
     group.add_argument(
         "--trust-remote-code",
         action="store_true",
@@ -88,7 +93,21 @@ def add_corpus_flags(parser: argparse.ArgumentParser, *, beside_text: bool = Fal
     else:
         add_language_flags(group, "the corpus")
     group.add_argument(
-        "--limit", type=positive_int, metavar="N", help="first N sentences per language"
+        "--limit",
+        type=positive_int,
+        metavar="N",
+        help="for trying out: only the first N sentences per language; scores of few sentences are "
+        "not those of all",
+    )
+
+
+def add_sample_flag(parser: argparse.ArgumentParser) -> None:
+    """For commands that train nothing, where a seed is of nothing else."""
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="with --limit: draw the sentences at random by this seed, the same of all languages",
     )
 
 
@@ -123,12 +142,6 @@ def add_extract_flags(parser: argparse.ArgumentParser) -> None:
         choices=("include", "exclude"),
         default="include",
         help="whether they count in the pooling (default: include, as published)",
-    )
-    group.add_argument(
-        "--name",
-        metavar="NAME",
-        help="what the model is called in tables, figures and folders (default: its Hub name, or "
-        "that of its folder or run)",
     )
     group.add_argument(
         "--tokenizer-languages",
@@ -211,7 +224,10 @@ def add_overlap_flags(parser: argparse.ArgumentParser) -> None:
 
 def add_thread_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--threads", type=positive_int, metavar="N", help="CPU threads (default: all cores)"
+        "--n-threads",
+        type=positive_int,
+        metavar="N",
+        help="CPU threads (default: all that the process may use; OMP_NUM_THREADS counts)",
     )
 
 
