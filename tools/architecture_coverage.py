@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from architectures.build import Unbuildable, build_models, text_types  # noqa: E402
 from architectures.check import check_extract, check_freeze  # noqa: E402
 
-TIME_LIMIT = 240.0
+TIME_LIMIT = 120.0
 VERDICTS = ("right", "refused", "wrong", "crashed")
 
 
@@ -171,7 +171,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--types", nargs="*", help="model types; all by default")
     parser.add_argument("--output", type=Path, help="the table, in Markdown")
-    parser.add_argument("--json", type=Path, help="everything that was found")
+    parser.add_argument("--json", type=Path, help="all that was found; with --types, its other entries stay")
     parser.add_argument("--jobs", type=int, default=2, help="processes side by side")
     options = parser.parse_args()
     names = options.types or text_types()
@@ -191,6 +191,10 @@ def main() -> None:
     for what in ("extract", "freeze"):
         print(what, dict(Counter(verdict(entry, what)[0] for entry in entries)))
     if options.json:
+        if options.types and options.json.exists():
+            known = {entry["type"]: entry for entry in json.loads(options.json.read_text())}
+            known |= {entry["type"]: entry for entry in entries}
+            entries = [known[name] for name in sorted(known)]
         options.json.write_text(json.dumps(entries, indent=1))
     if options.output:
         options.output.write_text(table(entries))

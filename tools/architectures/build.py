@@ -183,12 +183,17 @@ def small_config(cls: type, **outer: Any) -> Any:
     for key, value in accepted.items():
         if key in ("model_type", "transformers_version", "architectures", "_name_or_path"):
             continue
-        sub = getattr(default, key, None)
+        try:
+            sub = getattr(default, key, None)
+        except Exception:  # an attribute that differs between layers has no one value
+            sub = None
         if hasattr(sub, "to_dict") and hasattr(type(sub), "model_type"):
             chosen[key] = small_config(type(sub)).to_dict()
             chosen[key].setdefault("model_type", type(sub).model_type)
             continue
         new = _small(key, value, layers, picks)
+        if key == "num_key_value_heads" and value == values.get("num_attention_heads"):
+            new = 4
         if new is not value and new != value:
             chosen[key] = new
     chosen.update(outer)
@@ -227,6 +232,8 @@ def _small(key: str, value: Any, layers: int | None, picks: list[int]) -> Any:
         return [_small(key, value[i], None, picks) for i in picks]
     if key in _SPECIAL_IDS:
         return _SPECIAL_IDS[key] if not isinstance(value, (list, tuple)) else [_SPECIAL_IDS[key]]
+    if value is None and key in ("head_dim", "num_key_value_heads"):
+        return 8 if key == "head_dim" else 4
     if isinstance(value, bool) or value is None:
         return value
     if key.endswith(("token_id", "token_index", "_id")) and isinstance(value, int):
@@ -236,13 +243,15 @@ def _small(key: str, value: Any, layers: int | None, picks: list[int]) -> Any:
     if isinstance(value, int):
         for pattern, size in _SIZES:
             if re.fullmatch(pattern, key):
-                return min(size, value) if value > 0 else value
+                return size if "position" in key else min(size, value) if value > 0 else value
     return value
 
 
 def _small_rope(value: dict[str, Any]) -> dict[str, Any]:
     new = {k: _small_rope(v) if isinstance(v, dict) else v for k, v in value.items()}
     section = new.get("mrope_section")
+    if "rope_type" in new and not isinstance(section, (list, tuple)):
+        section = [0, 0, 0]  # some models have a default for it in their code
     if isinstance(section, (list, tuple)):
         new["mrope_section"] = [2, 1, 1] if len(section) == 3 else [1] * len(section)
     return new

@@ -10,7 +10,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-TEXTS = ["a cat sat", "b", "the dog ran home", "x y", "hello", "a long line of words " * 5, "it is", "mean while in the town"]
+TEXTS = ["a cat sat", "b", "the dog ran home", "abc sat a", "a long line of words " * 5]
 TOLERANCE = 2e-4
 
 
@@ -227,7 +227,7 @@ def check_freeze(model: Any) -> tuple[str, str]:
     if shift:
         # The embeddings and the first block both change the first state: read before any block.
         stage = {p: (0 if s == 1 and _outside(names[p]) else s) for p, s in stage.items()}
-    for layers in ([0], [n - 1], [], list(range(n // 2)), list(range(n))):
+    for layers in ([0], [n - 1], list(range(n // 2)), list(range(n))):
         embeddings = len(layers) != 1
         problem = _check_one(model, freeze, layers, embeddings, stage, names, n)
         if problem and problem != "shared":

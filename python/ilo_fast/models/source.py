@@ -16,6 +16,7 @@ from ilo_fast._util.versions import versions
 from ilo_fast.cache import FORMAT, Store
 from ilo_fast.errors import AccessError
 from ilo_fast.models.identity import NUMERIC_PACKAGES, config_content, foreign_hook, hash_state
+from ilo_fast.models.forward import working_device
 from ilo_fast.models.limits import position_limit
 from ilo_fast.models.loading import (
     ModelFiles,
@@ -141,9 +142,10 @@ class ModelSource:
             )
         config = getattr(module, "config", None)
         name = str(getattr(config, "_name_or_path", "") or type(module).__name__)
-        if device is not None and torch.device(device).type != weight.device.type:
+        where = working_device(module)
+        if device is not None and torch.device(device).type != where.type:
             raise ValueError(
-                f"device={str(device)!r}, but the loaded model is on {weight.device}: move it "
+                f"device={str(device)!r}, but the loaded model is on {where}: move it "
                 f"yourself with model.to({str(device)!r}), or pass its folder"
             )
         if dtype is not None and dtype != weight.dtype:
@@ -154,7 +156,7 @@ class ModelSource:
             )
         if tokenizer is None:
             tokenizer = _tokenizer_of(module, name)
-        return cls(name, tokenizer, weight.device, weight.dtype, store, module=module)
+        return cls(name, tokenizer, where, weight.dtype, store, module=module)
 
     def info(self) -> ModelInfo:
         """Size, kind and dtype of the model; from the cache, without weights, where it has them."""
