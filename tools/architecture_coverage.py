@@ -33,32 +33,26 @@ warnings.filterwarnings("ignore")
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from architectures.build import Unbuildable, build_models, text_types  # noqa: E402
+from architectures.build import Unbuildable, build_model, text_types  # noqa: E402
 from architectures.check import check_extract, check_freeze  # noqa: E402
 
 TIME_LIMIT = 120.0
-VERDICTS = ("right", "refused", "wrong", "crashed")
 
 
-def try_type(name: str) -> dict[str, Any]:
-    """The verdicts on one model type: its base model and its model with a head."""
+def try_type(name: str, side: str = "left") -> dict[str, Any]:
+    """The verdicts on one model type; `side` is the one on which its tokenizer would pad."""
     import torch
 
     torch.set_num_threads(1)
+    entry: dict[str, Any] = {"type": name}
     try:
-        models = build_models(name)
+        model = build_model(name)
     except Unbuildable as error:
-        return {"type": name, "built": False, "why": str(error), "text": error.text}
-    rows: list[dict[str, Any]] = []
-    # The model with a head, or else the bare one, is frozen; both are read.
-    sides = ("right", "left")
-    for model, side in zip(models, sides, strict=False):
-        row: dict[str, Any] = {"class": type(model).__name__}
-        row["extract"], row["extract_note"] = _outcome(lambda: check_extract(model, side))
-        if model is models[-1]:
-            row["freeze"], row["freeze_note"] = _outcome(lambda: check_freeze(model))
-        rows.append(row)
-    return {"type": name, "built": True, "models": rows}
+        return entry | {"built": False, "why": str(error), "text": error.text}
+    entry |= {"built": True, "class": type(model).__name__}
+    entry["extract"], entry["extract_note"] = _outcome(lambda: check_extract(model, side))
+    entry["freeze"], entry["freeze_note"] = _outcome(lambda: check_freeze(model))
+    return entry
 
 
 def _outcome(check: Callable[[], tuple[str, str]]) -> tuple[str, str]:
@@ -102,12 +96,10 @@ def in_own_process(name: str) -> dict[str, Any]:
 
 
 def verdict(entry: dict[str, Any], what: str) -> tuple[str, str]:
-    """The worst verdict over the classes of a type, and its note."""
+    """The verdict on a type, and its note."""
     if not entry["built"]:
         return "not built", entry["why"]
-    tried = [row for row in entry["models"] if what in row]
-    worst = max(tried, key=lambda row: VERDICTS.index(row[what]))
-    return worst[what], worst[f"{what}_note"]
+    return entry[what], entry[f"{what}_note"]
 
 
 def table(entries: list[dict[str, Any]]) -> str:
@@ -122,10 +114,10 @@ def table(entries: list[dict[str, Any]]) -> str:
         "",
         f"Every text model type of transformers {transformers.__version__} (torch "
         f"{torch.__version__.split('+')[0]}) that can be built small with",
-        "random weights, bare and with its language-model head. *Extract*: short and long sentences",
-        "in one corpus, compared with the model's own `output_hidden_states`, one unpadded sentence",
+        "random weights, with its language-model head where it has one. *Extract*: short and long",
+        "sentences in one corpus, compared with the model's own `output_hidden_states`, one unpadded sentence",
         "at a time, mean over its tokens in float64. *Freeze*: compared with what a change of each",
-        "parameter does to these states. A type is right where all of its classes are. Reproduce:",
+        "parameter does to these states, by gradients. Reproduce:",
         "",
         "    python tools/architecture_coverage.py --output docs/results/architectures.md",
         "",
@@ -145,13 +137,8 @@ def table(entries: list[dict[str, Any]]) -> str:
                 lines += _wrapped(f"- `{entry['type']}`, {what}, {outcome}: {note}")
     lines += ["", "## Right, with a remark", ""]
     for entry in built:
-        notes = {
-            row["extract_note"]
-            for row in entry["models"]
-            if row["extract"] == "right" and row["extract_note"]
-        }
-        if notes:
-            lines += _wrapped(f"- `{entry['type']}`: {'; '.join(sorted(notes))}")
+        if entry["extract"] == "right" and entry["extract_note"]:
+            lines += _wrapped(f"- `{entry['type']}`: {entry['extract_note']}")
     right = [e["type"] for e in built if verdict(e, "extract")[0] == verdict(e, "freeze")[0] == "right"]
     lines += ["", "## Right", ""] + _wrapped(", ".join(f"`{name}`" for name in right))
     lines += ["", "## Text models that were not built", ""]

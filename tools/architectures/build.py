@@ -57,8 +57,8 @@ def text_types() -> list[str]:
     return sorted(CONFIG_MAPPING_NAMES)
 
 
-def build_models(name: str) -> list[Any]:
-    """The base model and the model with a language-model head of a type, where there are such."""
+def build_model(name: str) -> Any:
+    """A small model of a type: with a language-model head where there is such a class."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     try:
@@ -68,37 +68,20 @@ def build_models(name: str) -> list[Any]:
     classes = list(_classes(name, kind))
     if not any(_takes_text(cls) for cls in classes):
         raise Unbuildable("no class of it takes token ids", text=False)
-    try:
-        config = small_config(kind)
-    except Exception as error:
-        raise Unbuildable(f"configuration: {type(error).__name__}: {_line(error)}") from error
-    models, errors = [], []
-    for cls in classes:
-        if not _takes_text(cls):
-            continue
+    from architectures.check import Reference
+
+    errors = []
+    for cls in reversed(classes):  # the one with a head holds the bare one
         torch.manual_seed(0)
         try:
             model = cls(small_config(kind)).float().eval()
+            enliven(model)
+            Reference(model)
         except Exception as error:
             errors.append(f"{cls.__name__}: {type(error).__name__}: {_line(error)}")
             continue
-        enliven(model)
-        models.append(model)
-    del config
-    if not models:
-        raise Unbuildable("; ".join(errors)[:400])
-    from architectures.check import Reference
-
-    usable = []
-    for model in models:
-        try:
-            Reference(model)
-            usable.append(model)
-        except Exception as error:
-            errors.append(f"{type(model).__name__}: {type(error).__name__}: {_line(error)}")
-    if not usable:
-        raise Unbuildable("; ".join(errors)[:400])
-    return usable
+        return model
+    raise Unbuildable("; ".join(errors)[:400])
 
 
 def _line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ from ilo_fast.models.forward import (
     trial_state,
     working_device,
 )
-from ilo_fast.models.trial import Trial, run_trial
+from ilo_fast.models.trial import State, Trial, run_trial
 
 Kind = Literal["decoder", "encoder", "encoder-decoder"]
 
@@ -106,29 +106,51 @@ def find_parts(model: nn.Module) -> ModelParts:
     inner = _unwrap(model)
     _check_loaded(inner)
     failures: list[str] = []
+    guesses: list[ModelParts] = []
+    outer: list[tuple[nn.Module, Sequence[State]]] = []
     for backbone in _backbones(inner):
         try:
-            return _parts_of(inner, backbone)
+            parts, states = _parts_of(inner, backbone, outer)
         except Exception as error:
             # Whatever a model raises on token ids alone: it may want an image, or its decoder's
             # input. The next one inside it may not.
             text = " ".join(str(error).split()) or type(error).__name__
             failures.append(f"{type(backbone).__name__}: {text}")
+            continue
+        if parts is not None and parts.confirmed:
+            return parts
+        guesses += [] if parts is None else [parts]
+        outer += [] if states is None else [(backbone, states)]
+    if guesses:
+        return guesses[0]
     raise ValueError(
         f"{type(inner).__name__} does not turn token ids alone into hidden states ("
-        f"{failures[0] if failures else 'no part of it takes input_ids'}): pass the part of it "
-        "that reads text, or a model that is one"
+        f"{'; '.join(dict.fromkeys(failures[:1] + failures[-1:])) or 'no part takes input_ids'}): "
+        "pass the part of it that reads text, or a model that is one"
     )
 
 
-def _parts_of(inner: nn.Module, backbone: nn.Module) -> ModelParts:
+def _parts_of(
+    inner: nn.Module, backbone: nn.Module, outer: Sequence[tuple[nn.Module, Sequence[State]]]
+) -> tuple[ModelParts | None, Sequence[State] | None]:
+    """The parts, where `backbone` has some, and the model's own hidden states of the trial.
+
+    `outer` are modules that ran and gave no hidden states as output, or whose layers are not known.
+    """
     embeddings = _token_embeddings(inner, backbone)
     first, second = trial_ids(embeddings)
     trial = run_trial(backbone, embeddings, torch.cat([first, second]))
+    for holder, states in outer:
+        if backbone in holder.modules() and not _agree(states, trial.states):
+            raise ValueError(
+                f"it reads text otherwise by itself than inside {type(holder).__name__}"
+            )
+    if trial.dim is None:
+        return None, trial.states
     blocks = choose_blocks(backbone, trial)
     with evaluating(backbone), inference(backbone):
         before, after = trial_state(backbone, first), trial_state(backbone, second)
-    return ModelParts(
+    parts = ModelParts(
         backbone=backbone,
         embeddings=embeddings,
         blocks=blocks.modules,
@@ -142,6 +164,12 @@ def _parts_of(inner: nn.Module, backbone: nn.Module) -> ModelParts:
         vocabulary=trial.looked_up,
         confirmed=blocks.confirmed,
     )
+    return parts, trial.states
+
+
+def _agree(outer: Sequence[State], own: Sequence[State] | None) -> bool:
+    """Whether a module gives the hidden states by itself that it gives inside another."""
+    return own is None or (len(own) == len(outer) and all(map(State.same, own, outer)))
 
 
 def input_device(parts: ModelParts) -> torch.device:
@@ -201,7 +229,8 @@ def _takes_ids(module: nn.Module) -> bool:
     """Whether its forward has token ids among its arguments, or does not say."""
     parameters = inspect.signature(module.forward).parameters.values()
     names = {parameter.name for parameter in parameters}
-    return "input_ids" in names or all(p.kind is p.VAR_POSITIONAL or p.kind is p.VAR_KEYWORD for p in parameters)
+    anything = all(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
+    return "input_ids" in names or anything
 
 
 def _has_decoder(model: nn.Module) -> bool:

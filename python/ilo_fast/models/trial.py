@@ -80,7 +80,7 @@ class Trial:
     states
         The model's own hidden states; None where it returns none.
     dim
-        Length of the last hidden state's vectors.
+        Length of the last hidden state's vectors; None where logits are returned instead.
     """
 
     started: list[nn.Module] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Trial:
     ended: list[tuple[int, nn.Module]] = field(default_factory=list)
     looked_up: int | None = None
     states: Sequence[State] | None = None
-    dim: int = 0
+    dim: int | None = None
 
 
 def run_trial(backbone: nn.Module, embeddings: nn.Module, ids: torch.Tensor) -> Trial:
@@ -97,7 +97,7 @@ def run_trial(backbone: nn.Module, embeddings: nn.Module, ids: torch.Tensor) -> 
     Raises
     ------
     ValueError
-        It returns no hidden states of these tokens. Whatever the model itself raises passes through.
+        It returns neither a last hidden state nor any other of these tokens. Whatever the model itself raises passes through.
     """
     trial = Trial()
     handles = []
@@ -121,17 +121,22 @@ def run_trial(backbone: nn.Module, embeddings: nn.Module, ids: torch.Tensor) -> 
     finally:
         for handle in handles:
             handle.remove()
-    last = last_state(output)
+    own = own_states(output)
+    if own is not None:
+        # One that is not a state of every token (Funnel pools them) is like no other.
+        trial.states = [State.of(state, ids) or _OTHER for state in own]
+    try:
+        last = last_state(output)
+    except ValueError:
+        if trial.states is None:
+            raise
+        return trial  # logits: its hidden states still tell what the module inside must give
     if State.of(last, ids) is None:
         raise ValueError(
             f"it returns a tensor of shape {tuple(last.shape)} for {tuple(ids.shape)} tokens, "
             "which are no hidden states of them"
         )
     trial.dim = int(last.shape[-1])
-    own = own_states(output)
-    if own is not None:
-        # One that is not a state of every token (Funnel pools them) is like no other.
-        trial.states = [State.of(state, ids) or _OTHER for state in own]
     return trial
 
 

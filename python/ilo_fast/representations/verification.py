@@ -148,7 +148,10 @@ def _run(forward: PooledForward, ids: Sequence[int]) -> tuple[NDArray[np.float32
     except (IndexError, RuntimeError) as error:
         fits = _longest_that_runs(forward, ids)
         if fits == 0:
-            raise
+            raise ValueError(
+                f"{type(forward.parts.backbone).__name__} fails on a sentence of {len(ids)} tokens "
+                f"alone ({' '.join(str(error).split())}): leave such sentences out"
+            ) from error
         raise ValueError(
             f"{type(forward.parts.backbone).__name__} takes at most {fits} tokens, and a sentence "
             f"of the corpus has {len(ids)}: pass max_length={fits} to truncate it"
