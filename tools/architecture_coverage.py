@@ -1,9 +1,8 @@
 """Try extract() and freeze() on every text model type that the installed transformers can build.
 
 Each type is built small with random weights, in a process of its own with a time limit. The answer
-is compared with the model's own ``output_hidden_states`` (one unpadded sentence at a time, mean over
-its tokens in float64), and the frozen parameters with what a change of each parameter does to these
-states. Nothing here uses how ilo_fast finds the parts of a model.
+is compared with the model's own ``output_hidden_states`` (one unpadded sentence at a time, its
+mean over tokens in float64), and the frozen parameters with the gradients of these states. Nothing here uses how ilo_fast finds the parts of a model.
 
     python tools/architecture_coverage.py --output docs/results/architectures.md --json table.json
     python tools/architecture_coverage.py --types gpt2 bert
@@ -33,7 +32,7 @@ warnings.filterwarnings("ignore")
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from architectures.build import Unbuildable, build_model, text_types  # noqa: E402
+from architectures.build import UnbuildableError, build_model, text_types  # noqa: E402
 from architectures.check import check_extract, check_freeze  # noqa: E402
 
 TIME_LIMIT = 120.0
@@ -47,7 +46,7 @@ def try_type(name: str, side: str = "left") -> dict[str, Any]:
     entry: dict[str, Any] = {"type": name}
     try:
         model = build_model(name)
-    except Unbuildable as error:
+    except UnbuildableError as error:
         return entry | {"built": False, "why": str(error), "text": error.text}
     entry |= {"built": True, "class": type(model).__name__}
     entry["extract"], entry["extract_note"] = _outcome(lambda: check_extract(model, side))
@@ -115,9 +114,9 @@ def table(entries: list[dict[str, Any]]) -> str:
         f"Every text model type of transformers {transformers.__version__} (torch "
         f"{torch.__version__.split('+')[0]}) that can be built small with",
         "random weights, with its language-model head where it has one. *Extract*: short and long",
-        "sentences in one corpus, compared with the model's own `output_hidden_states`, one unpadded sentence",
-        "at a time, mean over its tokens in float64. *Freeze*: compared with what a change of each",
-        "parameter does to these states, by gradients. Reproduce:",
+        "sentences in one corpus, compared with the model's own `output_hidden_states`, one",
+        "unpadded sentence at a time, mean over its tokens in float64. *Freeze*: compared with",
+        "the first of these states that has a gradient for each parameter. Reproduce:",
         "",
         "    python tools/architecture_coverage.py --output docs/results/architectures.md",
         "",
@@ -139,8 +138,10 @@ def table(entries: list[dict[str, Any]]) -> str:
     for entry in built:
         if entry["extract"] == "right" and entry["extract_note"]:
             lines += _wrapped(f"- `{entry['type']}`: {entry['extract_note']}")
-    right = [e["type"] for e in built if verdict(e, "extract")[0] == verdict(e, "freeze")[0] == "right"]
-    lines += ["", "## Right", ""] + _wrapped(", ".join(f"`{name}`" for name in right))
+    right = [
+        e["type"] for e in built if verdict(e, "extract")[0] == verdict(e, "freeze")[0] == "right"
+    ]
+    lines += ["", "## Right", "", *_wrapped(", ".join(f"`{name}`" for name in right))]
     lines += ["", "## Text models that were not built", ""]
     for entry in entries:
         if not entry["built"] and entry["text"]:
@@ -151,14 +152,21 @@ def table(entries: list[dict[str, Any]]) -> str:
 def _wrapped(text: str) -> list[str]:
     import textwrap
 
-    return textwrap.wrap(text.replace("\n", " "), 110, subsequent_indent="  " * text.startswith("- "), break_long_words=False)
+    return textwrap.wrap(
+        text.replace("\n", " "),
+        110,
+        subsequent_indent="  " * text.startswith("- "),
+        break_long_words=False,
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--types", nargs="*", help="model types; all by default")
     parser.add_argument("--output", type=Path, help="the table, in Markdown")
-    parser.add_argument("--json", type=Path, help="all that was found; with --types, its other entries stay")
+    parser.add_argument(
+        "--json", type=Path, help="all that was found; with --types, its other entries stay"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="processes side by side")
     options = parser.parse_args()
     names = options.types or text_types()

@@ -75,11 +75,13 @@ def test_states_of_fewer_tokens_are_not_confirmed():
 def test_weights_on_the_meta_device_are_refused():
     with torch.device("meta"):
         model = hf.AutoModel.from_config(build("llama").config)
-    with pytest.raises(ValueError, match="on the meta device .*load its weights first"):
+    with pytest.raises(ValueError, match=r"on the meta device .*load its weights first"):
         find_parts(model)
 
 
 def test_model_that_reads_no_text_says_so():
     model = build_unusual("clip").vision_model
-    with pytest.raises(ValueError, match=r"CLIPVision\w+ does not turn token ids alone into hidden"):
+    with pytest.raises(
+        ValueError, match=r"CLIPVision\w+ does not turn token ids alone into hidden"
+    ):
         find_parts(model)

@@ -16,7 +16,9 @@ from ilo_fast.representations.verification import find_padding, verify
 def test_hooks_in_the_wrong_place_are_noticed():
     parts = find_parts(build("llama"))
     turned = type(parts)(**{**vars(parts), "entries": tuple(b.mlp for b in parts.blocks)})
-    with pytest.raises(ValueError, match=r"LlamaModel: what enters layer 0 is not hidden_states\[0\]"):
+    with pytest.raises(
+        ValueError, match=r"LlamaModel: what enters layer 0 is not hidden_states\[0\]"
+    ):
         verify(turned, range(4), 1, [[5, 6, 7]])
 
 
@@ -138,7 +140,7 @@ def test_token_id_beyond_the_embeddings_names_the_line():
 def test_sentence_beyond_a_table_of_positions_says_how_many_tokens_fit():
     model = build("bert")
     model.config.max_position_embeddings = 10_000  # as where the configuration does not tell
-    with pytest.raises(ValueError, match="takes at most 128 tokens.*pass max_length=128"):
+    with pytest.raises(ValueError, match=r"takes at most 128 tokens.*pass max_length=128"):
         run(model, {"eng_Latn": ["a" * 200, "b"]})
     assert run(model, {"eng_Latn": ["a" * 200, "b"]}, max_length=128).info["verified"]
 

@@ -15,23 +15,80 @@ LAYERS = 4
 VOCABULARY = 160
 
 # Of the last part of an attribute's name to a small value; the first that matches counts.
-_SIZES: list[tuple[str, Any]] = [
+_SIZES: list[tuple[str, int]] = [
     (r"(.*_)?vocab(ulary)?_size(_.*)?", VOCABULARY),
     (r"n_vocab|n_words|num_embeddings", VOCABULARY),
-    (r"(.*_)?(qk_nope|qk_rope|nope|rope|v|qk|attention|kv|linear_key|linear_value|global|index|swa|mamba|ssm)_?head_dim", 8),
-    (r"(.*_)?(head_dim|d_kv|head_size|kv_channels|rotary_dim|attention_head_size|d_head|key_value_dim)", 8),
-    (r"(.*_)?(q|kv|o|lora|output)_?lora_(rank|dim)(_.*)?|laurel_rank|.*_low_rank_dim|(q|kv)_rank|low_rank.*", 8),
-    (r"(.*_)?(num|n)_(local_|routed_)?experts_per_tok(en)?|moe_k|(moe_)?top_?k|moe_topk|num_selected_experts", 2),
-    (r"(.*_)?(num|n|moe_num)_(local_|routed_)?experts|moe_num_experts|n_routed_experts|num_moe_experts", 4),
+    (
+        r"(.*_)?(qk_nope|qk_rope|nope|rope|v|qk|attention|kv|linear_key|linear_value|"
+        r"global|index|swa|mamba|ssm)_?head_dim",
+        8,
+    ),
+    (
+        r"(.*_)?(head_dim|d_kv|head_size|kv_channels|rotary_dim|attention_head_size|"
+        r"d_head|key_value_dim)",
+        8,
+    ),
+    (
+        r"(.*_)?(q|kv|o|lora|output)_?lora_(rank|dim)(_.*)?|laurel_rank|.*_low_rank_dim|"
+        r"(q|kv)_rank|low_rank.*",
+        8,
+    ),
+    (
+        r"(.*_)?(num|n)_(local_|routed_)?experts_per_tok(en)?|moe_k|(moe_)?top_?k|"
+        r"moe_topk|num_selected_experts",
+        2,
+    ),
+    (
+        r"(.*_)?(num|n|moe_num)_(local_|routed_)?experts|moe_num_experts|"
+        r"n_routed_experts|num_moe_experts",
+        4,
+    ),
     (r"n_group|topk_group|num_expert_groups?|.*shared_experts?", 1),
-    (r"(.*_)?(num_key_value_heads|n_kv_heads?|num_kv_heads|multi_query_group_num|attention_groups|num_key_value_groups)", 2),
-    (r"(.*_)?(num_attention_heads|n_heads?|num_heads|attention_heads|heads|num_query_heads|nhead)", 4),
+    (
+        r"(.*_)?(num_key_value_heads|n_kv_heads?|num_kv_heads|multi_query_group_num|"
+        r"attention_groups|num_key_value_groups)",
+        2,
+    ),
+    (
+        r"(.*_)?(num_attention_heads|n_heads?|num_heads|attention_heads|heads|"
+        r"num_query_heads|nhead)",
+        4,
+    ),
     (r"(.*_)?(hidden_size_per_layer_input)", 8),
-    (r"(.*_)?(intermediate_size.*|intermediate_dim|ffn_dim|ffn_hidden_size|d_ff|d_inner|n_inner|inner_dim|ff_dim|mlp_dim|feed_forward_dim|ffn_.*size|feedforward_size|mlp_hidden_size|block_ff_dim)", 64),
-    (r"hidden_size|d_model|n_embd|dim|emb(ed)?_dim|embed(ding)?_size|embed_proj_dim|word_embed_proj_dim|(projection|proj)_(dim|size)|(out_)?hidden_dim|model_dim|embedding_dim|output_hidden_size|lru_width|attention_hidden_size|text_embed_dim|text_hidden_size|out_hidden_size|projector_hidden_size|encoder_hidden_size|decoder_hidden_size|decoder_hidden_dim|true_hidden_size|hidden_dimension|text_dim|vision_.*_dim|mm_hidden_size|cross_attention_hidden_size|output_dim|text_embed_size|d_embed|embedding_hidden_size", 32),
-    (r"(.*_)?(num_hidden_layers|n_layers?|num_layers|encoder_layers|decoder_layers|n_blocks|num_decoder_layers|num_encoder_layers|layers|depth|num_hidden_blocks)", LAYERS),
-    (r"(.*_)?(max_position_embeddings?|n_positions|max_seq_len|max_sequence_length|seq_length|context_length|n_ctx|max_source_positions|max_target_positions|max_encoder_position_embeddings|max_decoder_position_embeddings|max_2d_position_embeddings|max_position)", 256),
-    (r"sliding_window|attention_window|window_size|local_attention|attention_chunk_size|local_window_size", 16),
+    (
+        r"(.*_)?(intermediate_size.*|intermediate_dim|ffn_dim|ffn_hidden_size|d_ff|"
+        r"d_inner|n_inner|inner_dim|ff_dim|mlp_dim|feed_forward_dim|ffn_.*size|"
+        r"feedforward_size|mlp_hidden_size|block_ff_dim)",
+        64,
+    ),
+    (
+        r"hidden_size|d_model|n_embd|dim|emb(ed)?_dim|embed(ding)?_size|embed_proj_dim|"
+        r"word_embed_proj_dim|(projection|proj)_(dim|size)|(out_)?hidden_dim|model_dim|"
+        r"embedding_dim|output_hidden_size|lru_width|attention_hidden_size|"
+        r"text_embed_dim|text_hidden_size|out_hidden_size|projector_hidden_size|"
+        r"encoder_hidden_size|decoder_hidden_size|decoder_hidden_dim|true_hidden_size|"
+        r"hidden_dimension|text_dim|vision_.*_dim|mm_hidden_size|"
+        r"cross_attention_hidden_size|output_dim|text_embed_size|d_embed|"
+        r"embedding_hidden_size",
+        32,
+    ),
+    (
+        r"(.*_)?(num_hidden_layers|n_layers?|num_layers|encoder_layers|decoder_layers|"
+        r"n_blocks|num_decoder_layers|num_encoder_layers|layers|depth|num_hidden_blocks)",
+        LAYERS,
+    ),
+    (
+        r"(.*_)?(max_position_embeddings?|n_positions|max_seq_len|max_sequence_length|"
+        r"seq_length|context_length|n_ctx|max_source_positions|max_target_positions|"
+        r"max_encoder_position_embeddings|max_decoder_position_embeddings|"
+        r"max_2d_position_embeddings|max_position)",
+        256,
+    ),
+    (
+        r"sliding_window|attention_window|window_size|local_attention|"
+        r"attention_chunk_size|local_window_size",
+        16,
+    ),
     (r"image_size", 32),
     (r"patch_size", 8),
     (r"num_mel_bins", 16),
@@ -39,10 +96,18 @@ _SIZES: list[tuple[str, Any]] = [
     (r"(mamba_)?chunk_size|chunk_length", 16),
     (r"time_step_rank|dt_rank|mamba_dt_rank", 4),
 ]
-_SPECIAL_IDS = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "cls_token_id": 0, "sep_token_id": 2, "decoder_start_token_id": 2}
+
+_SPECIAL_IDS = {
+    "bos_token_id": 0,
+    "pad_token_id": 1,
+    "eos_token_id": 2,
+    "cls_token_id": 0,
+    "sep_token_id": 2,
+    "decoder_start_token_id": 2,
+}
 
 
-class Unbuildable(Exception):
+class UnbuildableError(Exception):
     """The type cannot be built small; `text` tells whether it takes text at all."""
 
     def __init__(self, why: str, *, text: bool = True) -> None:
@@ -64,10 +129,12 @@ def build_model(name: str) -> Any:
     try:
         kind = CONFIG_MAPPING[name]
     except Exception as error:
-        raise Unbuildable(f"its configuration cannot be imported: {error}", text=False) from error
+        raise UnbuildableError(
+            f"its configuration cannot be imported: {error}", text=False
+        ) from error
     classes = list(_classes(name, kind))
     if not any(_takes_text(cls) for cls in classes):
-        raise Unbuildable("no class of it takes token ids", text=False)
+        raise UnbuildableError("no class of it takes token ids", text=False)
     from architectures.check import Reference
 
     errors = []
@@ -81,7 +148,7 @@ def build_model(name: str) -> Any:
             errors.append(f"{cls.__name__}: {type(error).__name__}: {_line(error)}")
             continue
         return model
-    raise Unbuildable("; ".join(errors)[:400])
+    raise UnbuildableError("; ".join(errors)[:400])
 
 
 def _line(error: Exception) -> str:
@@ -104,8 +171,6 @@ def _classes(name: str, config: type) -> Iterator[Any]:
             names = getattr(auto, f"{group}_MAPPING_NAMES").get(name)
             for cls_name in [names] if isinstance(names, str) else list(names or ())[:1]:
                 cls = getattr(transformers, cls_name, None)
-                if cls is None:
-                    cls = _class_named(name, cls_name)
                 if cls is not None and cls not in found and _takes_text(cls):
                     found.append(cls)
                     break
@@ -115,10 +180,6 @@ def _classes(name: str, config: type) -> Iterator[Any]:
     if not found:
         found = _of_config(config)
     yield from found
-
-
-def _class_named(name: str, cls_name: str) -> Any:
-    return None
 
 
 def _of_config(config: type) -> list[Any]:
@@ -192,7 +253,14 @@ def small_config(cls: type, **outer: Any) -> Any:
 
 
 def _default_layers(values: dict[str, Any]) -> int | None:
-    for key in ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "depth"):
+    for key in (
+        "num_hidden_layers",
+        "n_layer",
+        "n_layers",
+        "num_layers",
+        "encoder_layers",
+        "depth",
+    ):
         if isinstance(values.get(key), int):
             return int(values[key])
     return None
@@ -244,7 +312,7 @@ def enliven(model: Any) -> None:
     """Random values everywhere: a zero or a one of the initialisation would hide what it does."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for parameter in model.parameters():
             if not parameter.is_floating_point():
                 continue
             noise = torch.randn(parameter.shape, generator=generator)
@@ -254,5 +322,4 @@ def enliven(model: Any) -> None:
                 parameter.mul_(2.0).add_(noise * 0.02)
             else:
                 finite = torch.isfinite(parameter) & (parameter.abs() < 1e3)
-                parameter.copy_(torch.where(finite, parameter, torch.zeros_like(parameter)) + noise * 0.05)
-        del name
+                parameter.copy_(parameter.where(finite, torch.zeros_like(parameter)) + noise * 0.05)

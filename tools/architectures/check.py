@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import re
 from typing import Any
 
 import numpy as np
@@ -46,7 +48,7 @@ class Reference:
                 self.shows_all = len(self.states) > 1
                 return
             errors.append(f"{type(module).__name__} returns no hidden_states")
-        raise ValueError("no part of it gives hidden states for token ids: " + "; ".join(errors[:3]))
+        raise ValueError("gives no hidden states for token ids: " + "; ".join(errors[:3]))
 
     @staticmethod
     def _candidates(model: Any) -> Any:
@@ -55,9 +57,9 @@ class Reference:
         if getattr(model.config, "is_encoder_decoder", False):
             yield from (e for e in [_encoder(model)] if e is not None)
         for module in model.modules():
-            if isinstance(module, transformers.PreTrainedModel):
-                if "input_ids" in inspect.signature(module.forward).parameters:
-                    yield module
+            text = "input_ids" in inspect.signature(module.forward).parameters
+            if text and isinstance(module, transformers.PreTrainedModel):
+                yield module
 
     def __call__(self, ids: torch.Tensor) -> list[np.ndarray]:
         """One array (tokens, dim) per state, in float64."""
@@ -85,6 +87,10 @@ class Reference:
             states = getattr(output, "encoder_hidden_states", None)
         self.raw = [s for s in states or [] if isinstance(s, torch.Tensor)]
         self._last = getattr(output, "last_hidden_state", None)
+        if self._last is None and self.module.base_model is not self.module:
+            with contextlib.suppress(Exception):
+                bare = self.module.base_model(input_ids=ids)
+                self._last = getattr(bare, "last_hidden_state", None)
 
 
 def _encoder(model: Any) -> Any:
@@ -218,7 +224,8 @@ def check_freeze(model: Any) -> tuple[str, str]:
     except Exception as error:
         return _refused(error)
     # Without the embeddings among the states, the first of them depends on the first block.
-    shift = int(any(h == 0 and not _outside(names[p]) for p, h in first.items()))
+    stages = {names[p]: h for p, h in first.items()}
+    shift = int(any(h == 0 and stages.get(_next(name)) == 1 for name, h in stages.items()))
     if n not in (len(states) - 1, len(states)):
         return "wrong", f"{n} blocks for {len(states)} hidden states"
     stage = {p: None if h is None else min(h + shift, n) for p, h in first.items()}
@@ -238,9 +245,18 @@ def _outside(name: str) -> bool:
     return not any(part.isdecimal() for part in name.split("."))
 
 
+def _next(name: str) -> str:
+    """The name that the parameter has in the next member of its list."""
+    return re.sub(r"\.(\d+)\.", lambda found: f".{int(found[1]) + 1}.", name, count=1)
+
+
+def _layer(name: str) -> str:
+    """The name up to the first number in it."""
+    return re.sub(r"(\.\d+\.).*", r"\1", f".{name}")
+
+
 def _blocks_of(model: Any, freeze: Any) -> int:
     """How many blocks freeze() thinks there are, from its own refusal of one too many."""
-    import re
 
     try:
         freeze(model, layers=[10**6])
@@ -252,7 +268,9 @@ def _blocks_of(model: Any, freeze: Any) -> int:
     raise ValueError("freeze took block 1000000")
 
 
-def _check_one(model: Any, freeze: Any, layers: list[int], embeddings: bool, stage: Any, names: Any, n: int) -> str:
+def _check_one(
+    model: Any, freeze: Any, layers: list[int], embeddings: bool, stage: Any, names: Any, n: int
+) -> str:
     log = logging.getLogger("ilo_fast")
     handler = _Warned()
     log.addHandler(handler)
@@ -267,10 +285,14 @@ def _check_one(model: Any, freeze: Any, layers: list[int], embeddings: bool, sta
     got = {p for p in names if not p.requires_grad}
     frozen.undo()
     wanted_stages = {h + 1 for h in layers} | ({0} if embeddings else set())
+    # What only a second stream of the block feels (LiLT's layout) shows one state later.
+    layers_meant = {_layer(names[p]) for p, s in stage.items() if s in wanted_stages}
     extra = [
         names[p]
         for p in got
-        if stage[p] is not None and stage[p] not in wanted_stages
+        if stage[p] is not None
+        and stage[p] not in wanted_stages
+        and _layer(names[p]) not in layers_meant
         and not (embeddings and stage[p] > 0 and _outside(names[p]))
     ]
     if extra:
@@ -278,7 +300,9 @@ def _check_one(model: Any, freeze: Any, layers: list[int], embeddings: bool, sta
     missing = [
         names[p]
         for p, s in stage.items()
-        if s in wanted_stages and p not in got and names[p] not in handler.text
+        if s in wanted_stages
+        and p not in got
+        and names[p] not in handler.text
         # After the last block and before the output: the final norm.
         and not (s == n and _outside(names[p]))
         # Tables outside of the blocks that every block reads are embeddings.

@@ -74,7 +74,9 @@ def choose_blocks(backbone: nn.Module, trial: Trial) -> Blocks:
     ran = [trial.started[r] for r in chosen.runs]
     entries = list(dict.fromkeys(ran))
     beside = _beside(backbone, chosen, entries, candidates)
-    modules = [nn.ModuleList([e, *more]) if more else e for e, more in zip(entries, beside, strict=True)]
+    modules = [
+        nn.ModuleList([e, *more]) if more else e for e, more in zip(entries, beside, strict=True)
+    ]
     inside = {id(m) for module in modules for m in module.modules()}
     first = trial.taken[chosen.runs[0]]
     assert first is not None
@@ -135,9 +137,7 @@ def _across_lists(candidates: Sequence[_Candidate], trial: Trial) -> _Candidate 
     return _Candidate("", [trial.started[r] for r in runs], runs) if runs else None
 
 
-def _by_order(
-    backbone: nn.Module, candidates: Sequence[_Candidate], trial: Trial
-) -> _Candidate:
+def _by_order(backbone: nn.Module, candidates: Sequence[_Candidate], trial: Trial) -> _Candidate:
     """The list whose members ran in ascending order.
 
     Of several, the outermost wins (the experts of a layer are a list too, often longer than the

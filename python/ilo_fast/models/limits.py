@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-# The names that configurations have for it; LED's encoder and the text side of Whisper have their own.
+# The names that configurations have for it; LED's encoder and Whisper's text side have their own.
 _NAMES = (
     "max_position_embeddings",
     "max_seq_len",

@@ -15,8 +15,8 @@ from ilo_fast._util.hashing import digest
 from ilo_fast._util.versions import versions
 from ilo_fast.cache import FORMAT, Store
 from ilo_fast.errors import AccessError
-from ilo_fast.models.identity import NUMERIC_PACKAGES, config_content, foreign_hook, hash_state
 from ilo_fast.models.forward import working_device
+from ilo_fast.models.identity import NUMERIC_PACKAGES, config_content, foreign_hook, hash_state
 from ilo_fast.models.limits import position_limit
 from ilo_fast.models.loading import (
     ModelFiles,

@@ -274,9 +274,7 @@ def _final_norm(blocks: Blocks, trial: Trial) -> nn.Module | None:
     return None
 
 
-def _kind(
-    model: nn.Module, backbone: nn.Module, before: torch.Tensor, after: torch.Tensor
-) -> Kind:
+def _kind(model: nn.Module, backbone: nn.Module, before: torch.Tensor, after: torch.Tensor) -> Kind:
     """In a decoder, the first token's state does not change with the last token."""
     change = (before[:, 0].float() - after[:, 0].float()).abs().max()
     scale = before[:, 0].float().abs().max().clamp(min=1e-12)

@@ -97,7 +97,8 @@ def run_trial(backbone: nn.Module, embeddings: nn.Module, ids: torch.Tensor) -> 
     Raises
     ------
     ValueError
-        It returns neither a last hidden state nor any other of these tokens. Whatever the model itself raises passes through.
+        It returns neither a last hidden state nor any other of these tokens. Whatever the model
+        itself raises passes through.
     """
     trial = Trial()
     handles = []

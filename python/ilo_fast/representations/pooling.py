@@ -195,9 +195,7 @@ class PooledForward:
         if layer == self._local.stop_at:
             raise _EnoughError
 
-    def _pool(
-        self, now: _Pass, hidden: torch.Tensor, layer: int, axes: tuple[int, int]
-    ) -> None:
+    def _pool(self, now: _Pass, hidden: torch.Tensor, layer: int, axes: tuple[int, int]) -> None:
         rows, longest = now.shape
         shape = tuple(hidden.shape)
         if hidden.dim() > max(axes) + 1:
