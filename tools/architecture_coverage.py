@@ -2,7 +2,8 @@
 
 Each type is built small with random weights, in a process of its own with a time limit. The answer
 is compared with the model's own ``output_hidden_states`` (one unpadded sentence at a time, its
-mean over tokens in float64), and the frozen parameters with the gradients of these states. Nothing here uses how ilo_fast finds the parts of a model.
+mean over tokens in float64), and the frozen parameters with the gradients of these states. Nothing
+here uses how ilo_fast finds the parts of a model.
 
     python tools/architecture_coverage.py --output docs/results/architectures.md --json table.json
     python tools/architecture_coverage.py --types gpt2 bert

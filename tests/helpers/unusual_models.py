@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import transformers as hf
-from helpers.tiny_models import VOCABULARY, named, seq2seq, sized
+from helpers.tiny_models import VOCABULARY, named, sized
 
 _GEMMA = {
     "vocab_size_per_layer_input": VOCABULARY,
@@ -78,9 +78,11 @@ CONFIGURATIONS: dict[str, Callable[[], tuple[type, Any]]] = {
     # Positions under other names.
     "led": lambda: (
         hf.LEDModel,
-        seq2seq(
-            hf.LEDConfig, max_encoder_position_embeddings=128, max_decoder_position_embeddings=64,
-            attention_window=8,
+        named(
+            hf.LEDConfig, d_model=32, encoder_layers=2, decoder_layers=1,
+            encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=48,
+            decoder_ffn_dim=48, max_encoder_position_embeddings=128,
+            max_decoder_position_embeddings=64, attention_window=8, decoder_start_token_id=2,
         ),
     ),
     "ibert": lambda: (hf.IBertModel, sized(hf.IBertConfig)),

@@ -134,7 +134,10 @@ def _across_lists(candidates: Sequence[_Candidate], trial: Trial) -> _Candidate 
         if found is None:
             return None
         runs.append(found)
-    return _Candidate("", [trial.started[r] for r in runs], runs) if runs else None
+    chosen = set(runs)
+    # A list that gave some of its members and ran others too is not understood.
+    partly = any(chosen & set(c.runs) and not chosen >= set(c.runs) for c in candidates)
+    return None if partly or not runs else _Candidate("", [trial.started[r] for r in runs], runs)
 
 
 def _by_order(backbone: nn.Module, candidates: Sequence[_Candidate], trial: Trial) -> _Candidate:
