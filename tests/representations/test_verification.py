@@ -91,7 +91,8 @@ def test_sentences_of_one_length_share_batches_where_padding_is_not_masked(name,
 @pytest.mark.parametrize("name", ["xlm", "xlnet", "gemma3n", "gemma4", "llama4"])
 def test_layers_of_unusual_models_are_their_hidden_states(name):
     model = build_unusual(name)
-    assert_as_alone(model, model, "right")
+    # Gemma 3n with its head ends its hidden_states before the final norm.
+    assert_as_alone(model, model.model if name == "gemma3n" else model, "right")
 
 
 def test_embeddings_that_a_model_leaves_out_of_its_hidden_states_are_layer_0():
@@ -114,7 +115,7 @@ def test_fault_that_only_a_long_sentence_shows_is_noticed(monkeypatch):
     inner = type(model).forward
 
     def forward(self, input_ids=None, attention_mask=None, **options):
-        if input_ids.shape[1] > 60:
+        if input_ids.shape[1] > 80:
             attention_mask = None
         return inner(self, input_ids=input_ids, attention_mask=attention_mask, **options)
 
@@ -125,7 +126,7 @@ def test_fault_that_only_a_long_sentence_shows_is_noticed(monkeypatch):
 
 
 def test_states_of_fewer_tokens_are_refused():
-    with pytest.raises(ValueError, match=r"FunnelModel: .*no state of every token"):
+    with pytest.raises(ValueError, match=r"FunnelModel: it returns 5 hidden states where 1 layers"):
         run(build_unusual("funnel"))
 
 
