@@ -111,6 +111,8 @@ def find_parts(model: nn.Module) -> ModelParts:
     for backbone in _backbones(inner):
         try:
             parts, states = _parts_of(inner, backbone, outer)
+        except torch.cuda.OutOfMemoryError:
+            raise
         except Exception as error:
             # Whatever a model raises on token ids alone: it may want an image, or its decoder's
             # input. The next one inside it may not.

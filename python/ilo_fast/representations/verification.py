@@ -4,7 +4,7 @@ own hidden states, and whether sentences may be padded to one length.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -86,7 +86,7 @@ def verify(
     name = type(parts.backbone).__name__
     with PooledForward(parts, layers, pad_id) as forward:
         for ids in sentences:
-            ours, states = _run(forward, ids)
+            ours, states = _alone(forward, ids, forward.with_states)
             if states is None:
                 raise ValueError(
                     f"{name} returns no hidden_states to verify against; pass verify=False to "
@@ -122,10 +122,16 @@ def find_padding(
     """
     limit = _tolerance(parts)
     with PooledForward(parts, layers, pad_id) as forward:
-        alone = [_run(forward, ids)[0][:, 0] for ids in sentences]
+        try:
+            alone = [_alone(forward, ids, lambda ids: forward([ids]))[:, 0] for ids in sentences]
+        except torch.cuda.OutOfMemoryError:
+            return "none"  # it is told with its line when its turn comes
 
         def leaks(batch: Sequence[Sequence[int]], expected: Sequence[NDArray[np.float32]]) -> bool:
-            together = forward(batch)
+            try:
+                together = forward(batch)
+            except torch.cuda.OutOfMemoryError:
+                return True  # too much at once to find out
             return any(
                 _distance(together[row, column], single[row]) > limit
                 for column, single in enumerate(expected)
@@ -139,10 +145,10 @@ def find_padding(
     return "right"
 
 
-def _run(forward: PooledForward, ids: Sequence[int]) -> tuple[NDArray[np.float32], Any]:
+def _alone(forward: PooledForward, ids: Sequence[int], read: Callable[[Sequence[int]], Any]) -> Any:
     """One sentence alone; says what to do where the model cannot take its length."""
     try:
-        return forward.with_states(ids)
+        return read(ids)
     except torch.cuda.OutOfMemoryError:
         raise
     except (IndexError, RuntimeError) as error:
