@@ -73,7 +73,7 @@ def tokenizer(
     )
 
 
-def _sized(config: type, **changes: Any) -> Any:
+def sized(config: type, **changes: Any) -> Any:
     base: dict[str, Any] = {
         "vocab_size": VOCABULARY,
         "hidden_size": 32,
@@ -88,13 +88,13 @@ def _sized(config: type, **changes: Any) -> Any:
     return config(**(base | changes))
 
 
-def _named(config: type, **sizes: Any) -> Any:
+def named(config: type, **sizes: Any) -> Any:
     ids = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
     return config(vocab_size=VOCABULARY, **ids, **sizes)
 
 
-def _seq2seq(config: type) -> Any:
-    return _named(
+def seq2seq(config: type) -> Any:
+    return named(
         config,
         d_model=32,
         encoder_layers=3,
@@ -109,7 +109,7 @@ def _seq2seq(config: type) -> Any:
 
 
 def _t5(config: type) -> Any:
-    return _named(config, d_model=32, d_kv=8, d_ff=48, num_layers=3, num_heads=4)
+    return named(config, d_model=32, d_kv=8, d_ff=48, num_layers=3, num_heads=4)
 
 
 GROUPED = {"num_key_value_heads": 2}
@@ -117,50 +117,50 @@ SMALL_HEADS = {"num_key_value_heads": 1, "head_dim": 8}
 
 # Architecture -> (configuration, kind, class of the final norm or None)
 ARCHITECTURES: dict[str, tuple[Callable[[], Any], str, bool]] = {
-    "llama": (lambda: _sized(hf.LlamaConfig), "decoder", True),
-    "qwen2": (lambda: _sized(hf.Qwen2Config, **GROUPED), "decoder", True),
-    "qwen3": (lambda: _sized(hf.Qwen3Config, head_dim=8, **GROUPED), "decoder", True),
-    "gemma": (lambda: _sized(hf.GemmaConfig, **SMALL_HEADS), "decoder", True),
-    "gemma2": (lambda: _sized(hf.Gemma2Config, sliding_window=8, **SMALL_HEADS), "decoder", True),
-    "gemma3": (lambda: _sized(hf.Gemma3TextConfig, **SMALL_HEADS), "decoder", True),
-    "mistral": (lambda: _sized(hf.MistralConfig, sliding_window=8, **GROUPED), "decoder", True),
+    "llama": (lambda: sized(hf.LlamaConfig), "decoder", True),
+    "qwen2": (lambda: sized(hf.Qwen2Config, **GROUPED), "decoder", True),
+    "qwen3": (lambda: sized(hf.Qwen3Config, head_dim=8, **GROUPED), "decoder", True),
+    "gemma": (lambda: sized(hf.GemmaConfig, **SMALL_HEADS), "decoder", True),
+    "gemma2": (lambda: sized(hf.Gemma2Config, sliding_window=8, **SMALL_HEADS), "decoder", True),
+    "gemma3": (lambda: sized(hf.Gemma3TextConfig, **SMALL_HEADS), "decoder", True),
+    "mistral": (lambda: sized(hf.MistralConfig, sliding_window=8, **GROUPED), "decoder", True),
     "mixtral": (
-        lambda: _sized(hf.MixtralConfig, num_local_experts=6, **GROUPED), "decoder", True,
+        lambda: sized(hf.MixtralConfig, num_local_experts=6, **GROUPED), "decoder", True,
     ),
-    "phi": (lambda: _sized(hf.PhiConfig), "decoder", True),
-    "gpt_neox": (lambda: _sized(hf.GPTNeoXConfig), "decoder", True),
+    "phi": (lambda: sized(hf.PhiConfig), "decoder", True),
+    "gpt_neox": (lambda: sized(hf.GPTNeoXConfig), "decoder", True),
     "gpt2": (
-        lambda: _named(hf.GPT2Config, n_embd=32, n_layer=3, n_head=4, n_positions=128),
+        lambda: named(hf.GPT2Config, n_embd=32, n_layer=3, n_head=4, n_positions=128),
         "decoder", True,
     ),
-    "bloom": (lambda: _named(hf.BloomConfig, hidden_size=32, n_layer=3, n_head=4), "decoder", True),
-    "mpt": (lambda: _named(hf.MptConfig, d_model=32, n_layers=3, n_heads=4), "decoder", True),
+    "bloom": (lambda: named(hf.BloomConfig, hidden_size=32, n_layer=3, n_head=4), "decoder", True),
+    "mpt": (lambda: named(hf.MptConfig, d_model=32, n_layers=3, n_heads=4), "decoder", True),
     "falcon": (
-        lambda: _named(
+        lambda: named(
             hf.FalconConfig, hidden_size=32, num_hidden_layers=3, num_attention_heads=4
         ),
         "decoder", True,
     ),
     "opt": (
-        lambda: _named(
+        lambda: named(
             hf.OPTConfig, hidden_size=32, num_hidden_layers=3, num_attention_heads=4,
             ffn_dim=48, max_position_embeddings=128, word_embed_proj_dim=32,
         ),
         "decoder", True,
     ),
-    "bert": (lambda: _sized(hf.BertConfig), "encoder", False),
-    "xlm_roberta": (lambda: _sized(hf.XLMRobertaConfig), "encoder", False),
-    "electra": (lambda: _sized(hf.ElectraConfig, embedding_size=16), "encoder", False),
-    "albert": (lambda: _sized(hf.AlbertConfig, embedding_size=16), "encoder", False),
+    "bert": (lambda: sized(hf.BertConfig), "encoder", False),
+    "xlm_roberta": (lambda: sized(hf.XLMRobertaConfig), "encoder", False),
+    "electra": (lambda: sized(hf.ElectraConfig, embedding_size=16), "encoder", False),
+    "albert": (lambda: sized(hf.AlbertConfig, embedding_size=16), "encoder", False),
     "deberta_v2": (
-        lambda: _sized(
+        lambda: sized(
             hf.DebertaV2Config, relative_attention=True, position_buckets=8,
             pos_att_type=["p2c", "c2p"], conv_kernel_size=3,
         ),
         "encoder", False,
     ),
     "modernbert": (
-        lambda: _sized(hf.ModernBertConfig, cls_token_id=0, sep_token_id=2), "encoder", True,
+        lambda: sized(hf.ModernBertConfig, cls_token_id=0, sep_token_id=2), "encoder", True,
     ),
     "distilbert": (
         lambda: hf.DistilBertConfig(
@@ -170,13 +170,13 @@ ARCHITECTURES: dict[str, tuple[Callable[[], Any], str, bool]] = {
         "encoder", False,
     ),
     "longformer": (
-        lambda: _sized(hf.LongformerConfig, attention_window=[8, 8, 8]), "encoder", False,
+        lambda: sized(hf.LongformerConfig, attention_window=[8, 8, 8]), "encoder", False,
     ),
     "t5": (lambda: _t5(hf.T5Config), "encoder-decoder", True),
     "mt5": (lambda: _t5(hf.MT5Config), "encoder-decoder", True),
-    "bart": (lambda: _seq2seq(hf.BartConfig), "encoder-decoder", False),
-    "mbart": (lambda: _seq2seq(hf.MBartConfig), "encoder-decoder", True),
-    "m2m_100": (lambda: _seq2seq(hf.M2M100Config), "encoder-decoder", True),
+    "bart": (lambda: seq2seq(hf.BartConfig), "encoder-decoder", False),
+    "mbart": (lambda: seq2seq(hf.MBartConfig), "encoder-decoder", True),
+    "m2m_100": (lambda: seq2seq(hf.M2M100Config), "encoder-decoder", True),
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 from helpers.tiny_models import assert_same, build, run
+from helpers.unusual_models import build_unusual
 
 
 def test_long_text_is_truncated_and_counted(caplog):
@@ -37,3 +38,8 @@ def test_max_length_is_kept_to_and_checked():
         run(model, max_length=129)
     with pytest.raises(ValueError, match=r"no room for text: .* pass at least 3"):
         run(model, max_length=2)
+
+
+@pytest.mark.parametrize(("name", "kept"), [("led", 128), ("ibert", 126)])
+def test_positions_under_other_names_are_a_limit_too(name, kept):
+    assert run(build_unusual(name), {"eng_Latn": ["a" * 200, "b"]}).info["max_length"] == kept

@@ -64,7 +64,9 @@ def test_finding_parts_leaves_no_trace():
     find_parts(model)
     assert model.training and not model.layers[1].training and model.layers[0].training
     for module in model.modules():
-        assert not module._forward_pre_hooks and not module._forward_hooks
+        # transformers keeps hooks of its own, with which it collects hidden states when asked for.
+        ours = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
+        assert not any("ilo_fast" in (hook.__module__ or "") for hook in ours)
 
 
 def test_model_without_a_list_of_layers_names_the_lists_seen():

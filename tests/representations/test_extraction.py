@@ -112,7 +112,7 @@ def test_hooks_go_and_modes_return_after_an_error(error):
             raise error
 
     handle = model.layers[2].register_forward_hook(fail)
-    with pytest.raises(type(error)):
+    with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else ValueError):
         run(model)
     handle.remove()
     assert model.training
@@ -133,8 +133,8 @@ def test_early_layers_end_the_forward_pass_early():
     calls = []
     model.layers[2].register_forward_pre_hook(lambda *_: calls.append(1))
     few = run(model, layers=[1, 0], verify=False)
-    # find_parts() tries the whole model twice.
-    assert few.layers == (0, 1) and len(calls) == 2
+    # find_parts() tries the whole model three times.
+    assert few.layers == (0, 1) and len(calls) == 3
     np.testing.assert_array_equal(few["deu_Latn"], full["deu_Latn"][:2])
 
 

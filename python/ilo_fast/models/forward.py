@@ -10,7 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-_TRIAL_TOKENS = 8
+# No other size of a small model is likely to be 7: the axis of the tokens is known by it.
+_TRIAL_TOKENS = 7
+
+_PASSED_ON = frozenset({"output_hidden_states"})
 
 
 @contextlib.contextmanager
@@ -32,9 +35,9 @@ def inference(module: nn.Module) -> Iterator[None]:
     A caller inside a training loop may hold an autocast context. Results would depend on it, while
     ``info`` and the cache key name the dtype of the weights.
     """
-    devices = {p.device.type for p in module.parameters()} or {"cpu"}
+    devices = {p.device.type for p in module.parameters()} - {"meta"}
     with contextlib.ExitStack() as stack:
-        for device in sorted(devices):
+        for device in sorted(devices | {"cpu"}):
             stack.enter_context(torch.autocast(device, enabled=False))
         # Not inference_mode: a model may keep a tensor that its first forward pass makes (a rotary
         # table), and a tensor made in inference_mode can never be trained through afterwards.
@@ -51,6 +54,9 @@ def accepted(module: nn.Module, **arguments: Any) -> dict[str, Any]:
     kinds = {parameter.kind for parameter in names.values()}
     if kinds == {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
         return arguments
+    if inspect.Parameter.VAR_KEYWORD in kinds and hasattr(module, "config"):
+        # transformers passes its usual arguments through **kwargs to where they are used.
+        return {k: v for k, v in arguments.items() if k in names or k in _PASSED_ON}
     return {name: value for name, value in arguments.items() if name in names}
 
 
@@ -83,19 +89,79 @@ def last_state(output: Any) -> torch.Tensor:
     return state
 
 
+def working_device(module: nn.Module) -> torch.device:
+    """Where `module` computes: of weights that accelerate keeps elsewhere, where it brings them."""
+    for parameter in module.parameters():
+        if not parameter.is_meta:
+            return parameter.device
+    for child in module.modules():
+        where = getattr(getattr(child, "_hf_hook", None), "execution_device", None)
+        if where is not None:
+            return torch.device(where)
+    return torch.device("cpu")
+
+
+def is_offloaded(module: nn.Module) -> bool:
+    """Whether accelerate brings weights of `module` from elsewhere, layer by layer."""
+    return any(hasattr(child, "_hf_hook") for child in module.modules())
+
+
+def by_sentence(hidden: torch.Tensor, axes: tuple[int, int]) -> torch.Tensor:
+    """Hidden states as (sentences, tokens, dim).
+
+    Parameters
+    ----------
+    hidden
+        Of three dimensions, or more: the mean is taken over the parallel streams of a model that
+        has several (Gemma 3n).
+    axes
+        Those of the sentences and of the tokens.
+    """
+    if axes != (0, 1):
+        hidden = hidden.movedim(axes, (0, 1))
+    while hidden.dim() > 3:
+        hidden = hidden.mean(dim=2)
+    return hidden
+
+
+def find_axes(hidden: torch.Tensor, rows: int, tokens: int) -> tuple[int, int] | None:
+    """The axes of the sentences and of the tokens; None where these are no hidden states.
+
+    Longformer pads its input to a multiple of its window, so there may be more tokens.
+    """
+    if hidden.dim() < 3 or not hidden.is_floating_point():
+        return None
+    for row, token in ((0, 1), (1, 0), (1, 2)):
+        if token < hidden.dim() - 1 and hidden.shape[row] == rows and hidden.shape[token] >= tokens:
+            return row, token
+    return None
+
+
 def trial_ids(embeddings: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
     """Two short inputs, each (1, tokens), that differ in their last token only."""
     weight = next(embeddings.parameters(), None)
     rows = int(weight.shape[0]) if weight is not None else _TRIAL_TOKENS + 2
-    device = weight.device if weight is not None else torch.device("cpu")
     # From the middle of the vocabulary: the first and the last ids are the special ones.
-    ids = torch.arange(_TRIAL_TOKENS + 1, device=device) + rows // 2
+    ids = torch.arange(_TRIAL_TOKENS + 1, device=working_device(embeddings)) + rows // 2
     ids = ids.clamp(max=rows - 1) if rows > _TRIAL_TOKENS * 2 else ids % rows
     return ids[None, :-1], torch.cat([ids[:-2], ids[-1:]])[None]
 
 
+def trial_output(backbone: nn.Module, ids: torch.Tensor, **options: Any) -> Any:
+    """What a plain forward pass over `ids` returns."""
+    mask = torch.ones_like(ids)
+    arguments = accepted(backbone, attention_mask=mask, use_cache=False, **options)
+    return backbone(input_ids=ids, **arguments)
+
+
 def trial_state(backbone: nn.Module, ids: torch.Tensor) -> torch.Tensor:
     """The last hidden state (1, tokens, dim) of a plain forward pass over `ids`."""
-    mask = torch.ones_like(ids)
-    arguments = accepted(backbone, input_ids=ids, attention_mask=mask, use_cache=False)
-    return last_state(backbone(**arguments))
+    return last_state(trial_output(backbone, ids))
+
+
+def own_states(output: Any) -> tuple[torch.Tensor, ...] | None:
+    """The model's own hidden states in what it returned; None where there are none."""
+    states = getattr(output, "hidden_states", None)
+    if not isinstance(states, (tuple, list)):
+        return None
+    return tuple(s for s in states if isinstance(s, torch.Tensor)) or None

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
+
+# The names that configurations have for it; LED's encoder and Whisper's text side have their own.
+_NAMES = (
+    "max_position_embeddings",
+    "max_seq_len",
+    "max_encoder_position_embeddings",
+    "max_target_positions",
+)
 
 # Tokenizers without a limit of their own name a huge number instead.
 _NO_LIMIT = 10**6
@@ -13,7 +22,7 @@ _NO_LIMIT = 10**6
 def position_limit(backbone: nn.Module, config: Any) -> int | None:
     """Number of positions that the model can tell apart; None for no limit (T5, BLOOM)."""
     text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
-    for name in ("max_position_embeddings", "max_seq_len"):
+    for name in _NAMES:
         value = getattr(text_config, name, None)
         if isinstance(value, int) and value > 0:
             return value - _reserved_positions(backbone, value)
@@ -57,11 +66,12 @@ def length_limit(tokenizer: Any, position_limit: int | None, max_length: int | N
 def _reserved_positions(backbone: nn.Module, rows: int) -> int:
     """RoBERTa counts from its padding index on: the rows up to it are never used."""
     for name, module in backbone.named_modules():
+        weight, padding = getattr(module, "weight", None), getattr(module, "padding_idx", None)
         if (
-            isinstance(module, nn.Embedding)
-            and "position" in name.rsplit(".", 1)[-1]
-            and module.padding_idx is not None
-            and module.num_embeddings == rows
+            "position" in name.rsplit(".", 1)[-1]
+            and isinstance(weight, torch.Tensor)
+            and isinstance(padding, int)
+            and weight.shape[0] == rows
         ):
-            return module.padding_idx + 1
+            return padding + 1
     return 0

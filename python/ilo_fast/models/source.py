@@ -24,6 +24,7 @@ from ilo_fast.models.content import (
     module_content,
 )
 from ilo_fast.models.demo import DEMO, demo_model_path, display_name
+from ilo_fast.models.forward import working_device
 from ilo_fast.models.identity import NUMERIC_PACKAGES, config_content, hash_state
 from ilo_fast.models.limits import position_limit
 from ilo_fast.models.loading import (
@@ -169,9 +170,10 @@ class ModelSource:
             )
         config = getattr(module, "config", None)
         name = str(getattr(config, "_name_or_path", "") or type(module).__name__)
-        if device is not None and torch.device(device).type != weight.device.type:
+        where = working_device(module)
+        if device is not None and torch.device(device).type != where.type:
             raise ValueError(
-                f"device={str(device)!r}, but the loaded model is on {weight.device}: move it "
+                f"device={str(device)!r}, but the loaded model is on {where}: move it "
                 f"yourself with model.to({str(device)!r}), or pass its folder"
             )
         if dtype is not None and dtype != weight.dtype:
@@ -182,7 +184,7 @@ class ModelSource:
             )
         if tokenizer is None:
             tokenizer = _tokenizer_of(module, name)
-        return cls(name, tokenizer, weight.device, weight.dtype, store, module=module, label=label)
+        return cls(name, tokenizer, where, weight.dtype, store, module=module, label=label)
 
     def check_languages(self, codes: Sequence[str]) -> None:
         """Refuse several languages where the model has parts for each (X-MOD) and is set to one.

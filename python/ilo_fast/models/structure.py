@@ -1,27 +1,33 @@
 """The parts of a model: its blocks, embeddings, final norm and head.
 
 The parts are found by structure: a trial forward pass over a few tokens shows which modules run, in
-which order, and whether a token sees those after it. No architecture is known by name, so a model
-published tomorrow works today. A guess can be wrong, so ``extract(verify=True)`` compares the
-outcome with the model's own ``output_hidden_states`` before the work starts.
+which order, which of the model's own hidden states they take, and whether a token sees those after
+it. No architecture is known by name, so a model published tomorrow works today. A guess can be
+wrong, so ``extract(verify=True)`` compares the outcome with ``output_hidden_states`` on sentences
+before the work starts, and ``freeze`` takes no blocks that the trial did not confirm.
 """
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from ilo_fast.models.blocks import Blocks, choose_blocks
 from ilo_fast.models.forward import (
     evaluating,
-    first_tensor,
     inference,
+    is_offloaded,
     trial_ids,
     trial_state,
+    working_device,
 )
+from ilo_fast.models.trial import State, Trial, run_trial
 
 Kind = Literal["decoder", "encoder", "encoder-decoder"]
 
@@ -38,7 +44,10 @@ class ModelParts:
     embeddings
         The token embedding table.
     blocks
-        The distinct layers, in the order in which the forward pass first runs them.
+        The distinct layers, in the order in which the forward pass first runs them. Where a model
+        keeps the parts of a layer in parallel lists (XLM), a container of them, which never runs.
+    entries
+        Per block, the module whose first argument are the hidden states: mostly the block itself.
     schedule
         One index into ``blocks`` per layer that runs: ``0, 1, 2, ...`` unless the model shares
         layers (ALBERT runs one block many times).
@@ -50,16 +59,26 @@ class ModelParts:
         ``"decoder"`` (a token sees only those before it), ``"encoder"``, ``"encoder-decoder"``.
     dim
         Length of a hidden vector at the input of the first block.
+    axes
+        Axes of the sentences and of the tokens in what the blocks take.
+    vocabulary
+        Rows of the embeddings, where token ids are looked up there; None where they are hashed.
+    confirmed
+        Whether the blocks take the model's own ``hidden_states``; None where it returns none.
     """
 
     backbone: nn.Module
     embeddings: nn.Module
     blocks: tuple[nn.Module, ...]
+    entries: tuple[nn.Module, ...]
     schedule: tuple[int, ...]
     final_norm: nn.Module | None
     head: nn.Module | None
     kind: Kind
     dim: int
+    axes: tuple[int, int]
+    vocabulary: int | None
+    confirmed: bool | None
 
     @property
     def n_blocks(self) -> int:
@@ -81,60 +100,92 @@ def find_parts(model: nn.Module) -> ModelParts:
     Raises
     ------
     ValueError
-        No list of layers runs in order; names the lists that were seen.
+        Nothing in it runs on token ids alone, its weights are not loaded, or no list of layers runs
+        in order.
     """
     inner = _unwrap(model)
-    backbone = _backbone(inner)
+    _check_loaded(inner)
+    failures: list[str] = []
+    guesses: list[ModelParts] = []
+    outer: list[tuple[nn.Module, Sequence[State]]] = []
+    for backbone in _backbones(inner):
+        try:
+            parts, states = _parts_of(inner, backbone, outer)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except Exception as error:
+            # Whatever a model raises on token ids alone: it may want an image, or its decoder's
+            # input. The next one inside it may not.
+            text = " ".join(str(error).split()) or type(error).__name__
+            failures.append(f"{type(backbone).__name__}: {text}")
+            continue
+        if parts is not None and parts.confirmed:
+            return parts
+        guesses += [] if parts is None else [parts]
+        outer += [] if states is None else [(backbone, states)]
+    if guesses:
+        return guesses[0]
+    raise ValueError(
+        f"{type(inner).__name__} does not turn token ids alone into hidden states ("
+        f"{'; '.join(dict.fromkeys(failures[:1] + failures[-1:])) or 'no part takes input_ids'}): "
+        "pass the part of it that reads text, or a model that is one"
+    )
+
+
+def _parts_of(
+    inner: nn.Module, backbone: nn.Module, outer: Sequence[tuple[nn.Module, Sequence[State]]]
+) -> tuple[ModelParts | None, Sequence[State] | None]:
+    """The parts, where `backbone` has some, and the model's own hidden states of the trial.
+
+    `outer` are modules that ran and gave no hidden states as output, or whose layers are not known.
+    """
     embeddings = _token_embeddings(inner, backbone)
     first, second = trial_ids(embeddings)
-    trace = _trial(backbone, first)
-    path, schedule = _choose_blocks(backbone, trace)
-    members = list(backbone.get_submodule(path).children())
-    used = sorted(set(schedule), key=schedule.index)
-    blocks = tuple(members[i] for i in used)
-    schedule = [used.index(i) for i in schedule]
-    before, after = trace.output, _trial(backbone, second).output
-    return ModelParts(
+    trial = run_trial(backbone, embeddings, torch.cat([first, second]))
+    for holder, states in outer:
+        if backbone in holder.modules() and not _agree(states, trial.states):
+            raise ValueError(
+                f"it reads text otherwise by itself than inside {type(holder).__name__}"
+            )
+    if trial.dim is None:
+        return None, trial.states
+    blocks = choose_blocks(backbone, trial)
+    with evaluating(backbone), inference(backbone):
+        before, after = trial_state(backbone, first), trial_state(backbone, second)
+    parts = ModelParts(
         backbone=backbone,
         embeddings=embeddings,
-        blocks=blocks,
-        schedule=tuple(schedule),
-        final_norm=_final_norm(backbone, blocks, trace),
+        blocks=blocks.modules,
+        entries=blocks.entries,
+        schedule=blocks.schedule,
+        final_norm=_final_norm(blocks, trial),
         head=_head(inner, backbone),
-        kind=_kind(inner, before, after),
-        dim=int(trace.width_into(blocks[schedule[0]], default=before.shape[-1])),
+        kind=_kind(inner, backbone, before, after),
+        dim=blocks.taken.dim,
+        axes=blocks.taken.axes,
+        vocabulary=trial.looked_up,
+        confirmed=blocks.confirmed,
     )
+    return parts, trial.states
+
+
+def _agree(outer: Sequence[State], own: Sequence[State] | None) -> bool:
+    """Whether a module gives the hidden states by itself that it gives inside another."""
+    return own is None or (len(own) == len(outer) and all(map(State.same, own, outer)))
 
 
 def input_device(parts: ModelParts) -> torch.device:
     """The device that token ids must be on."""
-    weight = next(parts.embeddings.parameters(), None)
-    if weight is None:
-        weight = next(parts.backbone.parameters())
-    return weight.device
+    return working_device(parts.embeddings if not is_offloaded(parts.backbone) else parts.backbone)
 
 
-@dataclass
-class _Trace:
-    """What ran in a trial forward pass, in order.
-
-    Attributes
-    ----------
-    started
-        Modules in the order in which they started.
-    ended
-        Modules in the order in which they ended, each with the number started by then.
-    widths
-        Length of the hidden vectors that a module took, by the module's id().
-    """
-
-    started: list[nn.Module] = field(default_factory=list)
-    ended: list[tuple[int, nn.Module]] = field(default_factory=list)
-    widths: dict[int, int] = field(default_factory=dict)
-    output: torch.Tensor = field(default_factory=lambda: torch.empty(0))
-
-    def width_into(self, module: nn.Module, default: int) -> int:
-        return self.widths.get(id(module), default)
+def _check_loaded(model: nn.Module) -> None:
+    absent = [name for name, parameter in model.named_parameters() if parameter.is_meta]
+    if absent and not is_offloaded(model):
+        raise ValueError(
+            f"model has {len(absent)} parameters on the meta device ({absent[0]}, ...): blocks are "
+            "found by running the model on a few tokens, so load its weights first"
+        )
 
 
 def _unwrap(model: nn.Module) -> nn.Module:
@@ -154,18 +205,34 @@ def _unwrap(model: nn.Module) -> nn.Module:
     return model
 
 
-def _backbone(model: nn.Module) -> nn.Module:
-    """The headless module: the encoder of an encoder-decoder, else transformers' base model."""
+def _backbones(model: nn.Module) -> Iterator[nn.Module]:
+    """Modules that may turn token ids into hidden states without a head; the likeliest first.
+
+    The encoder of an encoder-decoder, else transformers' base model, else what is inside these: a
+    composite's text side, or the base of a model whose ``base_model`` is itself.
+    """
+    from transformers import PreTrainedModel
+
+    likely: list[Any] = []
     if _has_decoder(model):
-        encoder = model.get_encoder()  # type: ignore[operator]
-        if isinstance(encoder, nn.Module) and encoder is not model:
-            return encoder
-        raise ValueError(
-            f"{type(model).__name__} is an encoder-decoder whose encoder get_encoder() does not "
-            "give: pass the encoder module itself"
-        )
-    base = getattr(model, "base_model", model)
-    return base if isinstance(base, nn.Module) else model
+        # Composite models name none, or the encoder of speech: then the ones inside are tried.
+        with contextlib.suppress(Exception):
+            likely.append(model.get_encoder())  # type: ignore[operator]
+        likely = [encoder for encoder in likely if encoder is not model]
+        likely += [m for name, m in model.named_modules() if name.endswith("encoder")]
+    likely.append(getattr(model, "base_model", model))
+    likely += [module for module in model.modules() if isinstance(module, PreTrainedModel)]
+    for module in dict.fromkeys(likely):
+        if isinstance(module, nn.Module) and _takes_ids(module):
+            yield module
+
+
+def _takes_ids(module: nn.Module) -> bool:
+    """Whether its forward has token ids among its arguments, or does not say."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    names = {parameter.name for parameter in parameters}
+    anything = all(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
+    return "input_ids" in names or anything
 
 
 def _has_decoder(model: nn.Module) -> bool:
@@ -201,85 +268,18 @@ def _head(model: nn.Module, backbone: nn.Module) -> nn.Module | None:
     return head if isinstance(head, nn.Module) else None
 
 
-def _trial(backbone: nn.Module, ids: torch.Tensor) -> _Trace:
-    """Run the backbone on `ids` with a hook on every submodule."""
-    trace = _Trace()
-    handles = []
-
-    def starts(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        trace.started.append(module)
-        hidden = first_tensor(args, kwargs)
-        if hidden is not None and hidden.dim() == 3:
-            trace.widths.setdefault(id(module), int(hidden.shape[-1]))
-
-    def ends(module: nn.Module, args: Any, output: Any) -> None:
-        trace.ended.append((len(trace.started), module))
-
-    try:
-        for module in backbone.modules():
-            handles.append(module.register_forward_pre_hook(starts, with_kwargs=True))
-            handles.append(module.register_forward_hook(ends))
-        with evaluating(backbone), inference(backbone):
-            trace.output = trial_state(backbone, ids)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return trace
-
-
-def _choose_blocks(backbone: nn.Module, trace: _Trace) -> tuple[str, list[int]]:
-    """Path of the list whose members ran in ascending order, and the order in which they ran.
-
-    Of several such lists, the outermost wins (the experts of a layer are a list too, often longer
-    than the list of layers), then the one with the most runs.
-    """
-    seen: list[str] = []
-    found: list[tuple[int, str, list[int]]] = []
-    for path, module in backbone.named_modules():
-        if not isinstance(module, (nn.ModuleList, nn.Sequential)) or len(module) == 0:
-            continue
-        if any(path.startswith(f"{outer}.") for _, outer, _ in found):
-            continue
-        index = {id(child): i for i, child in enumerate(module)}
-        runs = [index[id(m)] for m in trace.started if id(m) in index]
-        takes_states = all(id(module[i]) in trace.widths for i in set(runs))
-        what = f"{len(module)} x {type(module[0]).__name__}, {len(runs)} runs"
-        seen.append(f"{path or '(root)'}: {what}")
-        if runs and takes_states and runs == sorted(runs) and _alike(module):
-            found.append((len(runs), path, runs))
-    if not found:
-        raise ValueError(
-            f"no list of layers runs in order in {type(backbone).__name__}; lists seen: "
-            f"{'; '.join(seen) or 'none'}"
-        )
-    _, path, runs = max(found, key=lambda entry: entry[0])
-    return path, runs
-
-
-def _alike(modules: nn.ModuleList | nn.Sequential) -> bool:
-    """Whether the members share a class besides Module (a hybrid's layer types share a base)."""
-    shared = set(type(modules[0]).__mro__)
-    for module in modules:
-        shared &= set(type(module).__mro__)
-    return bool(shared - set(nn.Module.__mro__))
-
-
-def _final_norm(
-    backbone: nn.Module, blocks: tuple[nn.Module, ...], trace: _Trace
-) -> nn.Module | None:
+def _final_norm(blocks: Blocks, trial: Trial) -> nn.Module | None:
     """The first normalisation that starts after the last block has ended."""
-    inside = {id(m) for block in blocks for m in block.modules()}
-    ends = [position for position, module in trace.ended if id(module) in {id(b) for b in blocks}]
-    for module in trace.started[max(ends) :]:
-        if id(module) not in inside and "norm" in type(module).__name__.lower():
+    for module in trial.started[blocks.last_end :]:
+        if "norm" in type(module).__name__.lower():
             return module
     return None
 
 
-def _kind(model: nn.Module, before: torch.Tensor, after: torch.Tensor) -> Kind:
+def _kind(model: nn.Module, backbone: nn.Module, before: torch.Tensor, after: torch.Tensor) -> Kind:
     """In a decoder, the first token's state does not change with the last token."""
-    if _has_decoder(model):
-        return "encoder-decoder"
     change = (before[:, 0].float() - after[:, 0].float()).abs().max()
     scale = before[:, 0].float().abs().max().clamp(min=1e-12)
-    return "decoder" if float(change / scale) < 1e-6 else "encoder"
+    if float(change / scale) < 1e-6:
+        return "decoder"
+    return "encoder-decoder" if _has_decoder(model) and backbone is not model else "encoder"

@@ -24,9 +24,13 @@ def default_batch_tokens(device: torch.device) -> int:
     return _CPU_TOKENS if device.type == "cpu" else _GPU_TOKENS
 
 
-def batch_workers(device: torch.device) -> Workers:
-    """One thread per core on a CPU; a GPU takes one batch after the other."""
-    return Workers(torch.get_num_threads() if device.type == "cpu" else 1)
+def batch_workers(device: torch.device, *, one_at_a_time: bool = False) -> Workers:
+    """One thread per core on a CPU; a GPU takes one batch after the other.
+
+    So does a model whose weights accelerate brings and takes away, layer by layer.
+    """
+    side_by_side = device.type == "cpu" and not one_at_a_time
+    return Workers(torch.get_num_threads() if side_by_side else 1)
 
 
 def run_batches(
@@ -35,6 +39,7 @@ def run_batches(
     batch_tokens: int,
     workers: Workers,
     *,
+    same_length: bool = False,
     on_result: Callable[[Sequence[int], Result], None],
     name: Callable[[int], str],
 ) -> int:
@@ -48,6 +53,8 @@ def run_batches(
         Tokens of every item.
     batch_tokens
         Padded tokens per batch.
+    same_length
+        Only items of one length share a batch.
     on_result
         Takes the same numbers and what `work` returned; called in the calling thread.
     name
@@ -63,7 +70,7 @@ def run_batches(
     torch.cuda.OutOfMemoryError
         One item alone does not fit; names it.
     """
-    todo = plan_batches(lengths, range(len(lengths)), batch_tokens)
+    todo = plan_batches(lengths, range(len(lengths)), batch_tokens, same_length=same_length)
     while todo:
         finished = 0
         try:
@@ -83,12 +90,16 @@ def run_batches(
         logger.warning("out of GPU memory: continuing with batch_tokens=%d", batch_tokens)
         torch.cuda.empty_cache()
         left = [i for members in todo[finished:] for i in members]
-        todo = plan_batches(lengths, left, batch_tokens)
+        todo = plan_batches(lengths, left, batch_tokens, same_length=same_length)
     return batch_tokens
 
 
 def plan_batches(
-    lengths: Sequence[int], members: Sequence[int], batch_tokens: int
+    lengths: Sequence[int],
+    members: Sequence[int],
+    batch_tokens: int,
+    *,
+    same_length: bool = False,
 ) -> list[list[int]]:
     """Split `members` into batches of about equal length, the longest first.
 
@@ -104,11 +115,15 @@ def plan_batches(
     batch_tokens
         Most tokens of a batch: number of sentences times the length of the longest. A sentence that
         is longer becomes a batch of its own.
+    same_length
+        Only sentences of one length share a batch: nothing is padded.
     """
     order = sorted(members, key=lambda i: -lengths[i])
     batches: list[list[int]] = []
     for member in order:
-        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= batch_tokens:
+        longest = lengths[batches[-1][0]] if batches else 0
+        fits = batches and (len(batches[-1]) + 1) * longest <= batch_tokens
+        if fits and (not same_length or lengths[member] == longest):
             batches[-1].append(member)
         else:
             batches.append([member])

@@ -198,6 +198,7 @@ def extract(
         "truncated": truncated,
         "n_tokens": {code: sum(map(len, text.ids)) for code, text in texts.items()},
         "batch_tokens": outcome.batch_tokens,
+        "padding": outcome.padding,
         "verified": outcome.verified,
         "cache": str(job.store.root) if job.store is not None else None,
         "cache_hits": outcome.cache_hits,

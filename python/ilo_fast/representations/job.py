@@ -20,11 +20,18 @@ from ilo_fast._util.memory import available_memory
 from ilo_fast._util.messages import byte_size, counted
 from ilo_fast._util.progress import CostBar, cost_bar
 from ilo_fast.cache import CacheWriter, Entry, Store
+from ilo_fast.models.forward import is_offloaded
 from ilo_fast.models.source import ModelSource
 from ilo_fast.representations.batches import batch_workers, default_batch_tokens, run_batches
 from ilo_fast.representations.pooling import PooledForward, choose_pad_id
 from ilo_fast.representations.tokens import TokenizedText
-from ilo_fast.representations.verification import verify
+from ilo_fast.representations.verification import (
+    Padding,
+    check_vocabulary,
+    choose_samples,
+    find_padding,
+    verify,
+)
 from ilo_fast.representations.workers import Workers
 
 logger = logging.getLogger(__name__)
@@ -108,6 +115,9 @@ class Outcome:
         Languages that the cache had.
     batch_tokens
         What fitted into memory; None where nothing was computed.
+    padding
+        How sentences shared batches: "right", or "none" where only those of one length did, because
+        the model does not mask padding; None where nothing was computed.
     verified
         Whether the hooks were compared with the model's own hidden states, now or when the cached
         results were made.
@@ -118,6 +128,7 @@ class Outcome:
     arrays: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     cache_hits: list[str] = field(default_factory=list)
     batch_tokens: int | None = None
+    padding: str | None = None
     verified: bool = False
     forward_seconds: float = 0.0
 
@@ -156,16 +167,20 @@ def _compute(job: Job, left: list[str], outcome: Outcome, progress: bool) -> Non
     shapes = {code: (len(job.layers), len(job.texts[code].ids), parts.dim) for code in left}
     _check_room(job.store, sum(4 * int(np.prod(shape)) for shape in shapes.values()))
     pad_id = choose_pad_id(parts, job.source.tokenizer)
+    check_vocabulary(parts, {code: job.texts[code] for code in left})
+    samples = choose_samples([job.texts[code] for code in left])
     if job.verify:
-        verify(parts, job.layers, pad_id, _samples(job.texts[left[0]]))
+        verify(parts, job.layers, pad_id, samples)
+    padding = find_padding(parts, job.layers, pad_id, samples)
     device = job.source.device
     if device.type == "cpu":
         _warn_of_slow_dtype(job.source.info().dtype)
     outcome.batch_tokens = job.batch_tokens or default_batch_tokens(device)
+    _settle_batches(outcome, padding, type(parts.backbone).__name__)
     sentences = [ids for code in left for ids in job.texts[code].ids]
     with (
         PooledForward(parts, job.layers, pad_id, job.pooling) as forward,
-        batch_workers(device) as workers,
+        batch_workers(device, one_at_a_time=is_offloaded(parts.backbone)) as workers,
         cost_bar(
             progress,
             "extract",
@@ -181,6 +196,15 @@ def _compute(job: Job, left: list[str], outcome: Outcome, progress: bool) -> Non
         # Languages that another process was computing: most are finished by now.
         for code in busy:
             work.compute([code], wait=True)
+
+
+def _settle_batches(outcome: Outcome, padding: Padding, name: str) -> None:
+    outcome.padding = "right" if padding == "right" else "none"
+    if padding == "none":
+        logger.info("%s does not mask padding: only sentences of one length share a batch", name)
+    if padding == "alone":
+        logger.info("%s reads a sentence otherwise beside others: one sentence at a time", name)
+        outcome.batch_tokens = 1
 
 
 class MemoryWriter:
@@ -278,6 +302,7 @@ class _Languages:
             [len(texts[code].ids[row]) for code, row in sentences],
             self.outcome.batch_tokens,
             self.workers,
+            same_length=self.outcome.padding == "none",
             on_result=store,
             name=name,
         )
@@ -324,13 +349,6 @@ def _check_room(store: Store | None, needed: int) -> None:
             "memory are free: pass cache=True (or a folder) to keep them on disk, or choose fewer "
             "layers="
         )
-
-
-def _samples(text: TokenizedText) -> list[Sequence[int]]:
-    """A short and a longer sentence to verify with, neither of them the longest there is."""
-    rows = sorted(text.ids, key=len)
-    short, long = rows[len(rows) // 10], rows[len(rows) * 9 // 10]
-    return [short, long] if len(long) > len(short) else [short]
 
 
 def _groups(codes: Sequence[str], texts: Mapping[str, TokenizedText]) -> Iterator[list[str]]:

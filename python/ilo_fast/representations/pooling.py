@@ -19,7 +19,15 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.hooks import RemovableHandle
 
-from ilo_fast.models.forward import accepted, evaluating, first_tensor, inference, last_state
+from ilo_fast.models.forward import (
+    accepted,
+    by_sentence,
+    evaluating,
+    first_tensor,
+    inference,
+    last_state,
+    own_states,
+)
 from ilo_fast.models.structure import ModelParts, input_device
 from ilo_fast.representations.poolings import pool_tokens
 
@@ -72,9 +80,9 @@ class PooledForward:
     def __enter__(self) -> PooledForward:
         self._mode.__enter__()
         try:
-            for block in self.parts.blocks:
+            for entry in self.parts.entries:
                 # After any hook of the caller's, so that ours sees what those change.
-                self._handles.append(block.register_forward_pre_hook(self._seen, with_kwargs=True))
+                self._handles.append(entry.register_forward_pre_hook(self._seen, with_kwargs=True))
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -113,7 +121,7 @@ class PooledForward:
     def with_states(self, ids: Sequence[int]) -> tuple[NDArray[np.float32], Any]:
         """Pool one sentence, and return the model's own ``hidden_states`` of the same pass."""
         pooled, output = self._run([ids], None, None, output_hidden_states=True)
-        return pooled, getattr(output, "hidden_states", None)
+        return pooled, own_states(output)
 
     def _run(
         self,
@@ -135,7 +143,7 @@ class PooledForward:
                 plain = accepted(backbone, use_cache=False, attention_mask=mask)
                 output = backbone(input_ids=tokens, **plain, **options)
                 if self.parts.n_blocks in self._wanted:
-                    self._pool(now, last_state(output), self.parts.n_blocks)
+                    self._pool(now, last_state(output), self.parts.n_blocks, (0, 1))
             except _EnoughError:
                 pass
             finally:
@@ -187,15 +195,18 @@ class PooledForward:
                     f"layer {layer} ({type(module).__name__}) takes no hidden states as its first "
                     "argument: this architecture is not supported"
                 )
-            self._pool(now, hidden, layer)
+            self._pool(now, hidden, layer, self.parts.axes)
         if layer == self._local.stop_at:
             raise _EnoughError
 
-    def _pool(self, now: _Pass, hidden: torch.Tensor, layer: int) -> None:
+    def _pool(self, now: _Pass, hidden: torch.Tensor, layer: int, axes: tuple[int, int]) -> None:
         rows, longest = now.shape
+        shape = tuple(hidden.shape)
+        if hidden.dim() > max(axes) + 1:
+            hidden = by_sentence(hidden, axes)
         if hidden.dim() != 3 or hidden.shape[0] != rows or hidden.shape[1] < longest:
             raise ValueError(
-                f"layer {layer} holds hidden states of shape {tuple(hidden.shape)}, expected "
+                f"layer {layer} holds hidden states of shape {shape}, expected "
                 f"({rows}, {longest}, dim): this architecture is not supported"
             )
         # Longformer pads its input to a multiple of its window, on the right.

@@ -225,11 +225,17 @@ def resolve_blocks(layers: Iterable[int] | int | str | None, parts: ModelParts) 
     if isinstance(layers, str):
         if layers != "published":
             raise ValueError(
-                f'layers={layers!r} is not known: the one name is "published", else give block '
+                f'{layers!r} names no blocks: the one name is "published", else give block '
                 "numbers, e.g. range(8)"
             )
         asks, layers = 'layers="published"', _PUBLISHED
     numbers = block_numbers(layers)
+    if numbers and parts.confirmed is False:
+        raise ValueError(
+            f"no list of layers in {what} takes its hidden_states one after the other, so which "
+            "parameters a block has is not known and nothing was frozen: pass layers=None and "
+            "freeze those that you mean yourself, by requires_grad_(False)"
+        )
     if absent := [number for number in numbers if not -n <= number < n]:
         raise ValueError(
             f"{asks} asks for {listed(absent)}, but {what} has {n} blocks: 0 to {n - 1}, or -1 to "

@@ -50,30 +50,66 @@ def trace_uses(parts: ModelParts) -> Uses:
     """Run the model on a few tokens, and read what each step depends on off the autograd graph."""
     entries: list[Node | None] = []
     leaving: list[Node | None] = []
+    aside: list[Node] = []
+    ids = trial_ids(parts.embeddings)[0]
 
     def enters(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         hidden = first_tensor(args, kwargs)
         entries.append(None if hidden is None else hidden.grad_fn)
+        aside.extend(_per_token((*args, *kwargs.values()), hidden, ids.shape))
 
     def leaves(module: nn.Module, args: Any, output: Any) -> None:
         leaving[:] = [last_state(output).grad_fn]
 
     handles = []
     try:
-        for block in parts.blocks:
-            handles.append(block.register_forward_pre_hook(enters, with_kwargs=True))
-            handles.append(block.register_forward_hook(leaves))
+        for entry in parts.entries:
+            handles.append(entry.register_forward_pre_hook(enters, with_kwargs=True))
+        for module in _running(parts):
+            handles.append(module.register_forward_hook(leaves))
         with evaluating(parts.backbone), _recording(parts.backbone):
-            output = trial_state(parts.backbone, trial_ids(parts.embeddings)[0]).grad_fn
+            output = trial_state(parts.backbone, ids).grad_fn
     finally:
         for handle in handles:
             handle.remove()
+    inside = {p for block in parts.blocks for p in block.parameters()}
+    embeddings = _reached(entries[0], [])
+    tables: list[Node] = []
+    for node in aside:
+        read = _reached(node, entries)
+        # Made before any block, token by token: the tables that Gemma 3n and 4 have for each layer.
+        if not read & inside:
+            embeddings |= read
+            tables.append(node)
     steps = [*entries, *leaving]
+    stops = [*steps, *tables]
     return Uses(
-        embeddings=_reached(steps[0], []),
-        runs=tuple(_reached(end, steps) for end in steps[1:]),
-        output=_reached(output, steps) if output is not steps[-1] else set(),
+        embeddings=embeddings,
+        runs=tuple(_reached(end, stops) for end in steps[1:]),
+        output=_reached(output, stops) if output is not steps[-1] else set(),
     )
+
+
+def _running(parts: ModelParts) -> list[nn.Module]:
+    """The modules that run as blocks: the members of one that is kept in parallel lists."""
+    running: list[nn.Module] = []
+    for block, entry in zip(parts.blocks, parts.entries, strict=True):
+        running += [entry] if block is entry else block.children()
+    return running
+
+
+def _per_token(
+    values: Iterable[Any], hidden: torch.Tensor | None, shape: torch.Size
+) -> Iterator[Node]:
+    """Where the graph has the values per sentence and token that a block gets beside its states."""
+    for value in values:
+        if (
+            isinstance(value, torch.Tensor)
+            and value is not hidden
+            and value.grad_fn is not None
+            and value.shape[:2] == shape
+        ):
+            yield value.grad_fn
 
 
 @contextlib.contextmanager

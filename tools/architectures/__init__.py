@@ -1,0 +1,1 @@
+"""What architecture_coverage.py builds and checks."""

@@ -1,0 +1,31 @@
+"""What the generic shrinking of a configuration gets wrong, by model type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_MAMBA2 = {"mamba_n_heads": 8, "mamba_d_head": 8, "mamba_n_groups": 1}
+_GEMMA3N = {
+    "layer_types": ["sliding_attention", "full_attention"] * 2,
+    "num_kv_shared_layers": 2,
+    "activation_sparsity_pattern": [0.0] * 4,
+    "laurel_rank": 4,
+}
+
+OVERRIDES: dict[str, dict[str, Any]] = {
+    "bamba": _MAMBA2,
+    "granitemoehybrid": _MAMBA2,
+    "mamba2": {"num_heads": 8, "head_dim": 8, "n_groups": 1},
+    "gemma3n_text": _GEMMA3N,
+    "gemma4_text": {"num_kv_shared_layers": 0, "global_head_dim": 8},
+    "esm": {"vocab_size": 160, "mask_token_id": 4},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2},
+    "lfm2_moe": {"layer_types": ["conv", "full_attention"] * 2},
+    "mobilebert": {"true_hidden_size": 32, "intra_bottleneck_size": 32},
+    "reformer": {
+        "axial_pos_embds_dim": [16, 16], "axial_pos_shape": [16, 16], "is_decoder": True,
+        "attn_layers": ["local", "lsh", "local", "lsh"], "num_hidden_layers": 4,
+    },
+    "lilt": {"hidden_size": 48, "channel_shrink_ratio": 4},
+    "step3p5": {"sliding_window": 16},
+}  # fmt: skip
