@@ -37,7 +37,7 @@ void Team::advance(double units) {
 
 void Team::poll() {
   const auto now = std::chrono::steady_clock::now();
-  if (!monitor_ || now - polled_ < std::chrono::milliseconds(50)) return;
+  if (!monitor_ || now - polled_ < interval_) return;
   polled_ = now;
   monitor_->poll(std::min(1.0, done_.load() / total_));
 }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
+from ilo_fast._util.checks import path_of
 from ilo_fast._util.messages import listed
+from ilo_fast.corpora.checks import check_code
 from ilo_fast.corpora.files import find_files, read_lines
 from ilo_fast.corpora.languages import LANGUAGES, resolve_codes
 from ilo_fast.errors import CorpusError
@@ -43,9 +45,10 @@ def read_texts(
         for code, lines in source.items():
             texts[code] = _lines(code, lines)
     else:
-        folders = [source] if isinstance(source, (str, os.PathLike)) else list(source)
+        one = isinstance(source, (str, bytes)) or not isinstance(source, Iterable)
+        folders: Any = [source] if one else source
         for folder in folders:
-            files = find_files(Path(folder).expanduser(), allow_unknown=True)
+            files = find_files(path_of("texts", folder), allow_unknown=True)
             for code, file in files.items():
                 texts.setdefault(code, []).extend(read_lines(file))
     if languages is not None:
@@ -57,6 +60,8 @@ def read_texts(
                 f"{', '.join(sorted(texts)) or 'no language'}"
             )
         texts = {code: texts[code] for code in codes}
+    for code in texts:
+        check_code(code)
     unknown = [code for code in sorted(texts) if code not in LANGUAGES]
     if unknown and not allow_unknown:
         raise CorpusError(
@@ -97,6 +102,8 @@ def complete_shares(
         A language without text, a share outside 0 to 1, a sum above 1, or below 1 with no other
         language to take the rest.
     """
+    if mixture is not None and not isinstance(mixture, Mapping):
+        raise TypeError(f"mixture must map language codes to shares, got {mixture!r}")
     named = dict(mixture or {})
     missing = [code for code in named if code not in languages]
     if missing:
@@ -124,9 +131,11 @@ def complete_shares(
     return {code: share / sum(shares.values()) for code, share in shares.items()}
 
 
-def _lines(code: str, lines: Iterable[str]) -> list[str]:
+def _lines(code: str, lines: Any) -> list[str]:
     if isinstance(lines, (str, bytes)):
         raise CorpusError(f"texts[{code!r}] is one string; wanted lines: texts[{code!r}] = [...]")
+    if not isinstance(lines, Iterable):
+        raise CorpusError(f"texts[{code!r}] is {lines!r}; wanted lines: texts[{code!r}] = [...]")
     found = list(lines)
     for number, line in enumerate(found, start=1):
         if not isinstance(line, str):
