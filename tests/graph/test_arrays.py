@@ -79,9 +79,7 @@ def test_masked_sentences_are_refused_by_their_language():
         overlap({"a": X, "b": masked()}, threshold=1)
 
 
-@pytest.mark.parametrize(
-    "number", [2**63, 10**20, pytest.param(10**5000, id="huge"), -(10**30)]
-)
+@pytest.mark.parametrize("number", [2**63, 10**20, pytest.param(10**5000, id="huge"), -(10**30)])
 @pytest.mark.parametrize("name", ["n_neighbors", "n_threads", "max_memory"])
 def test_numbers_that_the_core_cannot_count_are_refused(name, number):
     with pytest.raises(ValueError, match=rf"{name}=.* must be at (most|least)"):

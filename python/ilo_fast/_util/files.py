@@ -117,7 +117,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """A JSON object, or None where the file is absent or damaged."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
