@@ -1,4 +1,4 @@
-"""What a checkpoint holds is looked at, not only its checksum; which is one, whatever the pieces."""
+"""What a checkpoint holds is looked at, not only its checksum."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ not what its mark says is damaged.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,13 +21,7 @@ MARK: Final = "complete.json"
 
 def mark_complete(checkpoint: Path, seconds: float) -> None:
     """Flush a checkpoint's files to disk, then say what they are, and how long the run took."""
-    files = {}
-    for path in _files(checkpoint):
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
-        name = path.relative_to(checkpoint).as_posix()
-        files[name] = {"size": path.stat().st_size, "sha256": hash_file(path)}
-    content = {"seconds": seconds, "files": files}
+    content = {"seconds": seconds, "files": flushed_contents(checkpoint)}
     write_json(checkpoint / MARK, {**content, "sha256": digest(content)})
 
 
@@ -48,20 +42,42 @@ def damage(checkpoint: Path) -> str | None:
     if mark is None or mark.pop("sha256", None) != digest(mark):
         return f"its {MARK} is damaged, or of an earlier version of ilo_fast"
     wanted: dict[str, Any] = mark["files"]
-    found = {path.relative_to(checkpoint).as_posix(): path for path in _files(checkpoint)}
-    for problem, names in (
-        ("missing", [name for name in wanted if name not in found]),
-        ("not of it", [name for name in found if name not in wanted]),
-        ("altered", [n for n, path in found.items() if n in wanted and _differs(path, wanted[n])]),
-    ):
+    more = [name for name in _files(checkpoint) if name not in wanted]
+    if more:
+        return f"not of it: {listed(more)}"
+    return damage_to(checkpoint, wanted)
+
+
+def flushed_contents(folder: Path) -> dict[str, Any]:
+    """Flush the files below a folder to disk; name -> size and SHA-256."""
+    found = {}
+    for name, path in _files(folder).items():
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+        found[name] = {"size": path.stat().st_size, "sha256": hash_file(path)}
+    return found
+
+
+def damage_to(folder: Path, wanted: Mapping[str, Any]) -> str | None:
+    """What is missing or altered of the files that `flushed_contents` found there; None: nothing.
+
+    Other files may have come.
+    """
+    found = _files(folder)
+    missing = [name for name in wanted if name not in found]
+    altered = [n for n, path in found.items() if n in wanted and _differs(path, wanted[n])]
+    for problem, names in (("missing", missing), ("altered", altered)):
         if names:
-            return f"{problem}: {listed(sorted(names))}"
+            return f"{problem}: {listed(names)}"
     return None
 
 
-def _files(checkpoint: Path) -> Iterable[Path]:
-    return (path for path in sorted(checkpoint.rglob("*")) if path.is_file() and path.name != MARK)
+def _files(folder: Path) -> dict[str, Path]:
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MARK)
+    return {path.relative_to(folder).as_posix(): path for path in paths}
 
 
-def _differs(path: Path, wanted: dict[str, Any]) -> bool:
-    return bool(path.stat().st_size != wanted["size"]) or hash_file(path) != wanted["sha256"]
+def _differs(path: Path, wanted: Any) -> bool:
+    if not isinstance(wanted, Mapping) or path.stat().st_size != wanted.get("size"):
+        return True
+    return hash_file(path) != wanted.get("sha256")

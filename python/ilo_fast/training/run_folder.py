@@ -23,7 +23,13 @@ from ilo_fast._util.files import read_json, write_json
 from ilo_fast._util.folders import made_folder, refuse_other
 from ilo_fast._util.locks import locked
 from ilo_fast._util.messages import listed
-from ilo_fast.training.checkpoint_mark import damage, is_marked, seconds_of
+from ilo_fast.training.checkpoint_mark import (
+    damage,
+    damage_to,
+    flushed_contents,
+    is_marked,
+    seconds_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -102,10 +108,21 @@ class RunFolder:
         self.card = card
         ended = card.get("status") in _ENDED and (self.path / MODEL_FOLDER).is_dir()
         if ended:
-            logger.info("%s holds this run, %s %s", self.path, card["status"], card["finished"])
+            self._check_model(card)
+            logger.info("%s holds this run, %s %s", self.path, card["status"], card.get("finished"))
         else:
             self.checkpoint = self._last_checkpoint()
         return ended
+
+    def _check_model(self, card: Mapping[str, Any]) -> None:
+        """Refuse a model that is not the one which was trained."""
+        files = card.get("files")
+        problem = damage_to(self.path / MODEL_FOLDER, files) if isinstance(files, dict) else None
+        if problem is not None:
+            raise ValueError(
+                f"{self.path / MODEL_FOLDER} is damaged ({problem}): put a copy back, choose another "
+                "folder, or train anew with overwrite=True (command line: --overwrite)"
+            )
 
     def begin(self, entries: Mapping[str, Any]) -> None:
         """Remove what another run left, and write the card, its status "running"."""
@@ -134,7 +151,9 @@ class RunFolder:
     ) -> None:
         """Add the results, say how the run ended, and remove what only it needed."""
         status = "diverged" if diverged else "finished"
-        self._write({**self.card, **results, "status": status, "finished": _now()})
+        files = flushed_contents(self.path / MODEL_FOLDER)
+        ending = {"files": files, "status": status, "finished": _now()}
+        self._write({**self.card, **results, **ending})
         shutil.rmtree(self.path / TOKENIZER_FOLDER, ignore_errors=True)
         if not keep_checkpoints:
             self._drop_checkpoints()
