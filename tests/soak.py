@@ -385,9 +385,7 @@ class Soak:
         place.mkdir()
         names = [*LANGUAGES[: rng.integers(1, 4)]]
         if rng.random() < 0.4:
-            names.append(
-                str(rng.choice(["\x1b[2Jxx_Latn", "a b", "-rf", "eng_Latn\u202e", "CON", "x" * 99]))
-            )
+            names.append(str(rng.choice(ODD_NAMES)))
         count = int(rng.integers(0, 12))
         for name in names:
             lines = [str(rng.choice(ODD_LINES)) if rng.random() < 0.3 else f"line {i} of it"
@@ -415,7 +413,7 @@ CLASSES = {
     "damaged results": ("results",), "damaged finetuning": ("finetuned",),
     "damaged pretraining": ("pretrained",),
 }  # fmt: skip
-FORKS_ITSELF = [n for n in CLASSES if n.startswith("killed") or n.endswith("ing") and n[0] == "d"]
+FORKS_ITSELF = [n for n in CLASSES if n.startswith("killed") or (n.endswith("ing") and n[0] == "d")]
 
 
 def one(soak: Soak, name: str, seed: int, number: int, keep: Path | None) -> tuple[str, str]:

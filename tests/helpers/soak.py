@@ -40,6 +40,8 @@ def own_error(error: BaseException) -> bool:
 
     Its last frame is a ``raise`` of the package, or a call of its core.
     """
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return True  # Python's own says it all
     frames = traceback.extract_tb(error.__traceback__)
     inside = bool(frames) and PACKAGE in Path(frames[-1].filename).parents
     line = (frames[-1].line or "") if frames else ""
