@@ -120,8 +120,8 @@ class RunFolder:
         problem = damage_to(self.path / MODEL_FOLDER, files) if isinstance(files, dict) else None
         if problem is not None:
             raise ValueError(
-                f"{self.path / MODEL_FOLDER} is damaged ({problem}): put a copy back, choose another "
-                "folder, or train anew with overwrite=True (command line: --overwrite)"
+                f"{self.path / MODEL_FOLDER} is damaged ({problem}): put a copy back, choose "
+                "another folder, or train anew with overwrite=True (command line: --overwrite)"
             )
 
     def begin(self, entries: Mapping[str, Any]) -> None:

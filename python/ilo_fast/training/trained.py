@@ -31,8 +31,8 @@ class Trained(ABC):
             warn_of_divergence(run.path, self.card)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(
-                f"{run.path / CARD_FILE} is damaged ({error!r}): put a copy back, or train anew with "
-                "overwrite=True (command line: --overwrite)"
+                f"{run.path / CARD_FILE} is damaged ({error!r}): put a copy back, or train anew "
+                "with overwrite=True (command line: --overwrite)"
             ) from error
 
     @property
