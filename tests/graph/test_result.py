@@ -29,8 +29,10 @@ def test_stack_is_a_sequence_of_layers():
 
 
 def test_results_can_be_compared_and_hashed():
-    graph = knn_graph(X, 4)
-    assert graph == graph and graph != knn_graph(X, 4) and len({graph, graph}) == 1
+    graph, again = knn_graph(X, 4), knn_graph(X, 4)
+    assert graph == again and len({graph, again}) == 1
+    assert graph != knn_graph(X, 3) and graph != knn_graph(X, 4, metric="euclidean")
+    assert graph != "graph" and graph[0] == again[0] != graph[1]
 
 
 @pytest.mark.parametrize("m", [10, 70])

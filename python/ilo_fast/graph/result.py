@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from ilo_fast.graph.saved import read_graph, write_graph
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no single truth: a graph equals itself alone
+@dataclass(frozen=True, eq=False)  # arrays are compared value by value, below
 class NeighborGraph:
     """The nearest neighbours of every row.
 
     A stack of layers is a sequence of graphs: ``graph[3]`` is that of layer 3, ``graph[2:5]`` a
-    stack of three, ``len(graph)`` their number. A single graph counts as one layer.
+    stack of three, ``len(graph)`` their number. A single graph counts as one layer. Graphs with the
+    same neighbours at the same distances are equal, however they were found.
 
     Attributes
     ----------
@@ -54,6 +55,18 @@ class NeighborGraph:
 
     def __repr__(self) -> str:
         return f"NeighborGraph(shape={self.indices.shape}, backend={self.info.get('backend')!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, NeighborGraph)
+            and (self.n_rows, self.of_queries) == (other.n_rows, other.of_queries)
+            and np.array_equal(self.indices, other.indices)
+            and np.array_equal(self.distances, other.distances)
+        )
+
+    def __hash__(self) -> int:
+        some = self.indices.ravel()[:64].tobytes()
+        return hash((self.indices.shape, self.n_rows, self.of_queries, some))
 
     def __len__(self) -> int:
         return len(self.indices) if self.indices.ndim == 3 else 1

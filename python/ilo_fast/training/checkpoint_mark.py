@@ -1,4 +1,4 @@
-"""The mark of a training checkpoint: which files it is made of, so that a damaged one is known.
+"""The mark of a training checkpoint: which files it is made of, so that damage is known.
 
 It is written once all files of the checkpoint are on disk, and holds size and SHA-256 of each, and
 a digest of itself. A checkpoint without a mark was interrupted while it was written; one that is
