@@ -420,8 +420,6 @@ def one(soak: Soak, name: str, seed: int, number: int, keep: Path | None) -> tup
     """Outcome and what is to be said of one case."""
     rng = np.random.default_rng([seed, list(CLASSES).index(name), number])
     random.seed(int(rng.integers(2**32)))
-    for need in CLASSES[name]:
-        soak.reference(need)
     method = getattr(soak, name.replace(" ", "_"))
     with tempfile.TemporaryDirectory(dir=keep, prefix="case-", ignore_cleanup_errors=True) as place:
         folder = Path(place)
@@ -455,6 +453,8 @@ def main_() -> int:
         while time.monotonic() - began < 60 * args.minutes or number == 0:
             # The class that had the least time so far: each gets about the same.
             name = min(names, key=lambda name: seconds[name])
+            for need in CLASSES[name]:
+                soak.reference(need)  # its time is nobody's
             case, start = sum(counts[name].values()), time.monotonic()
             outcome, said = one(soak, name, args.seed, case, Path(place))
             seconds[name] += time.monotonic() - start

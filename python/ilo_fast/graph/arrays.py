@@ -97,8 +97,8 @@ def _from_numpy(X: Any, name: str) -> NDArray[Any]:
         ) from error
     if values.dtype == object:
         raise TypeError(
-            f"{name}, a {type(X).__name__}, is no array of numbers: wanted (n, d) or "
-            f"(layers, n, d) of {', '.join(_DTYPES)}"
+            f"{name}, a {type(X).__name__}, is no array of numbers: wanted one of "
+            f"{', '.join(_DTYPES)}, (n, d) or (layers, n, d)"
         )
     return values
 
