@@ -61,6 +61,7 @@ def test_overlap_options_take_every_pooling(pooling: str) -> None:
         ("trust_remote_code", "no", TypeError),
         ("keep_checkpoints", 1, TypeError),
         ("report_to", 3, TypeError),
+        ("report_to", "../up", ValueError),
         ("callbacks", [print], TypeError),
         ("callbacks", 5, TypeError),
         ("revision", 5, TypeError),

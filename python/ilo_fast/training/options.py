@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from transformers import TrainerCallback
+from transformers.integrations import get_reporting_integration_callbacks
 
 from ilo_fast._util.checks import real_number, truth, whole_number
 from ilo_fast._util.versions import versions
@@ -83,6 +84,12 @@ class TrainingOptions:
         if not isinstance(reports, Iterable) or not all(isinstance(r, str) for r in reports):
             raise TypeError(f"report_to must be names such as 'tensorboard', got {reports!r}")
         self._set("report_to", [name.strip() for name in reports])
+        try:
+            get_reporting_integration_callbacks(
+                [name for name in self.report_to if name not in ("none", "all")]
+            )
+        except ValueError as error:
+            raise ValueError(f"report_to={self.report_to!r}: {error}") from error
         for name in ("keep_checkpoints", "progress"):
             self._set(name, truth(name, getattr(self, name)))
         dtype = resolve_dtype(self.dtype)
