@@ -1,8 +1,17 @@
 """Errors that a caller can tell from other ValueErrors and RuntimeErrors."""
 
+from ilo_fast._util.messages import plain
+
 
 class CorpusError(ValueError):
-    """The text is wrong: misaligned files, an empty line, an unknown language code."""
+    """The text is wrong: misaligned files, an empty line, an unknown language code.
+
+    Its message is one line without control characters: names, labels and cells in it come from
+    other people's files.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(plain(message))
 
 
 class AccessError(RuntimeError):

@@ -149,7 +149,7 @@ def test_folder_of_labelled_files_makes_a_classifier(
     loaded = hf.AutoModelForSequenceClassification.from_pretrained(tmp_path / "out" / "model")
     assert loaded.config.label2id == {"cold": 0, "warm": 1}
     assert run("--data", "topics", "--task", "causal-lm", "-o", "lm") == 1
-    assert "no text files in" in capsys.readouterr().err
+    assert "eng_Latn.jsonl holds labelled examples" in capsys.readouterr().err
 
 
 def test_errors_leave_no_folder_behind(

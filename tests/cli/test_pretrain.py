@@ -88,7 +88,7 @@ def test_run_without_a_corpus_measures_nothing(
         (["--tokenizer", "nosuch/tok", "--text", "nowhere"], 3, "'nosuch/tok'"),  # comes first
         (["--tokenizer", "old"], 3, "folder 'old' holds no tokenizer"),
         (["--seed", "-1"], 1, "seed=-1"),
-        (["--text", "old", "--languages", "eng"], 1, "did you mean eng_Latn"),
+        (["--text", "old", "--languages", "englisch"], 1, "did you mean eng_Latn"),
     ],
 )
 def test_error_is_one_line_and_leaves_no_folder(

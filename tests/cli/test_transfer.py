@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def test_run_writes_tables_and_files(
     assert len(table) == 4
 
 
-def test_second_run_is_refused_unless_it_overwrites(
+def test_second_run_keeps_scores_of_its_settings_and_refuses_others(
     model: Path,
     data: Path,
     tmp_path: Path,
@@ -104,11 +105,38 @@ def test_second_run_is_refused_unless_it_overwrites(
     assert (out / "transfer.png").read_bytes().startswith(b"\x89PNG")
     first = (out / "transfer.json").read_text()
     assert main(command) == 1
-    assert "transfer.json exists: choose another -o, or" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "holds scores of other settings" in said and "data_sha256" in said
+    assert "languages was" in said and "--overwrite" in said
+    (out / "transfer.csv").unlink()
+    assert main([*command, "-l", "fra_Latn,deu_Latn"]) == 0
+    assert (out / "transfer.csv").exists() and not (out / "transfer.png").exists()
     assert (out / "transfer.json").read_text() == first
+    assert main([*command, "-l", "fra_Latn,deu_Latn", "--seed", "1"]) == 1
+    assert "seed was 0, now 1" in capsys.readouterr().err
     assert main([*command, "--overwrite", "--source", "none"]) == 0
     assert {path.name for path in out.iterdir()} == {"transfer.json", "transfer.csv"}
     assert TransferScores.from_json(out / "transfer.json").source is None
+
+
+def test_scores_of_other_weights_under_one_name_are_refused(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    own = tmp_path / model.name
+    shutil.copytree(model, own)
+    command = ["transfer", str(own), "--data", str(data), "-o", str(tmp_path / "out"), "-q"]
+    assert main(command) == main(command) == 0
+    trained = AutoModelForSequenceClassification.from_pretrained(own)
+    trained.classifier.bias.data += 1
+    trained.save_pretrained(own)
+    assert main(command) == 1
+    assert "weights_sha256 was" in capsys.readouterr().err
+    assert main([*command, "--overwrite"]) == 0
+    (tmp_path / "out" / "transfer.json").write_text("{}")
+    assert main(command) == 1
+    assert "cannot be read" in capsys.readouterr().err
 
 
 def test_overlap_log_stands_for_before_and_after(

@@ -17,7 +17,10 @@ from ilo_fast.errors import CorpusError
     [
         ({}, "no language"),
         ([("eng_Latn", EN)], "must be a mapping .* got list"),
-        ({"en": EN}, r"unknown language code 'en': did you mean eng_Latn\?.*allow_unknown=True"),
+        (
+            {"englisch": EN},
+            r"unknown language code 'englisch': did you mean eng_Latn\?.*allow_unknown=True",
+        ),
         ({3: EN}, "a language code must be a string, got 3"),
         ({"../up": EN}, "'../up' cannot name a file"),
         ({"": EN}, "language code '' cannot name a file"),
@@ -25,7 +28,7 @@ from ilo_fast.errors import CorpusError
         ({"eng_Latn": b"One."}, "sequence of strings, got bytes"),
         ({"eng_Latn": None}, "got NoneType"),
         ({"eng_Latn": ["a", 2]}, r"eng_Latn, sentence 2: must be a string, got 2 \(int\)"),
-        ({"eng_Latn": ["a", None]}, "sentence 2: must be a string, got None"),
+        ({"eng_Latn": ["a", None]}, "sentence 2: is missing"),
         ({"eng_Latn": ["a\0b"]}, "eng_Latn, sentence 1: holds a NUL"),
         ({"eng_Latn": ["a", "\ud83d"]}, r"sentence 2: holds half a surrogate pair \(U\+D83D\)"),
         ({"eng_Latn": [], "deu_Latn": []}, "no sentences: eng_Latn, deu_Latn hold no line"),

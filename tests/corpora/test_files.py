@@ -86,18 +86,18 @@ def test_empty_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_file_names_get_suggestions(tmp_path: Path) -> None:
-    write(tmp_path, en=as_text(EN), zho_CN=as_text(DE), README="hello\n")
+    write(tmp_path, english=as_text(EN), zho_XXX=as_text(DE), story="hello\n")
     with pytest.raises(CorpusError) as caught:
         ParallelCorpus.from_dir(tmp_path)
     message = str(caught.value)
-    assert "en.txt (did you mean eng_Latn?)" in message
-    assert "zho_CN.txt (did you mean zho_Hans or zho_Hant?)" in message
-    assert "README.txt" in message and "allow_unknown=True" in message
-    corpus = ParallelCorpus.from_dir(tmp_path, ["zho_CN", "en"], allow_unknown=True)
-    assert corpus.languages == ("zho_CN", "en")
-    assert corpus.info["unknown_languages"] == ["zho_CN", "en"]
-    (tmp_path / "README.txt").unlink()
-    assert ParallelCorpus.load(tmp_path, allow_unknown=True).languages == ("en", "zho_CN")
+    assert "english.txt (did you mean eng_Latn?)" in message
+    assert "zho_XXX.txt (did you mean zho_Hans or zho_Hant?)" in message
+    assert "story.txt" in message and "allow_unknown=True" in message
+    corpus = ParallelCorpus.from_dir(tmp_path, ["zho_XXX", "english"], allow_unknown=True)
+    assert corpus.languages == ("zho_XXX", "english")
+    assert corpus.info["unknown_languages"] == ["zho_XXX", "english"]
+    (tmp_path / "story.txt").unlink()
+    assert ParallelCorpus.load(tmp_path, allow_unknown=True).languages == ("english", "zho_XXX")
 
 
 def test_languages_leaves_other_files_unread(tmp_path: Path) -> None:
@@ -131,8 +131,8 @@ def test_two_files_for_one_language_are_refused(tmp_path: Path) -> None:
 def test_folder_without_text_names_what_it_holds(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"no text files in .*it holds no files"):
         ParallelCorpus.from_dir(tmp_path)
-    (tmp_path / "eng_Latn.tsv").write_text("x")
-    with pytest.raises(CorpusError, match=r"it holds eng_Latn\.tsv.*<code>\.txt"):
+    (tmp_path / "eng_Latn.pdf").write_text("x")
+    with pytest.raises(CorpusError, match=r"it holds eng_Latn\.pdf.*<code>\.txt.*parquet"):
         ParallelCorpus.from_dir(tmp_path)
 
 
@@ -141,7 +141,7 @@ def test_language_without_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"no file in .* for deu_Latn; it has eng_Latn"):
         ParallelCorpus.from_dir(tmp_path, ["eng_Latn", "deu_Latn"])
     with pytest.raises(CorpusError, match="did you mean eng_Latn"):
-        ParallelCorpus.from_dir(tmp_path, ["en"])
+        ParallelCorpus.from_dir(tmp_path, ["english"])
 
 
 def test_absent_folder_and_file_in_its_place_are_refused(tmp_path: Path) -> None:

@@ -15,6 +15,13 @@ from ilo_fast.corpora.languages import (
     PAPER_31,
     REGIONS,
     Language,
+    aliases,
+    candidates,
+    describe_language,
+    find_language,
+    iso_codes,
+    other_names,
+    resolve_code,
     resolve_codes,
     suggest_codes,
 )
@@ -139,8 +146,8 @@ def test_text_that_is_near_nothing_gets_no_suggestion(typed: str) -> None:
 
 
 def test_unknown_code_says_what_to_do() -> None:
-    with pytest.raises(CorpusError, match=r"'en': did you mean eng_Latn\?.*ilo-fast languages"):
-        resolve_codes("en")
+    with pytest.raises(CorpusError, match=r"'en_XXX': did you mean eng_Latn\?.*ilo-fast languages"):
+        resolve_codes("en_XXX")
     with pytest.raises(CorpusError, match="no known code is near"):
         resolve_codes("xxxxxxxx")
 
@@ -151,12 +158,85 @@ def test_codes_and_sets_are_resolved_in_order() -> None:
     assert resolve_codes("paper31") == resolve_codes(["Paper31"]) == PAPER_31
     assert resolve_codes(["zul_Latn", "paper31,eng_Latn"]) == ("zul_Latn", *PAPER_31)
     assert resolve_codes(["xx", "eng_Latn"], allow_unknown=True) == ("xx", "eng_Latn")
+    assert resolve_codes("en, de-DE,eng", allow_unknown=True) == ("eng_Latn", "deu_Latn")
+    assert resolve_codes("zh", allow_unknown=True) == ("zh",)
+
+
+MEANT = {
+    **dict.fromkeys(("en", "eng", "EN", "eng-Latn", "ENG_LATN", "eng_latn"), "eng_Latn"),
+    **dict.fromkeys(("en-GB", "en_us", "eng-IN", "en-Latn-US"), "eng_Latn"),
+    **dict.fromkeys(("zh-Hans", "zh_CN", "zho-CN", "zho_Hans", "zh-Hans-CN", "cmn-CN"), "zho_Hans"),
+    **dict.fromkeys(("zh-TW", "zh_HK", "zho-TW", "zh-Hant", "zh-Hant-HK", "chi-TW"), "zho_Hant"),
+    **dict.fromkeys(("pt", "pt_BR", "pt-PT", "por"), "por_Latn"),
+    **dict.fromkeys(("fa", "fas", "per", "fa-IR"), "pes_Arab"),
+    **{"cmn_Hans": "cmn_Hans", "fa-AF": "prs_Arab", "nb": "nob_Latn", "nn": "nno_Latn"},
+    **{"ar": "arb_Arab", "ara": "arb_Arab", "arb": "arb_Arab", "sr-Latn": "srp_Latn"},
+    **{"ko-Kore": "kor_Hang", "iw": "heb_Hebr", "in": "ind_Latn", "ger": "deu_Latn"},
+    **{"sw": "swh_Latn", "swa": "swh_Latn", "sqi": "als_Latn", "es-419": "spa_Latn"},
+    **{"tl": "tgl_Latn", "fil": "fil_Latn", "yue": "yue_Hant", "sat": "sat_Olck"},
+    **{"twi_Latn_akua1239": "twi_Latn", "apc_Arab_sout3123": "ajp_Arab"},  # FLORES+
+}
+AMBIGUOUS = {
+    **dict.fromkeys(("zh", "zho", "chi", "cmn"), ("zho_Hans", "zho_Hant")),
+    **dict.fromkeys(("sr", "srp"), ("srp_Cyrl", "srp_Latn")),
+    **dict.fromkeys(("no", "nor"), ("nob_Latn", "nno_Latn")),
+    **{"ku": ("kmr_Latn", "ckb_Arab"), "ace": ("ace_Arab", "ace_Latn")},
+    "sr-RS": ("srp_Cyrl_RS", "srp_Latn_RS"),
+}
+
+
+@pytest.mark.parametrize(("name", "code"), MEANT.items())
+def test_iso_codes_and_tags_lead_to_the_one_canonical_code(name: str, code: str) -> None:
+    assert resolve_codes(name) == (code,) and resolve_code(name) == code
+    assert iso_codes(name)["script"] == code[4:]
+
+
+@pytest.mark.parametrize(("name", "meant"), AMBIGUOUS.items())
+def test_ambiguous_code_is_refused_with_its_candidates(name: str, meant: tuple[str, ...]) -> None:
+    assert candidates(name) == meant and resolve_code(name) is None
+    with pytest.raises(CorpusError, match=f"{name}' is ambiguous: it may mean {', '.join(meant)}"):
+        resolve_codes(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "xx", "english", "en_train", "en-x-own", "en_US.UTF-8", "en_", "_", "README", "e"]
+)
+def test_what_is_no_code_means_nothing(name: str) -> None:
+    assert candidates(name) == () and set(iso_codes(name).values()) == {None}
+
+
+def test_variant_is_kept_where_a_corpus_tells_variants_apart() -> None:
+    known = ("eng_Latn", "eng_Latn_GB", "por_Latn")
+    assert resolve_codes("en-GB, pt-BR", known=known) == ("eng_Latn_GB", "por_Latn")
+    assert resolve_codes("en-US", known=known) == ("eng_Latn_US",)  # which it lacks
+    assert resolve_codes("eng_Latn_GB") == ("eng_Latn_GB",)  # canonical
+    british = find_language("eng_Latn_GB")
+    assert british is not None and british.name == "English (GB)"
+    assert describe_language("eng_Latn_GB")["family"] == "Indo-European"
+    assert find_language("eng_Latn_oops") is None and find_language("x-own") is None
+
+
+def test_other_names_are_those_of_tokenizers() -> None:
+    names = other_names("zho_Hans")
+    assert names[0] == "cmn_Hans" and {"zh", "zho", "cmn", "zho-CN", "chi"} <= set(names)
+    assert other_names("eng_Latn_GB") == ("eng", "en")
+    assert other_names("x-own") == ("x-own",)
+    assert aliases("zho_Hans") == ("zh-Hans",) and aliases("deu_Latn") == ("de", "deu", "ger")
+
+
+def test_canonical_codes_resolve_to_themselves_and_bare_ones_never_to_another_language() -> None:
+    for code in LANGUAGES:
+        assert candidates(code) == candidates(code.lower()) == (code,)
+        assert iso_codes(code)["iso639_3"] == code[:3]
+        assert code in candidates(code[:3]) or code[:4] in {"cmn_", "sat_", "arb_"}
+        for alias in aliases(code):
+            assert resolve_code(alias) == code
 
 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("eng_Latn,zh", "'zh': did you mean zho_Hans or zho_Hant.*Named sets: paper31, flores200"),
+        ("eng_Latn,zh", "'zh' is ambiguous: it may mean zho_Hans, zho_Hant"),
         ("", "names no language"),
         ([], "names no language"),
         (" , ", "names no language"),

@@ -68,10 +68,12 @@ def test_every_named_data_set_has_a_set_of_languages() -> None:
     assert set(CORPUS_NAMES) - {"demo"} <= set(NAMED_SETS)
 
 
-def test_split_and_revision_fit_only_named_data_sets(tmp_path: Path) -> None:
+def test_split_and_revision_are_refused_where_they_mean_nothing(tmp_path: Path) -> None:
     write(tmp_path, eng_Latn=as_text(EN))
-    with pytest.raises(CorpusError, match=r"split='dev' fits only named data sets .*flores200"):
+    with pytest.raises(CorpusError, match=r"split='dev': not in .*; it has none; leave it out"):
         ParallelCorpus.load(tmp_path, split="dev")
+    with pytest.raises(CorpusError, match=r"split='dev' fits only named data sets .*flores200"):
+        ParallelCorpus.load("demo", split="dev")
     with pytest.raises(CorpusError, match="revision='main' fits only"):
         ParallelCorpus.load("demo", revision="main")
     with pytest.raises(CorpusError, match=r"split='test': flores200 has devtest and dev"):

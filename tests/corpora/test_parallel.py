@@ -88,7 +88,8 @@ def test_select_takes_unknown_codes_that_the_corpus_has() -> None:
     [
         ("fra_Latn", None, "has no fra_Latn; it has eng_Latn"),
         ("paper31", None, "has no ban_Latn, ben_Beng.* and 22 more; it has eng_Latn"),
-        ("en", None, "did you mean eng_Latn"),
+        ("fr", None, "has no fra_Latn; it has eng_Latn"),
+        ("zh", None, "'zh' is ambiguous: it may mean zho_Hans, zho_Hant"),
         ([], None, "names no language"),
         (None, 0, "limit=0 leaves no sentence"),
         (None, -3, "limit=-3"),
@@ -102,12 +103,42 @@ def test_select_refuses_what_the_corpus_lacks(languages: Any, limit: Any, messag
         corpus.select(languages, limit)
 
 
+def test_select_takes_iso_codes() -> None:
+    corpus = ParallelCorpus.from_dict({"eng_Latn": EN, "deu_Latn": DE})
+    assert corpus.select("de,en-US").languages == ("deu_Latn", "eng_Latn")
+
+
+def test_sample_takes_the_same_sentences_of_every_language() -> None:
+    corpus = ParallelCorpus.from_dict(
+        {"eng_Latn": [f"e{i}" for i in range(50)], "deu_Latn": [f"d{i}" for i in range(50)]}
+    )
+    part = corpus.sample(7, seed=3)
+    rows = [int(line[1:]) for line in part.sentences["eng_Latn"]]
+    assert rows == sorted(set(rows)) and len(rows) == 7
+    assert part.sentences["deu_Latn"] == tuple(f"d{i}" for i in rows)
+    assert part.info["sample"] == {"n": 7, "seed": 3, "of": 50}
+    assert part.fingerprint() == corpus.sample(7, seed=3).fingerprint()
+    assert part.fingerprint() != corpus.sample(7, seed=4).fingerprint()
+    assert corpus.sample(99).sentences == corpus.sentences
+    assert corpus.head(7).sentences == corpus.select(limit=7).sentences
+    assert pickle.loads(pickle.dumps(part)).info == part.info
+
+
+@pytest.mark.parametrize(("n", "says"), [(0, "n=0 leaves no"), (1.5, "got 1.5"), (True, "True")])
+def test_sample_of_a_wrong_size_is_refused(n: Any, says: str) -> None:
+    corpus = ParallelCorpus.from_dict({"eng_Latn": EN})
+    with pytest.raises(CorpusError, match=says):
+        corpus.sample(n)
+    with pytest.raises(ValueError, match="seed=-1"):
+        corpus.sample(1, seed=-1)
+
+
 def test_load_of_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
         AccessError, match=r"'flores' is neither .* names: demo, flores200, flores\+, ntr"
     ):
         ParallelCorpus.load("flores")
-    with pytest.raises(AccessError, match="neither"):
+    with pytest.raises(AccessError, match="names no folder"):
         ParallelCorpus.load("")
 
 

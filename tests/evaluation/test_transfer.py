@@ -264,8 +264,11 @@ def test_source_that_is_no_language_is_refused(
     data: LabelledCorpus, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = classifier("bert")
-    with pytest.raises(ValueError, match=r"source='eng' is neither.*did you mean eng_Latn\?.*none"):
-        run(model, data, source="eng")
+    with pytest.raises(
+        ValueError, match=r"source='englsh' is neither.*did you mean eng_Latn.*none"
+    ):
+        run(model, data, source="englsh")
+    assert run(model, data, source="en").source == "eng_Latn"
     with caplog.at_level(logging.WARNING, logger="ilo_fast"):
         assert run(model, data, languages="deu_Latn,fra_Latn", source="deu_Latn").source
         assert run(model, data, languages="deu_Latn,fra_Latn", source=None).source is None
@@ -274,6 +277,25 @@ def test_source_that_is_no_language_is_refused(
     assert "source=eng_Latn, is not among those evaluated (deu_Latn, fra_Latn)" in caplog.text
     dialect = LabelledCorpus.from_dict({"my_own": {"test": (["a", "b", "c"], LABELS)}})
     assert run(model, dialect, source="my_own").source == "my_own"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"split": 3}, "split must be a name"),
+        ({"source": ["eng_Latn"]}, "source must be a language code"),
+        ({"labels": "abc"}, "labels must be the names of the classes"),
+        ({"labels": [1, 2]}, "labels must be the names of the classes"),
+        ({"languages": {"eng_Latn": "en"}}, "give it with a folder"),
+        ({"data": 3}, "data is a int: wanted a LabelledCorpus"),
+        ({"batch_tokens": 1.5}, "batch_tokens must be an int"),
+    ],
+)
+def test_argument_of_a_wrong_type_is_named(
+    data: LabelledCorpus, wrong: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(TypeError, match=says):
+        transfer(classifier("bert"), **{"data": data, **wrong})
 
 
 @pytest.mark.parametrize(("seed", "error"), [(-1, ValueError), (0.5, TypeError), (True, TypeError)])

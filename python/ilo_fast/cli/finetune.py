@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 # The demo model has 7 million parameters: the usual rates hardly move it in a minute.
 _DEMO_RATE = 3e-3
-_LABELLED = (".jsonl", ".csv", ".tsv")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -220,13 +219,14 @@ def _is_labelled(path: Path) -> bool:
     if not path.is_dir():
         return False
     from ilo_fast.corpora.files import find_files
+    from ilo_fast.corpora.tables import table_suffix
     from ilo_fast.errors import CorpusError
 
     try:
         find_files(path, allow_unknown=True)
     except CorpusError:
         files = [*path.glob("*.*"), *path.glob("*/*.*")]
-        return any(file.suffix in _LABELLED for file in files)
+        return any(table_suffix(file.name) for file in files)
     return False
 
 

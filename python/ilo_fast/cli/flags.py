@@ -72,11 +72,12 @@ def add_corpus_flags(parser: argparse.ArgumentParser, *, beside_text: bool = Fal
         "--corpus",
         default="demo",
         metavar="DIR|NAME",
-        help="folder of <code>.txt files, same line same meaning, or flores200, flores+, "
-        "ntrex128 (default: demo, the embedded corpus)",
+        help="folder of <code>.txt files, same line same meaning, of FLORES, NTREX or Moses files, "
+        "or a table with a column per language (.tsv, .csv, .jsonl, .parquet); or flores200, "
+        "flores+, ntrex128 (default: demo, the embedded corpus)",
     )
     group.add_argument("--corpus-revision", metavar="REV", help="revision of a corpus by name")
-    group.add_argument("--split", help="split of a corpus by name")
+    group.add_argument("--split", help="split of a corpus that has several: dev")
     if beside_text:
         group.add_argument(
             "--corpus-languages",
@@ -96,8 +97,8 @@ def add_language_flags(group: argparse._ActionsContainer, source: str) -> None:
         "-l",
         "--languages",
         metavar="CODES",
-        help="codes or named sets with commas between: eng_Latn,fra_Latn or paper31 "
-        f"(default: all of {source})",
+        help="codes or named sets with commas between: eng_Latn,fr or paper31; zho_Hans=zh says "
+        f"what a language is called there (default: all of {source})",
     )
     group.add_argument(
         "--allow-unknown",

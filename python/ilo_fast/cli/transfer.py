@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ilo_fast._util.folders import refuse_other
 from ilo_fast.cli import flags
 from ilo_fast.cli.common import set_threads
 from ilo_fast.cli.console import emit
-from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
+from ilo_fast.cli.output import OVERWRITE, RESULTS_FOLDER, folder_name
 from ilo_fast.corpora.languages import GROUPINGS
 from ilo_fast.errors import AccessError
 from ilo_fast.models.demo import display_name
@@ -51,8 +53,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder of <code>.jsonl, .csv or .tsv files with text, label and split, or of "
-        "<split>/<code>.jsonl",
+        help="folder of <code>.jsonl, .csv, .tsv or .parquet files with text, label and split, or "
+        "of <split>/<code>.jsonl",
     )
     flags.add_language_flags(group, "the data")
     group.add_argument("--split", default="test", help="what to evaluate on (default: test)")
@@ -96,7 +98,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     flags.add_output_flags(
         parser,
         f"{RESULTS_FOLDER}/transfer__MODEL__DATA",
-        "replace the transfer.json that OUT holds (default: refuse it, also of the same settings)",
+        "evaluate anew and replace the transfer.json that OUT holds (default: keep one of the same "
+        "settings and write the other files from it, refuse others)",
     )
 
 
@@ -106,13 +109,23 @@ def run(args: argparse.Namespace) -> int:
     before, after = _overlap_scores(args)
     data = LabelledCorpus.from_dir(args.data, args.languages, allow_unknown=args.allow_unknown)
     folder = args.output or RESULTS_FOLDER / folder_name("transfer", _name(args.model), data.name)
-    _check_output(folder, overwrite=args.overwrite)
+    settings = _settings(args, data)
+    found = None if args.overwrite else _kept(folder, settings)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"-o {folder} is a file; give a folder")
     if before is not None and after is not None:
         from ilo_fast.scores.comparison import check_comparable
 
         having = [code for code in data.languages if args.split in data.splits_of(code)]
         check_comparable(before, after, having)  # before the long work
-    found = _evaluate(args, data)
+    if found is not None:
+        weights = _weights_sha256(args)
+        _refuse(folder, found, settings | {"weights_sha256": weights})
+        logger.info("%s has these scores already; they are kept", folder)
+    else:
+        found = _evaluate(args, data)
+        run_info = settings | {"weights_sha256": found.info["weights_sha256"]}
+        found = dataclasses.replace(found, info={**found.info, "run": run_info})
 
     from ilo_fast.report.transfer_tables import text_report
 
@@ -137,7 +150,7 @@ def _evaluate(args: argparse.Namespace, data: LabelledCorpus) -> TransferScores:
             args.model,
             data,
             split=args.split,
-            languages=args.languages,
+            languages=list(data.languages) if args.languages else None,
             source=None if args.source.lower() == "none" else args.source,
             labels=args.labels,
             batch_tokens=args.batch_tokens,
@@ -213,15 +226,72 @@ def _first_and_last(args: argparse.Namespace) -> tuple[OverlapScores, OverlapSco
     return scores[0], scores[-1]
 
 
-def _check_output(folder: Path, *, overwrite: bool) -> None:
+def _settings(args: argparse.Namespace, data: LabelledCorpus) -> dict[str, Any]:
+    """What the scores depend on, as far as it is known before the model is loaded."""
+    return {
+        "model_name": _name(args.model),
+        "model_revision": args.model_revision,
+        "data_sha256": data.fingerprint(),
+        "languages": args.languages and list(data.languages),
+        "split": args.split,
+        "source": args.source,
+        "labels": args.labels and list(args.labels),
+        "dtype": args.dtype or "default",
+        "max_length": args.max_length,
+        "seed": args.seed,
+    }
+
+
+def _kept(folder: Path, settings: dict[str, Any]) -> TransferScores | None:
+    """The scores in the folder, where they are of these settings.
+
+    Raises
+    ------
+    FileExistsError
+        They cannot be read, or do not say how they were made.
+    ValueError
+        They are of other settings.
+    """
+    from ilo_fast.evaluation.result import TransferScores
     from ilo_fast.report.transfer_files import TRANSFER_FILE
 
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"-o {folder} is a file; give a folder")
-    if (folder / TRANSFER_FILE).exists() and not overwrite:
-        raise FileExistsError(
-            f"{folder / TRANSFER_FILE} exists: choose another -o, or replace it with --overwrite"
+    file = folder / TRANSFER_FILE
+    if not file.exists():
+        return None
+    try:
+        found = TransferScores.from_json(file)
+    except (ValueError, TypeError, KeyError) as error:
+        raise FileExistsError(f"{file} cannot be read ({error}): {OVERWRITE}") from error
+    _refuse(folder, found, settings)
+    return found
+
+
+def _refuse(folder: Path, found: TransferScores, settings: dict[str, Any]) -> None:
+    recorded = found.info.get("run")
+    if not isinstance(recorded, dict) or not recorded:
+        raise FileExistsError(f"{folder} does not say how its scores were made: {OVERWRITE}")
+    before = {name: recorded.get(name) for name in settings}
+    refuse_other(folder, before, settings, holds="scores", remedy=OVERWRITE)
+
+
+def _weights_sha256(args: argparse.Namespace) -> str:
+    """Of the model as it is now: a folder of the same name may hold another."""
+    from ilo_fast.evaluation.classifiers import open_classifier
+    from ilo_fast.models.identity import hash_state
+    from ilo_fast.models.output import hidden_bars
+
+    with hidden_bars(args.quiet):
+        classifier = open_classifier(
+            args.model,
+            tokenizer=None,
+            progress=False,
+            labels=args.labels,
+            device=args.device,
+            dtype=args.dtype,
+            revision=args.model_revision,
+            trust_remote_code=args.trust_remote_code,
         )
+    return hash_state(classifier.module)
 
 
 def _name(model: str) -> str:

@@ -1,235 +1,152 @@
-"""Read folders of text files: one file per language, one sentence per line.
+"""Read the text of a corpus from files: what the layout found, as sentences by language.
 
-This module decides what a file may hold. Whether the languages fit together is decided by
-`ilo_fast.corpora.checks`.
+Which layouts there are is decided by `ilo_fast.corpora.layouts`, which name is which language by
+`ilo_fast.corpora.choosing`, and whether the languages fit together by `ilo_fast.corpora.checks`.
 """
 
 from __future__ import annotations
 
-import codecs
-import re
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from os import PathLike
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
-from ilo_fast._util.messages import listed
-from ilo_fast.corpora.languages import LANGUAGES, NTREX_CODES, did_you_mean
+from ilo_fast._util.messages import plain
+from ilo_fast.corpora.choosing import Languages, choose
+from ilo_fast.corpora.layouts import Layout, Part, find_layout
+from ilo_fast.corpora.lines import Readable, read_lines
 from ilo_fast.errors import AccessError, CorpusError
-
-# The known layouts, by the names of the files: ours, that of the FLORES-200 archive (one folder per
-# split), that of the NTREX-128 repository.
-_PATTERNS = (
-    re.compile(r"(?P<code>.+)\.txt"),
-    re.compile(r"(?P<code>.+)\.(?:dev|devtest)"),
-)
-_NTREX = re.compile(r"newstest2019-(?:src|ref)\.(?P<code>.+)")
 
 
 @dataclass(frozen=True)
-class CorpusFile:
-    """One file of a folder.
+class CorpusFiles:
+    """The chosen parts of a corpus, in order, by code.
 
     Attributes
     ----------
-    split
-        None where the name of the file does not tell it.
+    parts
+        Code -> where its text is.
+    layout
+        What they were found in.
     """
 
-    path: Path
-    language: str
-    split: str | None = None
+    parts: dict[str, Part]
+    layout: Layout
 
+    def read(self, code: str) -> Sequence[Any]:
+        """The sentences of one language; cells of a table as they are, None where one is missing.
 
-class Readable(Protocol):
-    """A path, or a file among the data of a package."""
+        Raises
+        ------
+        AccessError, CorpusError
+            As `ilo_fast.corpora.lines.read_lines`.
+        """
+        part = self.parts[code]
+        if part.column is None:
+            return read_lines(part.path)
+        return [row.values.get(part.column) for row in self.layout.rows[part.path]]
+
+    def check_ids(self) -> None:
+        """Raise a CorpusError where tables of one language each have other ids in other order."""
+        if self.layout.kind != "table per language":
+            return
+        ids = {
+            code: [row.values.get("id") for row in self.layout.rows[part.path]]
+            for code, part in self.parts.items()
+        }
+        first = next(iter(ids))
+        for code, own in ids.items():
+            pairs = enumerate(zip(ids[first], own, strict=False), 1)
+            odd = next(((n, a, b) for n, (a, b) in pairs if None not in (a, b) and a != b), None)
+            if odd is not None:
+                raise CorpusError(
+                    f"not parallel: row {odd[0]} has id {odd[1]!r} in {self.parts[first].place} "
+                    f"and {odd[2]!r} in {self.parts[code].place}; sort them alike"
+                )
 
     @property
-    def name(self) -> str: ...
+    def info(self) -> dict[str, Any]:
+        """``layout``, and where they tell more ``split`` and ``names`` (code -> name there)."""
+        splits = {part.split for part in self.parts.values()}
+        names = {code: plain(part.name) for code, part in self.parts.items() if part.name != code}
+        found: dict[str, Any] = {"layout": self.layout.kind}
+        if len(splits) == 1 and None not in splits:
+            found["split"] = plain(splits.pop())
+        return found | ({"names": names} if names else {})
 
-    def read_bytes(self) -> bytes: ...
 
-
-def decode_lines(data: bytes, source: str) -> list[str]:
-    """Decode UTF-8 and split it into lines.
+def find_texts(
+    path: Path,
+    languages: Languages = None,
+    *,
+    split: str | None = None,
+    allow_unknown: bool = False,
+    text_only: bool = False,
+) -> CorpusFiles:
+    """The text that lies at a path, by language.
 
     Parameters
     ----------
-    data
-        The bytes of a file. A byte order mark is dropped. Lines end in LF or CR LF and nowhere
-        else: U+2028 or U+0085 inside a sentence stay.
-    source
-        Name for messages.
-
-    Returns
-    -------
-    list of str
-        The lines without their ends. A last line without an end counts; an end at the end of the
-        file begins no further line.
-
-    Raises
-    ------
-    CorpusError
-        Not UTF-8 (with the byte offset), or a NUL byte.
-    """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise CorpusError(
-            f"{source} is UTF-16 (it begins with its byte order mark), UTF-8 is wanted; "
-            f"convert it: iconv -f UTF-16 -t UTF-8"
-        )
-    body = data.removeprefix(codecs.BOM_UTF8)
-    skipped = len(data) - len(body)
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = body.count(b"\n", 0, error.start) + 1
-        raise CorpusError(
-            f"{source} is not UTF-8: byte 0x{body[error.start]:02x} at offset "
-            f"{error.start + skipped} (line {line}): {error.reason}; convert the file to UTF-8"
-        ) from None
-    at = text.find("\0")
-    if at >= 0:
-        raise CorpusError(
-            f"{source} holds a NUL character in line {text.count(chr(10), 0, at) + 1}; "
-            "it is not a text file, or is damaged: remove the character"
-        )
-    lines = text.split("\n")
-    if not lines[-1]:
-        lines.pop()
-    return [line.removesuffix("\r") for line in lines]
-
-
-def read_lines(path: Readable) -> list[str]:
-    """The lines of one UTF-8 file; see `decode_lines`.
+    path
+        See `ilo_fast.corpora.layouts`.
+    languages
+        Take only these codes, in this order. None: all, sorted by code.
+    split
+        Which of several.
+    allow_unknown
+        Take names that are no known code as well.
+    text_only
+        Look for text files alone, no tables.
 
     Raises
     ------
     AccessError
-        The file cannot be read.
+        There is nothing, or it cannot be read.
     CorpusError
-        As `decode_lines`.
+        No corpus; two files for one language; a name that is no known code, or may be several; no
+        file for one of `languages`.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise AccessError(f"cannot read {path}: {error.strerror or error}") from error
-    return decode_lines(data, path.name)
+    layout = find_layout(path, split, text_only=text_only)
+    chosen = choose(
+        layout.parts,
+        languages,
+        repr(str(path)),
+        allow_unknown=allow_unknown,
+        skip_unknown=layout.kind == "table",
+    )
+    return CorpusFiles(dict(chosen), layout)
 
 
 def find_files(
-    folder: Path, languages: Sequence[str] | None = None, *, allow_unknown: bool = False
+    folder: Path, languages: Languages = None, *, allow_unknown: bool = False
 ) -> dict[str, Path]:
-    """The text files of a folder, by language.
+    """The text files of a folder, by language; parameters and errors as `find_texts`."""
+    found = find_texts(folder, languages, allow_unknown=allow_unknown, text_only=True)
+    return {code: part.path for code, part in found.parts.items()}
 
-    Parameters
-    ----------
-    folder
-        Holds ``<code>.txt``, or ``<code>.dev`` or ``<code>.devtest`` as in the archive of
-        FLORES-200, or ``newstest2019-ref.<code>.txt`` as in the repository of NTREX-128. Other
-        files, hidden files and folders are ignored.
-    languages
-        Take only these codes, in this order. None: all files, sorted by code.
-    allow_unknown
-        Take file names that are no known code as well.
 
-    Returns
-    -------
-    dict
-        Code -> path.
+def as_path(path: object) -> Path:
+    """A path that a caller names, with ``~`` expanded.
 
     Raises
     ------
     AccessError
-        The folder is absent or cannot be read.
-    CorpusError
-        Not a folder; no text files; two files for one language; a file name that is no known code;
-        no file for one of `languages`.
+        It is empty, or no path.
     """
-    check_folder(folder, "eng_Latn.txt, deu_Latn.txt")
+    if not isinstance(path, (str, PathLike)) or not str(path).strip():
+        raise AccessError(f"path={path!r} names no folder or file")
     try:
-        names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
-    except OSError as error:
-        raise AccessError(f"cannot read {folder}: {error.strerror or error}") from error
-    codes = {name: _code_of(name) for name in names if not name.startswith(".")}
-    found = [CorpusFile(folder / name, code) for name, code in codes.items() if code is not None]
-    if not found:
-        others = f"; it holds {listed(names)}" if names else "; it holds no files"
-        raise CorpusError(
-            f"path: no text files in {str(folder)!r}{others}. Wanted: one file per language, "
-            "named <code>.txt (eng_Latn.txt)"
-        )
-    chosen = choose_files(found, folder, languages, allow_unknown=allow_unknown)
-    return {file.language: file.path for file in chosen}
+        return Path(path).expanduser()
+    except (TypeError, RuntimeError) as error:  # a path of bytes, a home that is not known
+        raise AccessError(f"path={path!r}: {error}") from error
 
 
-def check_folder(folder: Path, example: str) -> None:
-    """Refuse a path that is no folder; `example` says what the folder should hold.
-
-    Raises
-    ------
-    AccessError
-        There is nothing.
-    CorpusError
-        It is a file.
-    """
-    if not folder.exists():
-        raise AccessError(f"path: there is no folder {str(folder)!r}")
-    if not folder.is_dir():
-        raise CorpusError(
-            f"path: {str(folder)!r} is a file; wanted a folder with one file per language "
-            f"({example}, ...)"
-        )
-
-
-def choose_files(
-    found: Sequence[CorpusFile],
-    folder: Path,
-    languages: Sequence[str] | None,
-    *,
-    allow_unknown: bool,
-) -> list[CorpusFile]:
-    """The files of `languages`, in that order; None: all files, sorted by code.
-
-    Raises
-    ------
-    CorpusError
-        A name that is no known code, a language without a file, two files for the same.
-    """
-    by_code: dict[str, list[CorpusFile]] = {}
-    for file in found:
-        by_code.setdefault(file.language, []).append(file)
-    codes = sorted(by_code) if languages is None else list(languages)
-    missing = [code for code in codes if code not in by_code]
-    if missing:
-        raise CorpusError(
-            f"languages: no file in {str(folder)!r} for {listed(missing)}; it has "
-            f"{', '.join(sorted(by_code))}"
-        )
-    unknown = [code for code in codes if code not in LANGUAGES]
-    if unknown and languages is None and not allow_unknown:
-
-        def show(code: str) -> str:
-            hint = did_you_mean(code)
-            name = by_code[code][0].path.relative_to(folder)
-            return f"{name} ({hint})" if hint else str(name)
-
-        raise CorpusError(
-            f"path: names in {str(folder)!r} that are no language code: {listed(unknown, show)}. "
-            f"Rename them to a code such as eng_Latn{found[0].path.suffix}, name those to take "
-            "with languages= (command line: --languages), or pass allow_unknown=True (command "
-            "line: --allow-unknown)"
-        )
-    chosen = [file for code in codes for file in by_code[code]]
-    seen: dict[tuple[str, str | None], CorpusFile] = {}
-    for file in chosen:
-        other = seen.setdefault((file.language, file.split), file)
-        if other is not file:
-            raise CorpusError(
-                f"path: two files in {str(folder)!r} are {file.language}: "
-                f"{other.path.relative_to(folder)} and {file.path.relative_to(folder)}; keep one"
-            )
-    return chosen
+def display_path(path: Path) -> str:
+    """A path as text that can be written: bytes of its name that are not UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def demo_files(kind: str) -> dict[str, Readable]:
@@ -255,13 +172,3 @@ def demo_files(kind: str) -> dict[str, Readable]:
             f"the demo text ({kind}) is not in this installation of ilo_fast; install it again"
         )
     return dict(sorted(files.items()))
-
-
-def _code_of(file_name: str) -> str | None:
-    for pattern in _PATTERNS:
-        match = pattern.fullmatch(file_name)
-        if match:
-            stem = match["code"]
-            ntrex = _NTREX.fullmatch(stem)
-            return NTREX_CODES.get(ntrex["code"], ntrex["code"]) if ntrex else stem
-    return None

@@ -24,11 +24,32 @@ class HubSource:
 
     Parameters
     ----------
+    dataset_id
+        ``owner/name``.
+    split
+        Name of the split.
+    columns
+        Language code -> column, where one row has all languages.
+    configs
+        Language code -> configuration (subset), where each language has its own.
+    language_column
+        The column that names the language, where one row has one language. Several columns are
+        joined with ``_``: ``("iso_639_3", "iso_15924")``.
+    language_values
+        With `language_column`: language code -> value in that column; only these are taken.
+        None: every value is a language code.
+    text_column
+        Column of the sentences, with `configs` or `language_column`.
+    id_column
+        Column with equal values for translations, with `configs` or `language_column`. Rows are
+        aligned by it, in the order of the first language. None: rows are aligned by position.
+    config
+        Configuration to load, with `columns` or `language_column`.
+    revision
+        Branch, tag or commit.
     skip_missing
         Leave out languages without a column, configuration or split, and log them, instead of
         raising an error.
-    other parameters
-        As `ilo_fast.corpora.parallel.ParallelCorpus.from_hub`.
 
     Raises
     ------

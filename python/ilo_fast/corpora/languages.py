@@ -1,204 +1,102 @@
-"""The languages: code, name, script, family, region and resource class.
+"""Languages by every name that people give them: one canonical code for each.
 
-A language is named by its FLORES code, an ISO 639-3 code and an ISO 15924
-script joined by an underscore: ``eng_Latn``, ``zho_Hans``. The table is
-``languages.tsv`` beside this file, one row per code, so that it can be read and
-corrected without touching code. Where each column comes from:
-
-code, name
-    FLORES-200: the list in ``flores200/README.md`` of
-    github.com/facebookresearch/flores. FLORES+: ``README.md`` and
-    ``CHANGELOG.md`` of github.com/openlanguagedata/flores (release 2.0-rc.3);
-    the languages added later follow the copy of that list in
-    github.com/ufal/TokCollate. NTREX-128: ``LANGUAGES.tsv`` of
-    github.com/MicrosoftTranslator/NTREX. One deviation: the README of
-    FLORES-200 labels Santali ``sat_Beng``; the text is in Ol Chiki and the
-    data sets say ``sat_Olck``. Both codes are known here, ``flores200`` uses
-    ``sat_Olck``.
-script
-    The second half of the code.
-family, branch
-    Top-level families, with the names of Glottolog (glottolog.org; thus
-    Atlantic-Congo rather than Niger-Congo, Nilotic rather than Nilo-Saharan,
-    creoles under the family of their lexifier), except ``Mongolic`` for its
-    Mongolic-Khitan, ``Isolate`` for Basque and ``Constructed`` for Esperanto.
-    ``branch`` is a customary grouping below the family, empty where the family
-    is small. Both columns were written from general knowledge, not generated
-    from Glottolog.
-region
-    Where the language comes from (Portuguese: Europe), one of `REGIONS`:
-    UN M49 sub-regions, merged, with Iran in West Asia and Siberia as North
-    Asia. Written from general knowledge.
-resource_class, taxonomy_entry
-    The class 0 (least) to 5 (most) of Joshi, Santy, Budhiraja, Bali and
-    Choudhury, "The State and Fate of Linguistic Diversity and Inclusion in the
-    NLP World", ACL 2020, arXiv 2004.09095; its list is
-    https://microsoft.github.io/linguisticdiversity/assets/lang2tax.txt. That
-    list has English names and no codes. ``taxonomy_entry`` is the name that
-    was taken for the row, so that every class can be looked up. The list was
-    read through two copies, with codes added by others
-    (github.com/MaLA-LM/LangResourceAtlas, and ``lang2tax.txt.codes`` in
-    github.com/hamid-amir/data_lang2vec), not in the original. The class
-    belongs to the language: scripts of one language share it, and an entry for
-    a macrolanguage serves its standard variety ("quechua" for ``quy_Latn``),
-    but "arabic" serves only Modern Standard Arabic. Where the list has two
-    entries for one language ("guarani" 1, "guaraní" 0) the spelling nearest to
-    the English name was taken. Where it has none, the class is None.
-iso639_1
-    From memory of ISO 639; used for suggestions only.
-ntrex_code
-    The code in the file names of NTREX-128, for languages where it names one
-    row here without doubt.
+The canonical code is that of FLORES, ``eng_Latn``; where a corpus tells regions or dialects apart,
+with the variant behind it: ``eng_Latn_GB``. ISO 639-1 (``en``), ISO 639-2 and 639-3 (``eng``,
+``ger``) and BCP-47 tags (``en-GB``, ``zh-Hans``) lead to it where they mean one language in one
+script here; else they are ambiguous, and their candidates are listed.
 """
 
 from __future__ import annotations
 
-import csv
+import dataclasses
 import difflib
+import re
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib import resources
-from types import MappingProxyType
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
+from ilo_fast.corpora.language_table import (
+    FLORES_PLUS_CODES,
+    GROUPINGS,
+    LANGUAGES,
+    NAMED_SETS,
+    NTREX_CODES,
+    PAPER_31,
+    REGIONS,
+    Language,
+)
 from ilo_fast.errors import CorpusError
 
-GROUPINGS: Final[tuple[str, ...]] = ("resource_class", "family", "region", "script")
-"""What languages can be grouped by."""
+__all__ = [
+    "FLORES_PLUS_CODES",
+    "GROUPINGS",
+    "LANGUAGES",
+    "NAMED_SETS",
+    "NTREX_CODES",
+    "PAPER_31",
+    "REGIONS",
+    "Language",
+    "aliases",
+    "candidates",
+    "describe_language",
+    "did_you_mean",
+    "find_language",
+    "iso_codes",
+    "other_names",
+    "resolve_code",
+    "resolve_codes",
+    "suggest_codes",
+    "without_variant",
+]
 
-REGIONS: Final[tuple[str, ...]] = (
-    "Europe", "North Africa", "Sub-Saharan Africa", "West Asia", "Central Asia", "North Asia",
-    "South Asia", "Southeast Asia", "East Asia", "Oceania", "Americas", "International",
-)  # fmt: skip
-"""The regions that occur; ``International`` is Esperanto."""
+# ISO 639-2/B codes that differ from ISO 639-3, codes of macrolanguages whose standard variety is
+# here, and withdrawn codes -> the ISO 639-1 code of the same.
+_SAME_AS: Final[Mapping[str, str]] = {
+    "alb": "sq", "arm": "hy", "baq": "eu", "bur": "my", "chi": "zh", "cze": "cs", "dut": "nl",
+    "fre": "fr", "geo": "ka", "ger": "de", "gre": "el", "ice": "is", "mac": "mk", "mao": "mi",
+    "may": "ms", "per": "fa", "rum": "ro", "slo": "sk", "tib": "bo", "wel": "cy", "ara": "ar",
+    "aze": "az", "fas": "fa", "lav": "lv", "mlg": "mg", "mon": "mn", "msa": "ms", "nep": "ne",
+    "ori": "or", "orm": "om", "pus": "ps", "que": "qu", "sqi": "sq", "swa": "sw", "uzb": "uz",
+    "yid": "yi", "aym": "ay", "iw": "he", "in": "id", "ji": "yi", "cmn": "zh",
+}  # fmt: skip
 
+# Macrolanguages of which several members are here, none of them the standard.
+_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("no", "nor"), ("nob_Latn", "nno_Latn")),
+    **dict.fromkeys(("ku", "kur"), ("kmr_Latn", "ckb_Arab")),
+    **dict.fromkeys(("ff", "ful"), ("fuv_Latn", "fuc_Latn")),
+    **dict.fromkeys(("kr", "kau"), ("knc_Latn", "knc_Arab")),
+    **dict.fromkeys(("sh", "hbs"), ("srp_Cyrl", "srp_Latn", "hrv_Latn", "bos_Latn")),
+    "kok": ("gom_Deva",),
+    "din": ("dik_Latn",),
+    "doi": ("dgo_Deva",),
+}
 
-@dataclass(frozen=True)
-class Language:
-    """One language in one script.
+_SCRIPTS: Final[Mapping[str, str]] = {"kore": "hang", "hani": "hant", "aran": "arab"}
 
-    Parameters
-    ----------
-    code
-        FLORES code, ``eng_Latn``.
-    name
-        English name, with the script where the language has several here.
-    script
-        ISO 15924 code, ``Latn``.
-    family
-        Top-level family, ``Indo-European``; ``Isolate`` and ``Constructed``
-        stand for languages without one.
-    region
-        One of `REGIONS`.
-    resource_class
-        0 (least) to 5 (most) of Joshi et al. 2020, arXiv 2004.09095, or None
-        where their list has no entry.
-    branch
-        Customary grouping below the family (``Germanic``), "" where none.
-    taxonomy_entry
-        The name in the list of Joshi et al. that gave `resource_class`, or None.
-    iso639_1
-        Two-letter code, or None. Several scripts of a language may share it.
-    """
+# Regions that tell what the language alone does not: the script, or another language. No variant
+# is left of them.
+_REGIONS: Final[Mapping[tuple[str, str], str]] = {
+    **{("zh", region): "zho_Hans" for region in ("cn", "sg", "my")},
+    **{("zh", region): "zho_Hant" for region in ("tw", "hk", "mo")},
+    ("fa", "af"): "prs_Arab",
+    ("ku", "iq"): "ckb_Arab",
+    ("ku", "tr"): "kmr_Latn",
+    ("az", "ir"): "azb_Arab",
+    ("ff", "ng"): "fuv_Latn",
+    ("ff", "sn"): "fuc_Latn",
+}  # fmt: skip
 
-    code: str
-    name: str
-    script: str
-    family: str
-    region: str
-    resource_class: int | None
-    branch: str = field(default="", kw_only=True)
-    taxonomy_entry: str | None = field(default=None, kw_only=True)
-    iso639_1: str | None = field(default=None, kw_only=True)
+# More words for suggestions.
+_OTHER_NAMES: Final[Mapping[str, str]] = {
+    "mandarin": "zh", "cantonese": "yue", "farsi": "fa", "persian": "fa", "filipino": "tl",
+    "castilian": "es", "punjabi": "pa", "arabic": "ar", "malay": "ms",
+}  # fmt: skip
 
-
-def _read_table() -> list[dict[str, str]]:
-    table = resources.files("ilo_fast.corpora") / "languages.tsv"
-    lines = table.read_text(encoding="utf-8").split("\n")
-    return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-
-
-_TABLE: Final = _read_table()
-
-LANGUAGES: Final[Mapping[str, Language]] = MappingProxyType(
-    {
-        row["code"]: Language(
-            code=row["code"],
-            name=row["name"],
-            script=row["code"].split("_")[1],
-            family=row["family"],
-            region=row["region"],
-            resource_class=int(row["resource_class"]) if row["resource_class"] else None,
-            branch=row["branch"],
-            taxonomy_entry=row["taxonomy_entry"] or None,
-            iso639_1=row["iso639_1"] or None,
-        )
-        for row in _TABLE
-    }
-)
-"""Every known code, in alphabetical order."""
-
-PAPER_31: Final[tuple[str, ...]] = (
-    "ban_Latn", "ben_Beng", "bjn_Latn", "ces_Latn", "dan_Latn", "deu_Latn", "eng_Latn", "fra_Latn",
-    "gle_Latn", "hin_Deva", "ind_Latn", "jav_Latn", "jpn_Jpan", "min_Latn", "nld_Latn", "pol_Latn",
-    "rus_Cyrl", "sin_Sinh", "slv_Latn", "spa_Latn", "srp_Cyrl", "sun_Latn", "swe_Latn", "swh_Latn",
-    "tel_Telu", "tgl_Latn", "tha_Thai", "ukr_Cyrl", "urd_Arab", "yue_Hant", "zho_Hans",
-)  # fmt: skip
-"""The 31 languages of Wilie et al. 2025, arXiv 2503.11280."""
-
-NAMED_SETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "paper31": PAPER_31,
-        **{
-            name: tuple(row["code"] for row in _TABLE if name in row["sets"].split())
-            for name in ("flores200", "flores+", "ntrex128")
-        },
-    }
-)
-"""Sets that may stand for a list of codes."""
-
-NTREX_CODES: Final[Mapping[str, str]] = MappingProxyType(
-    {row["ntrex_code"]: row["code"] for row in _TABLE if row["ntrex_code"]}
-)
-"""Code in the file names of NTREX-128 -> code here (``zho-CN`` -> ``zho_Hans``)."""
-
-FLORES_PLUS_CODES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "aka_Latn": "twi_Latn_asan1239",
-        "ajp_Arab": "apc_Arab_sout3123",
-        "apc_Arab": "apc_Arab_nort3139",
-        "est_Latn": "ekk_Latn",
-        "grn_Latn": "gug_Latn",
-        "kon_Latn": "ktu_Latn",
-        "sat_Beng": "sat_Olck",
-        "tgl_Latn": "fil_Latn",
-        "twi_Latn": "twi_Latn_akua1239",
-        "tzm_Tfng": "zgh_Tfng",
-        "zho_Hans": "cmn_Hans",
-        "zho_Hant": "cmn_Hant",
-    }
-)
-"""Code of FLORES-200 -> what FLORES+ calls the same text, where they differ.
-
-From the changelog of FLORES+ (2.0-rc.1 and rc.2).
-"""
-
-# ISO 639-2/B codes that differ from ISO 639-3, and two old or loose ones: suggestions only.
-_OTHER_NAMES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "alb": "sq", "arm": "hy", "baq": "eu", "bur": "my", "chi": "zh", "cze": "cs",
-        "dut": "nl", "fre": "fr", "geo": "ka", "ger": "de", "gre": "el", "ice": "is",
-        "mac": "mk", "mao": "mi", "may": "ms", "per": "fa", "rum": "ro", "slo": "sk",
-        "tib": "bo", "wel": "cy", "ara": "ar", "aze": "az", "fas": "fa", "lav": "lv",
-        "mlg": "mg", "mon": "mn", "msa": "ms", "nep": "ne", "ori": "or", "orm": "om",
-        "pus": "ps", "que": "qu", "sqi": "sq", "swa": "sw", "uzb": "uz", "yid": "yi",
-        "iw": "he", "in": "id", "no": "nb", "nor": "nb", "aym": "ay", "kur": "ku",
-        "mandarin": "zh", "cantonese": "yue", "farsi": "fa", "persian": "fa",
-        "filipino": "tl", "fil": "tl", "castilian": "es", "punjabi": "pa",
-        "arabic": "ar", "malay": "ms",
-    }
-)  # fmt: skip
+# Of what may follow in a tag: regions, glottocodes (FLORES+), years of orthographies. Any word of
+# five letters is a variant to BCP-47; here it is more likely "train".
+_SUBTAG: Final = re.compile(r"[a-z]{2}|[0-9]{3}|[a-z]{4}[0-9]{4}|[0-9][a-z0-9]{3}|valencia")
+_FLORES_PLUS: Final = {v.lower(): code for code, v in FLORES_PLUS_CODES.items() if v.count("_") > 1}
 
 
 def _fold(text: str) -> str:
@@ -208,34 +106,151 @@ def _fold(text: str) -> str:
     return plain.replace("-", "_").replace(" ", "_")
 
 
-def _index() -> dict[str, tuple[str, ...]]:
-    """Folded code, bare ISO 639-3 or ISO 639-1 code, or name -> codes."""
+def _bare_codes() -> dict[str, tuple[str, ...]]:
+    """ISO 639-1, 639-2 or 639-3 code, without a script -> the codes that it may mean."""
     found: dict[str, list[str]] = {}
     for language in LANGUAGES.values():
         iso639_3 = language.code.split("_")[0]
+        if language.code != "sat_Beng":  # another label of sat_Olck, not another text
+            for key in dict.fromkeys((iso639_3, language.iso639_1 or iso639_3)):
+                found.setdefault(key, []).append(language.code)
+    bare = {key: tuple(codes) for key, codes in found.items()}
+    bare |= {**_MEMBERS, **{key: (c,) for key, c in NTREX_CODES.items() if "-" not in key}}
+    return bare | {key: bare[iso639_1] for key, iso639_1 in _SAME_AS.items()}
+
+
+_BARE: Final = _bare_codes()
+
+
+def _names() -> dict[str, tuple[str, ...]]:
+    """Folded code or name -> codes, for suggestions."""
+    found: dict[str, list[str]] = {key: list(codes) for key, codes in _BARE.items()}
+    for language in LANGUAGES.values():
         # "Banjar (Latin script)" is also found as "Banjar".
-        names = (language.name, language.name.split(" (")[0])
-        for key in (language.code, iso639_3, language.iso639_1 or iso639_3, *names):
+        for key in (language.code, language.name, language.name.split(" (")[0]):
             codes = found.setdefault(_fold(key), [])
             if language.code not in codes:
                 codes.append(language.code)
-    for ntrex_code, code in NTREX_CODES.items():
-        found.setdefault(_fold(ntrex_code), [code])
     for other, known in _OTHER_NAMES.items():
         found.setdefault(_fold(other), found[known])
     return {key: tuple(codes) for key, codes in found.items()}
 
 
-_INDEX: Final = _index()
+_NAMES: Final = _names()
+
+
+def candidates(name: str) -> tuple[str, ...]:
+    """The canonical codes that a language code or BCP-47 tag may mean, variants kept.
+
+    ``("eng_Latn",)`` for ``en``, ``eng``, ``EN`` and ``eng-Latn``; ``("eng_Latn_GB",)`` for
+    ``en-GB``; both scripts for ``zh`` and ``sr``; nothing for what is no code of a known language
+    (also for ``english``: names are for `suggest_codes`).
+    """
+    if name in LANGUAGES:
+        return (name,)
+    folded = name.lower().replace("-", "_")
+    if folded in _FLORES_PLUS:
+        return (_FLORES_PLUS[folded],)
+    base, *tags = folded.split("_")
+    codes = _BARE.get(base, ())
+    if tags and len(tags[0]) == 4 and tags[0].isascii() and tags[0].isalpha():
+        script = _SCRIPTS.get(tags[0], tags[0])
+        exact = f"{base}_{script.title()}"
+        codes = tuple(code for code in codes if code[4:].lower() == script)
+        codes = (exact,) if exact in LANGUAGES else codes
+        tags = tags[1:]
+    if not all(map(_SUBTAG.fullmatch, tags)):
+        return ()
+    if tags:
+        same = _SAME_AS.get(base) or LANGUAGES[_BARE[base][0]].iso639_1 if base in _BARE else None
+        told = _REGIONS.get((same or base, tags[0])) or _REGIONS.get((base, tags[0]))
+        if told and (told in codes or len(_BARE[base]) == len(codes)):
+            codes, tags = (told,), tags[1:]
+    variant = "".join(f"_{tag.upper() if len(tag) < 4 else tag}" for tag in tags)
+    return tuple(code + variant for code in codes)
+
+
+def without_variant(code: str) -> str:
+    """``eng_Latn`` of ``eng_Latn_GB``; any other code as it is."""
+    base = "_".join(code.split("_")[:2])
+    return base if base in LANGUAGES and candidates(code) == (code,) else code
+
+
+def find_language(code: str) -> Language | None:
+    """What is known of a canonical code, with or without a variant; None of any other."""
+    known = LANGUAGES.get(code)
+    base = without_variant(code)
+    if known is None and base != code:
+        known = LANGUAGES[base]
+        variant = code.removeprefix(f"{base}_").replace("_", ", ")
+        known = dataclasses.replace(known, code=code, name=f"{known.name} ({variant})")
+    return known
+
+
+def iso_codes(code: str) -> dict[str, str | None]:
+    """``{"iso639_1": "en", "iso639_3": "eng", "script": "Latn", "region": None}`` of ``eng_Latn``.
+
+    Takes every form of `candidates`; all are None where it is ambiguous or not known.
+    """
+    meant = candidates(code)
+    known = find_language(meant[0]) if len(meant) == 1 else None
+    if known is None:
+        return dict.fromkeys(("iso639_1", "iso639_3", "script", "region"))
+    iso639_3, _, *tags = known.code.split("_")
+    return {
+        "iso639_1": known.iso639_1 or {"cmn": "zh", "ekk": "et", "gug": "gn"}.get(iso639_3),
+        "iso639_3": iso639_3,
+        "script": known.script,
+        "region": next((tag for tag in tags if len(tag) < 4), None),
+    }
+
+
+def aliases(code: str) -> tuple[str, ...]:
+    """The ISO 639 codes that mean `code` and no other, shortest first; else the tag that does."""
+    found = [key for key, codes in _BARE.items() if codes == (code,)]
+    if not found:
+        iso639_3, _, script = code.partition("_")
+        short = LANGUAGES[code].iso639_1 if code in LANGUAGES else None
+        found = [tag for tag in (f"{short or iso639_3}-{script}",) if candidates(tag) == (code,)]
+    return tuple(sorted(found, key=lambda key: (len(key), key)))
+
+
+def other_names(code: str) -> tuple[str, ...]:
+    """How else tokenizers and corpora name the language of a code, the nearest first.
+
+    ``zho_Hans``: ``cmn_Hans``, ``zho-CN``, ``zho``, ``cmn``, ``zh``, ``chi``, ``mandarin``.
+    """
+    code = without_variant(code)
+    plus = {new: old for old, new in FLORES_PLUS_CODES.items()}
+    language = LANGUAGES.get(plus.get(code, code), LANGUAGES.get(code))
+    full = [name for name in (FLORES_PLUS_CODES.get(code), plus.get(code)) if name]
+    names = [*full, *(ntrex for ntrex, known in NTREX_CODES.items() if known == code)]
+    names += [name.split("_")[0] for name in (code, *full)]
+    if language is not None and language.iso639_1 is not None:
+        names.append(language.iso639_1)
+        others = {**_SAME_AS, **_OTHER_NAMES}
+        names += [name for name, known in others.items() if known == language.iso639_1]
+    return tuple(dict.fromkeys(names))
+
+
+def describe_language(code: str) -> dict[str, Any]:
+    """Name, script, family, region and resource class of a code; an unknown one is its own name."""
+    known = find_language(code) or Language(code, code, "", "", "", None)
+    return {
+        "name": known.name,
+        "script": known.script,
+        "family": known.family,
+        "region": known.region,
+        "resource_class": known.resource_class,
+    }
 
 
 def suggest_codes(text: str, limit: int = 3) -> tuple[str, ...]:
     """Known codes that `text` may stand for, best first.
 
-    Looks at codes, ISO 639-1 and ISO 639-3 codes, names, the codes of
-    NTREX-128 and the part before the first ``_`` or ``-`` (``zho_CN`` ->
-    ``zho``); else at names that have `text` as a word or begin with it; else
-    at codes and names that are spelt alike.
+    Looks at codes and tags, names, and the part before the first ``_`` or ``-`` (``zho_XX`` ->
+    ``zho``); else at names that have `text` as a word or begin with it; else at codes and names
+    that are spelt alike.
 
     Parameters
     ----------
@@ -249,19 +264,19 @@ def suggest_codes(text: str, limit: int = 3) -> tuple[str, ...]:
     tuple of str
         Codes of `LANGUAGES`; empty where nothing is near.
     """
-    typed = _fold(text)
+    typed = _fold(text[:100])
     if not typed:
         return ()
     base, _, script = typed.partition("_")
-    exact = [*_INDEX.get(typed, ())]
-    # zh_CN, sr-Latn: the language before the first separator, the script after it first.
-    exact += sorted(_INDEX.get(base, ()), key=lambda code: _fold(LANGUAGES[code].script) != script)
+    exact = [*map(without_variant, candidates(typed)), *_NAMES.get(typed, ())]
+    # sr-Latn: the language before the first separator, the script after it first.
+    exact += sorted(_NAMES.get(base, ()), key=lambda code: _fold(LANGUAGES[code].script) != script)
     if exact:
         return tuple(dict.fromkeys(exact))[:limit]
-    near = [key for key in _INDEX if len(typed) >= 4 and typed in key.split("_")]
-    near += [key for key in _INDEX if len(typed) >= 4 and key.startswith(typed)]
-    near = near or difflib.get_close_matches(typed, _INDEX, n=limit, cutoff=0.7)
-    return tuple(dict.fromkeys(code for key in near for code in _INDEX[key]))[:limit]
+    near = [key for key in _NAMES if len(typed) >= 4 and typed in key.split("_")]
+    near += [key for key in _NAMES if len(typed) >= 4 and key.startswith(typed)]
+    near = near or difflib.get_close_matches(typed, _NAMES, n=limit, cutoff=0.7)
+    return tuple(dict.fromkeys(code for key in near for code in _NAMES[key]))[:limit]
 
 
 def did_you_mean(text: str) -> str:
@@ -270,28 +285,36 @@ def did_you_mean(text: str) -> str:
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
-def describe_language(code: str) -> dict[str, Any]:
-    """Name, script, family, region and resource class of a code; an unknown one is its own name."""
-    known = LANGUAGES.get(code) or Language(code, code, "", "", "", None)
-    return {
-        "name": known.name,
-        "script": known.script,
-        "family": known.family,
-        "region": known.region,
-        "resource_class": known.resource_class,
-    }
+def resolve_code(name: str, known: Collection[str] = ()) -> str | None:
+    """The canonical code of a code or tag; None where it is ambiguous or not known.
+
+    The variant of a tag (``en-GB``) is left out, unless `known`, the codes that a corpus has, tell
+    variants of the language apart. A canonical code stays, with its variant.
+    """
+    if name in known or find_language(name) is not None:
+        return name
+    meant = candidates(name)
+    if len(meant) != 1:
+        return None
+    base = without_variant(meant[0])
+    told_apart = any(code != base and without_variant(code) == base for code in known)
+    return meant[0] if told_apart else base
 
 
-def resolve_codes(spec: str | Sequence[str], *, allow_unknown: bool = False) -> tuple[str, ...]:
-    """The codes in a list of codes and names of sets.
+def resolve_codes(
+    spec: str | Sequence[str], *, allow_unknown: bool = False, known: Collection[str] = ()
+) -> tuple[str, ...]:
+    """The canonical codes in a list of codes and names of sets.
 
     Parameters
     ----------
     spec
-        One string, or several; each a code, the name of a set of `NAMED_SETS`,
-        or several of these with commas between.
+        One string, or several; each a code or tag as for `candidates`, the name of a set of
+        `NAMED_SETS`, or several of these with commas between.
     allow_unknown
-        Keep codes that are not in `LANGUAGES` instead of refusing them.
+        Keep codes that are ambiguous or not known instead of refusing them.
+    known
+        The codes that a corpus has: taken as they are.
 
     Returns
     -------
@@ -301,30 +324,38 @@ def resolve_codes(spec: str | Sequence[str], *, allow_unknown: bool = False) -> 
     Raises
     ------
     CorpusError
-        An unknown code, or nothing at all.
+        An unknown code, one that may mean several, or nothing at all.
     """
-    parts = [spec] if isinstance(spec, str) else list(spec)
+    if not isinstance(spec, Collection) or isinstance(spec, bytes | Mapping):
+        raise CorpusError(
+            f"languages must be codes such as 'eng_Latn', got {spec!r} ({type(spec).__name__})"
+        )
     codes: dict[str, None] = {}
-    for part in parts:
+    for part in [spec] if isinstance(spec, str) else list(spec):
         if not isinstance(part, str):
             raise CorpusError(
                 f"languages must be codes such as 'eng_Latn', got {part!r} ({type(part).__name__})"
             )
         for item in filter(None, (piece.strip() for piece in part.split(","))):
-            if item.lower() in NAMED_SETS:
+            if item.lower() in NAMED_SETS and item not in known:
                 codes.update(dict.fromkeys(NAMED_SETS[item.lower()]))
-            elif item in LANGUAGES or allow_unknown:
-                codes[item] = None
             else:
-                raise CorpusError(
-                    f"unknown language code {item!r}: "
-                    f"{did_you_mean(item) or 'no known code is near.'} Codes look like eng_Latn "
-                    "(ISO 639-3 and ISO 15924); 'ilo-fast languages' lists them. Named sets: "
-                    f"{', '.join(NAMED_SETS)}."
-                )
+                code = resolve_code(item, known)
+                codes[code or (item if allow_unknown else _refuse(item))] = None
     if not codes:
         raise CorpusError(
             f"languages={spec!r} names no language; give codes such as 'eng_Latn,deu_Latn', "
             f"or a set: {', '.join(NAMED_SETS)}"
         )
     return tuple(codes)
+
+
+def _refuse(item: str) -> str:
+    meant = candidates(item)
+    if meant:
+        raise CorpusError(f"language code {item!r} is ambiguous: it may mean {', '.join(meant)}")
+    raise CorpusError(
+        f"unknown language code {item[:80]!r}: "
+        f"{did_you_mean(item) or 'no known code is near.'} Codes look like eng_Latn, en or en-GB; "
+        f"'ilo-fast languages' lists them. Named sets: {', '.join(NAMED_SETS)}."
+    )

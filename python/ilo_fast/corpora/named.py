@@ -25,6 +25,9 @@ from ilo_fast.corpora.hub import HubSource
 from ilo_fast.corpora.languages import FLORES_PLUS_CODES, NAMED_SETS
 from ilo_fast.errors import CorpusError
 
+CORPUS_NAMES: Final[tuple[str, ...]] = ("demo", "flores200", "flores+", "ntrex128")
+"""The names that `ilo_fast.ParallelCorpus.load` knows."""
+
 # Code here -> column of mteb/NTREX, where they differ.
 _NTREX_COLUMNS: Final[Mapping[str, str]] = {
     "als_Latn": "sqi_Latn",
@@ -41,6 +44,16 @@ _NTREX_COLUMNS: Final[Mapping[str, str]] = {
     "uzn_Latn": "uzb_Latn",
     "zsm_Latn": "msa_Latn",
 }
+
+
+def check_only_named(path: str, **arguments: str | None) -> None:
+    """Raise a CorpusError where an argument for data sets of the Hub is given with another text."""
+    for argument, value in arguments.items():
+        if value is not None:
+            raise CorpusError(
+                f"{argument}={value!r} fits only named data sets "
+                f"({', '.join(CORPUS_NAMES[1:])}), not {path!r}; leave it out"
+            )
 
 
 def named_source(

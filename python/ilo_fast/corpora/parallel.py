@@ -7,30 +7,31 @@ and no sentence is empty. Code that takes one need not check again.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
-from ilo_fast._util.messages import listed
+from ilo_fast._util.messages import listed, plain
 from ilo_fast.corpora.checks import (
     check_sentences,
     count_duplicates,
+    count_not_nfc,
     find_identical,
     warn_of_flaws,
 )
-from ilo_fast.corpora.files import demo_files, find_files, read_lines
+from ilo_fast.corpora.choosing import Languages
+from ilo_fast.corpora.files import as_path, demo_files, display_path, find_texts
 from ilo_fast.corpora.fingerprint import fingerprint
 from ilo_fast.corpora.hub import HubSource, read_hub
-from ilo_fast.corpora.languages import LANGUAGES, resolve_codes
-from ilo_fast.corpora.named import named_source
+from ilo_fast.corpora.languages import find_language, resolve_codes
+from ilo_fast.corpora.lines import read_lines
+from ilo_fast.corpora.named import CORPUS_NAMES, check_only_named, named_source
+from ilo_fast.corpora.sampling import check_limit, sampled_rows
 from ilo_fast.errors import AccessError, CorpusError
-
-CORPUS_NAMES: Final[tuple[str, ...]] = ("demo", "flores200", "flores+", "ntrex128")
-"""The names that `ParallelCorpus.load` knows."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,8 +44,9 @@ class ParallelCorpus:
     Parameters
     ----------
     sentences
-        Language code -> sentences; index n means the same in each. Sentences stay as they are: not
-        stripped, not normalised.
+        Language code -> sentences, any iterable of strings; index n means the same in each. Codes
+        become canonical (``en``: ``eng_Latn``), sentences stay as they are: not stripped, not
+        normalised.
     name
         For reports.
     source
@@ -60,14 +62,14 @@ class ParallelCorpus:
     Raises
     ------
     CorpusError
-        No language; an unknown code; a sentence that is no string, is empty or white space, holds
-        NUL or half a surrogate pair; unequal numbers of sentences. Names the first few places.
+        No language; a code that is not known, or may be several; two names of one language; a
+        sentence that is missing, no string, shows nothing (white space, invisible characters), or
+        holds NUL or half a surrogate pair; unequal numbers of sentences. Names the first places.
 
     Warns
     -----
-    Repeated sentences within a language and languages with identical text are logged as warnings
-    and listed in `info`. They are worth knowing of, and occur in good data (FLORES-200 devtest
-    repeats a line in Minangkabau).
+    Repeated sentences and languages with identical text are logged, and listed in `info`; both
+    occur in good data (FLORES-200 devtest repeats a line in Minangkabau).
     """
 
     sentences: Mapping[str, tuple[str, ...]]
@@ -92,7 +94,8 @@ class ParallelCorpus:
             "sha256": self.fingerprint(),
             "duplicated_sentences": count_duplicates(self.sentences),
             "identical_languages": find_identical(self.sentences),
-            "unknown_languages": [code for code in self.languages if code not in LANGUAGES],
+            "not_nfc": count_not_nfc(self.sentences),
+            "unknown_languages": [c for c in self.languages if find_language(c) is None],
         }
 
     @property
@@ -109,10 +112,11 @@ class ParallelCorpus:
     def info(self) -> dict[str, Any]:
         """What the corpus is, JSON-able; a copy.
 
-        ``name``; what the source says of itself (``kind``, ``path`` or ``dataset``, ``split``,
-        ``revision``, ...); ``languages``; ``n_sentences``; ``sha256`` (the fingerprint);
-        ``duplicated_sentences`` (code -> number of sentences that repeat an earlier one);
-        ``identical_languages`` (groups of codes with the same text); ``unknown_languages``.
+        ``name``; what the source says of itself (``kind``, ``path``, ``split``, ``sample``, ...);
+        ``languages``; ``n_sentences``; ``sha256`` (the fingerprint); ``duplicated_sentences``
+        (code -> number that repeat an earlier one); ``identical_languages`` (groups of codes with
+        the same text); ``not_nfc`` (code -> number that are not composed Unicode);
+        ``unknown_languages``.
         """
         return copy.deepcopy(self._info)
 
@@ -128,11 +132,7 @@ class ParallelCorpus:
         return _checked, parts
 
     def fingerprint(self) -> str:
-        """SHA-256 over languages and text, in hexadecimal.
-
-        Depends on the codes and on every character, not on the name, the source, or the order of
-        the languages.
-        """
+        """SHA-256 over codes and text, in hexadecimal; the order of the languages is nothing."""
         return fingerprint(self.sentences)
 
     def select(
@@ -153,11 +153,11 @@ class ParallelCorpus:
         CorpusError
             A language that the corpus lacks, or a limit below 1.
         """
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
-            raise CorpusError(f"limit must be a whole number, got {limit!r}")
-        if limit is not None and limit < 1:
-            raise CorpusError(f"limit={limit} leaves no sentence; give at least 1, or None for all")
-        codes = self.languages if languages is None else self._resolve(languages)
+        if limit is not None:
+            check_limit(limit, "limit")
+        codes = (
+            self.languages if languages is None else resolve_codes(languages, known=self.sentences)
+        )
         missing = [code for code in codes if code not in self.sentences]
         if missing:
             raise CorpusError(
@@ -167,14 +167,29 @@ class ParallelCorpus:
         part = {code: self.sentences[code][:limit] for code in codes}
         return _checked(part, self.name, dict(self.source), self.allow_unknown)
 
-    def _resolve(self, languages: str | Sequence[str]) -> tuple[str, ...]:
-        """Codes to select; an unknown code is allowed where the corpus has it."""
-        parts = languages.split(",") if isinstance(languages, str) else list(languages)
-        codes: dict[str, None] = {}
-        for part in parts:
-            own = isinstance(part, str) and part.strip() in self.sentences
-            codes.update(dict.fromkeys([part.strip()] if own else resolve_codes([part])))
-        return tuple(codes) or resolve_codes(languages)
+    def head(self, n: int) -> ParallelCorpus:
+        """The first sentences, at most `n`, of every language; `select(limit=n)`."""
+        return self.select(limit=n)
+
+    def sample(self, n: int, *, seed: int = 0) -> ParallelCorpus:
+        """Some of the sentences, the same of every language, in their order in the corpus.
+
+        Parameters
+        ----------
+        n
+            How many, at most.
+        seed
+            Chooses them, by ``numpy.random.default_rng(seed)``; `info` records it as ``"sample"``.
+
+        Raises: as `ilo_fast.corpora.sampling.sampled_rows`.
+        """
+        total = self.n_sentences
+        rows = sampled_rows(total, n, seed)
+        if len(rows) == total:
+            return self
+        part = {code: tuple(lines[i] for i in rows) for code, lines in self.sentences.items()}
+        source = {**self.source, "sample": {"n": n, "seed": seed, "of": total}}
+        return _checked(part, self.name, source, self.allow_unknown)
 
     @classmethod
     def from_dict(
@@ -184,7 +199,7 @@ class ParallelCorpus:
         name: str = "dict",
         allow_unknown: bool = False,
     ) -> ParallelCorpus:
-        """From a mapping of language code to sentences; parameters and errors as the class."""
+        """From a mapping (or table of pandas or `datasets`); parameters and errors as the class."""
         return cls(
             sentences,  # type: ignore[arg-type]  # checked and made tuples on the way in
             name=name,
@@ -196,43 +211,49 @@ class ParallelCorpus:
     def from_dir(
         cls,
         path: str | PathLike[str],
-        languages: str | Sequence[str] | None = None,
+        languages: Languages = None,
         *,
         limit: int | None = None,
         name: str | None = None,
+        split: str | None = None,
         allow_unknown: bool = False,
     ) -> ParallelCorpus:
-        """From a folder: one file per language, one sentence per line, UTF-8.
+        """From a folder with a file per language, or a table with a column per language, UTF-8.
 
         Parameters
         ----------
         path
-            Holds ``<code>.txt``, or the files of a FLORES-200 split (``<code>.devtest``), or those
-            of NTREX-128 (``newstest2019-ref.<code>.txt``). Lines end in LF or CR LF only.
+            A folder of ``<code>.txt``, one sentence per line; a release of FLORES-200, FLORES+ or
+            NTREX-128; Moses files, or their common beginning; a ``.tsv``, ``.csv``, ``.jsonl`` or
+            ``.parquet`` with a column per language, or one per language with a column ``text``;
+            each also as ``.gz``. See `ilo_fast.corpora.layouts`.
         languages
-            Codes or names of sets to take, in this order; other files are not read. None: all
-            files, sorted by code.
+            Codes or names of sets to take, in this order; other files are not read. A mapping says
+            what a language is called there: ``{"zho_Hans": "zh"}``, in a string ``zho_Hans=zh``.
+            None: all, sorted by code.
         limit
             As `select`; all sentences are checked first.
         name
             For reports; None: the name of the folder.
+        split
+            Which of several, such as ``dev``; None: ``devtest``, or the only one.
         allow_unknown
-            Take files whose name is no known code.
+            Take files and columns whose name is no known code, or an ambiguous one.
 
         Raises
         ------
         AccessError
             The folder or a file cannot be read.
         CorpusError
-            As the class; also no text files, a language without a file, a file that is not UTF-8.
+            As the class; also no corpus, a split or language that is not there, a flawed file.
         """
-        folder = Path(path).expanduser()
-        codes = None if languages is None else resolve_codes(languages, allow_unknown=allow_unknown)
-        files = find_files(folder, codes, allow_unknown=allow_unknown)
+        folder = as_path(path)
+        files = find_texts(folder, languages, split=split, allow_unknown=allow_unknown)
+        files.check_ids()
         corpus = cls(
-            {code: tuple(read_lines(file)) for code, file in files.items()},
-            name=name or folder.resolve().name,
-            source={"kind": "directory", "path": str(folder)},
+            {code: tuple(files.read(code)) for code in files.parts},
+            name=plain(name or folder.resolve().name) or "corpus",
+            source={"kind": "directory", "path": display_path(folder), **files.info},
             allow_unknown=allow_unknown,
         )
         return corpus.select(limit=limit)
@@ -277,25 +298,8 @@ class ParallelCorpus:
             ``owner/name``.
         split
             Name of the split.
-        columns
-            Language code -> column, where one row has all languages.
-        configs
-            Language code -> configuration (subset), where each language has its own.
-        language_column
-            The column that names the language, where one row has one language. Several columns are
-            joined with ``_``: ``("iso_639_3", "iso_15924")``.
-        language_values
-            With `language_column`: language code -> value in that column; only these are taken.
-            None: every value is a language code.
-        text_column
-            Column of the sentences, with `configs` or `language_column`.
-        id_column
-            Column with equal values for translations, with `configs` or `language_column`. Rows are
-            aligned by it, in the order of the first language. None: rows are aligned by position.
-        config
-            Configuration to load, with `columns` or `language_column`.
-        revision
-            Branch, tag or commit.
+        columns, configs, language_column, language_values, text_column, id_column, config, revision
+            As `ilo_fast.corpora.hub.HubSource`.
         limit, name, allow_unknown
             As `from_dir`.
         progress
@@ -304,23 +308,15 @@ class ParallelCorpus:
         Raises
         ------
         AccessError
-            ``datasets`` is not installed, or the data set is absent, gated or not reachable; says
-            how to get access.
+            ``datasets`` is missing, or the data set is absent, gated or not reachable.
         CorpusError
             As the class; also a layout that does not fit (columns, configuration, split, ids).
         """
         source = HubSource(
-            dataset_id,
-            split=split,
-            columns=columns,
-            configs=configs,
-            language_column=language_column,
-            language_values=language_values,
-            text_column=text_column,
-            id_column=id_column,
-            config=config,
-            revision=revision,
-        )
+            dataset_id, split=split, columns=columns, configs=configs,
+            language_column=language_column, language_values=language_values,
+            text_column=text_column, id_column=id_column, config=config, revision=revision,
+        )  # fmt: skip
         sentences, info = read_hub(source, progress=progress)
         corpus = cls(sentences, name=name or dataset_id, source=info, allow_unknown=allow_unknown)
         return corpus.select(limit=limit)
@@ -329,7 +325,7 @@ class ParallelCorpus:
     def load(
         cls,
         name_or_path: str | PathLike[str],
-        languages: str | Sequence[str] | None = None,
+        languages: Languages = None,
         limit: int | None = None,
         *,
         split: str | None = None,
@@ -342,14 +338,13 @@ class ParallelCorpus:
         Parameters
         ----------
         name_or_path
-            ``demo``; ``flores200``, ``flores+`` or ``ntrex128`` (from the Hugging Face Hub); or a
-            folder as for `from_dir`. A str that is a name means the data set: write ``./demo``, or
-            pass a `Path`, for a folder of that name.
+            ``demo``; ``flores200``, ``flores+`` or ``ntrex128`` (from the Hub); or a folder or file
+            as for `from_dir`. A name means the data set: a folder of that name is ``./demo``.
         languages, limit
-            As `select`.
+            As `from_dir`; of a name, no mapping.
         split
             Of a named data set: ``dev`` (997 sentences) or ``devtest`` (1012, the default) for
-            FLORES, ``test`` (1997) for NTREX-128.
+            FLORES, ``test`` (1997) for NTREX-128; of a folder as for `from_dir`.
         revision
             Branch, tag or commit of a named data set.
         allow_unknown, progress
@@ -360,29 +355,33 @@ class ParallelCorpus:
         AccessError
             Neither a known name nor a folder; a data set that is gated or not reachable.
         CorpusError
-            As the class; `split` or `revision` for a folder or the demo.
+            As `from_dir`; a `split` for the demo, a `revision` for that or a folder.
         """
-        text = str(name_or_path).strip()
-        name = text.lower() if isinstance(name_or_path, str) else ""
-        if name in CORPUS_NAMES and name != "demo":
-            codes = None if languages is None else resolve_codes(languages)
-            source = named_source(name, codes, split=split, revision=revision)
-            sentences, info = read_hub(source, progress=progress)
-            return cls(sentences, name=name, source=info).select(limit=limit)
-        for argument, value in (("split", split), ("revision", revision)):
-            if value is not None:
-                raise CorpusError(
-                    f"{argument}={value!r} fits only named data sets "
-                    f"({', '.join(CORPUS_NAMES[1:])}), not {text!r}; leave it out"
-                )
-        if name == "demo":
+        path = as_path(name_or_path)
+        name = name_or_path.strip().lower() if isinstance(name_or_path, str) else ""
+        if name in CORPUS_NAMES:
+            if isinstance(languages, Mapping):
+                raise CorpusError(f"languages: {name!r} has codes as here; give them alone")
+            if name != "demo":
+                codes = None if languages is None else resolve_codes(languages)
+                source = named_source(name, codes, split=split, revision=revision)
+                sentences, info = read_hub(source, progress=progress)
+                return cls(sentences, name=name, source=info).select(limit=limit)
+        check_only_named(str(path), revision=revision, split=split if name == "demo" else None)
+        if name == "demo" and not isinstance(languages, Mapping):
             return cls.demo(languages, limit=limit)
-        if not text or not Path(text).expanduser().exists():
-            raise AccessError(
-                f"corpus {text!r} is neither a folder (one <code>.txt per language, one sentence "
-                f"per line) nor a known name; names: {', '.join(CORPUS_NAMES)}"
+        try:
+            return cls.from_dir(
+                path, languages, limit=limit, split=split, allow_unknown=allow_unknown
             )
-        return cls.from_dir(text, languages, limit=limit, allow_unknown=allow_unknown)
+        except AccessError as error:
+            if os.path.lexists(path):
+                raise
+            raise AccessError(
+                f"corpus {str(name_or_path)!r} is neither a folder (one <code>.txt per language, "
+                "one sentence per line), nor a table, nor a known name; names: "
+                f"{', '.join(CORPUS_NAMES)}"
+            ) from error
 
 
 def _checked(

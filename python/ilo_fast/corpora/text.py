@@ -9,11 +9,13 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from ilo_fast._util.messages import listed
-from ilo_fast.corpora.files import demo_files, find_files, read_lines
+from ilo_fast._util.messages import elide, listed, plain
+from ilo_fast.corpora.files import CorpusFiles, demo_files, find_texts
+from ilo_fast.corpora.languages import find_language, resolve_code
+from ilo_fast.corpora.lines import is_blank, read_lines
 from ilo_fast.errors import CorpusError
 
-_NO_TEXT = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".gz")
+_NO_TEXT = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".zip", ".bz2", ".xz", ".zst")
 
 
 def read_text(source: Any, language: str) -> tuple[str, ...]:
@@ -22,12 +24,12 @@ def read_text(source: Any, language: str) -> tuple[str, ...]:
     Parameters
     ----------
     source
-        A file of `language`; a folder that holds ``<language>.txt`` (or a file of FLORES-200 or
-        NTREX-128, see :meth:`~ilo_fast.ParallelCorpus.from_dir`); several folders, whose lines are
-        joined; a sequence of sentences; a corpus, or a mapping from language code to sentences;
+        A file of `language`, compressed (``.gz``) or not; a folder or table as for
+        :meth:`~ilo_fast.ParallelCorpus.from_dir`; several of these, whose lines are joined; a
+        sequence of sentences; a corpus, or a mapping from language code to sentences;
         ``"demo"``, the embedded English text.
     language
-        A code, ``eng_Latn``.
+        A code, ``eng_Latn`` or ``en``.
 
     Returns
     -------
@@ -42,10 +44,46 @@ def read_text(source: Any, language: str) -> tuple[str, ...]:
         No text in `language` (names the languages that have some), a file that is not UTF-8, or
         something that is not text.
     """
-    lines = [line for line in _lines(source, language) if _is_text(line)]
+    lines = [line for line in _lines(source, language) if is_text(line)]
     if not lines:
         raise CorpusError(f"data: no text in {language}, only blank lines")
     return tuple(lines)
+
+
+def find_joined(
+    paths: Iterable[Path], *, allow_unknown: bool = False
+) -> dict[str, list[CorpusFiles]]:
+    """Where several folders or tables have text, by language, nothing read yet.
+
+    Columns of tables that are no known language are left out unless `allow_unknown`.
+
+    Raises
+    ------
+    AccessError, CorpusError
+        As `ilo_fast.corpora.files.find_texts`.
+    """
+    found: dict[str, list[CorpusFiles]] = {}
+    for path in paths:
+        files = find_texts(path, allow_unknown=True)
+        every = allow_unknown or files.layout.kind != "table"
+        for code in files.parts:
+            if every or find_language(code) is not None:
+                found.setdefault(code, []).append(files)
+    return found
+
+
+def read_joined(found: Mapping[str, Sequence[CorpusFiles]], language: str) -> list[Any]:
+    """The lines of one language in all that `find_joined` found, one after the other."""
+    return [line for files in found[language] for line in files.read(language)]
+
+
+def is_text(line: Any) -> bool:
+    """Whether a line shows anything; a CorpusError where it is no string."""
+    if not isinstance(line, str):
+        raise CorpusError(
+            f"data: wanted sentences, got {elide(repr(line), 80)} ({type(line).__name__})"
+        )
+    return not is_blank(line)
 
 
 def shared_lines(
@@ -88,9 +126,7 @@ def _lines(source: Any, language: str) -> Sequence[str]:
         return _read([Path(fspath(source)).expanduser()], language)
     mapping = getattr(source, "sentences", source)
     if isinstance(mapping, Mapping):
-        if language not in mapping:
-            raise CorpusError(f"language: no text in {language}; there is {listed(list(mapping))}")
-        return list(mapping[language])
+        return list(mapping[_key(language, mapping, "")])
     if not isinstance(source, Iterable):
         raise CorpusError(
             f"data is a {type(source).__name__}: wanted a file, a folder, sentences, or 'demo'"
@@ -120,30 +156,25 @@ def _demo(language: str) -> list[str]:
 def _read(paths: Sequence[Path], language: str) -> list[str]:
     """The lines of one file, or of the files of `language` in folders."""
     if len(paths) == 1 and not paths[0].is_dir():
-        if paths[0].suffix.lower() in _NO_TEXT:
+        if Path(paths[0].name.lower().removesuffix(".gz")).suffix in _NO_TEXT:
             raise CorpusError(
-                f"data: {paths[0]} is no plain text, one sentence per line: for labelled data give "
-                "its folder (LabelledCorpus.from_dir), else write the sentences to a .txt file"
+                f"data: {plain(paths[0])} is no plain text, one sentence per line: for labelled "
+                "data give its folder (LabelledCorpus.from_dir), else write the sentences to a "
+                ".txt file"
             )
         return read_lines(paths[0])
-    lines: list[str] = []
-    others: dict[str, None] = {}
-    found = False
-    for folder in paths:
-        files = find_files(folder, allow_unknown=True)
-        others.update(dict.fromkeys(files))
-        if language in files:
-            found = True
-            lines += read_lines(files[language])
-    if not found:
-        where = ", ".join(str(path) for path in paths)
-        raise CorpusError(
-            f"language: no text in {language} in {where}; there is {listed([*others])}"
-        )
-    return lines
+    found = find_joined(paths, allow_unknown=True)
+    where = ", ".join(plain(path) for path in paths)
+    return read_joined(found, _key(language, found, f" in {where}"))
 
 
-def _is_text(line: Any) -> bool:
-    if not isinstance(line, str):
-        raise CorpusError(f"data: wanted sentences, got {line!r} ({type(line).__name__})")
-    return bool(line.strip())
+def _key(language: str, mapping: Mapping[str, Any], where: str) -> str:
+    """The key of a language: as it is, else by its canonical code."""
+    if language in mapping:
+        return language
+    code = resolve_code(language, mapping) if isinstance(language, str) else None
+    if code in mapping:
+        return str(code)
+    raise CorpusError(
+        f"language: no text in {language}{where}; there is {listed([*mapping], plain)}"
+    )

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast.corpora.languages import GROUPINGS, LANGUAGES, REGIONS
+from ilo_fast.corpora.languages import GROUPINGS, REGIONS, find_language
 
 UNKNOWN: Final = "unknown"
 _TAILS: Final = (2.5, 97.5)
@@ -148,7 +148,7 @@ def group_languages(languages: Sequence[str], by: str) -> dict[str, tuple[str, .
 
 
 def _group_of(code: str, by: str) -> str:
-    known = LANGUAGES.get(code)
+    known = find_language(code)
     if known is None:
         _, _, script = code.partition("_")
         return script[:4] if by == "script" and script else UNKNOWN

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,12 +17,13 @@ from tqdm.auto import tqdm
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.messages import listed
 from ilo_fast._util.versions import versions
+from ilo_fast.corpora.choosing import Languages
 from ilo_fast.corpora.labelled.corpus import LabelledCorpus
-from ilo_fast.corpora.languages import LANGUAGES, resolve_codes, suggest_codes
+from ilo_fast.corpora.languages import resolve_code, resolve_codes, suggest_codes
 from ilo_fast.evaluation.classifiers import Classifier, open_classifier
 from ilo_fast.evaluation.result import TransferScores
 from ilo_fast.models.forward import accepted, evaluating, inference
-from ilo_fast.models.identity import NUMERIC_PACKAGES
+from ilo_fast.models.identity import NUMERIC_PACKAGES, hash_state
 from ilo_fast.models.limits import length_limit, position_limit
 from ilo_fast.representations.batches import batch_workers, default_batch_tokens, run_batches
 from ilo_fast.representations.tokens import TokenizedText, tokenize
@@ -42,7 +42,7 @@ def transfer(
     *,
     tokenizer: Any = None,
     split: str = "test",
-    languages: str | Sequence[str] | None = None,
+    languages: Languages = None,
     source: str | None = "eng_Latn",
     labels: Sequence[str] | None = None,
     batch_tokens: int | None = None,
@@ -70,7 +70,7 @@ def transfer(
     split
         What to evaluate on.
     languages
-        Codes or names of sets. None: all that have the split.
+        Codes or names of sets, as in `LabelledCorpus.from_dir`. None: all that have the split.
     source
         The language that was trained on. It is evaluated like all others, and left out of groups;
         a warning says where it is not evaluated. None: nothing is left out.
@@ -102,6 +102,8 @@ def transfer(
     ValueError
         A model without a trained classification head, classes that do not match, or a `source`
         that is no language.
+    TypeError
+        An argument of a wrong type.
     ImportError
         An adapter, where peft is not installed.
     FloatingPointError
@@ -113,9 +115,14 @@ def transfer(
     for name, value in (("batch_tokens", batch_tokens), ("max_length", max_length)):
         if value is not None:
             whole_number(name, value)
-    corpus = data if isinstance(data, LabelledCorpus) else _read(data, languages)
+    _check_types(split=split, source=source, labels=labels)
+    if isinstance(data, LabelledCorpus):
+        corpus = data
+    else:
+        corpus = _read(data, languages)
+        languages = None if languages is None else corpus.languages
     codes = _languages(corpus, languages, split)
-    _check_source(source, codes, corpus)
+    source = _trained_on(source, codes, corpus)
     classifier = open_classifier(
         model,
         tokenizer=tokenizer,
@@ -160,6 +167,7 @@ def transfer(
         info={
             "model": classifier.name,
             "architecture": type(module).__name__,
+            "weights_sha256": hash_state(module),
             "dtype": str(weight.dtype).removeprefix("torch."),
             "device": str(classifier.device),
             "max_length": limit,
@@ -171,21 +179,21 @@ def transfer(
     )
 
 
-def _read(path: Any, languages: str | Sequence[str] | None) -> LabelledCorpus:
+def _read(path: Any, languages: Languages) -> LabelledCorpus:
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(
             f"data is a {type(path).__name__}: wanted a LabelledCorpus, or a folder of labelled "
             "files"
         )
-    return LabelledCorpus.from_dir(Path(path), languages)
+    return LabelledCorpus.from_dir(path, languages)
 
 
-def _languages(
-    corpus: LabelledCorpus, languages: str | Sequence[str] | None, split: str
-) -> tuple[str, ...]:
+def _languages(corpus: LabelledCorpus, languages: Languages, split: str) -> tuple[str, ...]:
     """The languages to evaluate: those asked for, else all that have the split."""
+    if isinstance(languages, Mapping):
+        raise TypeError("languages maps codes to names of files: give it with a folder as data")
     if languages is not None:
-        codes = resolve_codes(languages, allow_unknown=True)
+        codes = resolve_codes(languages, allow_unknown=True, known=corpus.languages)
     else:
         having = [code for code in corpus.languages if split in corpus.splits_of(code)]
         lacking = [code for code in corpus.languages if code not in having]
@@ -197,22 +205,37 @@ def _languages(
     return codes
 
 
-def _check_source(source: str | None, codes: Sequence[str], corpus: LabelledCorpus) -> None:
-    """Refuse what is no language; warn of one that is not evaluated."""
-    if source is None or source in codes:
+def _check_types(*, split: object, source: object, labels: object) -> None:
+    if not isinstance(split, str):
+        raise TypeError(f"split must be a name such as 'test', got {split!r}")
+    if not isinstance(source, str | None):
+        raise TypeError(f"source must be a language code such as 'eng_Latn', got {source!r}")
+    if labels is None:
         return
-    if source not in LANGUAGES and source not in corpus.languages:
-        near = suggest_codes(str(source))
+    names = list(labels) if isinstance(labels, Sequence) and not isinstance(labels, str) else []
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"labels must be the names of the classes, a sequence, got {labels!r}")
+
+
+def _trained_on(source: str | None, codes: Sequence[str], corpus: LabelledCorpus) -> str | None:
+    """The code of the source; refuses what is no language, warns of one that is not evaluated."""
+    if source is None or source in codes:
+        return source
+    code = resolve_code(source, corpus.languages)
+    if code is None:
+        near = suggest_codes(source)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise ValueError(
             f"source={source!r} is neither a language code nor a language of the data: {hint}Give "
             "the language that was trained on, or None (command line: --source none)"
         )
-    logger.warning(
-        "the language that was trained on, source=%s, is not among those evaluated (%s): there is "
-        "none to compare with, and none is left out of groups",
-        source, listed(codes),
-    )  # fmt: skip
+    if code not in codes:
+        logger.warning(
+            "the language that was trained on, source=%s, is not among those evaluated (%s): there "
+            "is none to compare with, and none is left out of groups",
+            code, listed(codes),
+        )  # fmt: skip
+    return code
 
 
 def _match_labels(

@@ -55,7 +55,7 @@ def test_text_in_two_splits_is_a_warning(caplog: pytest.LogCaptureFixture) -> No
         ({"eng_Latn": {"test": (["a"], [True])}}, r"the label is True \(bool\)"),
         ({"eng_Latn": {"test": (["a"], [None])}}, "the label is None"),
         ({"eng_Latn": {"test": (["a"], [" "])}}, "the label is empty"),
-        ({"eng_Latn": {"test": ([3], ["x"])}}, "the text is 3"),
+        ({"eng_Latn": {"test": ([3], ["x"])}}, "sentence 1: must be a string, got 3"),
         ({"eng_Latn": {"test": "ab"}}, "wanted a pair"),
     ],
 )

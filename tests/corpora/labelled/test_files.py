@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,61 @@ def test_sib200_is_read_as_published(corpora: Path) -> None:
         assert np.array_equal(english, yue)
         assert corpus.ids("eng_Latn", split) == corpus.ids("yue_Hant", split)
     assert corpus.field("eng_Latn", "train", "flores")[1] == "dev:5"
+
+
+@pytest.mark.parametrize("suffix", [".jsonl.gz", ".parquet", ".tsv.gz"])
+def test_compressed_tables_and_parquet_are_read_by_iso_code(tmp_path: Path, suffix: str) -> None:
+    pandas, _ = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    for code, texts in (("en", ["sun", "rain"]), ("de-DE", ["Sonne", "Regen"])):
+        frame = pandas.DataFrame({"": [0, 1], "text": texts, "label": ["x", "y"]})
+        kind = suffix.removesuffix(".gz")
+        data = {
+            ".parquet": lambda frame=frame: frame.to_parquet(),
+            ".tsv": lambda frame=frame: frame.to_csv(sep="\t", index=False).encode(),
+            ".jsonl": lambda frame=frame: frame.to_json(orient="records", lines=True).encode(),
+        }[kind]()
+        packed = gzip.compress(data) if suffix.endswith(".gz") else data
+        (tmp_path / f"{code}{suffix}").write_bytes(packed)
+    corpus = LabelledCorpus.from_dir(tmp_path, split="test")
+    assert corpus.languages == ("deu_Latn", "eng_Latn")
+    assert corpus.texts("en", "test") == ("sun", "rain")
+    assert corpus.select("de").texts("deu_Latn", "test") == ("Sonne", "Regen")
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([row("a", label=None)], "line 1: the field 'label' is empty; fill it in"),
+        ([row("a"), row("b", label=float("nan"))], r"line 2: the label is nan \(float\)"),
+        ([row("a", label=["x"])], r"the label is \['x'\] \(list\)"),
+        ([row("a", label=True)], r"the label is True \(bool\)"),
+        ([row("a", label=" ")], "the label is empty"),
+        ([row("\u3164\u200b")], "empty or blank texts"),
+        ([row(3)], "sentence 1: must be a string, got 3"),
+        ([row("a", split=7)], "line 1: no split"),
+        ([row("a", split=" ")], "is no name, such as 'test'"),
+        ([row("a\0b")], "holds a NUL"),
+    ],
+)
+def test_flawed_cells_are_named(tmp_path: Path, rows: list[Any], says: str) -> None:
+    write_json(tmp_path / "en.jsonl", rows)
+    with pytest.raises(CorpusError, match=says):
+        LabelledCorpus.from_dir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("examples", "labels", "says"),
+    [
+        (["a"], (), "examples is a list: wanted language code"),
+        ({"en": ["a"]}, (), r"examples\['en'\] is a list"),
+        ({"en": {3: (["a"], ["x"])}}, (), "split 3 is no name"),
+        ({"en": {"test": ("ab", "xy")}}, (), "wanted texts and labels, two sequences"),
+        ({"en": {"test": (["a"], ["x"])}}, "xy", "labels='xy': wanted a sequence"),
+        ({"en": {"test": (["a"], ["x"])}}, ["y"], "labels: y lacks what examples have: 'x'"),
+        ({"en": {"test": (["a"], ["x"])}, "eng": {}}, (), "eng has no examples"),
+        ({5: {"test": (["a"], ["x"])}}, (), "a language code must be a string, got 5"),
+    ],
+)
+def test_flawed_mappings_are_refused(examples: Any, labels: Any, says: str) -> None:
+    with pytest.raises(CorpusError, match=says):
+        LabelledCorpus.from_dict(examples, labels=labels)

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ilo_fast._util.messages import listed
+from ilo_fast._util.messages import elide, listed
+from ilo_fast.corpora.checks import check_code, check_strings
+from ilo_fast.corpora.lines import is_blank
 from ilo_fast.errors import CorpusError
 
 logger = logging.getLogger(__name__)
@@ -35,8 +37,25 @@ class Examples:
     fields: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
+def check_shape(examples: object) -> None:
+    """Raise a CorpusError unless it maps languages to mappings from splits, both strings."""
+    wanted = "wanted language code -> split -> examples"
+    if not isinstance(examples, Mapping):
+        raise CorpusError(f"examples is a {type(examples).__name__}: {wanted}")
+    for code, parts in examples.items():
+        check_code(code)
+        if not isinstance(parts, Mapping):
+            raise CorpusError(f"examples[{code!r}] is a {type(parts).__name__}: {wanted}")
+        for split in parts:
+            if not isinstance(split, str) or not split.strip() or not split.isprintable():
+                raise CorpusError(
+                    f"examples[{code!r}]: split {elide(repr(split), 80)} is no name, such as 'test'"
+                )
+
+
 def check_examples(examples: ByLanguage) -> None:
-    """Raise a CorpusError if there are no examples, or a text is empty or no string."""
+    """Raise a CorpusError if there are no examples, or a text is blank or no string."""
+    check_shape(examples)
     if not any(parts for parts in examples.values()):
         raise CorpusError("examples: none; give at least one language with one split")
     for code, parts in examples.items():
@@ -54,13 +73,8 @@ def _check_part(code: str, split: str, part: Examples) -> None:
             f"{code}, {split}: {len(part.texts)} texts, {len(part.labels)} labels and "
             f"{len(part.ids)} ids; wanted as many of each"
         )
-    for identity, text in zip(part.ids, part.texts, strict=True):
-        if not isinstance(text, str):
-            raise CorpusError(
-                f"{code}, {split}, id {identity}: the text is {text!r} ({type(text).__name__}), "
-                "wanted a string"
-            )
-    blank = [i for i, t in zip(part.ids, part.texts, strict=True) if not t.strip()]
+    check_strings(f"{code}, {split}", part.texts)
+    blank = [i for i, t in zip(part.ids, part.texts, strict=True) if is_blank(t)]
     if blank:
         raise CorpusError(
             f"{code}, {split}: empty or blank texts (id {listed(blank)}); fill them in, or remove "

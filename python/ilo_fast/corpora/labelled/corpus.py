@@ -6,22 +6,26 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast._util.messages import listed
+from ilo_fast._util.messages import elide, listed, plain
+from ilo_fast.corpora.checks import canonical
+from ilo_fast.corpora.choosing import Languages
+from ilo_fast.corpora.files import as_path, display_path
 from ilo_fast.corpora.fingerprint import add_words
 from ilo_fast.corpora.labelled.checks import (
     Examples,
     check_examples,
+    check_shape,
     resolve_labels,
     warn_of_flaws,
 )
-from ilo_fast.corpora.labelled.files import Row, find_labelled_files, read_rows
-from ilo_fast.corpora.languages import resolve_codes
+from ilo_fast.corpora.labelled.files import find_labelled_files
+from ilo_fast.corpora.languages import resolve_code, resolve_codes
+from ilo_fast.corpora.tables import Row, read_rows
 from ilo_fast.errors import CorpusError
 
 __all__ = ["Examples", "LabelledCorpus"]
@@ -72,6 +76,7 @@ class LabelledCorpus:
 
     def __post_init__(self) -> None:
         check_examples(self.examples)
+        object.__setattr__(self, "examples", canonical(self.examples))
         object.__setattr__(self, "labels", resolve_labels(self.examples, self.labels))
         warn_of_flaws(self.examples, self.labels, self.name)
 
@@ -183,7 +188,7 @@ class LabelledCorpus:
         CorpusError
             A language without examples.
         """
-        codes = resolve_codes(languages, allow_unknown=True)
+        codes = resolve_codes(languages, allow_unknown=True, known=self.examples)
         part = {code: self._language(code) for code in codes}
         return LabelledCorpus(part, labels=self.labels, name=self.name, source=self.source)
 
@@ -210,25 +215,29 @@ class LabelledCorpus:
         CorpusError
             As the class; also unequal numbers of texts and labels.
         """
+        check_shape(examples)
         found: dict[str, dict[str, Examples]] = {}
         for code, parts in examples.items():
+            found[code] = {}
             for split, pair in parts.items():
                 place = f"{code}, {split}"
                 if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                     raise CorpusError(f"{place}: wanted a pair (texts, labels)")
+                if any(isinstance(x, str | bytes) or not isinstance(x, Iterable) for x in pair):
+                    raise CorpusError(f"{place}: wanted texts and labels, two sequences")
                 texts, names = tuple(pair[0]), tuple(pair[1])
                 if len(texts) != len(names):
                     raise CorpusError(f"{place}: {len(texts)} texts but {len(names)} labels")
                 words = tuple(_label(v, f"{place}, example {i}") for i, v in enumerate(names, 1))
                 ids = tuple(str(i) for i in range(1, len(texts) + 1))
-                found.setdefault(code, {})[split] = Examples(texts, words, ids)
-        return cls(found, labels=tuple(labels), name=name, source={"kind": "dict"})
+                found[code][split] = Examples(texts, words, ids)
+        return cls(found, labels=_classes(labels), name=name, source={"kind": "dict"})
 
     @classmethod
     def from_dir(
         cls,
         path: str | PathLike[str],
-        languages: str | Sequence[str] | None = None,
+        languages: Languages = None,
         *,
         split: str | None = None,
         text_field: str = "text",
@@ -237,17 +246,18 @@ class LabelledCorpus:
         name: str | None = None,
         allow_unknown: bool = False,
     ) -> LabelledCorpus:
-        """From a folder of JSON lines, CSV or TSV files, UTF-8.
+        """From a folder of tables: JSON lines, CSV or TSV (UTF-8), or Parquet.
 
         Parameters
         ----------
         path
-            Holds ``<code>.jsonl``, ``.csv`` or ``.tsv`` (a header names the columns), whose rows
-            have a text, a label and a ``split``, and may have an ``id`` and other fields; or
-            ``<split>/<code>.jsonl``; or ``<code>/<split>.jsonl``. In a CSV file a cell may be
+            Holds ``<code>.jsonl``, ``.csv``, ``.tsv`` (a header names the columns) or
+            ``.parquet``, each also as ``.gz``, whose rows have a text, a label and a ``split``,
+            and may have an ``id`` and other fields; or ``<split>/<code>.jsonl``; or
+            ``<code>/<split>.jsonl``. In a CSV file a cell may be
             quoted; in a TSV file quotes are text, and no cell holds a tab or a line break.
         languages
-            Codes or names of sets to take, in this order. None: all files, sorted by code.
+            As `ParallelCorpus.from_dir`.
         split
             The split of rows that name none, where no folder names it either.
         text_field, label_field
@@ -265,11 +275,10 @@ class LabelledCorpus:
             As the class; also no labelled files, a language without one, a row without a text, a
             label or a split, a file that is not UTF-8.
         """
-        folder = Path(path).expanduser()
-        codes = None if languages is None else resolve_codes(languages, allow_unknown=allow_unknown)
+        folder = as_path(path)
         found: dict[str, dict[str, list[tuple[Row, str, str]]]] = {}
-        for file in find_labelled_files(folder, codes, allow_unknown=allow_unknown):
-            parts = found.setdefault(file.language, {})
+        for code, file in find_labelled_files(folder, languages, allow_unknown=allow_unknown):
+            parts = found.setdefault(code, {})
             for row in read_rows(file.path):
                 own = file.split or row.values.get("split") or split
                 if not isinstance(own, str):
@@ -285,18 +294,19 @@ class LabelledCorpus:
         used = {text_field, label_field, "id", "split"}
         return cls(
             {c: {s: _examples(rows, used) for s, rows in p.items()} for c, p in found.items()},
-            labels=tuple(labels),
-            name=name or folder.resolve().name,
-            source={"kind": "directory", "path": str(folder)},
+            labels=_classes(labels),
+            name=plain(name or folder.resolve().name) or "labelled",
+            source={"kind": "directory", "path": display_path(folder)},
         )
 
     def _language(self, language: str) -> Mapping[str, Examples]:
-        if language not in self.examples:
+        code = resolve_code(language, self.examples) if isinstance(language, str) else None
+        if code not in self.examples:
             raise CorpusError(
                 f"language: {self.name!r} has no labelled examples in {language!r}; it has "
                 f"{', '.join(self.languages)}"
             )
-        return self.examples[language]
+        return self.examples[str(code)]
 
     def _part(self, language: str, split: str) -> Examples:
         parts = self._language(language)
@@ -324,19 +334,28 @@ def _identity(row: Row) -> str:
 
 
 def _cell(row: Row, name: str, argument: str) -> Any:
-    if row.values.get(name) is None:
+    if name not in row.values:
         raise CorpusError(
-            f"{row.place}: no field {name!r}; it has {', '.join(map(str, row.values))}. Rename "
+            f"{row.place}: no field {name!r}; it has "
+            f"{listed(list(row.values), lambda key: elide(plain(key), 60))}. Rename "
             f"one, or in Python, say with {argument}= what it is called"
         )
+    if row.values[name] is None:
+        raise CorpusError(f"{row.place}: the field {name!r} is empty; fill it in")
     return row.values[name]
+
+
+def _classes(labels: Sequence[Any]) -> tuple[str, ...]:
+    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
+        raise CorpusError(f"labels={labels!r}: wanted a sequence of the classes")
+    return tuple(_label(label, "labels") for label in labels)
 
 
 def _label(value: Any, place: str) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, np.integer)):
         raise CorpusError(
-            f"{place}: the label is {value!r} ({type(value).__name__}); wanted a string or a whole "
-            "number, one label per example"
+            f"{place}: the label is {elide(repr(value), 80)} ({type(value).__name__}); wanted "
+            "a string or a whole number, one label per example"
         )
     label = str(value).strip()
     if not label:

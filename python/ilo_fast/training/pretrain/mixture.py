@@ -8,9 +8,9 @@ from typing import Any
 
 from ilo_fast._util.checks import path_of
 from ilo_fast._util.messages import listed
-from ilo_fast.corpora.checks import check_code
-from ilo_fast.corpora.files import find_files, read_lines
-from ilo_fast.corpora.languages import LANGUAGES, resolve_codes
+from ilo_fast.corpora.checks import canonical
+from ilo_fast.corpora.languages import find_language, resolve_codes
+from ilo_fast.corpora.text import find_joined, is_text, read_joined
 from ilo_fast.errors import CorpusError
 
 Texts = Mapping[str, Iterable[str]] | str | os.PathLike[str] | Sequence["str | os.PathLike[str]"]
@@ -27,7 +27,8 @@ def read_texts(
     Parameters
     ----------
     source
-        Language -> lines; or a folder with ``<code>.txt``, or several, whose lines are joined.
+        Language -> lines; or a folder or table as for `ParallelCorpus.from_dir`, or several,
+        whose lines are joined.
     languages
         Codes or named sets to take. None: all.
     allow_unknown
@@ -42,17 +43,16 @@ def read_texts(
     """
     texts: dict[str, list[str]] = {}
     if isinstance(source, Mapping):
-        for code, lines in source.items():
+        for code, lines in canonical(source).items():
             texts[code] = _lines(code, lines)
     else:
         one = isinstance(source, (str, bytes)) or not isinstance(source, Iterable)
         folders: Any = [source] if one else source
-        for folder in folders:
-            files = find_files(path_of("texts", folder), allow_unknown=True)
-            for code, file in files.items():
-                texts.setdefault(code, []).extend(read_lines(file))
+        paths = [path_of("texts", folder) for folder in folders]
+        found = find_joined(paths, allow_unknown=allow_unknown)
+        texts = {code: read_joined(found, code) for code in found}
     if languages is not None:
-        codes = resolve_codes(languages, allow_unknown=allow_unknown)
+        codes = resolve_codes(languages, allow_unknown=allow_unknown, known=texts)
         missing = [code for code in codes if code not in texts]
         if missing:
             raise CorpusError(
@@ -60,16 +60,14 @@ def read_texts(
                 f"{', '.join(sorted(texts)) or 'no language'}"
             )
         texts = {code: texts[code] for code in codes}
-    for code in texts:
-        check_code(code)
-    unknown = [code for code in sorted(texts) if code not in LANGUAGES]
+    unknown = [code for code in sorted(texts) if find_language(code) is None]
     if unknown and not allow_unknown:
         raise CorpusError(
             f"texts: no language codes: {listed(unknown)}. Rename them to codes such as eng_Latn, "
             "choose with languages= (command line: --languages), or pass allow_unknown=True "
             "(command line: --allow-unknown)"
         )
-    texts = {code: [line for line in texts[code] if line.strip()] for code in sorted(texts)}
+    texts = {code: [line for line in texts[code] if is_text(line)] for code in sorted(texts)}
     empty = [code for code, lines in texts.items() if not lines]
     if empty or not texts:
         raise CorpusError(
