@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 from transformers import TrainerCallback
-from transformers.integrations import get_reporting_integration_callbacks
+from transformers.integrations import (  # type: ignore[attr-defined]
+    get_reporting_integration_callbacks,
+)
 
 from ilo_fast._util.checks import real_number, truth, whole_number
 from ilo_fast._util.versions import versions
@@ -85,7 +87,7 @@ class TrainingOptions:
             raise TypeError(f"report_to must be names such as 'tensorboard', got {reports!r}")
         self._set("report_to", [name.strip() for name in reports])
         try:
-            get_reporting_integration_callbacks(
+            get_reporting_integration_callbacks(  # type: ignore[no-untyped-call]
                 [name for name in self.report_to if name not in ("none", "all")]
             )
         except ValueError as error:
