@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,3 +32,21 @@ def test_measure_is_overlap_of_what_extract_gives(tmp_path: Path) -> None:
 def test_measure_refuses_a_keyword_that_neither_knows() -> None:
     with pytest.raises(TypeError, match="neighbours"):
         measure("demo", SENTENCES, neighbours=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "options", "problem"),
+    [
+        ({"eng_Latn": ["a", "b"]}, {}, r"corpus has 1 language\(s\) \(eng_Latn\)"),
+        (SENTENCES, {"threshold": 9}, "threshold=9 cannot be reached"),
+        (SENTENCES, {"n_neighbors": 999}, "n_neighbors=999 needs at least 1000 sentences"),
+        (SENTENCES, {"metric": "dot"}, "metric='dot'"),
+        (SENTENCES, {"backend": "faiss"}, "backend='faiss'"),
+        (SENTENCES, {"n_threads": 0}, "n_threads=0"),
+    ],
+)
+def test_what_scoring_would_refuse_is_refused_before_the_model_is_opened(
+    corpus: Any, options: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ValueError, match=problem):
+        measure("/no/such/model", corpus, **options)

@@ -2,7 +2,6 @@
 #include <pybind11/stl.h>
 
 #include <chrono>
-#include <optional>
 #include <vector>
 
 #include "bindings/bindings.h"
@@ -35,20 +34,13 @@ double peak_flops(const std::string& simd, int n_threads, double seconds) {
   return total;
 }
 
-// StandardFloatingPoint for a block of Python, in its thread.
-struct FloatingPointBlock {
-  std::optional<StandardFloatingPoint> standard;
-};
-
 }  // namespace
 
 void register_simd(py::module_& m) {
-  py::class_<FloatingPointBlock>(m, "StandardFloatingPoint", py::module_local(),
-                                 "Round to nearest, with gradual underflow, for a block: whatever "
-                                 "mode the caller has set in this thread.")
-      .def(py::init<>())
-      .def("__enter__", [](FloatingPointBlock& block) { block.standard.emplace(); })
-      .def("__exit__", [](FloatingPointBlock& block, const py::args&) { block.standard.reset(); });
+  m.def("use_standard_floating_point", &StandardFloatingPoint::use,
+        "Round to nearest, with gradual underflow, from now on in this thread; the mode before.");
+  m.def("restore_floating_point", &StandardFloatingPoint::restore, py::arg("mode"),
+        "The mode that use_standard_floating_point() gave.");
   m.def("simd_available", &available_levels,
         "Instruction sets that this processor has and that were built, best last.");
   m.def(

@@ -18,13 +18,17 @@ namespace ilo {
 // them.
 class StandardFloatingPoint {
  public:
-  StandardFloatingPoint();
-  ~StandardFloatingPoint();
+  StandardFloatingPoint() : saved_(use()) {}
+  ~StandardFloatingPoint() { restore(saved_); }
   StandardFloatingPoint(const StandardFloatingPoint&) = delete;
   StandardFloatingPoint& operator=(const StandardFloatingPoint&) = delete;
 
+  // The same in two halves: use() gives the mode that was there.
+  static std::uint64_t use();
+  static void restore(std::uint64_t mode);
+
  private:
-  std::uint64_t saved_ = 0;
+  std::uint64_t saved_;
 };
 
 struct Monitor {

@@ -14,13 +14,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ilo_fast._util.messages import counted
+from ilo_fast._util.processors import omp_threads, quota_processors
 from ilo_fast._util.versions import __version__, installed_version
 from ilo_fast.errors import AccessError
 
 Status = Literal["ok", "note", "broken"]
 
-_NEEDED = ("numpy", "torch", "transformers", "hnswlib", "tqdm")
+_NEEDED = ("numpy", "torch", "transformers", "tqdm")
 _OPTIONAL = {  # what for, and what to install
+    "hnswlib": ("backend hnsw", "'ilo_fast[hnsw]'"),
     "datasets": ("corpora from the Hub", "datasets"),
     "matplotlib": ("figures", "'ilo_fast[report]'"),
     "jinja2": ("the HTML report", "'ilo_fast[report]'"),
@@ -131,9 +134,18 @@ def _engine() -> Iterator[Finding]:
     else:
         why = "by ILO_FAST_SIMD" if override else "the best there is"
         yield Finding("engine", "chosen", f"{chosen} ({why})")
-    cores = os.cpu_count() or 1
-    threads = default_threads()
-    yield Finding("engine", "threads", f"{threads} of {cores} processors")
+    yield Finding("engine", "threads", _threads(default_threads()))
+
+
+def _threads(used: int) -> str:
+    """How many, and what limits them."""
+    limits = {
+        "OMP_NUM_THREADS": omp_threads(),
+        "the control group's quota": quota_processors(),
+    }
+    named = [f"{name} {n}" for name, n in limits.items() if n is not None]
+    why = f" ({', '.join(named)})" if named else ""
+    return f"{used} of {counted(os.cpu_count() or 1, 'processor')}{why}"
 
 
 def _gpu() -> Iterator[Finding]:

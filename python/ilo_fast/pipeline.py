@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ilo_fast.corpora.opening import Corpus, open_corpus
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.representations.extraction import extract
+from ilo_fast.scores.checks import check_measurable
 from ilo_fast.scores.overlap import overlap
 from ilo_fast.scores.result import OverlapScores
 
@@ -21,6 +22,7 @@ def measure(
     corpus: Corpus | ParallelCorpus | Mapping[str, Sequence[str]] | str | os.PathLike[str],
     *,
     tokenizer: Any = None,
+    tokenizer_languages: Mapping[str, str] | None = None,
     layers: int | Sequence[int] | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
@@ -32,6 +34,7 @@ def measure(
     revision: str | None = None,
     trust_remote_code: bool = False,
     verify: bool = True,
+    name: str | None = None,
     n_neighbors: int = 5,
     threshold: int = 3,
     metric: str = "cosine",
@@ -50,9 +53,9 @@ def measure(
         Parallel text: a :class:`~ilo_fast.ParallelCorpus`, a folder of ``<code>.txt`` files
         or a corpus name (see :meth:`~ilo_fast.ParallelCorpus.load`). A plain mapping of
         language codes to sentences is taken as it comes, and need not be parallel.
-    tokenizer, layers, device, dtype, batch_tokens, cache, pooling, special_tokens, max_length
+    tokenizer, tokenizer_languages, layers, device, dtype, batch_tokens, cache, pooling
         As in :func:`~ilo_fast.extract`.
-    revision, trust_remote_code, verify
+    special_tokens, max_length, revision, trust_remote_code, verify, name
         As there.
     n_neighbors, threshold, metric, backend, n_threads, parallel
         As in :func:`~ilo_fast.overlap`.
@@ -70,11 +73,24 @@ def measure(
         The model or the corpus cannot be reached.
     CorpusError
         The text is wrong.
+    ValueError
+        Fewer than two languages, k or a threshold out of reach; before the model runs.
     """
+    opened = open_corpus(corpus)
+    check_measurable(
+        {code: len(lines) for code, lines in opened.sentences.items()},
+        n_neighbors=n_neighbors,
+        threshold=threshold,
+        metric=metric,
+        backend=backend,
+        n_threads=n_threads,
+        parallel=opened.parallel if parallel is None else parallel,
+    )
     representations = extract(
         model,
-        open_corpus(corpus),
+        opened,
         tokenizer=tokenizer,
+        tokenizer_languages=tokenizer_languages,
         layers=layers,
         device=device,
         dtype=dtype,
@@ -86,6 +102,7 @@ def measure(
         revision=revision,
         trust_remote_code=trust_remote_code,
         verify=verify,
+        name=name,
         progress=progress,
     )
     return overlap(

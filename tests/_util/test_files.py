@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ilo_fast._util.files import (
+    add_to_folder,
+    finish_folder,
+    is_leftover,
     parse_json,
     read_json,
     replace_atomically,
@@ -90,6 +95,17 @@ def test_other_errors_of_the_disk_are_passed_on(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+def test_errors_name_the_file_that_was_wanted_and_not_the_temporary_one(tmp_path: Path) -> None:
+    missing = tmp_path / "absent" / "a"
+    with pytest.raises(FileNotFoundError) as caught:
+        write_text(missing, "new")
+    assert caught.value.filename == str(missing)
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError) as raised, replace_folder(tmp_path / "file" / "a"):
+        pytest.fail("the block was entered")
+    assert ".tmp" not in str(raised.value)
+
+
 def test_folder_without_a_name_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -163,3 +179,68 @@ def test_incomplete_json_is_refused(tmp_path: Path) -> None:
     assert parse_json(' {"a": 1}') == {"a": 1}
     with pytest.raises(ValueError, match="is not complete JSON"):
         parse_json('{"a": ')
+
+
+def test_temporary_names_follow_no_links(tmp_path, monkeypatch):
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for name in (".finished", ".a.old"):
+        link = folder / name
+        link.symlink_to(outside)
+        with pytest.raises(OSError, match="ours"):
+            if name == ".finished":
+                with add_to_folder(folder, last="last") as new:
+                    (new / "last").touch()
+            else:
+                with replace_folder(folder / "a"):
+                    pass
+        link.unlink()
+    assert outside.read_text() == "mine"
+
+
+def test_killed_before_the_second_rename_the_folder_is_as_before(tmp_path):
+    old = tmp_path / ".a.old"
+    old.mkdir()
+    (old / "file").write_text("before")
+    with pytest.raises(KeyError), replace_folder(tmp_path / "a"):
+        raise KeyError
+    assert (tmp_path / "a" / "file").read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_killed_while_files_move_the_rest_follow(tmp_path, monkeypatch, moved):
+    (tmp_path / "last").write_text("before")
+    real, count = os.replace, 0
+
+    def dies(source, target):
+        nonlocal count
+        count += 1
+        if count > 1 + moved:  # the first gives the folder its name
+            raise KeyboardInterrupt
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", dies)
+        with pytest.raises(KeyboardInterrupt), add_to_folder(tmp_path, last="last") as new:
+            for name in ("a", "b", "last"):
+                (new / name).write_text("after")
+    finish_folder(tmp_path, last="last")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "a": "after", "b": "after", "last": "after",
+    }  # fmt: skip
+
+
+def test_leftovers_of_killed_processes_are_removed_by_the_next_writer(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with replace_atomically(tmp_path / "file") as file:
+        mine = next(tmp_path.glob(".file.*"))
+        left = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{dead.pid}-"))
+        left.touch()
+        write_text(tmp_path / "file", "x")
+        assert mine.exists() and not left.exists() and is_leftover(mine)
+        file.write(b"y")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,19 @@ def test_file_in_place_of_the_folder_is_refused_and_the_argument_named(tmp_path:
     ):
         pytest.fail("the block was entered")
     assert path.is_file()
+
+
+def test_folder_that_cannot_be_written_is_named_and_no_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(dir: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", f"{dir}/tmp1234")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    wanted = f"-o {tmp_path} cannot be written to .Read-only file system.: give another folder"
+    with pytest.raises(OSError, match=wanted) as caught, made_folder(tmp_path, "-o"):
+        pytest.fail("the block was entered")
+    assert "tmp1234" not in str(caught.value)
 
 
 def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from ilo_fast._util.messages import counted, differences, elide, listed, plain
+from ilo_fast._util.messages import (
+    byte_size,
+    counted,
+    differences,
+    elide,
+    listed,
+    plain,
+    printable,
+)
 
 
 def test_long_list_is_cut_and_the_rest_counted() -> None:
@@ -21,6 +29,17 @@ def test_long_text_keeps_both_ends() -> None:
 
 def test_control_characters_become_spaces() -> None:
     assert plain("a\x1b[31m b\n\u202ec") == "a [31m b c"
+
+
+def test_what_a_terminal_would_obey_is_shown_escaped() -> None:
+    assert printable("a\x1b[31m\tb\n\x9b\u202e\r") == "a\\x1b[31m\tb\n\\x9b\\u202e\\r"
+    kept = "日本語 \u0915\u094d\u200d\u0937 é…█"  # a joiner is part of words
+    assert printable(kept) == kept
+
+
+def test_sizes_have_three_figures_and_a_unit() -> None:
+    found = [byte_size(n) for n in (0, 999, 1000, 99_400, 123_456_789, 10**13)]
+    assert found == ["0 B", "999 B", "1.0 kB", "99.4 kB", "123 MB", "10.0 TB"]
 
 
 def test_differences_name_old_and_new_values() -> None:

@@ -17,7 +17,7 @@ from helpers.scores import overlap_scores
 from ilo_fast import ParallelCorpus
 from ilo_fast.cli import main
 
-COMMANDS = ("run", "extract", "score", "report", "languages", "doctor")
+COMMANDS = ("run", "extract", "score", "report", "languages", "cache", "doctor", "completion")
 LANGUAGES = ("ces_Latn", "deu_Latn", "eng_Latn", "fra_Latn", "nld_Latn", "rus_Cyrl", "spa_Latn")
 
 

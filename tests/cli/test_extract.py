@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ilo_fast._util import files
 from ilo_fast.cli import main
 from ilo_fast.scores.result import OverlapScores
 
@@ -130,7 +131,9 @@ def test_extract_into_a_link_fills_the_folder_that_is_meant(run: Run, here: Path
 
 
 def test_extract_after_a_kill_clears_what_was_unfinished(run: Run, here: Path) -> None:
-    (here / "reps" / ".unfinished").mkdir(parents=True)
-    (here / "reps" / ".unfinished" / "eng_Latn.npy").write_bytes(b"half")
+    no_process = 2**22 + 1
+    left = here / "reps" / f".unfinished.{files._HOST}-{no_process}-0123456789ab.tmp"
+    left.mkdir(parents=True)
+    (left / "eng_Latn.npy").write_bytes(b"half")
     assert run("-q", "-o", "reps", command="extract") == 0
-    assert not (here / "reps" / ".unfinished").exists()
+    assert not left.exists()

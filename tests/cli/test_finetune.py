@@ -68,6 +68,7 @@ def test_run_writes_everything_and_prints_layers_before_and_after(
     out = capsys.readouterr().out
     folder = tmp_path / "ilo_fast_results" / "finetune__tiny__train__freeze-0"
     names = {"model", "run_card.json", "overlap.jsonl", "trajectory.png", "trajectory.svg"}
+    names.add("report.html")
     assert {path.name for path in folder.iterdir()} == names
     assert all(f"finetune__tiny__train__freeze-0/{name}" in out for name in names)
     card = json.loads((folder / "run_card.json").read_text(encoding="utf-8"))

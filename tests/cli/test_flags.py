@@ -41,11 +41,14 @@ def test_flags_of_extract_reach_the_function(here: Path, monkeypatch: pytest.Mon
         monkeypatch, "ilo_fast.representations.extraction.extract",
         "extract", "-q", "--layers", "0,-1", "--device", "cpu", "--dtype", "bfloat16",
         "--batch-tokens", "99", "--no-cache", "--special-tokens", "exclude", "--max-length", "7",
-        "--model-revision", "v2", "--trust-remote-code",
+        "--revision", "v2", "--trust-remote-code", "--pooling", "last", "--name", "mine",
+        "--tokenizer-languages", "eng_Latn=en_XX, deu_Latn=de_DE",
     )  # fmt: skip
     assert given == {
         "layers": (0, -1), "device": "cpu", "dtype": "bfloat16", "batch_tokens": 99,
-        "cache": False, "pooling": "mean", "special_tokens": "exclude", "max_length": 7,
+        "cache": False, "pooling": "last", "name": "mine",
+        "tokenizer_languages": {"eng_Latn": "en_XX", "deu_Latn": "de_DE"},
+        "special_tokens": "exclude", "max_length": 7,
         "revision": "v2", "trust_remote_code": True, "progress": False,
     }  # fmt: skip
 
@@ -55,7 +58,7 @@ def test_flags_of_score_reach_the_function(here: Path, monkeypatch: pytest.Monke
     given = recorded(
         monkeypatch, "ilo_fast.scores.overlap.overlap",
         "score", "arrays.npz", "-q", "-k", "7", "--threshold", "4", "--metric", "euclidean",
-        "--backend", "hnsw", "--threads", "3", "--parallel",
+        "--backend", "hnsw", "--n-threads", "3", "--parallel",
     )  # fmt: skip
     assert given == {
         "n_neighbors": 7, "threshold": 4, "metric": "euclidean", "backend": "hnsw",

@@ -26,7 +26,7 @@ def test_languages_are_listed_and_filtered(capsys: pytest.CaptureFixture[str]) -
     assert listed("zh-TW", "--codes").split(",")[0] == "zho_Hant\n"
     assert "gug_Latn" in listed("guarani", "--codes")
     assert json.loads(listed("ger", "--json"))[0]["aliases"] == ["de", "deu", "ger"]
-    assert main(["languages", "--set", "bogus"]) == 1
+    assert main(["languages", "--set", "bogus"]) == 2
     assert "paper31" in capsys.readouterr().err
 
 
@@ -39,5 +39,5 @@ def test_near_misses_get_suggestions(capsys: pytest.CaptureFixture[str]) -> None
         ("--family", "Dravidan", "Dravidian"),
         ("--region", "south-east asia", "Southeast Asia"),
     ):
-        assert main(["languages", flag, typed]) == 1
+        assert main(["languages", flag, typed]) == 2
         assert f"did you mean {meant}? There are" in capsys.readouterr().err

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,6 +68,36 @@ def test_unexpected_error_is_reported_as_a_bug(
 
 
 @pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (pickle.UnpicklingError("Re-running with weights_only=False"), "save them as safetensors"),
+        (zipfile.BadZipFile("no"), "damaged or not what its name says (BadZipFile: no)"),
+        (RecursionError("deep"), "damaged or not what its name says"),
+        (zlib.error("bad"), "damaged or not what its name says"),
+        (Exception("expected value at line 1"), "error: expected value at line 1"),
+        (EOFError("no data left"), "error: no data left"),
+        (OSError(28, "the disk is full", "out/a\x1b[2J"), "the disk is full: out/a\\x1b[2J"),
+        (ValueError("batch_tokens=3 is odd"), "error: --batch-tokens 3 is odd"),
+    ],
+)
+def test_damaged_files_and_hostile_names_end_in_a_plain_line(
+    run: Run,
+    error: Exception,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ilo_fast.representations.extraction.extract", fail)
+    assert run("-q") == 1
+    printed = capsys.readouterr().err
+    assert said in printed and len(printed.splitlines()) == 1
+    assert "bug" not in printed and "\x1b" not in printed and "weights_only" not in printed
+
+
+@pytest.mark.parametrize(
     "argv",
     [
         [],
@@ -85,7 +118,32 @@ def test_wrong_usage_ends_in_2(argv: list[str], capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit) as exit_:
         main(argv)
     assert exit_.value.code == 2
-    assert "usage: ilo-fast" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1 and " --help`" in error
+
+
+def test_interrupt_before_the_first_batch_does_not_claim_that_something_is_kept(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ilo_fast.representations.extraction.extract", interrupted)
+    assert run("-q") == 130
+    assert "Nothing was extracted yet" in capsys.readouterr().err
+
+
+def test_what_cannot_be_measured_is_refused_before_the_model_is_opened(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ilo_fast.representations.extraction.extract", None)
+    for flags, said in (
+        (["-l", "eng_Latn"], "corpus has 1 language(s) (eng_Latn)"),
+        (["--threshold", "4"], "--threshold 4 cannot be reached with 4 languages"),
+        (["-k", "20"], "--n-neighbors 20 needs at least 21 sentences over all languages, got 20"),
+    ):
+        assert run("-q", *flags) == 1
+        assert said in capsys.readouterr().err
 
 
 def test_interrupt_ends_in_130_and_says_what_is_kept(

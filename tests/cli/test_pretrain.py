@@ -17,7 +17,7 @@ SIZES = [
     "--hidden-size=16", "--num-attention-heads=2", "--num-hidden-layers=2",
     "--intermediate-size=24", "--vocab-size=300",
     "--context=12", "--batch-size=4", "--max-steps=6", "--every=3", "--n-neighbors=2",
-    "--threshold=2", "--threads=1", "--device=cpu", "--quiet",
+    "--threshold=2", "--n-threads=1", "--device=cpu", "--quiet",
 ]  # fmt: skip
 
 
@@ -80,14 +80,14 @@ def test_run_without_a_corpus_measures_nothing(
     ("more", "status", "message"),
     [
         (["--mixture", "tha_Thai=0.5"], 1, "no text for tha_Thai"),
-        (["--mixture", "eng_Latn=0.5", "eng_Latn=0.2"], 1, "names eng_Latn more than once"),
+        (["--mixture", "eng_Latn=0.5", "eng_Latn=0.2"], 2, "names eng_Latn more than once"),
         (["--mixture", "eng_Latn=0.9", "nld_Latn=0.2"], 1, "sum to 1.1"),
         (["--languages", "fin_Latn"], 1, "no text for fin_Latn"),
         (["--text", "nowhere"], 3, "nowhere"),
         (["--tokenizer", "nosuch/tok"], 3, "the tokenizer of 'nosuch/tok'"),
         (["--tokenizer", "nosuch/tok", "--text", "nowhere"], 3, "'nosuch/tok'"),  # comes first
         (["--tokenizer", "old"], 3, "folder 'old' holds no tokenizer"),
-        (["--seed", "-1"], 1, "seed=-1"),
+        (["--seed", "-1"], 1, "--seed -1"),
         (["--text", "old", "--languages", "englisch"], 1, "did you mean eng_Latn"),
     ],
 )

@@ -103,8 +103,8 @@ def test_second_run_keeps_the_scores_and_rebuilds_the_rest(
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        (("-k", "4"), "n_neighbors was 5, now 4"),
-        (("--special-tokens", "exclude"), "special_tokens was include, now exclude"),
+        (("-k", "4"), "--n-neighbors was 5, now 4"),
+        (("--special-tokens", "exclude"), "--special-tokens was include, now exclude"),
         (("--layers", "1"), "layers was all, now [1]"),
         (("--limit", "4"), "corpus_sha256"),
     ],

@@ -158,7 +158,7 @@ def test_overlap_log_stands_for_before_and_after(
     assert main(first) == 0 and main([*command, "-o", str(tmp_path / "b"), *pair]) == 0
     one, other = ((tmp_path / name / "transfer.png").read_bytes() for name in "ab")
     assert one == other
-    assert main([*first, "--overwrite", *pair]) == 1
+    assert main([*first, "--overwrite", *pair]) == 2
     assert "--overlap stands for" in capsys.readouterr().err
 
 
@@ -229,18 +229,19 @@ def test_error_names_what_is_wrong_and_leaves_no_folder(
         ("-l", "spa_Latn"): "no file in",
         ("--labels", "dry"): "labels: 1 names (dry), but model",
         ("--labels", "dry,moist"): "classes do not match",
-        ("--before", whole): "give both, or neither",
-        ("--group-by", "script"): "give --before and --after, or --overlap",
         ("--before", part, "--after", part): "lack fra_Latn",
         ("--before", whole, "--after", few): "differ in layers",
     }
     cases |= {
         ("--source", "english"): "did you mean eng_Latn",
-        ("--seed", "-1"): "seed=-1",
+        ("--seed", "-1"): "--seed -1",
     }
     for flags, message in cases.items():
         assert main([*command, *flags]) == 1, flags
         assert message in capsys.readouterr().err
+    for wrong in (("--before", whole), ("--group-by", "script")):
+        assert main([*command, *wrong]) == 2
+        assert "--before and --after" in capsys.readouterr().err
     assert main(["transfer", str(tmp_path / "absent"), *command[2:]]) == 3
     assert main([*command[:2], "--data", str(tmp_path / "absent")]) == 3
     gone = str(tmp_path / "absent.json")

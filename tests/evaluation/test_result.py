@@ -120,3 +120,37 @@ def test_predictions_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         TransferScores.from_predictions(targets, predictions, LABELS)
+
+
+EDITS: dict[str, Any] = {
+    "n is 7, but there are 50 targets": lambda d: d["rows"][0].update(n=7),
+    "targets must be whole numbers from 0 to 2": lambda d: (
+        d["rows"][1]["targets"].append(3) or d["rows"][1]["predictions"].append(0)
+    ),
+    "accuracy of eng_Latn is 7.5": lambda d: d["rows"][0].update(accuracy=7.5),
+    "accuracy is 0.3, but the predictions give 0.9": lambda d: d["rows"][0].update(accuracy=0.3),
+    "macro_f1 is 0.1, but": lambda d: d["rows"][2].update(macro_f1=0.1),
+    "majority is 1, but": lambda d: d["rows"][0].update(majority=1.0),
+    "interval of macro_f1 runs": lambda d: d["rows"][0].update(macro_f1_low=1.0, macro_f1_high=0.5),
+    "interval of accuracy is not": lambda d: d["rows"][0].update(accuracy_low=0.0),
+    "predictions of shape": lambda d: d["rows"][0]["predictions"].pop(),
+    "stands there twice": lambda d: d["rows"][1].update(language="eng_Latn"),
+    "wanted different names": lambda d: d.update(labels=["alpha", "alpha", "beta"]),
+    "there is no 'split'": lambda d: d["settings"].pop("split"),
+    "n_boot=0 must be": lambda d: d["settings"].update(n_boot=0),
+    "damaged": lambda d: d.update(rows=[5]),
+}
+
+
+@pytest.mark.parametrize("problem", EDITS)
+def test_files_that_contradict_their_predictions_are_refused(problem: str) -> None:
+    data = json.loads(made(CODES, ACCURACY, n_boot=10).to_json())
+    EDITS[problem](data)
+    with pytest.raises(ValueError, match=problem):
+        TransferScores.from_dict(data)
+
+
+def test_equal_results_are_equal_and_have_one_hash() -> None:
+    one, other = made(CODES, ACCURACY, n_boot=10), made(CODES, ACCURACY, n_boot=10, info={"a": 1})
+    assert one == other and hash(one) == hash(other)
+    assert one != made(CODES[:2], ACCURACY[:2], n_boot=10) and one != 3

@@ -60,20 +60,3 @@ def test_interval_over_languages_is_that_of_all_draws() -> None:
         every = [np.mean(draw) for draw in itertools.product(row, repeat=4)]
         assert interval == pytest.approx(np.percentile(every, (2.5, 97.5)), abs=0.03)
     assert statistics.bootstrap_means(values[:, :1], seed=(0,), n_boot=10)[1] is None
-
-
-def test_languages_are_grouped_in_a_fixed_order() -> None:
-    codes = ("eng_Latn", "rus_Cyrl", "deu_Latn", "xxx_Zyyy", "zho_Hans", "ban_Latn")
-    assert statistics.group_languages(codes, "script") == {
-        "Latn": ("eng_Latn", "deu_Latn", "ban_Latn"),
-        "Cyrl": ("rus_Cyrl",),
-        "Hans": ("zho_Hans",),
-        "Zyyy": ("xxx_Zyyy",),
-    }
-    assert list(statistics.group_languages(codes, "region")) == [
-        "Europe", "Southeast Asia", "East Asia", "unknown",
-    ]  # fmt: skip
-    assert list(statistics.group_languages(codes, "resource_class")) == ["0", "4", "5", "unknown"]
-    assert next(iter(statistics.group_languages(codes, "family"))) == "Indo-European"
-    with pytest.raises(ValueError, match="by='genus' is not known; use one of resource_class"):
-        statistics.group_languages(codes, "genus")

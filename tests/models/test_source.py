@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import torch
 import transformers as hf
-from helpers.tiny_models import SENTENCES, build, tokenizer
+from helpers.tiny_models import SENTENCES, build, run, tokenizer
 from torch import nn
 
+from ilo_fast.errors import AccessError
 from ilo_fast.models.source import ModelSource
 from ilo_fast.representations.extraction import extract
 
@@ -31,6 +34,56 @@ def test_what_is_no_model_is_refused():
 def test_module_without_parameters_is_refused():
     with pytest.raises(ValueError, match="a Identity without parameters"):
         ModelSource.open(nn.Identity(), tokenizer=tokenizer())
+
+
+def test_model_with_an_adapter_per_language_is_refused_for_several():
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = hf.XmodConfig(
+        vocab_size=160, intermediate_size=16, languages=["en_XX", "de_DE"],
+        default_language="en_XX", pad_token_id=1, max_position_embeddings=128, **sizes,
+    )  # fmt: skip
+    model = hf.XmodModel(config).eval()
+    with pytest.raises(
+        ValueError, match=r"adapter for each language \(en_XX, de_DE\).*one language after"
+    ):
+        extract(model, SENTENCES, tokenizer=tokenizer())
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        (
+            {"tokenizer": tokenizer().backend_tokenizer},
+            TypeError,
+            "tokenizer is a tokenizers.Tokenizer",
+        ),
+        ({"tokenizer": 5}, TypeError, "tokenizer is a builtins.int"),
+        ({"tokenizer": "./none"}, (AccessError, ValueError), "tokenizer"),
+        ({"verify": "no"}, TypeError, "verify='no' must be a bool"),
+        ({"name": 5}, TypeError, "name=5 must be a str"),
+        ({"revision": 5}, TypeError, "revision=5 must be a str"),
+        ({"pooling": None}, ValueError, "pooling=None is unknown"),
+        ({"layers": "all"}, ValueError, "layers holds 'all'"),
+        ({"layers": True}, ValueError, "layers holds True"),
+        ({"tokenizer": tokenizer(model_max_length=2)}, ValueError, "leave no room for text"),
+    ],
+)
+def test_wrong_kinds_of_arguments_are_refused(options, error, says):
+    with pytest.raises(error, match=says):
+        extract(build("llama"), SENTENCES, **{"tokenizer": tokenizer(), **options})
+
+
+def test_model_without_values_is_refused():
+    with torch.device("meta"):
+        model = build("llama")
+    with pytest.raises(ValueError, match="on the meta device"):
+        extract(model, SENTENCES, tokenizer=tokenizer())
+
+
+def test_name_is_recorded_and_demo_is_a_model():
+    got = extract("demo", {"eng_Latn": ["one line"]}, layers=np.int64(1))
+    assert got.info["model_name"] == "demo model" and got.layers == (1,)
+    assert run(build("llama"), name="mine").info["model_name"] == "mine"
 
 
 def test_module_keeps_its_device_and_dtype():

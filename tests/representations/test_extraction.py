@@ -180,7 +180,7 @@ def test_parallel_corpus_gives_parallel_representations():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"pooling": "max"}, "pooling='max'"),
+        ({"pooling": "sum"}, "pooling='sum'"),
         ({"special_tokens": "some"}, "special_tokens='some'"),
         ({"batch_tokens": 0}, "batch_tokens=0"),
         ({"max_length": -1}, "max_length=-1"),

@@ -91,3 +91,32 @@ def test_interrupted_save_is_not_taken_for_whole(saved, monkeypatch):
     assert len(interrupted) == 1
     with pytest.raises(FileNotFoundError, match="interrupted save"):
         Representations.load(saved[1])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layers": [0, 0]}, {"layers": [-1, 1]}, {"layers": ["a", 1]}, {"layers": 5},
+        {"languages": {}}, {"languages": []}, {"languages": {"eng_Latn": 5}},
+        {"parallel": "yes"}, {"info": [1]}, {"info": "x"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_manifest_without_sense_is_damaged(tmp_path, change):
+    Representations({"eng_Latn": np.zeros((2, 3, 4), np.float32)}, [0, 1]).save(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | change))
+    with pytest.raises(DamagedFileError, match=r"manifest\.json is damaged"):
+        Representations.load(tmp_path)
+
+
+@pytest.mark.parametrize("code", ["../x", "a/b", "..", "/x", "a\0b", "a\nb", "\x1b[31m", "x" * 200])
+def test_language_code_that_leaves_the_folder_is_refused(tmp_path, code):
+    with pytest.raises(ValueError, match="cannot name a file"):
+        Representations({code: np.zeros((1, 2, 3), np.float32)}, [0])
+    Representations({"eng_Latn": np.zeros((1, 2, 3), np.float32)}, [0]).save(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["languages"] = {code: manifest["languages"]["eng_Latn"]}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DamagedFileError, match="cannot name a file"):
+        Representations.load(tmp_path)

@@ -100,7 +100,26 @@ def test_plot_draws_on_axes_of_the_caller_or_on_its_own() -> None:
     for kind in ("heatmap", "curve"):
         own = figure.Figure().add_subplot()
         assert scores.plot(kind, ax=own) is own
-        assert scores.plot(kind).figure is not None
+        assert scores.plot(kind, ax=own) is own
+
+
+@pytest.mark.parametrize("kind", ["heatmap", "curve"])
+def test_plot_is_a_figure_that_a_notebook_shows(kind: str) -> None:
+    figure = pytest.importorskip("matplotlib.figure")
+    found = overlap_scores().plot(kind)
+    assert isinstance(found, figure.Figure)
+    assert found._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("score", ["ilo", "bridge", "reach", "translation_share"])
+def test_curve_of_one_score_shows_that_one_alone(score: str) -> None:
+    pytest.importorskip("matplotlib")
+    scores = overlap_scores()
+    (ax,) = scores.plot("curve", score=score).axes
+    (line,) = [line for line in ax.lines if line.get_label().endswith("mean")]
+    np.testing.assert_allclose(line.get_ydata(), scores.values(score).mean(axis=1))
+    with pytest.raises(ValueError, match="use one of ilo, bridge"):
+        scores.plot("curve", score="bogus")
 
 
 def test_plot_of_unknown_kinds_or_scores_is_refused() -> None:

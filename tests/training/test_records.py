@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.scores import overlap_records
 from helpers.trainers import (
     CORPUS,
     OPTIONS,
@@ -98,4 +99,32 @@ def test_record_of_another_schema_is_refused(tmp_path: Path) -> None:
     data = OverlapRecord(0, 0.0, "start", 0.5, None, "none").to_dict()
     file.write_text(json.dumps({**data, "schema_version": 99}) + "\n")
     with pytest.raises(ValueError, match="schema_version=99"):
+        read_overlap_log(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"step": -1}, "step=-1 must be at least 0"),
+        ({"seconds": -2.0}, "seconds is -2.0, below 0"),
+        ({"share_of_time": 1.5}, "share_of_time is 1.5"),
+        ({"failed": "no"}, "either scores, or what went wrong"),
+        ({"settings": {"n_neighbors": 9}}, "n_neighbors is 9 in settings, 5 in scores"),
+    ],
+)
+def test_records_that_no_training_writes_are_refused(
+    change: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
+    good = overlap_records()[0].to_dict()
+    file = tmp_path / "overlap.jsonl"
+    file.write_text(json.dumps(good) + "\n" + json.dumps({**good, **change}) + "\n")
+    with pytest.raises(ValueError, match=rf"line 2 is no overlap record \(.*{problem}"):
+        read_overlap_log(file)
+
+
+def test_steps_that_run_backwards_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "overlap.jsonl"
+    first, second, _ = (json.dumps(record.to_dict()) for record in overlap_records())
+    file.write_text(f"{second}\n{first}\n")
+    with pytest.raises(ValueError, match="step 0 after step 10"):
         read_overlap_log(file)

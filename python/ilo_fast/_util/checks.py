@@ -60,6 +60,22 @@ def real_number(name: str, value: Any) -> float:
     return float(value)
 
 
+def share(name: str, value: Any) -> float:
+    """`value` as a float from 0 to 1.
+
+    Raises
+    ------
+    TypeError
+        It is not a number.
+    ValueError
+        It is not finite, or not a share.
+    """
+    number = real_number(name, value)
+    if not 0 <= number <= 1:
+        raise ValueError(f"{name} is {number:g}, wanted a share from 0 to 1")
+    return number
+
+
 def choice(name: str, value: Any, choices: Sequence[str]) -> str:
     """`value`, one of `choices`.
 

@@ -2,6 +2,9 @@
 
 The content is written under a temporary name and flushed to disk; then it is renamed, and the
 rename is flushed too. Nothing is pickled.
+
+Temporary names hold the computer and the process. What a killed process left is removed by the next
+that writes there.
 """
 
 from __future__ import annotations
@@ -10,13 +13,16 @@ import contextlib
 import errno
 import json
 import os
+import platform
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-UNFINISHED = ".unfinished"  # files on their way into a folder
+_FINISHED = ".finished"  # files that are complete, on their way into a folder
+_HOST = re.sub(r"[^A-Za-z0-9]+", "", platform.node())[:16] or "host"
 
 
 @contextlib.contextmanager
@@ -37,11 +43,12 @@ def replace_atomically(path: Path, needed: int = 0) -> Iterator[IO[bytes]]:
     """
     temporary = _beside(path)
     try:
-        with explain_full_disk(path, needed), open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with _naming(path, temporary), explain_full_disk(path, needed):
+            with open(temporary, "xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
         _sync_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):
@@ -55,10 +62,12 @@ def replace_folder(path: Path) -> Iterator[Path]:
     After an error or an interruption, `path` is what it was before.
     """
     path = path.resolve()  # "." has no name, and of a link the folder is meant
-    new, old = _beside(path), _beside(path)
+    old = path.with_name(f".{path.name}.old")
+    _recover_folder(path, old)
+    new = _beside(path)
     try:
-        new.mkdir(parents=True)
-        with explain_full_disk(path, 0):
+        with _naming(path, new), explain_full_disk(path, 0):
+            new.mkdir(parents=True)
             yield new
         try:
             if path.exists():
@@ -75,6 +84,15 @@ def replace_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
 
 
+def _recover_folder(path: Path, old: Path) -> None:
+    """After a kill between the two renames of :func:`replace_folder`: the folder as it was."""
+    if old.is_symlink():
+        raise OSError(errno.ELOOP, "is a symbolic link, where a folder of ours would be", str(old))
+    if old.is_dir() and not path.exists():
+        os.replace(old, path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def add_to_folder(path: Path, *, last: str) -> Iterator[Path]:
     """An empty folder to fill, whose files move into `path` when the block ends without an error.
@@ -87,18 +105,45 @@ def add_to_folder(path: Path, *, last: str) -> Iterator[Path]:
         The file that says that the others are complete: removed before the first of them is
         replaced, moved after the last.
     """
-    new = path / UNFINISHED
-    shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
+    finish_folder(path, last=last)
+    new = _beside(path / "unfinished")
     try:
-        new.mkdir()
-        with explain_full_disk(path, 0):
+        with _naming(path, new), explain_full_disk(path, 0):
+            new.mkdir()
             yield new
-        (path / last).unlink(missing_ok=True)
-        for file in sorted(new.iterdir(), key=lambda file: file.name == last):
-            os.replace(file, path / file.name)
-        _sync_folder(path)
+        os.replace(new, path / _FINISHED)
+        finish_folder(path, last=last)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def finish_folder(path: Path, *, last: str) -> None:
+    """Do what a killed process had left to do in :func:`add_to_folder`; most often nothing.
+
+    Raises
+    ------
+    OSError
+        Something of another's lies where the files would be.
+    """
+    if not path.is_dir():
+        return
+    _remove_leftovers(path / "unfinished")
+    new = path / _FINISHED
+    if new.is_symlink() or (new.exists() and not new.is_dir()):
+        raise OSError(errno.ELOOP, "is no folder of ours: remove it", str(new))
+    if not new.exists():
+        return
+    if (new / last).exists():  # else the others were all moved
+        (path / last).unlink(missing_ok=True)
+    for file in sorted(new.iterdir(), key=lambda file: file.name == last):
+        os.replace(file, path / file.name)
+    _sync_folder(path)
+    shutil.rmtree(new, ignore_errors=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a file or folder is of a process that was killed, or of one still at work."""
+    return path.name == _FINISHED or re.fullmatch(r"\..+-[0-9a-f]{12}\.tmp", path.name) is not None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -128,16 +173,26 @@ def parse_json(source: str | os.PathLike[str]) -> Any:
     Raises
     ------
     ValueError
-        The JSON is not complete.
+        It is no JSON, is not complete, or holds NaN or infinity, which JSON does not have.
     """
     if isinstance(source, str) and source.lstrip().startswith("{"):
-        text = source
+        name, text = "the text", source
     else:
-        text = Path(source).read_text(encoding="utf-8")
+        name = str(source)
+        try:
+            text = Path(source).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{name} is no JSON: it is not UTF-8 text") from error
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_no_number)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{source} is not complete JSON ({error})") from error
+        raise ValueError(f"{name} is not complete JSON ({error})") from error
+    except RecursionError as error:
+        raise ValueError(f"{name} is damaged: its JSON is nested without end") from error
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"it holds {constant}, which is no number of JSON")
 
 
 @contextlib.contextmanager
@@ -159,14 +214,54 @@ def full_disk(path: Path, needed: int, hint: str = "") -> OSError:
     wanted = f"{needed:,} bytes are needed" if needed else "the files do not fit"
     return OSError(
         errno.ENOSPC,
-        f"the disk is full: {wanted}. Free some space, or write to another disk{hint}. What was "
-        "finished is kept",
+        f"the disk is full: {wanted}. Free some space, or write to another disk{hint}",
         str(path),
     )
 
 
+@contextlib.contextmanager
+def _naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Name `path` where an error names what lies, or lay, under the temporary name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or error.errno is None:
+            raise
+        if not str(error.filename).startswith(str(temporary)):
+            raise
+        inside = str(error.filename)[len(str(temporary)) :]
+        raise OSError(error.errno, error.strerror, f"{path}{inside}") from error
+
+
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    """A new temporary name beside `path`; leftovers under such names are removed."""
+    _remove_leftovers(path)
+    return path.with_name(f".{path.name}.{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:12]}.tmp")
+
+
+def _remove_leftovers(path: Path) -> None:
+    name = re.compile(rf"\.{re.escape(path.name)}\.{_HOST}-(\d+)-[0-9a-f]{{12}}\.tmp")
+    with contextlib.suppress(OSError):
+        for other in os.scandir(path.parent):
+            match = name.fullmatch(other.name)
+            if match and not _runs(int(match[1])):
+                if other.is_dir(follow_symlinks=False):
+                    shutil.rmtree(other.path, ignore_errors=True)
+                else:
+                    os.unlink(other.path)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process of this computer is alive; "yes" where the system cannot tell."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -31,10 +31,18 @@ def made_folder(path: Path, name: str) -> Iterator[None]:
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{name} {path} is a file; give a folder")
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path):
+                pass
+        except OSError as error:
+            # What the system names may be a temporary file, gone by now.
+            raise OSError(
+                error.errno,
+                f"{name} {path} cannot be written to ({error.strerror}): give another folder, or "
+                "make it writable",
+            ) from error
         yield
     finally:
         with contextlib.suppress(OSError):  # not empty: something is in it that is kept

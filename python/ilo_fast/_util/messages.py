@@ -9,6 +9,7 @@ from typing import Any, Final
 
 _SHOWN: Final = 8  # items of a list that a message shows before "and n more"
 _LONGEST: Final = 40  # characters of a value in a message
+_DIRECTIONS: Final = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def listed(items: Sequence[Any], show: Callable[[Any], str] = str) -> str:
@@ -20,6 +21,16 @@ def listed(items: Sequence[Any], show: Callable[[Any], str] = str) -> str:
 def counted(n: int, noun: str) -> str:
     """``"1 layer"``, ``"2 layers"``."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def byte_size(n: int) -> str:
+    """``"512 B"``, ``"3.4 MB"``: decimal units, as disks are sold and `df -H` counts."""
+    size = float(n)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 99.5 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
 
 
 def elide(text: str, length: int) -> str:
@@ -40,6 +51,22 @@ def plain(text: object) -> str:
             " " if unicodedata.category(c) in {"Cc", "Cf", "Cs"} else c for c in str(text)
         ).split()
     )
+
+
+def printable(text: str) -> str:
+    """`text` as it may go to a terminal: what a terminal would obey is shown as an escape.
+
+    Line feeds and tabs stay. Control characters and marks that turn the direction of writing come
+    from names of files and models, and from other people's text.
+    """
+    return "".join(
+        c if c in "\n\t" or not _is_obeyed(c) else c.encode("unicode_escape").decode("ascii")
+        for c in text
+    )
+
+
+def _is_obeyed(c: str) -> bool:
+    return unicodedata.category(c) in {"Cc", "Cs"} or c in _DIRECTIONS
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

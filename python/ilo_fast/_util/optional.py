@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 
 
-def require(package: str, extra: str) -> None:
+def require(package: str, extra: str | None = None) -> None:
     """Raise an ImportError that says how to install `package`, where it is missing.
 
     Parameters
     ----------
     extra
-        The extra of ilo_fast that installs it.
+        The extra of ilo_fast that installs it; None: it is installed by its own name.
     """
     if importlib.util.find_spec(package) is None:
-        raise ImportError(f"this needs {package}: pip install 'ilo_fast[{extra}]'")
+        wanted = package if extra is None else f"'ilo_fast[{extra}]'"
+        raise ImportError(f"this needs {package}: pip install {wanted}")

@@ -8,6 +8,7 @@ record is dropped, and its rows have to be computed again.
 from __future__ import annotations
 
 import logging
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -29,6 +30,11 @@ class _Record(NamedTuple):
     rows: NDArray[np.int64]
     block: NDArray[np.float32]  # (planes, rows, columns)
     end: int
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Open a file under a name that others may know, but no file elsewhere through a link."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 class RowLog:
@@ -55,7 +61,7 @@ class RowLog:
         self.done = np.zeros(shape[1], dtype=bool)
         self._head = bytes.fromhex(key)
         end = self._recover()
-        self._file: IO[bytes] = open(path, "r+b" if end else "w+b")  # noqa: SIM115
+        self._file: IO[bytes] = open(path, "r+b" if end else "w+b", opener=_no_link)  # noqa: SIM115
         self._file.truncate(end)
         self._file.seek(end)
         if not end:
@@ -111,6 +117,8 @@ class RowLog:
 
     def _recover(self) -> int:
         """Mark the rows of an earlier log; returns where its last good record ends, or 0."""
+        if self.path.is_symlink():
+            self.path.unlink()
         size = self.path.stat().st_size if self.path.exists() else 0
         if size < len(self._head):
             return 0

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
 
+from ilo_fast._util.files import parse_json
 from ilo_fast._util.versions import __version__
+
+_Result = TypeVar("_Result")
 
 
 def check_schema(data: Any, kind: str, version: int, fix: str) -> None:
@@ -37,3 +42,34 @@ def check_schema(data: Any, kind: str, version: int, fix: str) -> None:
             f"schema_version={found!r} cannot be read by ilo_fast {__version__}, which knows "
             f"{version}: {fix}, or update ilo_fast"
         )
+
+
+def read_result(
+    source: str | os.PathLike[str], name: str, what: str, build: Callable[[Any], _Result]
+) -> _Result:
+    """A result from JSON: its text (a string that begins with ``{``), a file, or its folder.
+
+    Parameters
+    ----------
+    name
+        The file in a folder.
+    what
+        ``"scores"``, for the message.
+    build
+        Makes the result of what the JSON holds.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        What `build` says, after the file's name.
+    """
+    if isinstance(source, str) and source.lstrip().startswith("{"):
+        return build(parse_json(source))
+    path = Path(source).expanduser()
+    path = path / name if path.is_dir() else path
+    try:
+        return build(parse_json(path))
+    except ValueError as error:
+        raise ValueError(f"{path} is not a file of {what}: {error}") from error

@@ -10,11 +10,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from ilo_fast._util.progress import lines_for_bars
 from ilo_fast._util.versions import __version__
 from ilo_fast.cli import (
+    cache,
+    completion,
     doctor,
     extract,
     finetune,
@@ -25,13 +29,21 @@ from ilo_fast.cli import (
     score,
     transfer,
 )  # fmt: skip
-from ilo_fast.cli.console import ReaderGoneError, logging_to_stderr, noting_interrupts
+from ilo_fast.cli.console import ReaderGoneError, complain, logging_to_stderr, noting_interrupts
+from ilo_fast.cli.parser import EXIT_USAGE, Parser, UsageError, with_joined_lists
+from ilo_fast.cli.wording import in_flags
 from ilo_fast.errors import AccessError
 
-EXIT_DONE, EXIT_ERROR, EXIT_USAGE, EXIT_ACCESS, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+EXIT_DONE, EXIT_ERROR, EXIT_ACCESS, EXIT_INTERRUPTED = 0, 1, 3, 130
+
+_COMMANDS = (
+    run, extract, score, report, finetune, transfer, pretrain, languages, cache, doctor, completion,
+)  # fmt: skip
 
 # What the library raises on purpose, and the system for reasons of its own.
-_EXPECTED = (ValueError, TypeError, OSError, RuntimeError, ArithmeticError, ImportError)
+_EXPECTED = (ValueError, TypeError, OSError, RuntimeError, ArithmeticError, ImportError, EOFError)
+# What readers of files raise that know no better name for damage.
+_DAMAGED = ("BadZipFile", "SafetensorError", "error", "RecursionError")
 
 _EPILOG = """\
 first steps:
@@ -47,9 +59,9 @@ exit status: 0 done, 1 error, 2 wrong usage, 3 data or model not accessible, 130
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ilo-fast",
         description="Interlingual Local Overlap of a multilingual language model:\n"
         "how much its layers mix languages, measured exactly.",
@@ -59,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"ilo-fast {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (run, extract, score, report, finetune, transfer, pretrain, languages, doctor):
+    for module in _COMMANDS:
         module.add_parser(commands)
     return parser
 
@@ -69,8 +81,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Wrong usage leaves through :class:`SystemExit` with status 2, as argparse has it.
     """
-    args = build_parser().parse_args(argv)
-    with logging_to_stderr(verbose=args.verbose, quiet=args.quiet), noting_interrupts() as noted:
+    words = with_joined_lists(sys.argv[1:] if argv is None else argv)
+    args, unknown = build_parser().parse_known_args(words)
+    parser: Parser = args.parser
+    if unknown:
+        parser.refuse_unknown(unknown)
+    flags = parser.flags()
+    args.began = time.time()
+
+    def reword(text: str) -> str:
+        return in_flags(text, flags)
+
+    with (
+        logging_to_stderr(verbose=args.verbose, quiet=args.quiet, reword=reword),
+        lines_for_bars(not sys.stderr.isatty()),
+        noting_interrupts() as noted,
+    ):
         try:
             status: int = args.action(args)
             sys.stdout.flush()
@@ -84,32 +110,52 @@ def main(argv: Sequence[str] | None = None) -> int:
             return EXIT_DONE
         except Exception as error:
             # An import that Ctrl-C breaks off may end in any error, as libraries wrap it.
-            return _interrupted(args) if noted() else _failed(error, args)
+            return _interrupted(args) if noted() else _failed(error, args, reword)
 
 
 def _interrupted(args: argparse.Namespace) -> int:
-    sys.stderr.write(f"\nilo-fast: interrupted. {args.when_interrupted(args)}\n")
+    complain(f"\nilo-fast: interrupted. {args.when_interrupted(args)}")
     return EXIT_INTERRUPTED
 
 
-def _failed(error: Exception, args: argparse.Namespace) -> int:
+def _failed(error: Exception, args: argparse.Namespace, reword: Callable[[str], str]) -> int:
     """Say in one line what went wrong, and return its exit status."""
     if args.verbose:
-        traceback.print_exception(error, file=sys.stderr)
-    text = " ".join(str(error).split()) or type(error).__name__
+        complain("".join(traceback.format_exception(error)).rstrip())
+    text = reword(" ".join(_words(error).split()) or type(error).__name__)
     status = EXIT_ERROR
+    if isinstance(error, UsageError):
+        complain(args.parser.usage_error(text))
+        return EXIT_USAGE
     if isinstance(error, AccessError):
         status = EXIT_ACCESS
     elif isinstance(error, MemoryError):
         text = f"out of memory ({text}); fewer --layers or --languages need less"
     elif type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
         text += " (a smaller --batch-tokens needs less)"
-    elif not isinstance(error, _EXPECTED):
+    elif type(error).__name__ == "UnpicklingError":
+        # torch's own words advise to run whatever the file holds.
+        text = (
+            "the weights are a pickle that is damaged or holds more than tensors, which is never "
+            "run: save them as safetensors where you trust them"
+        )
+    elif type(error).__name__ in _DAMAGED:
+        text = f"a file is damaged or not what its name says ({type(error).__name__}: {text})"
+    # Libraries written in Rust raise plain Exceptions.
+    elif not isinstance(error, _EXPECTED) and type(error) is not Exception:
         text = (
             f"unexpected {type(error).__name__}: {text}. This is a bug in ilo_fast; -v shows where."
         )
-    sys.stderr.write(f"ilo-fast: error: {text}\n")
+    complain(f"ilo-fast: error: {text}")
     return status
+
+
+def _words(error: Exception) -> str:
+    """What an error says; of the system's without its number."""
+    if isinstance(error, OSError) and error.strerror and error.errno is not None:
+        where = f": {error.filename}" if error.filename is not None else ""
+        return f"{error.strerror}{where}"
+    return str(error)
 
 
 def _discard_stdout() -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import logging
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ilo_fast._util.processors import usable_processors
 from ilo_fast.cli.output import kept_scores, write_results
-from ilo_fast.models.demo import display_name
+from ilo_fast.cli.parser import UsageError
+from ilo_fast.models.demo import demo_model_path, display_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,44 +27,75 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_SAMPLING = ("run", "extract")  # elsewhere --seed is of the training
+
 
 def load_corpus(args: argparse.Namespace, languages: str | None) -> ParallelCorpus:
     """The text that the flags name, in some languages of it."""
     from ilo_fast.corpora.parallel import ParallelCorpus
 
+    seed = getattr(args, "seed", None) if args.command in _SAMPLING else None
+    if seed is not None and args.limit is None:
+        raise UsageError("--seed draws the sentences of --limit: give both, or neither")
     corpus = ParallelCorpus.load(
         args.corpus,
         languages,
-        args.limit,
+        args.limit if seed is None else None,
         split=args.split,
         revision=args.corpus_revision,
         allow_unknown=args.allow_unknown,
-        progress=not args.quiet,
+        progress=wants_bars(args),
     )
+    if seed is not None:
+        corpus = corpus.sample(args.limit, seed=seed)
     logger.info(
-        "text: %s, %d languages x %d sentences",
+        "text: %s, %d languages x %d sentences%s",
         corpus.name, len(corpus.languages), corpus.n_sentences,
+        "" if args.limit is None else " (--limit: for trying out)",
     )  # fmt: skip
     return corpus
 
 
-def model_name(model: str) -> str:
+def model_source(model: str) -> str:
+    """What to load: of the folder of a training run the model inside."""
+    if model == "demo":
+        return str(demo_model_path())
+    path = Path(model).expanduser()
+    inside = path / "model"
+    if path.is_dir() and not (path / "config.json").is_file() and is_run(path) and inside.is_dir():
+        return str(inside)
+    return model
+
+
+def model_title(args: argparse.Namespace) -> str:
+    """A model's name for titles: ``--name``, the run that made it, else as it calls itself."""
+    if args.name:
+        return str(args.name)
+    path = Path(args.model).expanduser()
+    if path.name in ("model", "adapter") and path.is_dir() and is_run(path.resolve().parent):
+        return path.resolve().parent.name
+    return display_name(args.model)
+
+
+def model_name(args: argparse.Namespace) -> str:
     """A model's name for messages and folders: short for the demo, else as in titles."""
-    return model if model == "demo" else display_name(model)
+    return "demo" if args.model == "demo" and not args.name else model_title(args)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a training run."""
+    return (folder / "run_card.json").is_file()
 
 
 def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) -> Representations:
     """Run the model that the flags name over ``corpus``."""
-    logger.info("model: %s", model_name(args.model))
-    from ilo_fast.models.demo import demo_model_path
-    from ilo_fast.models.output import hidden_bars
+    logger.info("model: %s", model_name(args))
     from ilo_fast.representations.extraction import extract
 
     set_threads(args)
-    model = demo_model_path() if args.model == "demo" else args.model
-    with hidden_bars(args.quiet):
+    with model_output(args.quiet):
         return extract(
-            model,
+            model_source(args.model),
             corpus,
             layers=args.layers,
             device=args.device,
@@ -68,20 +103,37 @@ def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) ->
             batch_tokens=args.batch_tokens,
             cache=False if args.no_cache else args.cache or True,
             pooling=args.pooling,
+            tokenizer_languages=args.tokenizer_languages,
+            name=args.name,
             special_tokens=args.special_tokens,
             max_length=args.max_length,
-            revision=args.model_revision,
+            revision=args.revision,
             trust_remote_code=args.trust_remote_code,
             progress=not args.quiet,
         )
 
 
 def set_threads(args: argparse.Namespace) -> None:
-    """As many CPU threads as asked for."""
+    """As many CPU threads as asked for, else no more than the process may use."""
     import torch
 
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
+    wanted = args.n_threads or min(torch.get_num_threads(), usable_processors())
+    torch.set_num_threads(wanted)
+
+
+def wants_bars(args: argparse.Namespace) -> bool:
+    """Whether bars are to be drawn that cannot be lines of a log."""
+    return not args.quiet and sys.stderr.isatty()
+
+
+def model_output(quiet: bool) -> contextlib.AbstractContextManager[None]:
+    """Around everything that loads a model: what transformers prints itself.
+
+    Its bars never show, for ours do: one at a time. With ``-q`` its remarks do not either.
+    """
+    from ilo_fast.models.output import hidden_bars, suppress_output
+
+    return suppress_output() if quiet else hidden_bars()
 
 
 def score_into(
@@ -106,7 +158,7 @@ def score_into(
             threshold=args.threshold,
             metric=args.metric,
             backend=args.backend,
-            n_threads=args.threads,
+            n_threads=args.n_threads,
             parallel=parallel,
             progress=not args.quiet,
         )
@@ -122,8 +174,8 @@ def extract_settings(args: argparse.Namespace, corpus: ParallelCorpus) -> dict[s
     return {
         "command": args.command,
         "model": args.model,
-        "model_name": display_name(args.model),
-        "model_revision": args.model_revision,
+        "model_name": model_title(args),
+        "model_revision": args.revision,
         "corpus": args.corpus,
         "corpus_name": "demo corpus" if args.corpus == "demo" else corpus.name,
         "corpus_sha256": corpus.fingerprint(),
@@ -133,6 +185,7 @@ def extract_settings(args: argparse.Namespace, corpus: ParallelCorpus) -> dict[s
         "pooling": args.pooling,
         "special_tokens": args.special_tokens,
         "max_length": args.max_length,
+        "tokenizer_languages": args.tokenizer_languages,
         "dtype": args.dtype or "default",
         "batch_tokens": args.batch_tokens,
         "device": args.device or "default",
@@ -146,7 +199,7 @@ def overlap_settings(args: argparse.Namespace) -> dict[str, Any]:
         "threshold": args.threshold,
         "metric": args.metric,
         "backend": "hnsw" if args.backend == "hnsw" else "exact",
-        "threads": args.threads,
+        "threads": args.n_threads,
     }
 
 
@@ -180,4 +233,29 @@ def when_interrupted(args: argparse.Namespace) -> str:
     from ilo_fast.cache import default_cache_dir
 
     folder = args.cache or default_cache_dir()
+    if not _has_work_since(folder, args.began):
+        return "Nothing was extracted yet; the same command begins again."
     return f"What was extracted is kept in {folder}; the same command goes on from there."
+
+
+def _has_work_since(folder: Path, began: float) -> bool:
+    return any(
+        path.suffix in (".npy", ".partial") and path.stat().st_mtime >= began
+        for path in folder.rglob("*")
+        if path.is_file()
+    )
+
+
+def check_scorable(args: argparse.Namespace, corpus: ParallelCorpus) -> None:
+    """Refuse before the model runs what scoring would refuse after it."""
+    from ilo_fast.scores.checks import check_measurable
+
+    check_measurable(
+        dict.fromkeys(corpus.languages, corpus.n_sentences),
+        n_neighbors=args.n_neighbors,
+        threshold=args.threshold,
+        metric=args.metric,
+        backend=args.backend,
+        n_threads=args.n_threads,
+        parallel=True,
+    )

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from ilo_fast._util.messages import printable
+
 
 class ReaderGoneError(Exception):
     """Who read our stdout has closed it."""
@@ -20,18 +22,28 @@ def emit(text: str) -> None:
     stream = sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
-        stream.write(text.encode(encoding, errors="replace").decode(encoding))
+        stream.write(printable(text).encode(encoding, errors="replace").decode(encoding))
         stream.flush()
     except BrokenPipeError:
         raise ReaderGoneError from None
 
 
+def complain(text: str) -> None:
+    """Write what went wrong to stderr."""
+    sys.stderr.write(printable(text) + "\n")
+
+
 @contextmanager
-def logging_to_stderr(*, verbose: bool, quiet: bool) -> Iterator[None]:
-    """Show what the library logs on stderr while the command runs: ``warning: ...``."""
+def logging_to_stderr(
+    *, verbose: bool, quiet: bool, reword: Callable[[str], str]
+) -> Iterator[None]:
+    """Show what the library logs on stderr while the command runs: ``warning: ...``.
+
+    ``reword`` puts the library's words into those of the command.
+    """
     logger = logging.getLogger("ilo_fast")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Plain())
+    handler.setFormatter(_Plain(reword))
     before = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
@@ -67,6 +79,10 @@ def noting_interrupts() -> Iterator[Callable[[], bool]]:
 
 
 class _Plain(logging.Formatter):
+    def __init__(self, reword: Callable[[str], str]) -> None:
+        super().__init__()
+        self._reword = reword
+
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        text = printable(self._reword(super().format(record)))
         return text if record.levelno <= logging.INFO else f"{record.levelname.lower()}: {text}"

@@ -7,9 +7,10 @@ import json
 
 from ilo_fast.cli import flags
 from ilo_fast.cli.console import emit
+from ilo_fast.cli.parser import Commands
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     parser = flags.new_command(
         commands,
         "doctor",

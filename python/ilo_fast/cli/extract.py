@@ -9,11 +9,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ilo_fast._util.files import UNFINISHED, add_to_folder, read_json
+from ilo_fast._util.files import add_to_folder, finish_folder, is_leftover, read_json
 from ilo_fast._util.folders import made_folder
 from ilo_fast.cli import common, flags
 from ilo_fast.cli.console import emit
-from ilo_fast.cli.output import OVERWRITE, RESULTS_FOLDER, folder_name, refuse_other_run
+from ilo_fast.cli.output import (
+    OVERWRITE,
+    RESULTS_FOLDER,
+    folder_name,
+    refuse_other_run,
+    settings_names,
+)
+from ilo_fast.cli.parser import Commands
 
 if TYPE_CHECKING:
     from ilo_fast.representations.result import Representations
@@ -21,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     parser = flags.new_command(
         commands,
         "extract",
@@ -38,6 +45,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     flags.add_model_flags(parser)
     flags.add_corpus_flags(parser)
+    flags.add_sample_flag(parser)
     flags.add_extract_flags(parser)
     flags.add_thread_flag(parser)
     flags.add_output_flags(
@@ -51,10 +59,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     corpus = common.load_corpus(args, args.languages)
-    name = common.model_name(args.model)
-    output: Path = (
-        args.output or RESULTS_FOLDER / folder_name(name, corpus.name) / "representations"
-    )
+    names = common.model_name(args), corpus.name, *settings_names(args)
+    output: Path = args.output or RESULTS_FOLDER / folder_name(*names) / "representations"
     settings = common.extract_settings(args, corpus)
     with made_folder(output, "-o"):
         # Before the long work what is known, after it the model's weights too.
@@ -78,9 +84,10 @@ def _holds_the_same(output: Path, settings: Mapping[str, Any], *, overwrite: boo
     from ilo_fast._util.arrays import DamagedFileError
     from ilo_fast.representations.result import KIND, MANIFEST, Representations
 
+    finish_folder(output, last=MANIFEST)  # what a killed process had begun
     manifest = read_json(output / MANIFEST) or {}
     if not (output / MANIFEST).is_file() or manifest.get("kind") != KIND:
-        if any(entry.name != UNFINISHED for entry in output.iterdir()):
+        if any(not is_leftover(entry) for entry in output.iterdir()):
             raise FileExistsError(
                 f"{output} is not empty and holds no representations: choose another -o"
             )

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast.cli import flags, training
-from ilo_fast.cli.common import load_corpus, model_name, set_threads
+from ilo_fast.cli.common import load_corpus, model_name, model_source, set_threads, wants_bars
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
+from ilo_fast.cli.parser import Commands
 
 if TYPE_CHECKING:
     from ilo_fast.training.finetune.finetune import FineTuned
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _DEMO_RATE = 3e-3
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     parser = flags.new_command(
         commands,
         "finetune",
@@ -137,7 +138,6 @@ def frozen_layers(text: str) -> tuple[int, ...] | str | None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ilo_fast.models.demo import demo_model_path
     from ilo_fast.training.finetune.finetune import finetune
 
     set_threads(args)
@@ -146,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
     if rate is None and is_demo and args.lora is None:
         rate = _DEMO_RATE
     result = finetune(
-        demo_model_path() if is_demo else args.model,
+        model_source(args.model),
         load_data(args),
         output_folder(args),
         language=args.language,
@@ -175,14 +175,14 @@ def run(args: argparse.Namespace) -> int:
         logging_steps=args.logging_steps,
         keep_checkpoints=args.keep_checkpoints,
         report_to=args.report_to,
-        revision=args.model_revision,
+        revision=args.revision,
         trust_remote_code=args.trust_remote_code,
         overwrite=args.overwrite,
-        progress=not args.quiet,
+        progress=wants_bars(args),
     )
     records = training.measurements(result)
-    paths = training.written(result, records)
-    emit(report(result, records, model_name(args.model)))
+    paths = training.written(result, records, output_folder(args).name)
+    emit(report(result, records, model_name(args)))
     emit("\n" + "".join(f"{path}\n" for path in paths))
     return 0
 
@@ -193,7 +193,7 @@ def output_folder(args: argparse.Namespace) -> Path:
         return Path(args.output)
     path = Path(args.data).expanduser()
     data = args.data if args.data == "demo" else path.resolve().stem
-    names = ["finetune", model_name(args.model), data]
+    names = ["finetune", model_name(args), data]
     if args.freeze is not None:
         chosen = args.freeze if isinstance(args.freeze, str) else ",".join(map(str, args.freeze))
         names.append(f"freeze-{chosen}")
@@ -231,19 +231,27 @@ def _is_labelled(path: Path) -> bool:
 
 
 def report(result: FineTuned, records: Sequence[OverlapRecord], name: str) -> str:
-    """The table: what was trained, how well, and every layer before and after."""
+    """The tables: what was trained, how well, and layers and languages before and after."""
+    from ilo_fast.report.training_tables import language_lines, layer_lines
+
     card = result.card
     settings, data = card["settings"], card["data"]
     a_step = settings["batch_size"] * settings["gradient_accumulation_steps"]
+    done = "Diverged, so of no use: " if card.get("status") == "diverged" else "Fine-tuned "
     lines = [
-        f"Fine-tuned {name} on {settings['language']}: {settings['task']}, {card['steps']} steps "
+        f"{done}{name} on {settings['language']}: {settings['task']}, {card['steps']} steps "
         f"of {a_step} of {data['train']['examples']} examples, {card['seconds']:.0f} s",
         f"trained: {_share(card['parameters'])}; frozen: {_frozen(card)}",
     ]
     if len(card["evaluations"]) > 1:
         lines.append(f"evaluation: {_evaluation(card)}")
     if len(records) > 1:
-        lines += ["", *_layers(records[0], records[-1], card)]
+        before, after = records[0].scores, records[-1].scores
+        assert (
+            before is not None and after is not None
+        )  # of a failed measurement there is no record
+        lines += ["", *layer_lines(before, after, card["frozen"])]
+        lines += ["", *language_lines(before, after)]
     return "\n".join(lines) + "\n"
 
 
@@ -286,29 +294,3 @@ def _evaluation(card: dict[str, Any]) -> str:
         for name in names
         if name in first and name in last
     )
-
-
-def _layers(before: OverlapRecord, after: OverlapRecord, card: dict[str, Any]) -> list[str]:
-    from ilo_fast.report.summary import layer_means
-
-    assert before.scores is not None and after.scores is not None
-    frozen = card["frozen"] or {"layers": [], "embeddings": False}
-    is_parallel = before.scores.translation_share is not None
-    head = f"{'':8} {'ILO':>7} {'':7} {'':7}"
-    columns = f"{'layer':>7}  {'before':>7} {'after':>7} {'change':>7}"
-    if is_parallel:
-        head += f"   {'transl.':>7}"
-        columns += f"   {'before':>7} {'after':>7} {'change':>7}"
-    lines = [head.rstrip(), columns]
-    for old, new in zip(layer_means(before.scores), layer_means(after.scores), strict=True):
-        line = f"{old.layer:>7}  {old.ilo:7.3f} {new.ilo:7.3f} {new.ilo - old.ilo:+7.3f}"
-        if old.translation_share is not None and new.translation_share is not None:
-            change = new.translation_share - old.translation_share
-            line += f"   {old.translation_share:7.3f} {new.translation_share:7.3f} {change:+7.3f}"
-        is_frozen = frozen["embeddings"] if old.layer == 0 else old.layer - 1 in frozen["layers"]
-        lines.append(line + ("  frozen" if is_frozen else ""))
-    lines.append(f"means over {len(before.scores.languages)} languages; layer 0 is the embeddings, "
-                 "layer h the output of block h-1")  # fmt: skip
-    if is_parallel:
-        lines.append("transl.: share of a sentence's neighbours that are its translations")
-    return lines

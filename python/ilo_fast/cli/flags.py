@@ -8,9 +8,11 @@ import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ilo_fast.cli.parser import Commands, Parser
+
 
 def new_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    commands: Commands,
     name: str,
     summary: str,
     action: Callable[[argparse.Namespace], int],
@@ -18,13 +20,13 @@ def new_command(
     examples: Sequence[str],
     description: str | None = None,
     when_interrupted: Callable[[argparse.Namespace], str] = lambda args: "Nothing was written.",
-) -> argparse.ArgumentParser:
+) -> Parser:
     """A subparser with what all commands have: -v, -q, examples at the end, and its action.
 
     ``examples`` run as printed, in this order (a test does so). ``when_interrupted`` says after
     Ctrl-C what is kept, and how to go on.
     """
-    parser = commands.add_parser(
+    parser: Parser = commands.add_parser(
         name,
         help=summary,
         description=textwrap.fill(description or summary, 88),
@@ -39,7 +41,7 @@ def new_command(
     loudness.add_argument(
         "-q", "--quiet", action="store_true", help="no progress and no remarks, only errors"
     )
-    parser.set_defaults(action=action, when_interrupted=when_interrupted)
+    parser.set_defaults(parser=parser, action=action, when_interrupted=when_interrupted)
     return parser
 
 
@@ -50,14 +52,18 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="demo",
         metavar="MODEL",
-        help="Hugging Face Hub name or local folder (default: demo, the embedded model)",
+        help="Hugging Face Hub name, local folder, or the folder of a finetune or pretrain run "
+        "(default: demo, the embedded model)",
+    )
+    group.add_argument(
+        "--name", metavar="NAME", help="what to call the model in titles, tables and folders"
     )
     add_hub_flags(group)
 
 
 def add_hub_flags(group: argparse._ActionsContainer) -> None:
     """Of a model on the Hub."""
-    group.add_argument("--model-revision", metavar="REV", help="branch, tag or commit on the Hub")
+    group.add_argument("--revision", metavar="REV", help="branch, tag or commit on the Hub")
     group.add_argument(
         "--trust-remote-code",
         action="store_true",
@@ -87,7 +93,21 @@ def add_corpus_flags(parser: argparse.ArgumentParser, *, beside_text: bool = Fal
     else:
         add_language_flags(group, "the corpus")
     group.add_argument(
-        "--limit", type=positive_int, metavar="N", help="first N sentences per language"
+        "--limit",
+        type=positive_int,
+        metavar="N",
+        help="for trying out: only the first N sentences per language; scores of few sentences are "
+        "not those of all",
+    )
+
+
+def add_sample_flag(parser: argparse.ArgumentParser) -> None:
+    """For commands that train nothing, where a seed is of nothing else."""
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="with --limit: draw the sentences at random by this seed, the same of all languages",
     )
 
 
@@ -112,15 +132,23 @@ def add_extract_flags(parser: argparse.ArgumentParser) -> None:
     add_layers_flag(group, "layers")
     group.add_argument(
         "--pooling",
-        choices=("mean",),
+        choices=("mean", "weighted_mean", "last", "first", "max"),
         default="mean",
-        help="how the tokens of a sentence become one vector",
+        help="how the tokens of a sentence become one vector: their mean (default, as published), "
+        "the mean in which the i-th counts i times, one of them, or the maximum",
     )
     group.add_argument(
         "--special-tokens",
         choices=("include", "exclude"),
         default="include",
-        help="whether they count in the mean (default: include, as published)",
+        help="whether they count in the pooling (default: include, as published)",
+    )
+    group.add_argument(
+        "--tokenizer-languages",
+        type=language_pairs,
+        metavar="CODE=CODE,...",
+        help="for tokenizers that mark the language (NLLB, mBART-50): their codes for languages of "
+        "the corpus, eng_Latn=en_XX, where they are not found by themselves",
     )
     add_forward_flags(group)
     cache = group.add_mutually_exclusive_group()
@@ -196,7 +224,10 @@ def add_overlap_flags(parser: argparse.ArgumentParser) -> None:
 
 def add_thread_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--threads", type=positive_int, metavar="N", help="CPU threads (default: all cores)"
+        "--n-threads",
+        type=positive_int,
+        metavar="N",
+        help="CPU threads (default: all that the process may use; OMP_NUM_THREADS counts)",
     )
 
 
@@ -221,6 +252,17 @@ def positive_int(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is too small, give at least 1")
     return value
+
+
+def language_pairs(text: str) -> dict[str, str]:
+    """``"eng_Latn=en_XX,deu_Latn=de_DE"`` as a mapping."""
+    pairs: dict[str, str] = {}
+    for part in filter(None, re.split(r"[\s,]+", text)):
+        code, sign, name = part.partition("=")
+        if not (code and sign and name):
+            raise argparse.ArgumentTypeError(f"{part!r} is no pair: give CODE=CODE,CODE=CODE")
+        pairs[code] = name
+    return pairs
 
 
 def layer_list(text: str) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ilo_fast._util.messages import counted
 from ilo_fast.cli import flags
 from ilo_fast.cli.console import emit
+from ilo_fast.cli.parser import Commands, UsageError
 
 if TYPE_CHECKING:
     from ilo_fast.corpora.languages import Language
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     parser = flags.new_command(
         commands,
         "languages",
@@ -91,7 +92,7 @@ def _check_filters(args: argparse.Namespace) -> None:
         if asked is not None and asked.casefold() not in names:
             near = difflib.get_close_matches(asked.casefold(), names, n=1, cutoff=0.5)
             hint = f"did you mean {names[near[0]]}? There are " if near else "there are "
-            raise ValueError(
+            raise UsageError(
                 f"--{flag} {asked!r} is not known: {hint}{', '.join(sorted(names.values()))}"
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import re
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.folders import refuse_other
+from ilo_fast._util.messages import listed
 from ilo_fast.cli.console import emit
 
 if TYPE_CHECKING:
@@ -27,14 +29,35 @@ OVERWRITE_SCORES = (
 # the content is (the text by its hash, the weights by theirs), nor is what cannot change a score.
 _IDENTITY = (
     "model_name", "model_revision", "corpus_sha256", "layers", "pooling", "special_tokens",
-    "max_length", "dtype", "n_neighbors", "threshold", "metric", "backend", "parallel",
+    "max_length", "tokenizer_languages", "dtype", "n_neighbors", "threshold", "metric", "backend",
+    "parallel",
 )  # fmt: skip
+
+
+# Settings that make another folder: name, how the folder calls it, the default.
+_NAMED_SETTINGS = (
+    ("pooling", "pooling-", "mean"),
+    ("special_tokens", "special-", "include"),
+    ("n_neighbors", "k-", 5),
+    ("threshold", "t-", 3),
+    ("metric", "", "cosine"),
+)
 
 
 def folder_name(*names: str) -> str:
     """A folder's name from the names of things: ``org/model``, ``corpus`` -> org__model__corpus."""
     parts = [re.sub(r"[^\w.+-]+", "_", n.replace("/", "__").replace("\\", "__")) for n in names]
     return "__".join(part.strip("._") or "unnamed" for part in parts)[:150]
+
+
+def settings_names(args: argparse.Namespace) -> list[str]:
+    """Settings that are not the default, for the name of a folder: a sweep needs no ``-o``."""
+    found = []
+    for name, short, usual in _NAMED_SETTINGS:
+        value = getattr(args, name, usual)
+        if value != usual:
+            found.append(f"{short}{value}")
+    return found
 
 
 def refuse_other_run(
@@ -74,20 +97,35 @@ def kept_scores(
     ValueError
         They are of other settings.
     """
-    from ilo_fast.report.files import SCORES_FILE
-    from ilo_fast.scores.result import OverlapScores
+    from ilo_fast.scores.result import SCORES_FILE, OverlapScores
 
     file = folder / SCORES_FILE
-    if overwrite or not file.exists():
+    if overwrite:
+        return None
+    if not file.exists():
+        _refuse_foreign(folder)
         return None
     try:
         found = OverlapScores.from_json(file)
-    except (ValueError, TypeError, KeyError) as error:
-        raise FileExistsError(f"{file} cannot be read ({error}): {OVERWRITE}") from error
+    except ValueError as error:
+        raise FileExistsError(f"{folder} cannot be read: {error}; {OVERWRITE}") from error
     if not found.recorded("run"):
         raise FileExistsError(f"{file} does not say how it was made: {OVERWRITE}")
     refuse_other_run(folder, found.recorded("run"), settings, holds="scores")
     return found
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder whose files would be replaced although no scores of ours lie beside them."""
+    from ilo_fast.report.files import DRAWN_FILES, TABLE_FILE
+    from ilo_fast.scores.result import SCORES_FILE
+
+    found = [name for name in (TABLE_FILE, *DRAWN_FILES) if (folder / name).exists()]
+    if found:
+        raise FileExistsError(
+            f"{folder} holds {listed(found)} and no {SCORES_FILE}, so they may be someone else's: "
+            f"{OVERWRITE}"
+        )
 
 
 def write_results(scores: OverlapScores, folder: Path, *, fresh: bool) -> list[Path]:
@@ -96,10 +134,11 @@ def write_results(scores: OverlapScores, folder: Path, *, fresh: bool) -> list[P
     Without the libraries that draw, say how to get them.
     """
     from ilo_fast.report import files
+    from ilo_fast.scores.result import SCORES_FILE
 
     if fresh:
         files.write_scores(scores, folder)
-    written = [folder / files.SCORES_FILE, files.write_table(scores, folder)]
+    written = [folder / SCORES_FILE, files.write_table(scores, folder)]
     try:
         files.check_can_draw()
     except ImportError as error:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast.cli import flags, training
-from ilo_fast.cli.common import load_corpus, set_threads
+from ilo_fast.cli.common import load_corpus, set_threads, wants_bars
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
+from ilo_fast.cli.parser import Commands, UsageError
 
 if TYPE_CHECKING:
     from ilo_fast.corpora.parallel import ParallelCorpus
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _COLUMNS = 6  # measurements in the table; the figure shows all
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     parser = flags.new_command(
         commands,
         "pretrain",
@@ -176,10 +177,10 @@ def run(args: argparse.Namespace) -> int:
         keep_checkpoints=args.keep_checkpoints,
         report_to=args.report_to,
         overwrite=args.overwrite,
-        progress=not args.quiet,
+        progress=wants_bars(args),
     )
     records = training.measurements(result)
-    paths = training.written(result, records)
+    paths = training.written(result, records, output_folder(args).name)
     emit(report(result, records))
     emit("\n" + "".join(f"{path}\n" for path in paths))
     return 0
@@ -206,7 +207,7 @@ def mixture(shares: Sequence[tuple[str, float]]) -> dict[str, float]:
     if len(found) < len(shares):
         codes = [code for code, _ in shares]
         twice = next(code for code in codes if codes.count(code) > 1)
-        raise ValueError(f"--mixture names {twice} more than once")
+        raise UsageError(f"--mixture names {twice} more than once")
     return found
 
 

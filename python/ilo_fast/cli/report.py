@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ilo_fast.cli import flags
 from ilo_fast.cli.output import show
+from ilo_fast.cli.parser import Commands
 from ilo_fast.errors import AccessError
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     parser = flags.new_command(
         commands,
         "report",
@@ -31,17 +32,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    from ilo_fast.report.files import SCORES_FILE, check_can_draw, write_drawn, write_table
-    from ilo_fast.scores.result import OverlapScores
+    from ilo_fast.report.files import check_can_draw, write_drawn, write_table
+    from ilo_fast.scores.result import SCORES_FILE, OverlapScores
 
     source: Path = args.input / SCORES_FILE if args.input.is_dir() else args.input
     if not source.is_file():
         raise AccessError(f"INPUT {source} does not exist; `ilo-fast run` writes it")
     check_can_draw()
-    try:
-        scores = OverlapScores.from_json(source)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{source} is not a file of scores: {error}") from error
+    scores = OverlapScores.from_json(source)
     output: Path = args.output or source.parent
     other = output / SCORES_FILE
     if other.exists() and not other.samefile(source):

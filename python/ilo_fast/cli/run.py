@@ -7,10 +7,18 @@ import time
 
 from ilo_fast._util.folders import made_folder
 from ilo_fast.cli import common, flags
-from ilo_fast.cli.output import OVERWRITE_SCORES, RESULTS_FOLDER, folder_name, kept_scores, show
+from ilo_fast.cli.output import (
+    OVERWRITE_SCORES,
+    RESULTS_FOLDER,
+    folder_name,
+    kept_scores,
+    settings_names,
+    show,
+)
+from ilo_fast.cli.parser import Commands
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     parser = flags.new_command(
         commands,
         "run",
@@ -27,17 +35,24 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     flags.add_model_flags(parser)
     flags.add_corpus_flags(parser)
+    flags.add_sample_flag(parser)
     flags.add_extract_flags(parser)
     flags.add_overlap_flags(parser)
     flags.add_thread_flag(parser)
-    flags.add_output_flags(parser, f"{RESULTS_FOLDER}/MODEL__CORPUS", OVERWRITE_SCORES)
+    flags.add_output_flags(
+        parser,
+        f"{RESULTS_FOLDER}/MODEL__CORPUS, and settings that are not the default",
+        OVERWRITE_SCORES,
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     corpus = common.load_corpus(args, args.languages)
-    name = common.model_name(args.model)
-    path = args.output or RESULTS_FOLDER / folder_name(name, corpus.name)
+    common.check_scorable(args, corpus)
+    path = args.output or RESULTS_FOLDER / folder_name(
+        common.model_name(args), corpus.name, *settings_names(args)
+    )
     with made_folder(path, "-o"):
         settings = common.extract_settings(args, corpus) | common.overlap_settings(args)
         kept_scores(path, settings, overwrite=args.overwrite)  # refuses before the long work

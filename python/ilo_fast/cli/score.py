@@ -5,13 +5,22 @@ from __future__ import annotations
 import argparse
 import time
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.folders import made_folder
 from ilo_fast.cli import common, flags
-from ilo_fast.cli.output import OVERWRITE_SCORES, RESULTS_FOLDER, folder_name, kept_scores, show
+from ilo_fast.cli.output import (
+    OVERWRITE_SCORES,
+    RESULTS_FOLDER,
+    folder_name,
+    kept_scores,
+    settings_names,
+    show,
+)
+from ilo_fast.cli.parser import Commands
 from ilo_fast.errors import AccessError
 
 if TYPE_CHECKING:
@@ -20,7 +29,14 @@ if TYPE_CHECKING:
     from ilo_fast.representations.result import Representations
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+# What NumPy raises of files that are damaged, or never were arrays.
+_DAMAGED = (
+    ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
+
+
+def add_parser(commands: Commands) -> None:
     parser = flags.new_command(
         commands,
         "score",
@@ -41,6 +57,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="row i of every array means the same (known already of what extract wrote)",
     )
+    parser.add_argument(
+        "--name", metavar="NAME", help="what to call the model in titles, tables and folders"
+    )
     flags.add_overlap_flags(parser)
     flags.add_thread_flag(parser)
     flags.add_output_flags(
@@ -53,8 +72,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     representations = read_representations(args.input)
-    path = args.output or default_output(args.input)
+    path = args.output or default_output(args.input, settings_names(args))
     settings = origin(representations, args.input)
+    settings |= {"model_name": args.name} if args.name else {}
     settings |= common.overlap_settings(args) | {"command": "score", "input": str(args.input)}
     settings["parallel"] = args.parallel or bool(getattr(representations, "parallel", False))
     with made_folder(path, "-o"):
@@ -94,8 +114,12 @@ def read_representations(path: Path) -> Representations | dict[str, NDArray[Any]
         raise AccessError(f"INPUT {path} does not exist")
     if path.suffix != ".npz":
         raise ValueError(f"INPUT {path} is neither a folder nor an .npz file")
-    with _load(path) as archive:
-        arrays = {name: _array(archive[name], path) for name in archive.files}
+    archive = _load(path)
+    try:
+        with archive:
+            arrays = {name: _array(archive[name], path) for name in archive.files}
+    except _DAMAGED as error:  # what is inside is read only here
+        raise ValueError(f"{path} cannot be read as numbers: {error}") from error
     if not arrays:
         raise ValueError(f"{path} holds no arrays")
     return arrays
@@ -106,7 +130,7 @@ def _load(path: Path) -> Any:
 
     try:
         return np.load(path, mmap_mode="r" if path.suffix == ".npy" else None, allow_pickle=False)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (OSError, *_DAMAGED) as error:
         raise ValueError(f"{path} cannot be read as numbers: {error}") from error
 
 
@@ -119,14 +143,20 @@ def _array(array: NDArray[Any], path: Path) -> NDArray[Any]:
     return array
 
 
-def default_output(path: Path) -> Path:
-    """The folder above what extract wrote by default, else one named after ``path``."""
+def default_output(path: Path, settings: Sequence[str]) -> Path:
+    """The folder above what extract wrote by default, else one named after ``path``.
+
+    Settings that are not the default make it another.
+    """
     from ilo_fast.representations.result import MANIFEST
 
     resolved = path.resolve()
     if resolved.name == "representations" and (path / MANIFEST).is_file():
-        return path.parent
-    return RESULTS_FOLDER / folder_name(resolved.stem if path.is_file() else resolved.name)
+        if not settings:
+            return path.parent
+        return resolved.parent.with_name(folder_name(resolved.parent.name, *settings))
+    name = resolved.stem if path.is_file() else resolved.name
+    return RESULTS_FOLDER / folder_name(name, *settings)
 
 
 def origin(representations: Mapping[str, NDArray[Any]], path: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -84,7 +83,7 @@ def overlap_options(args: argparse.Namespace) -> OverlapOptions:
         threshold=args.threshold,
         metric=args.metric,
         backend=args.backend,
-        n_threads=args.threads,
+        n_threads=args.n_threads,
     )
 
 
@@ -103,8 +102,8 @@ def measurements(result: Trained) -> list[OverlapRecord]:
     return [record for record in result.overlap if record.scores is not None]
 
 
-def written(result: Trained, records: Sequence[OverlapRecord]) -> list[Path]:
-    """The model, the card, the measurements and, if they can be drawn, the figures."""
+def written(result: Trained, records: Sequence[OverlapRecord], title: str) -> list[Path]:
+    """The model, the card, the measurements and, if they can be drawn, the figures and the page."""
     from ilo_fast.training.run_folder import CARD_FILE, OVERLAP_FILE
 
     folder = result.path.parent
@@ -112,9 +111,16 @@ def written(result: Trained, records: Sequence[OverlapRecord]) -> list[Path]:
     if not records:
         return paths
     paths.append(folder / OVERLAP_FILE)
-    if importlib.util.find_spec("matplotlib") is None:
-        logger.warning("figures need matplotlib: pip install 'ilo_fast[report]'")
+    from ilo_fast.report.files import REPORT_FILE, check_can_draw, write_files
+
+    try:
+        check_can_draw()
+    except ImportError as error:
+        logger.warning("no figures: %s", error)
         return paths
+    from ilo_fast.report.training_page import training_page
     from ilo_fast.report.trajectory import write_trajectory
 
-    return paths + write_trajectory(records, folder)
+    paths += write_trajectory(records, folder)
+    page = training_page(title, result.card, result.overlap)
+    return paths + write_files(folder, {REPORT_FILE: page.encode()})

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.folders import refuse_other
 from ilo_fast.cli import flags
-from ilo_fast.cli.common import set_threads
+from ilo_fast.cli.common import model_output, model_source, set_threads, wants_bars
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import OVERWRITE, RESULTS_FOLDER, folder_name
+from ilo_fast.cli.parser import Commands, UsageError
 from ilo_fast.corpora.languages import GROUPINGS
 from ilo_fast.errors import AccessError
 from ilo_fast.models.demo import display_name
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     parser = flags.new_command(
         commands,
         "transfer",
@@ -141,13 +142,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _evaluate(args: argparse.Namespace, data: LabelledCorpus) -> TransferScores:
     from ilo_fast.evaluation.transfer import transfer
-    from ilo_fast.models.output import hidden_bars
 
     set_threads(args)
     logger.info("model: %s", _name(args.model))
-    with hidden_bars(args.quiet):
+    with model_output(args.quiet):
         return transfer(
-            args.model,
+            model_source(args.model),
             data,
             split=args.split,
             languages=list(data.languages) if args.languages else None,
@@ -157,10 +157,10 @@ def _evaluate(args: argparse.Namespace, data: LabelledCorpus) -> TransferScores:
             max_length=args.max_length,
             device=args.device,
             dtype=args.dtype,
-            revision=args.model_revision,
+            revision=args.revision,
             trust_remote_code=args.trust_remote_code,
             seed=args.seed,
-            progress=not args.quiet,
+            progress=wants_bars(args),
         )
 
 
@@ -201,10 +201,10 @@ def _overlap_scores(args: argparse.Namespace) -> tuple[OverlapScores | None, Ove
     if args.overlap is not None:
         return _first_and_last(args)
     if (args.before is None) != (args.after is None):
-        raise ValueError("--before and --after are drawn together: give both, or neither")
+        raise UsageError("--before and --after are drawn together: give both, or neither")
     if args.before is None:
         if args.group_by is not None:
-            raise ValueError(
+            raise UsageError(
                 "--group-by orders the figure: give --before and --after, or --overlap"
             )
         return None, None
@@ -217,7 +217,7 @@ def _first_and_last(args: argparse.Namespace) -> tuple[OverlapScores, OverlapSco
     from ilo_fast.training.records import read_overlap_log
 
     if args.before is not None or args.after is not None:
-        raise ValueError("--overlap stands for --before and --after: leave these out")
+        raise UsageError("--overlap stands for --before and --after: leave these out")
     scores = [r.scores for r in read_overlap_log(args.overlap) if r.scores is not None]
     if len(scores) < 2:
         raise ValueError(
@@ -230,7 +230,7 @@ def _settings(args: argparse.Namespace, data: LabelledCorpus) -> dict[str, Any]:
     """What the scores depend on, as far as it is known before the model is loaded."""
     return {
         "model_name": _name(args.model),
-        "model_revision": args.model_revision,
+        "model_revision": args.revision,
         "data_sha256": data.fingerprint(),
         "languages": args.languages and list(data.languages),
         "split": args.split,
@@ -252,8 +252,7 @@ def _kept(folder: Path, settings: dict[str, Any]) -> TransferScores | None:
     ValueError
         They are of other settings.
     """
-    from ilo_fast.evaluation.result import TransferScores
-    from ilo_fast.report.transfer_files import TRANSFER_FILE
+    from ilo_fast.evaluation.result import TRANSFER_FILE, TransferScores
 
     file = folder / TRANSFER_FILE
     if not file.exists():
@@ -278,17 +277,16 @@ def _weights_sha256(args: argparse.Namespace) -> str:
     """Of the model as it is now: a folder of the same name may hold another."""
     from ilo_fast.evaluation.classifiers import open_classifier
     from ilo_fast.models.identity import hash_state
-    from ilo_fast.models.output import hidden_bars
 
-    with hidden_bars(args.quiet):
+    with model_output(args.quiet):
         classifier = open_classifier(
-            args.model,
+            model_source(args.model),
             tokenizer=None,
             progress=False,
             labels=args.labels,
             device=args.device,
             dtype=args.dtype,
-            revision=args.model_revision,
+            revision=args.revision,
             trust_remote_code=args.trust_remote_code,
         )
     return hash_state(classifier.module)

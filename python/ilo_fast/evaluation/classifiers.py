@@ -15,9 +15,9 @@ from torch import nn
 from ilo_fast._util.messages import listed
 from ilo_fast._util.optional import require
 from ilo_fast.errors import AccessError
+from ilo_fast.models.access import access_errors
 from ilo_fast.models.loading import (
     ModelFiles,
-    access_errors,
     load_tokenizer,
     open_files,
     resolve_device,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -15,27 +14,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.checks import whole_number
-from ilo_fast._util.files import parse_json, write_text
+from ilo_fast._util.csv_text import csv_text
+from ilo_fast._util.equality import same_fields
+from ilo_fast._util.files import write_text
 from ilo_fast._util.messages import listed
-from ilo_fast._util.schema import check_schema
-from ilo_fast._util.statistics import wilson_interval
+from ilo_fast._util.optional import require
+from ilo_fast._util.schema import check_schema, read_result
+from ilo_fast.corpora.grouping import group_languages
 from ilo_fast.evaluation.groups import Group
+from ilo_fast.evaluation.reading import check_predictions, columns, measured, read_fields
 from ilo_fast.evaluation.statistics import (
     bootstrap_means,
     confusion_matrix,
-    group_languages,
-    macro_f1,
     macro_f1_interval,
 )
 
 SCHEMA_VERSION = 1
 _KIND = "ilo_fast.transfer"
-_MEASURES = ("accuracy", "macro_f1")
+TRANSFER_FILE = "transfer.json"
 
 
 @dataclass(frozen=True, eq=False)
 class TransferScores:
     """Accuracy and macro-F1 of one classifier in each language.
+
+    Two are equal where all is equal but ``info``, which says how they were made.
 
     Attributes
     ----------
@@ -116,18 +119,15 @@ class TransferScores:
         rows = []
         for code in targets:
             true, predicted = (np.asarray(x[code]) for x in (targets, predictions))
-            _check(code, true, predicted, len(labels))
+            check_predictions(code, true, predicted, len(labels))
             true, predicted = true.astype(np.int64), predicted.astype(np.int64)
             counts = confusion_matrix(true, predicted, len(labels))
             # From seed and code alone: the same whichever other languages there are.
             entropy = (seed, *code.encode())
             rows.append(
                 {
-                    "accuracy": np.trace(counts) / len(true),
-                    "accuracy_interval": wilson_interval(np.trace(counts) / len(true), len(true)),
-                    "macro_f1": macro_f1(counts),
+                    **measured(counts),
                     "macro_f1_interval": macro_f1_interval(counts, seed=entropy, n_boot=n_boot),
-                    "majority": counts.sum(axis=1).max() / len(true),
                     "targets": true,
                     "predictions": predicted,
                 }
@@ -140,7 +140,7 @@ class TransferScores:
             seed=seed,
             n_boot=n_boot,
             info=dict(info or {}),
-            **_columns(rows),
+            **columns(rows),
         )
 
     def __repr__(self) -> str:
@@ -153,6 +153,15 @@ class TransferScores:
             f"TransferScores({len(self.languages)} languages, {len(self.labels)} classes, split "
             f"{self.split!r}; {mean})"
         )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TransferScores):
+            return NotImplemented
+        names = (field.name for field in dataclasses.fields(self) if field.name != "info")
+        return same_fields(self, other, names)
+
+    def __hash__(self) -> int:
+        return hash((self.languages, self.labels, self.split, self.source, self.n))
 
     @property
     def n(self) -> tuple[int, ...]:
@@ -178,7 +187,7 @@ class TransferScores:
         Returns
         -------
         list of Group
-            In the order of `~ilo_fast.evaluation.statistics.group_languages`; empty
+            In the order of `~ilo_fast.corpora.grouping.group_languages`; empty
             where there are no languages but the source.
 
         Raises
@@ -225,6 +234,7 @@ class TransferScores:
 
     def to_dataframe(self) -> Any:
         """`rows` as a pandas DataFrame (needs pandas)."""
+        require("pandas")
         import pandas
 
         return pandas.DataFrame(self.rows())
@@ -237,11 +247,7 @@ class TransferScores:
             {"language": row["language"], **describe_language(row["language"]), **row}
             for row in self.rows()
         ]
-        stream = io.StringIO()
-        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        return stream.getvalue()
+        return csv_text(rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
@@ -276,26 +282,27 @@ class TransferScores:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TransferScores:
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`.
+
+        Raises
+        ------
+        ValueError
+            Something else, another schema version, or values that contradict each other:
+            predictions outside of the labels, counts and scores that do not follow from them.
+        """
         check_schema(data, _KIND, SCHEMA_VERSION, "evaluate again")
-        if not data.get("rows") or not data.get("labels") or not data.get("settings"):
-            raise ValueError("the transfer scores are incomplete: no rows, labels or settings")
-        rows = [dict(row) for row in data["rows"]]
-        for row in rows:
-            for name in _MEASURES:
-                row[f"{name}_interval"] = (row[f"{name}_low"], row[f"{name}_high"])
-        return cls(
-            languages=tuple(row["language"] for row in rows),
-            labels=tuple(data["labels"]),
-            info=dict(data.get("info", {})),
-            **data["settings"],
-            **_columns(rows),
-        )
+        return cls(**read_fields(data))
 
     @classmethod
     def from_json(cls, source: str | os.PathLike[str]) -> TransferScores:
-        """Read what `to_json` gave: its text, or the path it was written to."""
-        return cls.from_dict(parse_json(source))
+        """Read what `to_json` gave: its text, the path it was written to, or the folder of both.
+
+        Raises
+        ------
+        ValueError
+            As `from_dict`; it names the file.
+        """
+        return read_result(source, TRANSFER_FILE, "transfer scores", cls.from_dict)
 
     def _grouped(self, by: str, include_source: bool) -> dict[str, tuple[str, ...]]:
         codes = [code for code in self.languages if include_source or code != self.source]
@@ -305,31 +312,5 @@ class TransferScores:
         return (self.seed, *",".join(codes).encode())
 
 
-def _check(code: str, true: NDArray[Any], predicted: NDArray[Any], n_labels: int) -> None:
-    if true.ndim != 1 or not len(true) or true.shape != predicted.shape:
-        raise ValueError(
-            f"{code}: predictions of shape {predicted.shape} for targets of shape {true.shape}; "
-            "wanted one number per example, and at least one example"
-        )
-    for name, values in (("targets", true), ("predictions", predicted)):
-        whole = np.issubdtype(values.dtype, np.integer)
-        if not whole or values.min() < 0 or values.max() >= n_labels:
-            raise ValueError(
-                f"{code}: {name} must be whole numbers from 0 to {n_labels - 1}, positions in "
-                f"labels; got {listed(sorted(set(values.tolist())))}"
-            )
-
-
 def _pair(interval: NDArray[np.float64]) -> tuple[float, float]:
     return float(interval[0]), float(interval[1])
-
-
-def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Arrays over languages from one mapping per language."""
-    names = (*_MEASURES, *(f"{name}_interval" for name in _MEASURES), "majority")
-    numbers = {name: np.array([row[name] for row in rows], np.float64) for name in names}
-    numbered = {
-        name: tuple(np.array(row[name], np.int64) for row in rows)
-        for name in ("targets", "predictions")
-    }
-    return {**numbers, **numbered}

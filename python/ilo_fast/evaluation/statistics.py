@@ -1,4 +1,4 @@
-"""Intervals for shares, F1 and means over languages; languages in groups.
+"""Intervals for shares, F1 and means over languages.
 
 All intervals are 95 %. What is random is drawn from a seed.
 """
@@ -11,9 +11,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast.corpora.languages import GROUPINGS, REGIONS, find_language
-
-UNKNOWN: Final = "unknown"
 _TAILS: Final = (2.5, 97.5)
 # Draws of a bootstrap that are held at once, so that memory stays small whatever is asked for.
 _CELLS: Final = 4_000_000
@@ -107,53 +104,6 @@ def bootstrap_means(
         drawn.append(values @ weights.T)
     intervals = np.percentile(np.concatenate(drawn, axis=-1), _TAILS, axis=-1)
     return means, np.moveaxis(intervals, 0, -1)
-
-
-def group_languages(languages: Sequence[str], by: str) -> dict[str, tuple[str, ...]]:
-    """Languages by what they share.
-
-    Parameters
-    ----------
-    languages
-        Codes. One that `LANGUAGES` does not know has its script from its code and is
-        "unknown" else.
-    by
-        One of `GROUPINGS`.
-
-    Returns
-    -------
-    dict
-        Name of the group -> its languages in the order given. Resource classes from low to high,
-        regions in the order of `REGIONS`, others from large to small; what is
-        not known comes last.
-
-    Raises
-    ------
-    ValueError
-        An unknown `by`.
-    """
-    if by not in GROUPINGS:
-        raise ValueError(f"by={by!r} is not known; use one of {', '.join(GROUPINGS)}")
-    groups: dict[str, list[str]] = {}
-    for code in languages:
-        groups.setdefault(_group_of(code, by), []).append(code)
-
-    def rank(name: str) -> tuple[bool, int, str]:
-        if by == "region" and name in REGIONS:
-            return False, REGIONS.index(name), name
-        size = 0 if by == "resource_class" else -len(groups[name])
-        return name == UNKNOWN, size, name
-
-    return {name: tuple(groups[name]) for name in sorted(groups, key=rank)}
-
-
-def _group_of(code: str, by: str) -> str:
-    known = find_language(code)
-    if known is None:
-        _, _, script = code.partition("_")
-        return script[:4] if by == "script" and script else UNKNOWN
-    value = getattr(known, by)
-    return UNKNOWN if value is None else str(value)
 
 
 def _mean_f1(hits: NDArray[np.number], touched: NDArray[np.number]) -> NDArray[np.float64]:

@@ -171,8 +171,11 @@ def of_one_layout(stacks: Sequence[Stack]) -> list[Stack]:
     widest = max((s.dtype for s in stacks), key=_DTYPES.index)
     if {s.dtype for s in stacks} == {"float16", "bfloat16"}:
         widest = "float32"  # neither holds the other
-    with _core.StandardFloatingPoint():  # else the caller's mode may make subnormals zero
+    mode = _core.use_standard_floating_point()  # the caller's may make subnormals zero
+    try:
         out = [_converted(stack, widest) for stack in stacks]
+    finally:
+        _core.restore_floating_point(mode)
     return out if all(same_layout(out[0], s) for s in out) else [s.contiguous() for s in out]
 
 

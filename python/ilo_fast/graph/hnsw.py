@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast import _core
+from ilo_fast._util.optional import require
 from ilo_fast._util.statistics import wilson_interval
 from ilo_fast.graph.arrays import Stack
 from ilo_fast.graph.result import NeighborGraph
@@ -30,6 +31,7 @@ def graph(
     update: Callable[[float], None] | None,
 ) -> NeighborGraph:
     """What hnswlib finds; ``info`` has the recall of each layer on a random sample of rows."""
+    require("hnswlib", "hnsw")
     import hnswlib
 
     n_layers = len(segments[0].values)

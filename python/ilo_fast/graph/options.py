@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Any
 
 from ilo_fast._util.checks import choice, whole_number
+from ilo_fast._util.processors import usable_processors
 
 
 def as_bytes(value: Any, name: str) -> int:
@@ -34,15 +34,12 @@ def chosen_backend(backend: str) -> str:
 
 
 def thread_count(n_threads: int | None) -> int:
-    """``n_threads`` as a number of threads, at most 1024; None: all processors."""
+    """``n_threads`` as a number of threads, at most 1024; None: all that the process may use."""
     return (
         default_threads() if n_threads is None else min(1024, whole_number("n_threads", n_threads))
     )
 
 
 def default_threads() -> int:
-    """Number of processors that this process may run on."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
+    """Processors that this process may use, by affinity, control group and OMP_NUM_THREADS."""
+    return usable_processors()

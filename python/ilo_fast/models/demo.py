@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 
 from ilo_fast.errors import AccessError
+from ilo_fast.models.folders import INSIDE_RUN, run_of
 
+DEMO = "demo"  # in place of a folder or a Hub name
 DISPLAY_NAME = "demo model"
 
 
@@ -29,8 +31,11 @@ def demo_model_path() -> Path:
 
 
 def display_name(model: str | os.PathLike[str]) -> str:
-    """A model's name for titles: a Hub name as it is, of a folder the last part."""
-    if model == "demo":
+    """A model's name for titles: a Hub name as it is, of a folder the last part.
+
+    A folder within a training run is known by the run: every run has a ``model`` inside.
+    """
+    if model == DEMO:
         return DISPLAY_NAME
     path = Path(model).expanduser()
     if not path.is_dir():
@@ -38,4 +43,9 @@ def display_name(model: str | os.PathLike[str]) -> str:
     with contextlib.suppress(AccessError):  # an installation may lack the demo model
         if path.resolve() == demo_model_path():
             return DISPLAY_NAME
-    return path.resolve().name
+    folder, run = path.resolve(), run_of(path.resolve())
+    if run is not None and run != folder and folder.name in INSIDE_RUN:
+        return run.name
+    if folder.name.startswith("checkpoint-"):
+        return f"{folder.parent.name}/{folder.name}"
+    return folder.name

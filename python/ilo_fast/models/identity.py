@@ -26,7 +26,10 @@ def hash_state(module: nn.Module) -> str:
         Weights that are not in memory (a meta device).
     """
     sha = hashlib.sha256()
-    state: Mapping[str, Any] = {**module.state_dict(), **dict(module.named_buffers())}
+    state: Mapping[str, Any] = {
+        **module.state_dict(),
+        **dict(module.named_buffers(remove_duplicate=False)),
+    }
     for name in sorted(state):
         value = state[name]
         if not isinstance(value, torch.Tensor):
@@ -55,13 +58,3 @@ def without_provenance(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(k): without_provenance(v) for k, v in value.items() if k not in _PROVENANCE}
     return value
-
-
-def foreign_hook(module: nn.Module) -> str | None:
-    """Name of the first submodule with a forward hook that is not transformers' own."""
-    for name, child in module.named_modules():
-        hooks = [*child._forward_pre_hooks.values(), *child._forward_hooks.values()]
-        for hook in hooks:
-            if not str(getattr(hook, "__module__", "")).startswith("transformers."):
-                return name or type(child).__name__
-    return None

@@ -6,11 +6,12 @@ something must be computed, so that cached results come back without loading a s
 
 from __future__ import annotations
 
-import contextlib
-import json
+import dataclasses
 import logging
 import os
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from ilo_fast._util.files import read_json
 from ilo_fast._util.messages import listed
+from ilo_fast._util.optional import require
 from ilo_fast.errors import AccessError
-from ilo_fast.models.output import hidden_bars
+from ilo_fast.models.access import access_errors
+from ilo_fast.models.adapters import adapted_class, load_adapter
+from ilo_fast.models.folders import ADAPTER_CONFIG, is_adapter, local_folder
+from ilo_fast.models.output import hidden_bars, without_load_report
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +37,7 @@ DTYPES = {
     "float64": torch.float64,
 }
 _WEIGHTS = (".safetensors", ".bin")
+_TOKENIZERS = ("*token*", "vocab*", "*.model", "*.spm", "*.py", "special_tokens_map.json")
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ class ModelFiles:
         The Hub commit; None for a local folder.
     trust_remote_code
         Whether Python code from the repository may run.
+    adapter
+        The folder of a PEFT adapter on top of it; None: the model alone.
     """
 
     name: str
@@ -56,14 +65,23 @@ class ModelFiles:
     config: Any
     revision: str | None
     trust_remote_code: bool
+    adapter: Path | None = None
+
+    @property
+    def source(self) -> str:
+        """What transformers is to load from: the name of a model on the Hub, else the folder."""
+        return self.name if self.revision and self.adapter is None else str(self.folder)
 
     def weight_files(self) -> list[Path]:
         """The files that transformers would load, safetensors before pickles; [] if not there."""
-        for suffix in _WEIGHTS:
-            files = sorted(p for p in self.folder.iterdir() if p.name.endswith(suffix))
-            if files:
-                return files
-        return []
+        base = _weights_in(self.folder)
+        if self.adapter is None or not base:
+            return base
+        return [*base, *_weights_in(self.adapter), self.adapter / ADAPTER_CONFIG]
+
+    def model_class(self) -> type[nn.Module] | None:
+        """The class that transformers builds; None for code from the repository."""
+        return model_class(self.config) if not self.trust_remote_code else None
 
     def code_files(self) -> list[Path]:
         """Python files that take part in the result when remote code is trusted."""
@@ -105,19 +123,32 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
 
 
 def open_files(
-    model: str | os.PathLike[str], *, revision: str | None, trust_remote_code: bool
+    model: str | os.PathLike[str],
+    *,
+    revision: str | None,
+    trust_remote_code: bool,
+    adapters: bool = False,
 ) -> ModelFiles:
     """Find a model's files and read its configuration.
+
+    Parameters
+    ----------
+    adapters
+        Take the folder of a PEFT adapter, too, for its base model with the adapter.
 
     Raises
     ------
     AccessError
         The folder or repository is absent, gated, offline, or holds no model.
+    ValueError
+        Its configuration is damaged.
     """
     from transformers import AutoConfig
 
     name = os.fspath(model)
-    folder = _local_folder(model)
+    folder = local_folder(model)
+    if folder is not None and is_adapter(folder):
+        return _open_adapter(name, folder, trust_remote_code, allowed=adapters)
     source = str(folder) if folder is not None else name
     with access_errors(name, "configuration"):
         config = AutoConfig.from_pretrained(
@@ -134,6 +165,30 @@ def open_files(
     )
 
 
+def _open_adapter(name: str, folder: Path, trust_remote_code: bool, *, allowed: bool) -> ModelFiles:
+    """The base model that an adapter names."""
+    settings = read_json(folder / ADAPTER_CONFIG) or {}
+    base = settings.get("base_model_name_or_path")
+    if not allowed:
+        raise AccessError(
+            f"{name!r} is a PEFT adapter, no model: merge it into its base {base!r} "
+            "(merge_and_unload, then save_pretrained), and pass that folder"
+        )
+    require("peft", "lora")
+    if not isinstance(base, str) or not base:
+        raise AccessError(
+            f"{folder / ADAPTER_CONFIG} names no base model (base_model_name_or_path): load the "
+            "model with its adapter yourself, and pass the loaded module"
+        )
+    try:
+        files = open_files(
+            base, revision=settings.get("revision"), trust_remote_code=trust_remote_code
+        )
+    except AccessError as error:
+        raise AccessError(f"the base model of the adapter in {folder}: {error}") from error
+    return dataclasses.replace(files, name=name, adapter=folder)
+
+
 def load_tokenizer(files: ModelFiles, *, revision: str | None) -> Any:
     """The model's own tokenizer.
 
@@ -144,11 +199,79 @@ def load_tokenizer(files: ModelFiles, *, revision: str | None) -> Any:
     """
     from transformers import AutoTokenizer
 
-    source = files.name if files.revision else str(files.folder)
+    source = files.source
+    if files.adapter is not None and (files.adapter / "tokenizer_config.json").is_file():
+        source = str(files.adapter)
+    elif not any(path for shape in _TOKENIZERS for path in files.folder.glob(shape)) and (
+        files.revision is None
+    ):
+        raise AccessError(
+            f"{files.name!r} has no tokenizer (tokenizer.json, vocab.txt, ...): save one beside "
+            "the model with tokenizer.save_pretrained(), or pass tokenizer="
+        )
     with access_errors(files.name, "tokenizer"):
         return AutoTokenizer.from_pretrained(
             source, revision=revision, trust_remote_code=files.trust_remote_code
         )
+
+
+def given_tokenizer(tokenizer: Any) -> Any:
+    """The tokenizer that a caller passed: itself, in a processor, or by its name or folder.
+
+    Raises
+    ------
+    TypeError
+        It is no tokenizer of transformers.
+    """
+    from transformers import AutoTokenizer
+
+    if isinstance(tokenizer, (str, os.PathLike)):
+        with access_errors(os.fspath(tokenizer), "tokenizer"):
+            return AutoTokenizer.from_pretrained(tokenizer)
+    inner = getattr(tokenizer, "tokenizer", None)  # of a processor
+    found = inner if callable(inner) else tokenizer
+    if not callable(found) or not hasattr(found, "convert_tokens_to_ids"):
+        kind = f"{type(tokenizer).__module__.partition('.')[0]}.{type(tokenizer).__name__}"
+        raise TypeError(
+            f"tokenizer is a {kind}: pass a tokenizer of transformers, its name or its folder (of "
+            "a tokenizers.Tokenizer: PreTrainedTokenizerFast(tokenizer_object=...))"
+        )
+    return found
+
+
+def model_class(config: Any) -> type[nn.Module] | None:
+    """The headless class that transformers has for a configuration; None where it has none.
+
+    Where the checkpoint is of the encoder alone (T5EncoderModel, M2M100Encoder), that class: the
+    whole model would miss its decoder.
+    """
+    from transformers import MODEL_MAPPING
+
+    mapping: Any = MODEL_MAPPING
+    try:
+        found = mapping[type(config)]
+    except KeyError:
+        return None
+    kind: type[nn.Module] = found[0] if isinstance(found, tuple) else found
+    named = getattr(sys.modules[kind.__module__], _architecture(config), None)
+    return named if is_encoder_class(config) and isinstance(named, type) else kind
+
+
+def is_encoder_class(config: Any) -> bool:
+    """Whether the configuration names a class that is an encoder alone, by transformers' naming."""
+    return _architecture(config).endswith(("Encoder", "EncoderModel"))
+
+
+def _architecture(config: Any) -> str:
+    return str(next(iter(getattr(config, "architectures", None) or ()), ""))
+
+
+def _weights_in(folder: Path) -> list[Path]:
+    for suffix in _WEIGHTS:
+        files = sorted(p for p in folder.iterdir() if p.name.endswith(suffix))
+        if files:
+            return files
+    return []
 
 
 def load_weights(
@@ -159,7 +282,7 @@ def load_weights(
     device: torch.device,
     progress: bool,
 ) -> tuple[nn.Module, list[str]]:
-    """Load the headless model in evaluation mode.
+    """Load the headless model in evaluation mode, with its adapter if it has one.
 
     Parameters
     ----------
@@ -173,22 +296,56 @@ def load_weights(
         The module on `device`, and the names of the weights that the checkpoint lacks. A missing
         pooler does no harm: see :func:`check_complete`.
     """
+    own: Any = torch.float32 if device.type == "cpu" else "auto"
+    options = {"revision": revision, "dtype": dtype if dtype is not None else own}
+    with access_errors(files.name, "weights"), hidden_bars(not progress), without_load_report():
+        model, report = _from_pretrained(files, options)
+        prefix = _other_prefix(report)
+        if prefix is not None:
+            logger.info("%s: weights are named with the prefix %r", files.name, prefix)
+            model, report = _from_pretrained(files, options, {f"^{re.escape(prefix)}": ""})
+    # transformers fills weights of other shapes with random numbers, too, when told to go on.
+    missing = {str(key) for key in report.get("missing_keys", ())}
+    missing |= {str(entry[0]) for entry in report.get("mismatched_keys", ())}
+    if files.adapter is not None:
+        model = load_adapter(model, files.adapter, files.name)
+        missing = {f"base_model.model.{key}" for key in missing}
+    return model.to(device).eval(), sorted(missing)
+
+
+def _from_pretrained(
+    files: ModelFiles, options: dict[str, Any], renamed: dict[str, str] | None = None
+) -> tuple[Any, dict[str, Any]]:
     from transformers import AutoModel
 
-    own: Any = torch.float32 if device.type == "cpu" else "auto"
-    source = files.name if files.revision else str(files.folder)
-    with access_errors(files.name, "weights"), hidden_bars(not progress):
-        model, report = AutoModel.from_pretrained(
-            source,
-            config=files.config,
-            revision=revision,
-            trust_remote_code=files.trust_remote_code,
-            dtype=dtype if dtype is not None else own,
-            output_loading_info=True,
-        )
-    missing = sorted(str(key) for key in report.get("missing_keys", ()))
-    missing += sorted(str(key) for key in report.get("mismatched_keys", ()))
-    return model.to(device).eval(), missing
+    kind: Any = AutoModel
+    if files.adapter is not None:
+        kind = adapted_class(files.adapter)
+    elif not files.trust_remote_code and is_encoder_class(files.config):
+        kind = model_class(files.config)
+    model, report = kind.from_pretrained(
+        files.source,
+        config=files.config,
+        trust_remote_code=files.trust_remote_code,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+        **({"key_mapping": renamed} if renamed else {}),
+        **options,
+    )
+    return model, report
+
+
+def _other_prefix(report: Mapping[str, Any]) -> str | None:
+    """What stands before the names of all missing weights in the checkpoint; None: nothing does."""
+    missing = sorted(map(str, report.get("missing_keys", ())))
+    unexpected = set(map(str, report.get("unexpected_keys", ())))
+    for name in missing:
+        ends = sorted(key for key in unexpected if key.endswith(f".{name}"))
+        for key in ends:
+            prefix = key.removesuffix(name)
+            if all(f"{prefix}{other}" in unexpected for other in missing):
+                return prefix
+    return None
 
 
 def check_complete(missing: list[str], used: set[str], name: str) -> None:
@@ -219,36 +376,6 @@ def check_complete(missing: list[str], used: set[str], name: str) -> None:
         logger.debug("%s: weights not in the checkpoint and not needed: %s", name, missing)
 
 
-def _local_folder(model: str | os.PathLike[str]) -> Path | None:
-    """The folder that holds config.json, or None if `model` reads as a Hub name."""
-    path = Path(model).expanduser()
-    if path.is_dir():
-        folder = _transformer_folder(path)
-        if not (folder / "config.json").is_file():
-            raise AccessError(
-                f"{path} has no config.json: a model folder is one that save_pretrained() wrote, "
-                "with config.json, model.safetensors and tokenizer.json"
-            )
-        return folder
-    text = os.fspath(model)
-    looks_local = isinstance(model, Path) or path.is_absolute() or text.startswith((".", "~"))
-    if looks_local or text.count("/") > 1 or "\\" in text:
-        raise AccessError(f"model folder {text!r} does not exist (working folder: {Path.cwd()})")
-    return None
-
-
-def _transformer_folder(path: Path) -> Path:
-    """The subfolder in which sentence-transformers keeps the transformer, where it does."""
-    modules = path / "modules.json"
-    if (path / "config.json").is_file() or not modules.is_file():
-        return path
-    try:
-        first = json.loads(modules.read_text(encoding="utf-8"))[0]
-        return path / str(first["path"])
-    except (ValueError, LookupError, TypeError):
-        return path
-
-
 def _snapshot_folder(name: str, revision: str | None) -> Path:
     from transformers.utils.hub import cached_file
 
@@ -259,69 +386,3 @@ def _snapshot_folder(name: str, revision: str | None) -> Path:
             f"{name!r} has no config.json on the Hub: it is no transformers model; check the name"
         )
     return Path(found).parent
-
-
-@contextlib.contextmanager
-def access_errors(name: str, what: str) -> Iterator[None]:
-    """Turn what transformers and the Hub raise into one error that says what to do.
-
-    Parameters
-    ----------
-    name
-        The model, as the caller gave it.
-    what
-        What is being loaded, for the message.
-    """
-    try:
-        yield
-    except AccessError:
-        raise
-    except Exception as error:
-        known = isinstance(error, (OSError, ValueError, ImportError, KeyError))
-        if known or type(error).__name__ == "SafetensorError":
-            raise _explain(name, what, error) from error
-        raise
-
-
-def _explain(name: str, what: str, error: BaseException) -> Exception:
-    chain: list[BaseException] = []
-    link: BaseException | None = error
-    while link is not None and link not in chain:
-        chain.append(link)
-        link = link.__cause__ or link.__context__
-    kinds = {type(link).__name__ for link in chain}
-    text = " ".join(str(link) for link in chain)
-    first = str(error).strip().split("\n")[0]
-    if "trust_remote_code" in text:
-        return AccessError(
-            f"{name!r} runs Python code from its own repository. Read that code first; then pass "
-            "trust_remote_code=True (command line: --trust-remote-code) to allow it"
-        )
-    if "GatedRepoError" in kinds or "gated repo" in text.lower() or "401 Client" in text:
-        return AccessError(
-            f"{name!r} is gated: accept its terms at https://huggingface.co/{name}, then run "
-            "`hf auth login` (older: `huggingface-cli login`) or set HF_TOKEN; or pass the folder "
-            "of a copy that you have"
-        )
-    if kinds & {"RevisionNotFoundError"}:
-        return AccessError(f"{name!r} has no such revision: {first}")
-    if kinds & {"RepositoryNotFoundError"}:
-        return AccessError(
-            f"{name!r} is no model on the Hub, or a private one that this login may not see: check "
-            "the spelling (owner/name), run `hf auth login`, or pass a local folder"
-        )
-    offline = kinds & {
-        "OfflineModeIsEnabled", "LocalEntryNotFoundError", "ConnectionError", "ConnectError",
-        "ConnectTimeout", "ReadTimeout", "MaxRetryError", "ProxyError",
-    }  # fmt: skip
-    if offline or "couldn't connect" in text or "offline" in text.lower():
-        return AccessError(
-            f"cannot reach the Hub for the {what} of {name!r}, and it is not in the local cache: "
-            "go online (and unset HF_HUB_OFFLINE), download it elsewhere with `hf download "
-            f"{name}`, or pass a local folder"
-        )
-    if "SafetensorError" in kinds:
-        return ValueError(f"the weights of {name!r} are damaged: {first}. Download them again")
-    if isinstance(error, OSError):
-        return AccessError(f"cannot load the {what} of {name!r}: {first}")
-    return ValueError(f"cannot load the {what} of {name!r}: {first}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,18 @@ def hidden_bars(hidden: bool = True) -> Iterator[None]:
     finally:
         if hidden:
             output.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def without_load_report() -> Iterator[None]:
+    """No table of the weights that a checkpoint has or lacks: what matters of it is an error."""
+    logger = logging.getLogger("transformers.modeling_utils")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,20 +13,30 @@ import torch
 from torch import nn
 
 from ilo_fast._util.hashing import digest
+from ilo_fast._util.messages import listed
 from ilo_fast._util.versions import versions
 from ilo_fast.cache import FORMAT, Store
 from ilo_fast.errors import AccessError
-from ilo_fast.models.identity import NUMERIC_PACKAGES, config_content, foreign_hook, hash_state
+from ilo_fast.models.content import (
+    UnknownContentError,
+    attention_content,
+    code_content,
+    module_content,
+)
+from ilo_fast.models.demo import DEMO, demo_model_path, display_name
+from ilo_fast.models.identity import NUMERIC_PACKAGES, config_content, hash_state
 from ilo_fast.models.limits import position_limit
 from ilo_fast.models.loading import (
     ModelFiles,
     check_complete,
+    given_tokenizer,
     load_tokenizer,
     load_weights,
     open_files,
     resolve_device,
     resolve_dtype,
 )
+from ilo_fast.models.reached import reached_weights
 from ilo_fast.models.structure import ModelParts, find_parts
 
 logger = logging.getLogger(__name__)
@@ -71,6 +82,7 @@ class ModelSource:
     progress: bool = False
     key: str | None = field(default=None, init=False)
     weights_hash: str | None = field(default=None, init=False)
+    label: str | None = None
     _parts: ModelParts | None = field(default=None, init=False)
     _info: ModelInfo | None = field(default=None, init=False)
 
@@ -86,6 +98,7 @@ class ModelSource:
         trust_remote_code: bool = False,
         store: Store | None = None,
         progress: bool = False,
+        label: str | None = None,
     ) -> ModelSource:
         """Find the model and its tokenizer.
 
@@ -93,6 +106,8 @@ class ModelSource:
         ----------
         store
             Look results up here: the model gets a `key`. None: no cache.
+        label
+            What the model is called in titles; None: its name, or that of its run.
         tokenizer, device, dtype, revision, trust_remote_code, progress
             As :func:`~ilo_fast.extract`.
 
@@ -106,23 +121,30 @@ class ModelSource:
             A device or dtype that does not exist, or that differs from a loaded module's.
         """
         wanted = resolve_dtype(dtype)
+        if tokenizer is not None:
+            tokenizer = given_tokenizer(tokenizer)
         if isinstance(model, nn.Module):
-            return cls._open_module(model, tokenizer, device, wanted, store)
+            return cls._open_module(model, tokenizer, device, wanted, store, label)
         if not isinstance(model, (str, os.PathLike)):
             raise TypeError(
                 f"model is a {type(model).__name__}: wanted a Hub name, a folder or a torch module"
             )
+        if model == DEMO:
+            model = demo_model_path()
         where = resolve_device(device)
-        files = open_files(model, revision=revision, trust_remote_code=trust_remote_code)
+        files = open_files(
+            model, revision=revision, trust_remote_code=trust_remote_code, adapters=True
+        )
         return cls(
             name=files.name,
-            tokenizer=tokenizer or load_tokenizer(files, revision=revision),
+            tokenizer=load_tokenizer(files, revision=revision) if tokenizer is None else tokenizer,
             device=where,
             dtype=wanted,
             store=store,
             files=files,
             revision=revision,
             progress=progress,
+            label=label,
         )
 
     @classmethod
@@ -133,11 +155,17 @@ class ModelSource:
         device: str | torch.device | None,
         dtype: torch.dtype | None,
         store: Store | None,
+        label: str | None,
     ) -> ModelSource:
         weight = next((p for p in module.parameters() if p.is_floating_point()), None)
         if weight is None:
             raise ValueError(
                 f"model is a {type(module).__name__} without parameters: pass one with its weights"
+            )
+        if all(p.is_meta for p in module.parameters()):
+            raise ValueError(
+                f"model is a {type(module).__name__} on the meta device, which has no values: load "
+                "its weights (from_pretrained without device_map='meta'), or pass its folder"
             )
         config = getattr(module, "config", None)
         name = str(getattr(config, "_name_or_path", "") or type(module).__name__)
@@ -154,7 +182,25 @@ class ModelSource:
             )
         if tokenizer is None:
             tokenizer = _tokenizer_of(module, name)
-        return cls(name, tokenizer, weight.device, weight.dtype, store, module=module)
+        return cls(name, tokenizer, weight.device, weight.dtype, store, module=module, label=label)
+
+    def check_languages(self, codes: Sequence[str]) -> None:
+        """Refuse several languages where the model has parts for each (X-MOD) and is set to one.
+
+        Raises
+        ------
+        ValueError
+            Says how to go on.
+        """
+        config = self.files.config if self.files is not None else getattr(self.module, "config", 0)
+        own = getattr(config, "languages", None)
+        if not own or not hasattr(config, "default_language") or len(codes) < 2:
+            return
+        raise ValueError(
+            f"{self.name} has an adapter for each language ({listed(list(own))}) and uses the same "
+            f"for all {len(codes)} of the corpus: load it, and for one language after the other "
+            "call model.set_default_language(...) and extract() with that language alone"
+        )
 
     def info(self) -> ModelInfo:
         """Size, kind and dtype of the model; from the cache, without weights, where it has them."""
@@ -162,13 +208,8 @@ class ModelSource:
             self._identify_files()
             record = self.store.read_model(self.key) if self.key is not None else None
             if record is not None:
-                try:
-                    names = [entry.name for entry in fields(ModelInfo)]
-                    self._info = ModelInfo(**{name: record[name] for name in names})
-                except KeyError:
-                    logger.warning(
-                        "cache: the record of %s is damaged; it is made again", self.name
-                    )
+                names = [entry.name for entry in fields(ModelInfo)]
+                self._info = ModelInfo(**{name: record[name] for name in names})
         if self._info is None:
             self.load()
         assert self._info is not None
@@ -185,6 +226,7 @@ class ModelSource:
         if self._parts is not None:
             return self._parts
         missing: list[str] = []
+        before = self.weights_hash
         module = self.module
         if module is None:
             assert self.files is not None
@@ -196,7 +238,8 @@ class ModelSource:
                 progress=self.progress,
             )
         parts = find_parts(module)
-        check_complete(missing, _needed(parts), self.name)
+        if missing:
+            check_complete(missing, reached_weights(parts, module), self.name)
         weight = next(p for p in parts.backbone.parameters() if p.is_floating_point())
         config = getattr(parts.backbone, "config", None) or getattr(module, "config", None)
         self._parts = parts
@@ -212,10 +255,17 @@ class ModelSource:
         if self.store is not None:
             if self.files is not None:
                 self._identify_files()
-                assert self.key is not None
-                self.store.write_model(self.key, asdict(self._info))
-            else:
-                self._identify_module(parts, config)
+                if before not in (None, digest(self._weights())):
+                    raise ValueError(
+                        f"the files of {self.name!r} changed while they were being read: run again "
+                        "once they are complete"
+                    )
+            if self.files is not None and self.key is not None:
+                self.store.write_model(
+                    self.key, {"name": self.label or self.name, **asdict(self._info)}
+                )
+            if self.files is None:
+                self._identify_module(parts)
         return parts
 
     def describe(self) -> dict[str, Any]:
@@ -223,6 +273,7 @@ class ModelSource:
         info = self.info()
         return {
             "model": self.name,
+            "model_name": self.label or display_name(self.name),
             "revision": self.files.revision if self.files is not None else None,
             "weights_sha256": self.weights_hash,
             "architecture": info.architecture,
@@ -240,37 +291,50 @@ class ModelSource:
         assert self.files is not None and self.store is not None
         if self.key is not None:
             return
-        weights = [self.store.file_hash(path) for path in self.files.weight_files()]
+        weights = self._weights()
         if not weights:
             return
         self.weights_hash = digest(weights)
-        self.key = digest(
-            {
+        try:
+            parts = {
                 **self._environment(),
                 "weights": weights,
                 "code": [self.store.file_hash(path) for path in self.files.code_files()],
+                "library": self._library_code(),
                 "config": config_content(self.files.config),
                 "dtype": str(self.dtype),
             }
-        )
+        except UnknownContentError as unknown:
+            _remark_uncached(unknown)
+        else:
+            self.key = digest(parts)
 
-    def _identify_module(self, parts: ModelParts, config: Any) -> None:
-        """Set `key` from the module in memory."""
-        foreign = foreign_hook(parts.backbone)
-        if foreign:
-            logger.warning(
-                "the cache is not used: the model carries hooks of yours (on %s), which may change "
-                "its hidden states and cannot be part of a key", foreign,
-            )  # fmt: skip
+    def _weights(self) -> list[str]:
+        assert self.files is not None and self.store is not None
+        return [self.store.file_hash(path) for path in self.files.weight_files()]
+
+    def _library_code(self) -> Any:
+        """What the code of transformers that will run is, where it is not as it was installed."""
+        assert self.files is not None
+        kind = self.files.model_class()
+        attention = getattr(self.files.config, "_attn_implementation", None) or "sdpa"
+        return [kind and code_content(kind), attention, attention_content(str(attention))]
+
+    def _identify_module(self, parts: ModelParts) -> None:
+        """Set `key` from the module in memory; None where it depends on what cannot be named."""
+        try:
+            content = module_content(parts.backbone)
+        except UnknownContentError as unknown:
+            _remark_uncached(unknown)
             return
         self.weights_hash = hash_state(parts.backbone)
+        schedule = list(parts.schedule)
         self.key = digest(
             {
                 **self._environment(),
                 "weights": self.weights_hash,
-                "class": f"{type(parts.backbone).__module__}.{type(parts.backbone).__qualname__}",
-                "config": config_content(config),
-                "attention": self._info.attention if self._info is not None else None,
+                "content": content,
+                "schedule": schedule,
             }
         )
 
@@ -284,6 +348,13 @@ class ModelSource:
         }
 
 
+def _remark_uncached(unknown: UnknownContentError) -> None:
+    logger.warning(
+        "the cache is not used: the hidden states may depend on %s, which cannot be part of a key",
+        unknown,
+    )
+
+
 def _tokenizer_of(module: nn.Module, name: str) -> Any:
     try:
         files = open_files(
@@ -295,12 +366,3 @@ def _tokenizer_of(module: nn.Module, name: str) -> Any:
             f"tokenizer is needed for a loaded {type(module).__name__}: its name_or_path "
             f"({name!r}) gives none ({error})"
         ) from error
-
-
-def _needed(parts: ModelParts) -> set[str]:
-    """Names, within the backbone, of the parameters that the hidden states depend on."""
-    owners = [parts.embeddings, *parts.blocks]
-    if parts.final_norm is not None:
-        owners.append(parts.final_norm)
-    wanted = {id(p) for owner in owners for p in owner.parameters()}
-    return {name for name, p in parts.backbone.named_parameters() if id(p) in wanted}

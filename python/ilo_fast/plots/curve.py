@@ -9,12 +9,23 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ilo_fast.plots.style import INK, draw_title, label_layers, plain_axes, style, text_width
+from ilo_fast.plots.style import (
+    INK,
+    ShownFigure,
+    draw_title,
+    label_layers,
+    plain_axes,
+    style,
+    text_width,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_ILO, _BRIDGE, _REACH, _TRANSLATIONS = "#3a86c8", "#e07a1f", "#2a9d74", "#9d5bb5"
+_COLORS = {"ilo": "#3a86c8", "bridge": "#e07a1f", "reach": "#2a9d74"}
+_DASHES = {"bridge": (4, 2), "reach": (1.2, 1.6)}
+_TRANSLATIONS = "#9d5bb5"
+_NAMES = {"ilo": "ILO", "bridge": "bridge", "reach": "reach", "translation_share": "translations"}
 
 
 @dataclass(frozen=True)
@@ -41,11 +52,16 @@ class LayerCurves:
     translation_chance: float | None = None
     embeddings: bool = False
     subtitle: str = ""
+    score: str | None = None
 
 
 def draw_curve(ax: Axes, curves: LayerCurves) -> None:
-    """Draw the upper panel alone on axes of the caller."""
-    _draw_overlap(ax, curves)
+    """Draw one panel on axes of the caller: ILO, bridge and reach, or the one score."""
+    share, chance = curves.translation_share, curves.translation_chance
+    if curves.score == "translation_share" and share is not None and chance is not None:
+        _draw_translations(ax, np.asarray(curves.layers), share, chance)
+    else:
+        _draw_overlap(ax, curves)
     _label_layers(ax, curves, room=12)
 
 
@@ -55,7 +71,7 @@ def curve_figure(curves: LayerCurves, *, titled: bool = True) -> Figure:
     ``titled=False`` leaves title and settings to the page around it.
     """
     share, chance = curves.translation_share, curves.translation_chance
-    parallel = share is not None and chance is not None
+    parallel = share is not None and chance is not None and curves.score is None
     # Sizes in inches.
     width, margin, left, right = 7.4, 0.15, 0.78, 1.55
     upper, lower, gap, top, bottom = 2.7, 1.35, 0.34, 0.74 if titled else 0.1, 0.55
@@ -64,12 +80,12 @@ def curve_figure(curves: LayerCurves, *, titled: bool = True) -> Figure:
         width = max(width, text_width([curves.subtitle], 8) + 2 * margin)
 
     with style():
-        figure = Figure(figsize=(width, height))
+        figure = ShownFigure(figsize=(width, height))
         inner = (width - left - right) / width
         ax = figure.add_axes((left / width, 1 - (top + upper) / height, inner, upper / height))
-        _draw_overlap(ax, curves)
+        draw_curve(ax, curves)
         lowest = ax
-        if share is not None and chance is not None:
+        if parallel and share is not None and chance is not None:
             below = (left / width, bottom / height, inner, lower / height)
             lowest = figure.add_axes(below, sharex=ax)
             _draw_translations(lowest, np.asarray(curves.layers), share, chance)
@@ -77,7 +93,9 @@ def curve_figure(curves: LayerCurves, *, titled: bool = True) -> Figure:
             ax.set_xlabel("")
         _label_layers(lowest, curves, room=int((width - left - right) / 0.28))
         if titled:
-            draw_title(figure, "Overlap by layer", curves.subtitle, margin / width, height)
+            name = _NAMES.get(curves.score or "", "overlap")
+            title = f"{name[0].upper()}{name[1:]} by layer"
+            draw_title(figure, title, curves.subtitle, margin / width, height)
     return figure
 
 
@@ -87,31 +105,35 @@ def _label_layers(ax: Axes, curves: LayerCurves, *, room: int) -> None:
 
 
 def _draw_overlap(ax: Axes, curves: LayerCurves) -> None:
+    """One score with its spread; where all are asked for, ILO so and the others as lines."""
     layers = np.asarray(curves.layers)
-    ilo = curves.ilo
-    if ilo.shape[1] > 1:
-        for low, high, alpha, label in (
-            (0, 100, 0.13, "all languages"),
-            (25, 75, 0.28, "middle half"),
-        ):
-            lower, upper = np.percentile(ilo, [low, high], axis=1)
-            _band(ax, layers, lower, upper, _ILO, alpha, f"ILO, {label}")
-    for name, values, color, dashes in (
-        ("bridge", curves.bridge, _BRIDGE, (4, 2)),
-        ("reach", curves.reach, _REACH, (1.2, 1.6)),
-    ):
+    main = curves.score or "ilo"
+    values, color, name = getattr(curves, main), _COLORS[main], _NAMES[main]
+    of = f"{name}, " if curves.score is None else ""  # alone, it needs no name in the legend
+    _draw_spread(ax, layers, values, color, of)
+    for other in ("bridge", "reach") if curves.score is None else ():
         ax.plot(
-            layers, values.mean(axis=1), color=color, lw=1.4, dashes=dashes, marker="o", ms=2.6,
-            label=f"{name}, mean", zorder=3,
+            layers, getattr(curves, other).mean(axis=1), color=_COLORS[other], lw=1.4,
+            dashes=_DASHES[other], marker="o", ms=2.6, label=f"{other}, mean", zorder=3,
         )  # fmt: skip
     ax.plot(
-        layers, ilo.mean(axis=1), color=_ILO, lw=2.2, marker="o", ms=4.2, label="ILO, mean",
-        zorder=4,
+        layers, values.mean(axis=1), color=color, lw=2.2, marker="o", ms=4.2,
+        label=f"{of}mean", zorder=4,
     )  # fmt: skip
     ax.set_ylim(-0.02, 1.02)
     ax.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
-    ax.set_ylabel("score", fontsize=8.5)
+    ax.set_ylabel("score" if curves.score is None else name, fontsize=8.5)
     _finish(ax, layers)
+
+
+def _draw_spread(
+    ax: Axes, layers: NDArray[np.int64], values: NDArray[np.float64], color: str, of: str
+) -> None:
+    if values.shape[1] < 2:
+        return
+    for low, high, alpha, label in ((0, 100, 0.13, "all languages"), (25, 75, 0.28, "middle half")):
+        lower, upper = np.percentile(values, [low, high], axis=1)
+        _band(ax, layers, lower, upper, color, alpha, f"{of}{label}")
 
 
 def _draw_translations(

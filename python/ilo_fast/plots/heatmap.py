@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ilo_fast.plots.style import draw_color_bar, draw_title, label_layers, style, text_width
+from ilo_fast.plots.style import (
+    ShownFigure,
+    draw_color_bar,
+    draw_title,
+    label_layers,
+    style,
+    text_width,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,7 +115,7 @@ def heatmap_figure(table: LayerTable, *, titled: bool = True, max_rows: int = 72
         return left / width, 1.0 - (top + tall) / height, across / width, tall / height
 
     with style():
-        figure = Figure(figsize=(width, height))
+        figure = ShownFigure(figsize=(width, height))
         panels = []
         image = None
         for number, block in enumerate(blocks):

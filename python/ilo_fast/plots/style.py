@@ -25,6 +25,13 @@ INK = "#24292f"
 _MISSING_GLYPH = "Glyph .* missing from font"
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows although pyplot does not know it."""
+
+    def _repr_png_(self) -> bytes:
+        return png_bytes(self, dpi=110)
+
+
 @contextmanager
 def style(extra: dict[str, Any] | None = None) -> Iterator[None]:
     """Matplotlib's defaults with our sizes, for the time of a ``with``; then the caller's again."""

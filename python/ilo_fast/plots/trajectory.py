@@ -14,7 +14,15 @@ from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ilo_fast.plots.style import INK, draw_color_bar, draw_title, plain_axes, style, text_width
+from ilo_fast.plots.style import (
+    INK,
+    ShownFigure,
+    draw_color_bar,
+    draw_title,
+    plain_axes,
+    style,
+    text_width,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,7 +66,7 @@ def trajectory_figure(
     width = max(7.4, text_width([subtitle], 8) + 2 * margin)
     height = top + sum(heights) + gap * (len(heights) - 1) + bottom
     with style():
-        figure = Figure(figsize=(width, height))
+        figure = ShownFigure(figsize=(width, height))
         inner = (width - left - right) / width
         axes: list[Axes] = []
         upper = top

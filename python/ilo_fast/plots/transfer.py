@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from ilo_fast.plots.style import (
     INK,
+    ShownFigure,
     draw_color_bar,
     draw_title,
     label_layers,
@@ -113,7 +114,7 @@ def transfer_figure(table: TransferTable) -> Figure:
     limit = max(0.05, float(np.nanmax(np.abs(shown[2]))))
     limit = math.ceil(limit * 20) / 20
     with style():
-        figure = Figure(figsize=(width, height))
+        figure = ShownFigure(figsize=(width, height))
         for number, title in enumerate(_PANELS):
             ax = figure.add_axes(box(lefts[number], cells, tall))
             change = number == 2

@@ -8,23 +8,22 @@ not at all.
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ilo_fast._util.files import replace_atomically
 from ilo_fast._util.optional import require
-from ilo_fast.report.tables import write_csv
+from ilo_fast.scores.result import SCORES_FILE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ilo_fast.scores.result import OverlapScores
 
-SCORES_FILE = "scores.json"
 TABLE_FILE = "scores.csv"
-DRAWN_FILES = ("heatmap.png", "heatmap.svg", "curve.png", "curve.svg", "report.html")
+REPORT_FILE = "report.html"
+DRAWN_FILES = ("heatmap.png", "heatmap.svg", "curve.png", "curve.svg", REPORT_FILE)
 
 
 def check_can_draw() -> None:
@@ -47,9 +46,7 @@ def write_scores(scores: OverlapScores, folder: Path) -> Path:
 
 def write_table(scores: OverlapScores, folder: Path) -> Path:
     """Write ``scores.csv``."""
-    table = io.StringIO()
-    write_csv(scores, table)
-    return write_files(folder, {TABLE_FILE: table.getvalue().encode()})[0]
+    return write_files(folder, {TABLE_FILE: scores.to_csv().encode()})[0]
 
 
 def write_drawn(scores: OverlapScores, folder: Path) -> list[Path]:
@@ -68,7 +65,7 @@ def write_drawn(scores: OverlapScores, folder: Path) -> list[Path]:
     contents = {
         **rendered("heatmap", heatmap_figure(scores.layer_table()).figure),
         **rendered("curve", curve_figure(scores.layer_curves())),
-        "report.html": html_report(scores).encode(),
+        REPORT_FILE: html_report(scores).encode(),
     }
     return write_files(folder, contents)
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 from markupsafe import Markup
 
 from ilo_fast._util.messages import plain
 from ilo_fast.corpora.languages import describe_language
 from ilo_fast.plots.curve import curve_figure
 from ilo_fast.plots.heatmap import HeatmapFigure, heatmap_figure
-from ilo_fast.plots.style import INK, svg_text
+from ilo_fast.plots.style import svg_text
 from ilo_fast.report.notes import notes
+from ilo_fast.report.page import environment, flat, inline, read_template
 from ilo_fast.report.summary import best_layer_index, layer_means, ranked_languages
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ def html_report(scores: OverlapScores) -> str:
     curve = curve_figure(scores.layer_curves(), titled=False)
     best = best_layer_index(scores)
     means = layer_means(scores)
-    template = _environment().from_string(_read("report.html.j2"))
+    template = environment().from_string(read_template("report.html.j2"))
     return template.render(
         title=scores.model_name or "Overlap scores",
         corpus=scores.corpus_name,
@@ -54,14 +52,14 @@ def html_report(scores: OverlapScores) -> str:
         notes=notes(scores),
         embeddings=scores.starts_at_embeddings,
         parallel=scores.translation_share is not None,
-        curve_svg=_inline(svg_text(curve, inline=True), "curve"),
-        heatmap_svg=_inline(svg_text(heatmap.figure, inline=True), "heatmap"),
-        settings=_flat(_settings(scores, document)),
-        versions=_flat(_versions(scores, document)),
+        curve_svg=inline(svg_text(curve, inline=True), "curve"),
+        heatmap_svg=inline(svg_text(heatmap.figure, inline=True), "heatmap"),
+        settings=flat(_settings(scores, document)),
+        versions=flat(_versions(scores, document)),
         details=json.dumps(info, indent=2, ensure_ascii=False, default=str),
         data=_script_json(_page_data(scores, heatmap)),
-        style=Markup(_read("report.css")),
-        script=Markup(_read("report.js")),
+        style=Markup(read_template("report.css")),
+        script=Markup(read_template("report.js")),
     )
 
 
@@ -78,20 +76,6 @@ def _settings(scores: OverlapScores, document: dict[str, Any]) -> dict[str, Any]
     taken = {key: source[key] for key in _TAKEN if key in source}
     merged = {**document["settings"], **asked, **taken}
     return {key: value for key, value in merged.items() if value is not None}
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["plain"] = plain
-    environment.filters["fixed"] = lambda value, digits: f"{value:.{digits}f}"
-    return environment
-
-
-def _read(name: str) -> str:
-    folder = resources.files("ilo_fast.report").joinpath("templates")
-    return folder.joinpath(name).read_text(encoding="utf-8")
 
 
 def _page_data(scores: OverlapScores, heatmap: HeatmapFigure) -> dict[str, Any]:
@@ -137,38 +121,3 @@ def _script_json(data: Any) -> Markup:
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
-
-
-def _flat(values: Any, prefix: str = "") -> dict[str, str]:
-    """Nested settings as dotted names and short texts, for a two-column table."""
-    flat: dict[str, str] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{name}.")
-        else:
-            flat[plain(name)] = plain(
-                ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-            )
-    return flat
-
-
-def _inline(svg: str, name: str) -> Markup:
-    """An SVG file as an element of a page: ids of its own, the page's ink, sized by the page.
-
-    The SVG is matplotlib's, which escapes the texts in it.
-    """
-    svg = svg[svg.index("<svg") :]
-    # Two figures on one page must not share ids: matplotlib numbers them alike.
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'((?:xlink:)?href="#)', rf"\g<1>{name}-", svg)
-    svg = svg.replace("url(#", f"url(#{name}-")
-    svg = svg.replace(INK, "currentColor")
-    svg = re.sub(r'width="([\d.]+)pt" height="[\d.]+pt"', _page_width, svg, count=1)
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, count=1, flags=re.DOTALL)
-    return Markup(svg)
-
-
-def _page_width(match: re.Match[str]) -> str:
-    """A width in rem, so that the 8 point letters of a figure are 13 pixels high on the page."""
-    return f'style="width:{float(match[1]) / 10:.2f}rem" role="img"'

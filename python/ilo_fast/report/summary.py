@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ilo_fast.corpora.languages import describe_language
-
 if TYPE_CHECKING:
     from ilo_fast.scores.result import OverlapScores
 
@@ -60,13 +58,8 @@ def best_layer_index(scores: OverlapScores) -> int:
     return int(np.argmax(scores.ilo.mean(axis=1)))
 
 
-def described_rows(scores: OverlapScores) -> list[dict[str, Any]]:
-    """`OverlapScores.rows`, each with what is known of its language."""
-    return [{**row, **describe_language(row["language"])} for row in scores.rows()]
-
-
 def ranked_languages(scores: OverlapScores, layer_index: int) -> list[dict[str, Any]]:
-    """`described_rows` of one layer, highest ILO first, equals by code."""
+    """`OverlapScores.rows` of one layer, highest ILO first, equals by code."""
     layer = scores.layers[layer_index]
-    rows = [row for row in described_rows(scores) if row["layer"] == layer]
+    rows = [row for row in scores.rows() if row["layer"] == layer]
     return sorted(rows, key=lambda row: (-row["ilo"], row["language"]))

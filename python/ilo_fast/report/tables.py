@@ -1,11 +1,10 @@
-"""Tables for the terminal, and CSV."""
+"""Tables for the terminal."""
 
 from __future__ import annotations
 
-import csv
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.messages import elide, plain
 from ilo_fast.report.columns import columns, pad
@@ -13,7 +12,6 @@ from ilo_fast.report.notes import notes
 from ilo_fast.report.summary import (
     LayerMeans,
     best_layer_index,
-    described_rows,
     layer_means,
     ranked_languages,
 )
@@ -21,20 +19,8 @@ from ilo_fast.report.summary import (
 if TYPE_CHECKING:
     from ilo_fast.scores.result import OverlapScores
 
-CSV_COLUMNS = (
-    "layer", "language", "name", "script", "family", "region", "resource_class", "n_sentences",
-    "bridge", "reach", "ilo", "translation_share", "translation_chance",
-)  # fmt: skip
-
 _EXTREMES = 5  # languages in each of the lists of the highest and the lowest
 _BAR_WIDTH = 20  # characters of the bar of an ILO of 1
-
-
-def write_csv(scores: OverlapScores, stream: TextIO) -> None:
-    """Write one row per layer and language; floats in full precision, unknown fields empty."""
-    writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(described_rows(scores))
 
 
 def text_report(scores: OverlapScores) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ilo_fast._util.messages import counted, elide, plain
-from ilo_fast.evaluation.statistics import bootstrap_means, group_languages
+from ilo_fast.corpora.grouping import group_languages
+from ilo_fast.evaluation.statistics import bootstrap_means
 from ilo_fast.plots.transfer import TransferRow, TransferTable
 from ilo_fast.plots.transfer import transfer_figure as draw
 from ilo_fast.scores.comparison import check_comparable

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ilo_fast.evaluation.result import TRANSFER_FILE
 from ilo_fast.report.files import check_can_draw, rendered, write_files
 
 if TYPE_CHECKING:
     from ilo_fast.evaluation.result import TransferScores
     from ilo_fast.scores.result import OverlapScores
 
-TRANSFER_FILE = "transfer.json"
 TABLE_FILE = "transfer.csv"
 FIGURE_FILES = ("transfer.png", "transfer.svg")
 

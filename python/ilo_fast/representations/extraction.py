@@ -10,9 +10,10 @@ import logging
 import operator
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -23,6 +24,8 @@ from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.models.limits import length_limit
 from ilo_fast.models.source import ModelSource
 from ilo_fast.representations.job import Job, run_job
+from ilo_fast.representations.language_codes import language_codes
+from ilo_fast.representations.poolings import POOLINGS
 from ilo_fast.representations.result import Representations
 from ilo_fast.representations.tokens import tokenize
 
@@ -34,6 +37,7 @@ def extract(
     corpus: Corpus | ParallelCorpus | Mapping[str, Sequence[str]] | str | os.PathLike[str],
     *,
     tokenizer: Any = None,
+    tokenizer_languages: Mapping[str, str] | None = None,
     layers: int | Sequence[int] | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
@@ -45,24 +49,33 @@ def extract(
     revision: str | None = None,
     trust_remote_code: bool = False,
     verify: bool = True,
+    name: str | None = None,
     progress: bool = False,
 ) -> Representations:
     """Represent every sentence, in every language, at every layer.
 
-    The representation of a sentence at layer h is the mean over its tokens of the model's
+    The representation of a sentence at layer h is, unless `pooling` says otherwise, the mean over
+    its tokens of the model's
     ``hidden_states[h]``, as published (arXiv 2503.11280): h = 0 is the input of the first block,
     the last is what the model returns, after its final norm where it has one. Padding never counts.
 
     Parameters
     ----------
     model
-        A Hub name, a local folder, or a loaded transformers module (also inside PEFT or
-        sentence-transformers). Decoder-only, encoder-only, or encoder-decoder (its encoder).
+        A Hub name, a local folder (also of a PEFT adapter, or of a run of
+        :func:`~ilo_fast.finetune` or :func:`~ilo_fast.pretrain`), ``"demo"``, or a loaded
+        transformers module (also inside PEFT or sentence-transformers). Decoder-only, encoder-only,
+        or encoder-decoder (its encoder).
     corpus
         A ParallelCorpus, a folder or name of one (see :meth:`~ilo_fast.ParallelCorpus.load`), or a
         mapping from language code to sentences, which need not be parallel.
     tokenizer
-        Needed for a loaded module whose ``name_or_path`` names none; else the model's own.
+        A tokenizer of transformers, its name or folder. Needed for a loaded module whose
+        ``name_or_path`` names none; else the model's own.
+    tokenizer_languages
+        For tokenizers that mark each sentence with its language (NLLB, mBART-50, M2M-100): their
+        codes for languages of the corpus, ``{"eng_Latn": "en_XX"}``, where the right ones are not
+        found by themselves. ``info["language_codes"]`` says which were used.
     layers
         Hidden states to keep; negative counts from the last. None keeps all. The result has them in
         ascending order, without duplicates.
@@ -70,7 +83,7 @@ def extract(
         None: a GPU where there is one, else the CPU. A loaded module stays where it is.
     dtype
         None: the checkpoint's own on a GPU, float32 on a CPU. A loaded module stays as it is. The
-        mean is always taken in float32; ``info["dtype"]`` says what the model ran in.
+        pooling is always done in float32; ``info["dtype"]`` says what the model ran in.
     batch_tokens
         Padded tokens in a batch. On a GPU too small for it, it is halved until it fits.
     cache
@@ -78,7 +91,8 @@ def extract(
         None or False for none. With a cache, results stay on disk and are mapped, a second call
         with equal inputs loads no weights, and an interrupted call continues where it stopped.
     pooling
-        ``"mean"``, the only one.
+        ``"mean"`` over the tokens; ``"weighted_mean"``, in which the i-th token counts i times
+        (SGPT, arXiv 2202.08904); ``"last"`` or ``"first"`` token; ``"max"`` in each dimension.
     special_tokens
         ``"include"`` pools over BOS, CLS, SEP and EOS too, as published; ``"exclude"`` does not.
     max_length
@@ -90,6 +104,9 @@ def extract(
     verify
         Before the work starts, compare the hooks with the model's ``output_hidden_states``, and a
         padded batch with single sentences.
+    name
+        What the model is called in tables and figures (``info["model_name"]``). None: its Hub name,
+        the name of its folder, or that of the run that trained it.
     progress
         A bar on stderr.
 
@@ -113,8 +130,17 @@ def extract(
         The disk is full, naming the path and the bytes needed.
     """
     started = time.perf_counter()
-    _check_choice("pooling", pooling, ("mean",))
+    _check_choice("pooling", pooling, POOLINGS)
     _check_choice("special_tokens", special_tokens, ("include", "exclude"))
+    _check_types(
+        {
+            "verify": (verify, bool),
+            "progress": (progress, bool),
+            "trust_remote_code": (trust_remote_code, bool),
+            "revision": (revision, str),
+            "name": (name, str),
+        }
+    )
     if batch_tokens is not None:
         batch_tokens = whole_number("batch_tokens", batch_tokens)
     if max_length is not None:
@@ -130,12 +156,23 @@ def extract(
         trust_remote_code=trust_remote_code,
         store=store,
         progress=progress,
+        label=name,
     )
+    source.check_languages(tuple(opened.sentences))
     model_info = source.info()
     limit = length_limit(source.tokenizer, model_info.position_limit, max_length)
+    _check_room_for_text(source.tokenizer, limit)
     exclude = special_tokens == "exclude"
+    spoken = language_codes(source.tokenizer, opened.sentences, tokenizer_languages)
     texts = {
-        code: tokenize(source.tokenizer, code, lines, limit=limit, exclude_special=exclude)
+        code: tokenize(
+            source.tokenizer,
+            code,
+            lines,
+            limit=limit,
+            exclude_special=exclude,
+            language=spoken.get(code),
+        )
         for code, lines in opened.sentences.items()
     }
     truncated = {code: text.truncated for code, text in texts.items() if text.truncated}
@@ -157,6 +194,7 @@ def extract(
         "pooling": pooling,
         "special_tokens": special_tokens,
         "max_length": limit,
+        "language_codes": spoken or None,
         "truncated": truncated,
         "n_tokens": {code: sum(map(len, text.ids)) for code, text in texts.items()},
         "batch_tokens": outcome.batch_tokens,
@@ -180,8 +218,13 @@ def resolve_layers(layers: int | Sequence[int] | None, n_blocks: int) -> tuple[i
     if layers is None:
         return tuple(range(n_blocks + 1))
     wanted: list[int] = []
-    for layer in [layers] if isinstance(layers, int) else layers:
+    given: Any = (
+        layers if isinstance(layers, Iterable) and not isinstance(layers, str) else [layers]
+    )
+    for layer in given:
         try:
+            if isinstance(layer, (bool, np.bool_)):
+                raise TypeError
             index = operator.index(layer)
         except TypeError:
             raise ValueError(f"layers holds {layer!r}, wanted whole numbers") from None
@@ -207,6 +250,22 @@ def _report_truncation(truncated: Mapping[str, int], limit: int | None) -> None:
         )
 
 
+def _check_room_for_text(tokenizer: Any, limit: int | None) -> None:
+    count = getattr(tokenizer, "num_special_tokens_to_add", None)
+    added = count() if callable(count) else 0
+    if limit is not None and limit <= added:
+        raise ValueError(
+            f"{limit} tokens per sentence, the tokenizer's model_max_length, leave no room for "
+            f"text beside {added} special tokens: pass max_length={added + 1} or more"
+        )
+
+
+def _check_types(options: Mapping[str, tuple[Any, type]]) -> None:
+    for name, (value, kind) in options.items():
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{name}={value!r} must be a {kind.__name__}")
+
+
 def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}={value!r} is unknown: choose {' or '.join(map(repr, choices))}")

@@ -11,14 +11,14 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from ilo_fast._util.memory import available_memory
+from ilo_fast._util.messages import byte_size, counted
+from ilo_fast._util.progress import CostBar, cost_bar
 from ilo_fast.cache import CacheWriter, Entry, Store
 from ilo_fast.models.source import ModelSource
 from ilo_fast.representations.batches import batch_workers, default_batch_tokens, run_batches
@@ -62,11 +62,19 @@ class Job:
     verify: bool
     store: Store | None
 
-    def entry(self, code: str) -> Entry:
+    def entry(self, code: str, *, verified: bool | None = None) -> Entry:
         """The place of a language in the cache, by all that its numbers depend on.
 
-        The token ids stand for the text, the tokenizer and max_length.
+        The token ids stand for the text, the tokenizer and max_length. Verified numbers do not
+        depend on how sentences were batched; unverified ones may (padding may leak).
+
+        Parameters
+        ----------
+        verified
+            None: as `verify` says.
         """
+        verified = self.verify if verified is None else verified
+        batching = "any" if verified else self.batch_tokens or "default"
         parts = {
             "layers": list(self.layers),
             "pooling": self.pooling,
@@ -74,8 +82,18 @@ class Job:
             "matmul_precision": torch.get_float32_matmul_precision(),
             "model": self.source.key,
             "tokens": self.texts[code].digest,
+            "verified": verified,
+            "batch_tokens": batching,
         }
         return Entry(code, parts)
+
+    def cached(self, code: str) -> NDArray[np.float32] | None:
+        """A language that the cache has: verified, or else as unverified as this job's."""
+        assert self.store is not None
+        found = self.store.read(self.entry(code, verified=True))
+        if found is None and not self.verify:
+            found = self.store.read(self.entry(code))
+        return found
 
 
 @dataclass
@@ -91,7 +109,8 @@ class Outcome:
     batch_tokens
         What fitted into memory; None where nothing was computed.
     verified
-        Whether the hooks were compared with the model's own hidden states.
+        Whether the hooks were compared with the model's own hidden states, now or when the cached
+        results were made.
     forward_seconds
         Time in forward passes.
     """
@@ -105,43 +124,56 @@ class Outcome:
 
 def run_job(job: Job, *, progress: bool) -> Outcome:
     """Represent all languages of `job`; raises as extract() does."""
-    outcome = Outcome()
+    outcome = Outcome(verified=job.verify)
     if job.store is not None:
         for code in job.texts:
-            array = job.store.read(job.entry(code))
+            array = job.cached(code)
             if array is not None:
                 outcome.arrays[code] = array
     outcome.cache_hits = list(outcome.arrays)
     left = [code for code in job.texts if code not in outcome.arrays]
-    total = sum(len(text.ids) for text in job.texts.values())
-    with tqdm(
-        total=total,
-        initial=total - sum(len(job.texts[code].ids) for code in left),
-        desc="extract",
-        unit="sentence",
-        unit_scale=False,
-        disable=not progress or not left,
-        dynamic_ncols=True,
-    ) as bar:
-        if left:
-            _compute(job, left, outcome, bar)
+    if left:
+        if progress:
+            _report_cost(job, left)
+        _compute(job, left, outcome, progress)
     outcome.arrays = {code: outcome.arrays[code] for code in job.texts}
     return outcome
 
 
-def _compute(job: Job, left: list[str], outcome: Outcome, bar: Any) -> None:
+def _report_cost(job: Job, left: Sequence[str]) -> None:
+    """Say before the long work how much it is."""
+    lengths = [len(ids) for code in left for ids in job.texts[code].ids]
+    size = byte_size(4 * len(job.layers) * len(lengths) * job.source.info().dim)
+    logger.info(
+        "to extract: %s sentences, %s tokens, %s; %s %s",
+        f"{len(lengths):,}", f"{sum(lengths):,}", counted(len(job.layers), "layer"), size,
+        "in memory" if job.store is None else f"in the cache {job.store.root}",
+    )  # fmt: skip
+
+
+def _compute(job: Job, left: list[str], outcome: Outcome, progress: bool) -> None:
     parts = job.source.load()
     shapes = {code: (len(job.layers), len(job.texts[code].ids), parts.dim) for code in left}
     _check_room(job.store, sum(4 * int(np.prod(shape)) for shape in shapes.values()))
     pad_id = choose_pad_id(parts, job.source.tokenizer)
     if job.verify:
         verify(parts, job.layers, pad_id, _samples(job.texts[left[0]]))
-        outcome.verified = True
     device = job.source.device
     if device.type == "cpu":
         _warn_of_slow_dtype(job.source.info().dtype)
     outcome.batch_tokens = job.batch_tokens or default_batch_tokens(device)
-    with PooledForward(parts, job.layers, pad_id) as forward, batch_workers(device) as workers:
+    sentences = [ids for code in left for ids in job.texts[code].ids]
+    with (
+        PooledForward(parts, job.layers, pad_id, job.pooling) as forward,
+        batch_workers(device) as workers,
+        cost_bar(
+            progress,
+            "extract",
+            cost=sum(_cost(len(ids), parts.dim) for ids in sentences),
+            items=len(sentences),
+            unit="sentence",
+        ) as bar,
+    ):
         work = _Languages(job, outcome, shapes, forward, workers, bar)
         busy: list[str] = []
         for group in _groups(left, job.texts):
@@ -187,7 +219,7 @@ class _Languages:
     shapes: Mapping[str, tuple[int, int, int]]
     forward: PooledForward
     workers: Workers
-    bar: Any
+    bar: CostBar
 
     def compute(self, codes: Sequence[str], *, wait: bool) -> list[str]:
         """Compute a few languages together; returns those that another process holds."""
@@ -216,7 +248,8 @@ class _Languages:
         sentences: list[tuple[str, int]] = []
         for code, writer in writers.items():
             sentences += [(code, int(row)) for row in np.flatnonzero(~writer.done)]
-            self.bar.update(int(writer.done.sum()))
+            done = [int(row) for row in np.flatnonzero(writer.done)]
+            self.bar.advance(sum(self._cost(code, row) for row in done), len(done), free=True)
         texts = self.job.texts
         exclude = self.job.special_tokens == "exclude"
 
@@ -232,7 +265,7 @@ class _Languages:
                 columns = [i for i, (owner, _) in enumerate(batch) if owner == code]
                 rows = np.array([batch[i][1] for i in columns], dtype=np.int64)
                 writers[code].add(rows, block[:, columns])
-            self.bar.update(len(batch))
+            self.bar.advance(sum(self._cost(*sentence) for sentence in batch), len(batch))
 
         def name(i: int) -> str:
             code, row = sentences[i]
@@ -249,6 +282,9 @@ class _Languages:
             name=name,
         )
         self.outcome.forward_seconds += time.perf_counter() - begun
+
+    def _cost(self, code: str, row: int) -> float:
+        return _cost(len(self.job.texts[code].ids[row]), self.shapes[code][2])
 
     def _check_finite(self, block: NDArray[np.float32], batch: Sequence[tuple[str, int]]) -> None:
         finite = np.isfinite(block).all(axis=2)
@@ -267,6 +303,14 @@ class _Languages:
             f"infinite or not a number ({int((~finite).any(axis=0).sum())} of {len(batch)} "
             f"sentences of its batch); {hint}"
         )
+
+
+def _cost(n_tokens: int, dim: int) -> float:
+    """What a sentence costs, in tokens: attention grows with the square of the length.
+
+    A block takes about 24 dim² operations per token, and 4 dim more for each token it looks at.
+    """
+    return n_tokens * (1.0 + n_tokens / (6 * dim))
 
 
 def _check_room(store: Store | None, needed: int) -> None:

@@ -1,6 +1,6 @@
 """Hooks that pool every layer inside the forward pass.
 
-Of each layer only the mean over a sentence's tokens is kept: (sentences, dim), in float32 whatever
+Of each layer only one vector per sentence is kept: (sentences, dim), in float32 whatever
 the model's dtype. A tensor (layers, sentences, tokens, dim) never exists, and the backbone is
 called without its head, so vocabulary logits never exist either. Where only early layers are
 wanted, the forward pass ends after the last of them.
@@ -21,6 +21,7 @@ from torch.utils.hooks import RemovableHandle
 
 from ilo_fast.models.forward import accepted, evaluating, first_tensor, inference, last_state
 from ilo_fast.models.structure import ModelParts, input_device
+from ilo_fast.representations.poolings import pool_tokens
 
 
 class _EnoughError(Exception):
@@ -32,7 +33,6 @@ class _Pass:
     """The state of one forward pass."""
 
     excluded: torch.Tensor | None
-    counts: torch.Tensor
     shape: tuple[int, int]
     step: int = 0
     pooled: list[torch.Tensor] = field(default_factory=list)
@@ -53,10 +53,15 @@ class PooledForward:
     pad_id
         Any valid token id. Padding is masked everywhere, so which one does not matter, except that
         RoBERTa counts positions by it; see :func:`choose_pad_id`.
+    pooling
+        One of `POOLINGS`.
     """
 
-    def __init__(self, parts: ModelParts, layers: Sequence[int], pad_id: int) -> None:
+    def __init__(
+        self, parts: ModelParts, layers: Sequence[int], pad_id: int, pooling: str = "mean"
+    ) -> None:
         self.parts = parts
+        self.pooling = pooling
         self.layers = tuple(layers)
         self.pad_id = pad_id
         self._wanted = set(layers)
@@ -96,7 +101,7 @@ class PooledForward:
         ids
             Token ids, one sequence per sentence.
         special
-            1 for each token that stays out of the mean; None: all tokens count.
+            1 for each token that stays out of the pooling; None: all tokens count.
 
         Returns
         -------
@@ -123,7 +128,6 @@ class PooledForward:
             tokens, mask, excluded = self._pad(ids, special)
             now = _Pass(
                 excluded=excluded if bool(excluded.any()) else None,
-                counts=(~excluded).sum(dim=1, keepdim=True),
                 shape=(int(tokens.shape[0]), int(tokens.shape[1])),
             )
             self._local.now, self._local.stop_at = now, stop_at
@@ -201,11 +205,8 @@ class PooledForward:
                 f"layer {layer} has {hidden.shape[2]} dimensions, layer {self.layers[0]} has "
                 f"{now.pooled[0].shape[1]}: extract them in two calls, by layers="
             )
-        if now.excluded is not None:
-            # Fill, do not multiply by zero: a padding position may hold inf or NaN.
-            hidden = hidden.masked_fill(now.excluded.to(hidden.device)[:, :, None], 0)
-        total = hidden.sum(dim=1, dtype=torch.float32)
-        now.pooled.append(total / now.counts.to(hidden.device))
+        excluded = None if now.excluded is None else now.excluded.to(hidden.device)
+        now.pooled.append(pool_tokens(hidden, excluded, self.pooling))
 
 
 def choose_pad_id(parts: ModelParts, tokenizer: Any) -> int:

@@ -180,6 +180,7 @@ class Representations(Mapping[str, NDArray[np.float32]]):
                 f"ilo_fast reads {SCHEMA_VERSION}: extract again"
             )
         try:
+            _check_manifest(manifest)
             arrays = {
                 str(code): read_array(
                     folder / Path(entry["file"]).name, entry["shape"], entry["sha256"], mmap=mmap
@@ -189,5 +190,22 @@ class Representations(Mapping[str, NDArray[np.float32]]):
             return cls(
                 arrays, manifest["layers"], parallel=manifest["parallel"], info=manifest["info"]
             )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DamagedFileError(f"{manifest_path} is damaged: {error!r}") from error
+        except DamagedFileError:
+            raise
+        except KeyError as error:
+            raise DamagedFileError(f"{manifest_path} is damaged: it lacks {error}") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise DamagedFileError(f"{manifest_path} is damaged: {error}") from error
+
+
+def _check_manifest(manifest: Mapping[str, Any]) -> None:
+    """Refuse values that no extraction gives, whatever wrote them."""
+    layers = manifest["layers"]
+    if not isinstance(layers, list) or not all(type(h) is int and h >= 0 for h in layers):
+        raise ValueError(f"layers={str(layers)[:80]}, wanted whole numbers from 0")
+    if len(set(layers)) < len(layers):
+        raise ValueError(f"layers={str(layers)[:80]}, wanted each once")
+    if not isinstance(manifest["parallel"], bool) or not isinstance(manifest["info"], dict):
+        raise ValueError("parallel is no truth value, or info no mapping")
+    for code in manifest["languages"]:
+        check_code(code)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ilo_fast.errors import CorpusError
+from ilo_fast.representations.language_codes import speaking
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,32 @@ def tokenize(
     *,
     limit: int | None,
     exclude_special: bool,
+    language: str | None = None,
 ) -> TokenizedText:
     """Tokenize all sentences of one language at once.
+
+    Parameters
+    ----------
+    limit
+        Tokens kept per sentence, special ones included; None: all.
+    exclude_special
+        Whether special tokens stay out of the pooling.
+    language
+        What the tokenizer calls the language, where it asks for it.
 
     Raises
     ------
     CorpusError
         A sentence has no tokens, or only special ones; names its line.
     """
-    ids, special = _encode(tokenizer, sentences)
-    long = [i for i, row in enumerate(ids) if limit is not None and len(row) > limit]
-    if long:
-        # Let the tokenizer cut: it keeps the closing special token and knows which side to cut.
-        cut = _encode(tokenizer, [sentences[i] for i in long], max_length=limit)
-        for i, row, marks in zip(long, *cut, strict=True):
-            ids[i], special[i] = row, marks
+    with speaking(tokenizer, language):
+        ids, special = _encode(tokenizer, sentences)
+        long = [i for i, row in enumerate(ids) if limit is not None and len(row) > limit]
+        if long:
+            # Let the tokenizer cut: it keeps the closing token and knows which side to cut.
+            cut = _encode(tokenizer, [sentences[i] for i in long], max_length=limit)
+            for i, row, marks in zip(long, *cut, strict=True):
+                ids[i], special[i] = row, marks
     bare = [i + 1 for i, marks in enumerate(special) if sum(marks) == len(marks)]
     if bare:
         what = "only special tokens, which special_tokens='exclude' leaves out" if (

@@ -24,6 +24,7 @@ from ilo_fast.graph.knn import stacked_graph
 from ilo_fast.graph.options import check_metric, chosen_backend, thread_count
 from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores import cuda
+from ilo_fast.scores.checks import check_pool
 from ilo_fast.scores.result import OverlapScores
 
 
@@ -89,6 +90,10 @@ def overlap(
             f"{type(representations).__name__}"
         )
     languages = tuple(representations)
+    if len(languages) < 2:
+        check_pool(
+            dict.fromkeys(languages, 1), n_neighbors=1, threshold=1, parallel=False
+        )  # names what is wanted
     stacks = _stacks(representations, languages)
     check_metric(metric)
     backend = chosen_backend(backend)
@@ -100,7 +105,12 @@ def overlap(
         parallel = bool(getattr(representations, "parallel", False))
     elif not isinstance(parallel, bool):
         raise TypeError(f"parallel={parallel!r}: wanted True, False or None")
-    _check(languages, sizes, n_neighbors, threshold, parallel)
+    check_pool(
+        dict(zip(languages, sizes, strict=True)),
+        n_neighbors=n_neighbors,
+        threshold=threshold,
+        parallel=parallel,
+    )
 
     labels = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     sentences = np.tile(np.arange(sizes[0]), len(sizes)) if parallel else None
@@ -146,11 +156,6 @@ def overlap(
 
 
 def _stacks(representations: Mapping[str, Any], languages: tuple[str, ...]) -> list[Stack]:
-    if len(languages) < 2:
-        raise ValueError(
-            f"representations has {len(languages)} language(s): overlap between languages needs at "
-            "least 2"
-        )
     stacks = []
     for language in languages:
         array = representations[language]
@@ -168,22 +173,6 @@ def _stacks(representations: Mapping[str, Any], languages: tuple[str, ...]) -> l
                 f"{first.dtype}: all languages need the same layers, dimension and dtype"
             )
     return stacks
-
-
-def _check(
-    languages: tuple[str, ...], sizes: list[int], n_neighbors: int, threshold: int, parallel: bool
-) -> None:
-    reachable = min(len(languages) - 1, n_neighbors)
-    if threshold > reachable:
-        raise ValueError(
-            f"threshold={threshold} cannot be reached with {len(languages)} languages "
-            f"and n_neighbors={n_neighbors}: use threshold={reachable} or less"
-        )
-    if parallel and len(set(sizes)) > 1:
-        counts = ", ".join(f"{c}: {n}" for c, n in zip(languages, sizes, strict=True))
-        raise ValueError(
-            f"parallel=True needs the same number of sentences in every language, got {counts}"
-        )
 
 
 @dataclass(frozen=True)

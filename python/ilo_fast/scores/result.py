@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ilo_fast._util.files import parse_json, write_text
-from ilo_fast._util.messages import counted, elide, plain
-from ilo_fast._util.schema import check_schema
+from ilo_fast._util.csv_text import csv_text
+from ilo_fast._util.files import write_text
+from ilo_fast._util.messages import elide, plain
+from ilo_fast._util.optional import require
+from ilo_fast._util.schema import check_schema, read_result
 from ilo_fast._util.versions import versions
+from ilo_fast.corpora.grouping import group_languages
 from ilo_fast.corpora.languages import describe_language
+from ilo_fast.scores.groups import OverlapGroup
+from ilo_fast.scores.notebook import html_table
+from ilo_fast.scores.reading import read_fields
+from ilo_fast.scores.table import SCORE_TITLES, ScoreTable, positions
 
 if TYPE_CHECKING:
     from ilo_fast.plots.curve import LayerCurves
@@ -24,19 +31,15 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 _KIND = "ilo_fast.scores"
-
-SCORE_TITLES: Final[Mapping[str, str]] = {
-    "ilo": "Interlingual Local Overlap",
-    "bridge": "Bridge",
-    "reach": "Reach",
-    "translation_share": "Share of neighbours that are translations",
-}
-"""The scores that figures can show, and what they call them."""
+SCORES_FILE: Final = "scores.json"
+_SCORES: Final = ("bridge", "reach", "ilo")
 
 
-@dataclass(frozen=True)
-class OverlapScores:
+@dataclass(frozen=True, eq=False)
+class OverlapScores(ScoreTable):
     """Scores of every layer and language.
+
+    Two are equal where all is equal but ``info``, which says how they were made.
 
     Attributes
     ----------
@@ -58,19 +61,6 @@ class OverlapScores:
         under ``"representations"`` what `extract` said, and under ``"run"`` what the command did.
     """
 
-    bridge: NDArray[np.float64]
-    reach: NDArray[np.float64]
-    ilo: NDArray[np.float64]
-    layers: tuple[int, ...]
-    languages: tuple[str, ...]
-    n_sentences: tuple[int, ...]
-    n_neighbors: int
-    threshold: int
-    metric: str
-    translation_share: NDArray[np.float64] | None = None
-    translation_chance: NDArray[np.float64] | None = None
-    info: dict[str, Any] = field(default_factory=dict)
-
     def __repr__(self) -> str:
         best = int(self.ilo.mean(axis=1).argmax())
         return (
@@ -79,83 +69,106 @@ class OverlapScores:
             f"layer {self.layers[best]}: {self.ilo[best].mean():.3f})"
         )
 
-    def values(self, score: str) -> NDArray[np.float64]:
-        """One score by its name, shape (layers, languages).
+    def _repr_html_(self) -> str:
+        """What a notebook shows: means over languages, layer by layer."""
+        means = {name: getattr(self, name).mean(axis=1) for name in _SCORES}
+        if self.translation_share is not None:
+            means["translation_share"] = self.translation_share.mean(axis=1)
+        return html_table(self.subtitle, self.layers, means)
+
+    def to_dataframe(self) -> Any:
+        """`rows` as a pandas DataFrame (needs pandas)."""
+        require("pandas")
+        import pandas
+
+        return pandas.DataFrame(self.rows())
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
+        """`rows` as CSV, floats in full precision; with ``path``, also written there."""
+        text = csv_text(self.rows())
+        if path is not None:
+            write_text(Path(path), text)
+        return text
+
+    def select(
+        self,
+        languages: Sequence[str] | str | None = None,
+        layers: Sequence[int] | int | None = None,
+    ) -> OverlapScores:
+        """The scores of some languages or layers, in the order given.
+
+        They stay those of the whole pool: the neighbours of one language depend on which others
+        are there. ``info["selected_from"]`` says which were. For scores among some languages
+        alone, measure these alone.
 
         Parameters
         ----------
-        score
-            ``"ilo"``, ``"bridge"``, ``"reach"`` or ``"translation_share"``.
+        languages
+            Codes; None for all.
+        layers
+            Numbers as in `layers`, -1 for the last; None for all.
 
         Raises
         ------
         ValueError
-            Another name, or translations of text that is not parallel.
+            A language or layer that is not there or named twice, or none at all.
         """
-        if score not in SCORE_TITLES:
-            raise ValueError(f"score={score!r} is not known; use one of {', '.join(SCORE_TITLES)}")
-        if score == "translation_share" and self.translation_share is None:
-            raise ValueError(f"score={score!r} is not in these scores: their text is not parallel")
-        values: NDArray[np.float64] = getattr(self, score)
-        return values
-
-    @property
-    def model_name(self) -> str:
-        """The model's name as the run recorded it; "" where it is not known."""
-        return plain(self.recorded("run").get("model_name", ""))
-
-    @property
-    def corpus_name(self) -> str:
-        """The corpus's name as the run recorded it; "" where it is not known."""
-        return plain(self.recorded("run").get("corpus_name", ""))
-
-    @property
-    def corpus_size(self) -> str:
-        """``"31 languages \u00d7 60 sentences"``; ``"12 to 60"`` where their numbers differ."""
-        low, high = min(self.n_sentences), max(self.n_sentences)
-        each = counted(high, "sentence") if low == high else f"{low} to {high} sentences"
-        return f"{counted(len(self.languages), 'language')} \u00d7 {each}"
-
-    @property
-    def subtitle(self) -> str:
-        """``model · corpus · 31 languages x 60 sentences · k = 5, t = 3, cosine``, as known."""
-        settings = f"k = {self.n_neighbors}, t = {self.threshold}, {self.metric}"
-        names = elide(self.model_name, 48), elide(self.corpus_name, 32)
-        return " · ".join(part for part in (*names, self.corpus_size, settings) if part)
-
-    @property
-    def starts_at_embeddings(self) -> bool:
-        """Whether layer 0 is a model's embeddings, and not the first of someone's own arrays."""
-        return 0 in self.layers and bool(self.recorded("representations"))
-
-    def recorded(self, key: str) -> Mapping[str, Any]:
-        """What ``info`` records under ``key``; empty where that is nothing or no mapping."""
-        value = self.info.get(key)
-        return value if isinstance(value, Mapping) else {}
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One record for each layer and language, as in ``scores.json`` and ``scores.csv``."""
+        codes = [languages] if isinstance(languages, str) else languages
+        numbers = [layers] if isinstance(layers, int) else layers
+        if numbers is not None:
+            numbers = [self.layers[h] if -len(self.layers) <= h < 0 else h for h in numbers]
+        columns = positions("languages", self.languages, codes)
+        rows = positions("layers", self.layers, numbers)
         share, chance = self.translation_share, self.translation_chance
-        return [
-            {
-                "layer": layer,
-                "language": language,
-                "bridge": float(self.bridge[h, c]),
-                "reach": float(self.reach[h, c]),
-                "ilo": float(self.ilo[h, c]),
-                "translation_share": None if share is None else float(share[h, c]),
-                "translation_chance": None if chance is None else float(chance[c]),
-                "n_sentences": self.n_sentences[c],
-            }
-            for h, layer in enumerate(self.layers)
-            for c, language in enumerate(self.languages)
-        ]
+        whole = {"languages": list(self.languages), "layers": list(self.layers)}
+        info = {"selected_from": whole, **self.info}  # of a selection, what that was taken from
+        if isinstance(info.get("layers"), list):
+            info["layers"] = [info["layers"][h] for h in rows]
+        return dataclasses.replace(
+            self,
+            **{name: getattr(self, name)[np.ix_(rows, columns)] for name in _SCORES},
+            layers=tuple(self.layers[h] for h in rows),
+            languages=tuple(self.languages[c] for c in columns),
+            n_sentences=tuple(self.n_sentences[c] for c in columns),
+            translation_share=None if share is None else share[np.ix_(rows, columns)],
+            translation_chance=None if chance is None else chance[columns],
+            info=info,
+        )
 
-    def to_dataframe(self) -> Any:
-        """`rows` as a pandas DataFrame (needs pandas)."""
-        import pandas
+    def groups(self, by: str = "resource_class") -> list[OverlapGroup]:
+        """Means over groups of languages, each language counting once.
 
-        return pandas.DataFrame(self.rows())
+        Parameters
+        ----------
+        by
+            ``"resource_class"``, ``"family"``, ``"region"`` or ``"script"``.
+
+        Returns
+        -------
+        list of OverlapGroup
+            In the order of `~ilo_fast.corpora.grouping.group_languages`.
+
+        Raises
+        ------
+        ValueError
+            An unknown `by`.
+        """
+        found = []
+        for name, codes in group_languages(self.languages, by).items():
+            part = self.select(codes)
+            share = part.translation_share
+            found.append(
+                OverlapGroup(
+                    name=name,
+                    languages=codes,
+                    layers=self.layers,
+                    bridge=part.bridge.mean(axis=1),
+                    reach=part.reach.mean(axis=1),
+                    ilo=part.ilo.mean(axis=1),
+                    translation_share=None if share is None else share.mean(axis=1),
+                )
+            )
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
@@ -170,7 +183,7 @@ class OverlapScores:
             },
             "versions": self.info.get("versions", versions("numpy")),
             "info": self.info,
-            "rows": self.rows(),
+            "rows": self.measured_rows(),
         }
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
@@ -187,77 +200,66 @@ class OverlapScores:
         Raises
         ------
         ValueError
-            Something else, another schema version, or rows that are missing.
+            Something else, another schema version, rows that are missing, values that no
+            measurement gives, or settings that contradict each other.
         """
         check_schema(data, _KIND, SCHEMA_VERSION, "score again")
-        rows, settings = data.get("rows"), data.get("settings")
-        if not rows or not settings:
-            raise ValueError("the scores are incomplete: no rows or no settings")
-        layers = tuple(dict.fromkeys(row["layer"] for row in rows))
-        languages = tuple(dict.fromkeys(row["language"] for row in rows))
-        shape = (len(layers), len(languages))
-        order = [(h, c) for h in layers for c in languages]
-        if [(row["layer"], row["language"]) for row in rows] != order:
-            raise ValueError(
-                f"the scores are incomplete: {len(rows)} rows for {shape[0]} layers x {shape[1]} "
-                "languages"
-            )
-
-        def column(name: str) -> NDArray[np.float64]:
-            return np.array([row[name] for row in rows], np.float64).reshape(shape)
-
-        parallel = rows[0]["translation_share"] is not None
-        return cls(
-            bridge=column("bridge"),
-            reach=column("reach"),
-            ilo=column("ilo"),
-            layers=layers,
-            languages=languages,
-            n_sentences=tuple(row["n_sentences"] for row in rows[: shape[1]]),
-            n_neighbors=settings["n_neighbors"],
-            threshold=settings["threshold"],
-            metric=settings["metric"],
-            translation_share=column("translation_share") if parallel else None,
-            translation_chance=column("translation_chance")[0] if parallel else None,
-            info=dict(data.get("info", {})),
-        )
+        return cls(**read_fields(data))
 
     @classmethod
     def from_json(cls, source: str | os.PathLike[str]) -> OverlapScores:
-        """Read what `to_json` gave: its text, or the path it was written to."""
-        return cls.from_dict(parse_json(source))
+        """Read what `to_json` gave.
 
-    def plot(self, kind: str = "heatmap", score: str = "ilo", ax: Any = None) -> Any:
+        Parameters
+        ----------
+        source
+            The text, the path it was written to, or a folder with a ``scores.json``.
+
+        Raises
+        ------
+        ValueError
+            As `from_dict`; it names the file.
+        """
+        return read_result(source, SCORES_FILE, "scores", cls.from_dict)
+
+    def plot(self, kind: str = "heatmap", score: str | None = None, ax: Any = None) -> Any:
         """Draw a ``"heatmap"`` (layers x languages) or a ``"curve"`` (means over languages).
 
         Parameters
         ----------
         kind
-            ``"heatmap"`` of one score, or ``"curve"`` of all of them.
+            ``"heatmap"`` of one score, or ``"curve"``.
         score
-            As `values`; for a heat map.
+            As `values`. None: ILO in a heat map; in a curve all scores, of ILO the spread too.
         ax
             Matplotlib axes to draw in. None: a new figure, sized for what it shows.
 
         Returns
         -------
-        matplotlib.axes.Axes
-            ``ax``, or the first axes of the new figure (``.figure.savefig(...)`` saves it).
+        matplotlib.figure.Figure or matplotlib.axes.Axes
+            The new figure, which a notebook shows and ``.savefig(...)`` saves; or ``ax``.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
         """
+        require("matplotlib", "report")
+        if kind not in ("heatmap", "curve"):
+            raise ValueError(f"kind={kind!r} is not known: use 'heatmap' or 'curve'")
         from ilo_fast.plots.curve import curve_figure, draw_curve
         from ilo_fast.plots.heatmap import draw_heatmap, heatmap_figure
 
         if kind == "heatmap":
-            table = self.layer_table(score)
+            table = self.layer_table(score or "ilo")
             if ax is None:
-                return heatmap_figure(table).figure.axes[0]
+                return heatmap_figure(table).figure
             draw_heatmap(ax, table)
-        elif kind == "curve":
-            if ax is None:
-                return curve_figure(self.layer_curves()).axes[0]
-            draw_curve(ax, self.layer_curves())
-        else:
-            raise ValueError(f"kind={kind!r} is not known: use 'heatmap' or 'curve'")
+            return ax
+        curves = self.layer_curves(score)
+        if ax is None:
+            return curve_figure(curves)
+        draw_curve(ax, curves)
         return ax
 
     def layer_table(self, score: str = "ilo") -> LayerTable:
@@ -276,10 +278,12 @@ class OverlapScores:
             subtitle=self.subtitle,
         )
 
-    def layer_curves(self) -> LayerCurves:
-        """What the curves of means over languages show (needs matplotlib)."""
+    def layer_curves(self, score: str | None = None) -> LayerCurves:
+        """What the curves of means over languages show; of one score, or of all."""
         from ilo_fast.plots.curve import LayerCurves
 
+        if score is not None:
+            self.values(score)  # refuses a name that is not known
         chance = self.translation_chance
         return LayerCurves(
             ilo=self.ilo,
@@ -290,6 +294,7 @@ class OverlapScores:
             translation_chance=None if chance is None else float(chance.mean()),
             embeddings=self.starts_at_embeddings,
             subtitle=self.subtitle,
+            score=score,
         )
 
 

@@ -70,7 +70,7 @@ class OverlapCallback(TrainerCallback):
         ``{name}.jsonl`` in the trainer's output folder. Resumed training goes on in it.
     name
         Prefix of the logged names. Several callbacks on one trainer need different ones.
-    layers, batch_tokens, pooling, special_tokens, max_length, verify
+    layers, batch_tokens, pooling, special_tokens, max_length, verify, tokenizer_languages
         As in :func:`~ilo_fast.extract`; the hooks are verified at the first measurement.
     n_neighbors, threshold, metric, backend, n_threads, parallel
         As in :func:`~ilo_fast.overlap`.
@@ -109,6 +109,7 @@ class OverlapCallback(TrainerCallback):
         special_tokens: str = "include",
         max_length: int | None = None,
         verify: bool = True,
+        tokenizer_languages: Mapping[str, str] | None = None,
     ) -> None:
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise ValueError(
@@ -125,6 +126,7 @@ class OverlapCallback(TrainerCallback):
             layers=layers, n_neighbors=n_neighbors, threshold=threshold, metric=metric,
             backend=backend, n_threads=n_threads, parallel=parallel, batch_tokens=batch_tokens,
             pooling=pooling, special_tokens=special_tokens, max_length=max_length, verify=verify,
+            tokenizer_languages=tokenizer_languages,
         )  # fmt: skip
         self.path: Path | None = None
         self.records: list[OverlapRecord] = []
@@ -261,6 +263,7 @@ class OverlapCallback(TrainerCallback):
             parallel=options.parallel, batch_tokens=options.batch_tokens,
             pooling=options.pooling, special_tokens=options.special_tokens,
             max_length=options.max_length, verify=options.verify and not self._verified,
+            tokenizer_languages=options.tokenizer_languages,
         )  # fmt: skip
         self._verified = True
         corpus = self._settings["corpus"]

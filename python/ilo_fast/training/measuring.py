@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ class OverlapOptions:
     special_tokens: str = "include"
     max_length: int | None = None
     verify: bool = True
+    tokenizer_languages: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         # Numbers as JSON can hold them; object.__setattr__ as the dataclass is frozen.

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ilo_fast._util.checks import real_number, share, whole_number
 from ilo_fast._util.files import replace_atomically
 from ilo_fast._util.folders import refuse_other
 from ilo_fast._util.schema import check_schema
@@ -64,7 +65,7 @@ class OverlapRecord:
     scores: OverlapScores | None
     failed: str | None = None
     share_of_time: float | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
@@ -88,9 +89,10 @@ class OverlapRecord:
         Raises
         ------
         ValueError
-            No such record, or one of another schema.
+            No such record, one of another schema, or one that no training writes.
         """
         check_schema(data, _KIND, SCHEMA_VERSION, "measure again")
+        _check_sense(data)
         scores = data["scores"]
         return cls(
             step=data["step"],
@@ -102,6 +104,29 @@ class OverlapRecord:
             share_of_time=data["share_of_time"],
             settings=dict(data["settings"]),
         )
+
+
+def _check_sense(data: Mapping[str, Any]) -> None:
+    whole_number("step", data["step"], least=0)
+    for name in ("epoch", "seconds"):
+        value = data[name]
+        if (name == "seconds" or value is not None) and real_number(name, value) < 0:
+            raise ValueError(f"{name} is {value!r}, below 0")
+    if data["share_of_time"] is not None:
+        share("share_of_time", data["share_of_time"])
+    if (data["scores"] is None) == (data["failed"] is None):
+        raise ValueError("a record holds either scores, or what went wrong")
+    if data["scores"] is None:
+        return
+    for name, value in data["scores"].get("settings", {}).items():
+        if data["settings"].get(name, value) != value and name in (
+            "n_neighbors",
+            "threshold",
+            "metric",
+        ):
+            raise ValueError(
+                f"{name} is {data['settings'][name]!r} in settings, {value!r} in scores"
+            )
 
 
 def read_overlap_log(path: str | os.PathLike[str]) -> list[OverlapRecord]:
@@ -227,7 +252,9 @@ def _parse(path: Path) -> tuple[list[OverlapRecord], bool]:
     for number, line in enumerate(lines, start=1):
         try:
             records.append(OverlapRecord.from_dict(json.loads(line)))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if len(records) > 1 and records[-1].step < records[-2].step:
+                raise ValueError(f"step {records[-1].step} after step {records[-2].step}")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"{path}, line {number} is no overlap record ({error or type(error).__name__})"
             ) from error

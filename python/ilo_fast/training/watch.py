@@ -109,7 +109,7 @@ class Watch:
                 n_threads=options.n_threads, parallel=options.parallel,
                 batch_tokens=options.batch_tokens, pooling=options.pooling,
                 special_tokens=options.special_tokens, max_length=options.max_length,
-                verify=options.verify,
+                verify=options.verify, tokenizer_languages=options.tokenizer_languages,
             )
         ]  # fmt: skip
 

@@ -11,7 +11,8 @@ from typing import Any, Final
 import torch
 import transformers
 
-from ilo_fast.models.loading import ModelFiles, access_errors, check_complete
+from ilo_fast.models.access import access_errors
+from ilo_fast.models.loading import ModelFiles, check_complete
 from ilo_fast.models.structure import ModelParts, find_parts
 from ilo_fast.representations.pooling import choose_pad_id
 from ilo_fast.training.finetune.data import CLASSIFICATION, LANGUAGE_MODEL

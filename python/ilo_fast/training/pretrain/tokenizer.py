@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.files import replace_folder
 from ilo_fast.errors import AccessError
-from ilo_fast.models.loading import access_errors
+from ilo_fast.models.access import access_errors
 from ilo_fast.training.checkpoint_mark import damage, mark_complete
 
 logger = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 Layout of a cache::
 
-    file_hashes.json                         content hashes of weight files, by path, size and time
+    file_hashes.json                         content hashes of weight files, by path, inode, times
     <model key>/model.json                   what looking up the entries of a model needs to know
     <model key>/<code>-<key>.npy  .json      one language; complete once the .json exists
     <model key>/<code>-<key>.partial         finished rows of an unfinished language
@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,7 +39,13 @@ logger = logging.getLogger(__name__)
 # Part of every key: raise it when the same input would give other numbers or another file layout.
 FORMAT = 1
 
-_ANOTHER_DISK = " (cache=PATH, or the variable ILO_FAST_CACHE)"
+_ANOTHER_DISK = " (cache=PATH, or the variable ILO_FAST_CACHE). What was finished is kept"
+
+# A file changed this short ago may change again within the same tick of its file system's clock.
+_TICK_NS = 2_000_000_000
+
+# A file changed this short ago may change again within the same tick of its file system's clock.
+_TICK_NS = 2_000_000_000
 
 
 def default_cache_dir() -> Path:
@@ -52,6 +60,21 @@ def default_cache_dir() -> Path:
     if not home:
         home = os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "huggingface")
     return Path(home).expanduser() / "assets" / "ilo_fast"
+
+
+def cache_folder(cache: bool | str | os.PathLike[str] | None) -> Path:
+    """The folder that an argument ``cache=`` names; None and True: the default one."""
+    if cache is None or cache is True:
+        return default_cache_dir()
+    return _checked(cache)
+
+
+def _checked(cache: Any) -> Path:
+    if not isinstance(cache, (str, os.PathLike)):
+        raise TypeError(f"cache={cache!r} is no folder: pass a path, True, or None")
+    if not os.fspath(cache):
+        raise ValueError("cache='' names no folder: pass a path, True for the default one, or None")
+    return Path(cache).expanduser()
 
 
 @dataclass(frozen=True)
@@ -82,46 +105,59 @@ class Store:
     ----------
     root
         The folder; made where it does not exist.
+
+    Raises
+    ------
+    NotADirectoryError
+        It is a file.
     """
 
     def __init__(self, root: Path) -> None:
+        if root.exists() and not root.is_dir():
+            raise NotADirectoryError(f"cache={str(root)!r} is a file; give a folder")
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
 
     @classmethod
     def open(cls, cache: bool | str | os.PathLike[str] | None) -> Store | None:
         """The store for an argument ``cache=``: a folder, True for the default one, or none."""
-        if cache is None or cache is False:
-            return None
-        return cls(default_cache_dir() if cache is True else Path(cache).expanduser())
+        return None if cache is None or cache is False else cls(cache_folder(cache))
 
     def file_hash(self, path: Path) -> str:
-        """SHA-256 of a file, remembered by its path, size and time of change."""
+        """SHA-256 of a file, remembered by its path, inode, size and times of change."""
         real = path.resolve()
-        stat = real.stat()
-        name = f"{real}|{stat.st_size}|{stat.st_mtime_ns}"
         memo = self.root / "file_hashes.json"
+        name = _file_state(real)
         known = read_json(memo) or {}
         if isinstance(known.get(name), str):
             return str(known[name])
-        if stat.st_size > 1 << 30:
-            logger.info("hashing %s (%.1f GB), once", real, stat.st_size / 1e9)
+        size = real.stat().st_size
+        if size > 1 << 30:
+            logger.info("hashing %s (%.1f GB), once", real, size / 1e9)
         found = hash_file(real)
-        # Read again: another process may have added its own in the meantime. Losing one costs a
-        # second hashing, never a wrong answer.
-        write_json(memo, {**(read_json(memo) or {}), name: found})
+        stat = real.stat()
+        settled = time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _TICK_NS
+        if settled and _file_state(real) == name:
+            # Read again: another process may have added its own in the meantime. Losing one costs
+            # a second hashing, never a wrong answer. Files that are gone or changed are dropped.
+            kept = {k: v for k, v in (read_json(memo) or {}).items() if _still_is(k)}
+            write_json(memo, {**kept, name: found})
         return found
 
     def read_model(self, model_key: str) -> dict[str, Any] | None:
         """What :meth:`write_model` stored, or None."""
         record = read_json(self._folder(model_key) / "model.json")
-        return record if record is not None and record.get("key") == model_key else None
+        if record is None or record.get("key") != model_key:
+            return None
+        checksum = record.pop("sha256", None)
+        return record if checksum == digest(record) else None
 
     def write_model(self, model_key: str, info: Mapping[str, Any]) -> None:
         """Store what looking up the entries of a model needs to know."""
         folder = self._folder(model_key)
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "model.json", {**info, "key": model_key})
+        record = {**info, "key": model_key}
+        write_json(folder / "model.json", {**record, "sha256": digest(record)})
 
     def read(self, entry: Entry) -> NDArray[np.float32] | None:
         """A finished language, memory-mapped; None where it is absent or damaged."""
@@ -132,7 +168,10 @@ class Store:
         try:
             if manifest is None or manifest.get("key") != entry.key:
                 raise DamagedFileError(f"{manifest_path} is damaged")
-            return read_array(self.path(entry, ".npy"), manifest["shape"], manifest["sha256"])
+            array = read_array(self.path(entry, ".npy"), manifest["shape"], manifest["sha256"])
+            with contextlib.suppress(OSError):  # the time of last use, for clear()
+                os.utime(manifest_path)
+            return array
         except (DamagedFileError, KeyError, TypeError, ValueError) as error:
             logger.warning("cache: %s; it is computed again", error)
             with contextlib.suppress(OSError):
@@ -199,6 +238,9 @@ class CacheWriter:
         self._store = store
         self._entry = entry
         self._lock = lock
+        # Under the lock nobody else writes them: what is there was left by a killed process.
+        for stale in store.path(entry, "").parent.glob(f".{store.path(entry, '').name}.*.tmp"):
+            stale.unlink(missing_ok=True)
         self._log = RowLog(store.path(entry, ".partial"), entry.key, shape)
         self.done = self._log.done
         if self.done.any():
@@ -215,7 +257,7 @@ class CacheWriter:
         OSError
             The disk is full. What was added before stays.
         """
-        needed = 4 * int(np.prod(self._log.shape))
+        needed = 4 * math.prod(self._log.shape)
         with explain_full_disk(self._log.path, needed, _ANOTHER_DISK):
             self._log.append(rows, block)
 
@@ -224,8 +266,6 @@ class CacheWriter:
         array = self._store.read(self._entry)
         if array is None:
             path = self._store.path(self._entry, ".npy")
-            for stale in path.parent.glob(f".{path.stem}.*.tmp"):
-                stale.unlink(missing_ok=True)
             manifest = {
                 "key": self._entry.key,
                 "shape": list(self._log.shape),
@@ -241,3 +281,18 @@ class CacheWriter:
         """Release the log and the lock; what was added stays."""
         self._log.close()
         self._lock.release()
+
+
+def _file_state(path: Path) -> str:
+    """What changes when the file does: a copy over it has another inode or time of change."""
+    stat = path.stat()
+    return (
+        f"{path}|{stat.st_dev}|{stat.st_ino}|{stat.st_size}|{stat.st_mtime_ns}|{stat.st_ctime_ns}"
+    )
+
+
+def _still_is(name: str) -> bool:
+    try:
+        return _file_state(Path(name.rsplit("|", 5)[0])) == name
+    except OSError:
+        return False

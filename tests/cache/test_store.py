@@ -15,9 +15,10 @@ import pytest
 import torch
 import transformers as hf
 from helpers.tiny_models import SENTENCES, build, tokenizer
+from transformers.models.llama.modeling_llama import LlamaMLP
 
 from ilo_fast._util import locks
-from ilo_fast.cache import default_cache_dir
+from ilo_fast.cache import default_cache_dir, store
 from ilo_fast.models import source
 from ilo_fast.representations import job
 from ilo_fast.representations.extraction import extract
@@ -140,6 +141,35 @@ def test_moved_model_and_other_batches_still_hit(folder, cache):
     assert run(moved, cache, layers=range(4)).info["cache_hits"] == list(SENTENCES)
 
 
+def test_hash_of_a_file_follows_a_replacement_of_equal_size_and_time(tmp_path, monkeypatch):
+    path, other = tmp_path / "weights", tmp_path / "other"
+    opened = store.Store(tmp_path / "cache")
+    for tick in (store._TICK_NS, 0):  # just written, and long ago
+        monkeypatch.setattr(store, "_TICK_NS", tick)
+        path.write_bytes(b"1111")
+        first, stat = opened.file_hash(path), path.stat()
+        assert opened.file_hash(path) == first
+        path.write_bytes(b"2222")
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        second = opened.file_hash(path)
+        other.write_bytes(b"3333")
+        os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        os.replace(other, path)
+        assert len({first, second, opened.file_hash(path)}) == 3
+    assert len(json.loads((tmp_path / "cache" / "file_hashes.json").read_text())) == 1
+
+
+@pytest.mark.parametrize(
+    ("cache", "error", "message"),
+    [("", ValueError, "names no folder"), (3, TypeError, "is no folder"), ("F", OSError, "a file")],
+)
+def test_cache_argument_that_is_no_folder_is_refused(tmp_path, monkeypatch, cache, error, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "F").touch()
+    with pytest.raises(error, match=f"cache=.*{message}"):
+        store.Store.open(cache)
+
+
 def test_loaded_module_is_keyed_by_content(cache):
     model, tok = build("bert"), tokenizer()
     run(model, cache, tokenizer=tok)
@@ -157,7 +187,29 @@ def test_model_with_hooks_of_the_caller_is_not_cached(cache, caplog):
     for _ in range(2):
         got = run(model, cache, tokenizer=tokenizer())
         assert got.info["cache_hits"] == [] and got.info["cache"] is None
-    assert "hooks of yours" in caplog.text
+    assert "a hook of yours on encoder.layer.0" in caplog.text
+
+
+def test_replaced_library_code_is_not_cached(folder, cache, monkeypatch):
+    run(folder, cache)
+    monkeypatch.setattr(LlamaMLP, "forward", lambda self, x: x * 0)
+    got = run(folder, cache, verify=False)
+    assert got.info["cache_hits"] == [] and got.info["cache"] is None
+    monkeypatch.undo()
+    assert run(folder, cache).info["cache_hits"] == list(SENTENCES)
+
+
+def test_unverified_results_do_not_serve_other_calls(cache):
+    model, tok = build("bert"), tokenizer()
+    first = run(model, cache, tokenizer=tok, verify=False)
+    assert not first.info["verified"]
+    again = run(model, cache, tokenizer=tok, verify=False)
+    assert again.info["cache_hits"] == list(SENTENCES) and not again.info["verified"]
+    alone = run(model, cache, tokenizer=tok, verify=False, batch_tokens=1)
+    verified = run(model, cache, tokenizer=tok)
+    assert alone.info["cache_hits"] == verified.info["cache_hits"] == []
+    hit = run(model, cache, tokenizer=tok, batch_tokens=1)
+    assert hit.info["cache_hits"] == list(SENTENCES) and hit.info["verified"]
 
 
 def test_default_folder_follows_the_environment(monkeypatch, tmp_path):
@@ -201,7 +253,7 @@ def test_finished_languages_stay_after_an_interruption(folder, cache, monkeypatc
         with pytest.raises(KeyboardInterrupt):
             run(folder, cache, verify=False)
     assert counter.passes == 2 and len(entries(cache)) == 1
-    assert run(folder, cache).info["cache_hits"] == ["eng_Latn"]
+    assert run(folder, cache, verify=False).info["cache_hits"] == ["eng_Latn"]
 
 
 @pytest.mark.parametrize(("damage", "lost"), [("cut", 3), ("flip", 3), ("head", 9), ("short", 9)])
@@ -257,7 +309,8 @@ def test_damaged_entry_is_noticed_and_computed_again(folder, cache, how, caplog)
 
 @pytest.mark.parametrize("how", ["truncated", "flipped", "empty"])
 @pytest.mark.parametrize("which", ["deu_Latn-*.json", "model.json", "file_hashes.json"])
-def test_damaged_records_are_written_again(folder, cache, which, how):
+def test_damaged_records_are_written_again(folder, cache, monkeypatch, which, how):
+    monkeypatch.setattr(store, "_TICK_NS", 0)
     first = {code: np.array(a) for code, a in run(folder, cache).items()}
     _damage(next(Path(cache).rglob(which)), how)
     again = run(folder, cache)
@@ -362,7 +415,7 @@ def test_cache_holds_arrays_json_and_locks_only(folder, cache):
 
 def test_hub_name_is_cached_like_a_folder(folder, cache, monkeypatch):
     # A Hub name resolves to a snapshot folder; here the folder stands in for it.
-    monkeypatch.setattr("ilo_fast.models.loading._local_folder", lambda model: None)
+    monkeypatch.setattr("ilo_fast.models.loading.local_folder", lambda model: None)
     monkeypatch.setattr("ilo_fast.models.loading._snapshot_folder", lambda name, revision: folder)
     for factory in (hf.AutoConfig, hf.AutoModel, hf.AutoTokenizer):
         real = factory.from_pretrained

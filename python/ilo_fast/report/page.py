@@ -1,0 +1,70 @@
+"""What every page shares: its template engine, its style, tables of settings, figures in it.
+
+Text that came from outside is escaped by the engine; a content security policy in the templates
+refuses every request to elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from ilo_fast._util.messages import plain
+from ilo_fast.plots.style import INK
+
+
+def environment() -> jinja2.Environment:
+    """An engine that escapes everything and refuses names that it does not know."""
+    engine = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    engine.filters["plain"] = plain
+    engine.filters["fixed"] = lambda value, digits: f"{value:.{digits}f}"
+    engine.filters["signed"] = lambda value: f"{value:+.3f}"
+    engine.filters["short"] = lambda value: "diverged" if value is None else f"{value:.4g}"
+    return engine
+
+
+def read_template(name: str) -> str:
+    """A file of the folder ``templates``."""
+    folder = resources.files("ilo_fast.report").joinpath("templates")
+    return folder.joinpath(name).read_text(encoding="utf-8")
+
+
+def flat(values: Any, prefix: str = "") -> dict[str, str]:
+    """Nested settings as dotted names and short texts, for a two-column table."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            found |= flat(value, f"{name}.")
+        else:
+            found[plain(name)] = plain(
+                ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+            )
+    return found
+
+
+def inline(svg: str, name: str) -> Markup:
+    """An SVG file as an element of a page: ids of its own, the page's ink, sized by the page.
+
+    The SVG is matplotlib's, which escapes the texts in it.
+    """
+    svg = svg[svg.index("<svg") :]
+    # Two figures on one page must not share ids: matplotlib numbers them alike.
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'((?:xlink:)?href="#)', rf"\g<1>{name}-", svg)
+    svg = svg.replace("url(#", f"url(#{name}-")
+    svg = svg.replace(INK, "currentColor")
+    svg = re.sub(r'width="([\d.]+)pt" height="[\d.]+pt"', _page_width, svg, count=1)
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, count=1, flags=re.DOTALL)
+    return Markup(svg)
+
+
+def _page_width(match: re.Match[str]) -> str:
+    """A width in rem, so that the 8 point letters of a figure are 13 pixels high on the page."""
+    return f'style="width:{float(match[1]) / 10:.2f}rem" role="img"'
