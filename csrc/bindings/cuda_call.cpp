@@ -37,10 +37,11 @@ py::list run(const DeviceInput& input, const DeviceCall& call, const DeviceResul
                           "' is not known: use 'library' (cuBLASLt), 'fused', or '' to let the "
                           "engine choose");
   PythonMonitor monitor(call.progress);
-  Team team(call.n_threads, &monitor);
+  Team team(call.n_threads, &monitor, call.interval);
   std::vector<DeviceInfo> infos;
   {
-    py::gil_scoped_release release;
+    const py::gil_scoped_release release;
+    const StandardFloatingPoint standard;
     infos = call.engine(input, call.options, result, team);
   }
   py::list out;

@@ -3,6 +3,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,6 +24,7 @@ struct DeviceCall {
   DeviceOptions options;
   int n_threads;  // of the host; they copy rows to the device
   pybind11::object progress;
+  std::chrono::milliseconds interval{50};  // between two calls of progress
 };
 
 // Rows that lie in several (layers, n, d) arrays, one after the other.

@@ -71,7 +71,7 @@ MatrixView layer_view(const std::vector<py::array>& arrays, const std::string& d
 py::tuple call_knn_graph(const std::vector<py::array>& arrays, const std::string& dtype_name,
                          GraphOptions options, const Kernels& kernels, int n_threads,
                          const Queries& queries, py::object progress,
-                         const std::string& checkpoint_folder) {
+                         const std::string& checkpoint_folder, std::chrono::milliseconds interval) {
   const DType dtype = dtype_named(dtype_name);
   const std::vector<Segment> segments = segments_of(arrays, dtype);
   const std::int64_t n_layers = segments.front().shape[0], k = options.n_neighbors;
@@ -90,7 +90,7 @@ py::tuple call_knn_graph(const std::vector<py::array>& arrays, const std::string
   float* out_distances = distances.mutable_data();
 
   PythonMonitor monitor(std::move(progress));
-  Team team(n_threads, &monitor);
+  Team team(n_threads, &monitor, interval);
   const double of_layer = expected_work(base, queries ? n_out : 0);
   team.expect(n_layers * of_layer);
   std::vector<GraphInfo> infos;

@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,6 +25,7 @@ MatrixView layer_view(const std::vector<pybind11::array>& arrays, const std::str
 pybind11::tuple call_knn_graph(const std::vector<pybind11::array>& arrays, const std::string& dtype,
                                GraphOptions options, const Kernels& kernels, int n_threads,
                                const Queries& queries, pybind11::object progress,
-                               const std::string& checkpoint_folder);
+                               const std::string& checkpoint_folder,
+                               std::chrono::milliseconds interval = std::chrono::milliseconds(50));
 
 }  // namespace ilo

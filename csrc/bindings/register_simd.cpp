@@ -37,6 +37,10 @@ double peak_flops(const std::string& simd, int n_threads, double seconds) {
 }  // namespace
 
 void register_simd(py::module_& m) {
+  m.def("use_standard_floating_point", &StandardFloatingPoint::use,
+        "Round to nearest, with gradual underflow, from now on in this thread; the mode before.");
+  m.def("restore_floating_point", &StandardFloatingPoint::restore, py::arg("mode"),
+        "The mode that use_standard_floating_point() gave.");
   m.def("simd_available", &available_levels,
         "Instruction sets that this processor has and that were built, best last.");
   m.def(

@@ -28,6 +28,12 @@ struct BadRow : InvalidArgument {
   std::string problem;
 };
 
+// Something that cannot be where rows stay as they are: thrown where it is met, and told the user
+// by whoever can find out which row changed.
+struct RowsChanged {};
+constexpr const char* kRowChanged =
+    "changed during the call: another thread or process writes to it; pass a copy of the rows";
+
 // Concatenates anything printable, so that messages can carry values.
 template <class... Parts>
 std::string text(const Parts&... parts) {

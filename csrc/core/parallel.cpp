@@ -16,17 +16,25 @@
 namespace ilo {
 
 #if defined(__x86_64__)
-StandardFloatingPoint::StandardFloatingPoint() : saved_(_mm_getcsr()) { _mm_setcsr(0x1f80); }
-StandardFloatingPoint::~StandardFloatingPoint() { _mm_setcsr(static_cast<unsigned>(saved_)); }
-#elif defined(__aarch64__)
-StandardFloatingPoint::StandardFloatingPoint() {
-  asm volatile("mrs %0, fpcr" : "=r"(saved_));
-  asm volatile("msr fpcr, %0" : : "r"(std::uint64_t{0}));
+std::uint64_t StandardFloatingPoint::use() {
+  const std::uint64_t before = _mm_getcsr();
+  _mm_setcsr(0x1f80);
+  return before;
 }
-StandardFloatingPoint::~StandardFloatingPoint() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
+void StandardFloatingPoint::restore(std::uint64_t mode) { _mm_setcsr(static_cast<unsigned>(mode)); }
+#elif defined(__aarch64__)
+std::uint64_t StandardFloatingPoint::use() {
+  std::uint64_t before;
+  asm volatile("mrs %0, fpcr" : "=r"(before));
+  asm volatile("msr fpcr, %0" : : "r"(std::uint64_t{0}));
+  return before;
+}
+void StandardFloatingPoint::restore(std::uint64_t mode) {
+  asm volatile("msr fpcr, %0" : : "r"(mode));
+}
 #else
-StandardFloatingPoint::StandardFloatingPoint() = default;
-StandardFloatingPoint::~StandardFloatingPoint() = default;
+std::uint64_t StandardFloatingPoint::use() { return 0; }
+void StandardFloatingPoint::restore(std::uint64_t) {}
 #endif
 
 void Team::advance(double units) {
@@ -37,7 +45,7 @@ void Team::advance(double units) {
 
 void Team::poll() {
   const auto now = std::chrono::steady_clock::now();
-  if (!monitor_ || now - polled_ < std::chrono::milliseconds(50)) return;
+  if (!monitor_ || now - polled_ < interval_) return;
   polled_ = now;
   monitor_->poll(std::min(1.0, done_.load() / total_));
 }

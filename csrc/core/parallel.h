@@ -18,13 +18,17 @@ namespace ilo {
 // them.
 class StandardFloatingPoint {
  public:
-  StandardFloatingPoint();
-  ~StandardFloatingPoint();
+  StandardFloatingPoint() : saved_(use()) {}
+  ~StandardFloatingPoint() { restore(saved_); }
   StandardFloatingPoint(const StandardFloatingPoint&) = delete;
   StandardFloatingPoint& operator=(const StandardFloatingPoint&) = delete;
 
+  // The same in two halves: use() gives the mode that was there.
+  static std::uint64_t use();
+  static void restore(std::uint64_t mode);
+
  private:
-  std::uint64_t saved_ = 0;
+  std::uint64_t saved_;
 };
 
 struct Monitor {
@@ -36,7 +40,9 @@ struct Monitor {
 
 class Team {
  public:
-  Team(int n_threads, Monitor* monitor) : n_threads_(n_threads), monitor_(monitor) {}
+  Team(int n_threads, Monitor* monitor,
+       std::chrono::milliseconds interval = std::chrono::milliseconds(50))
+      : n_threads_(n_threads), monitor_(monitor), interval_(interval) {}
 
   int size() const { return n_threads_; }
 
@@ -53,8 +59,8 @@ class Team {
   // counted: some was not needed.
   void arrive(double units) { done_ = units + unforeseen_; }
 
-  // Lets the monitor look, if 50 ms have passed since it last did. Only for the calling thread: for
-  // its own long loops, and between short runs.
+  // Lets the monitor look, if `interval` has passed since it last did. Only for the calling thread:
+  // for its own long loops, and between short runs.
   void poll();
   // For tasks of more than a fraction of a second: true once the rest of the work is not wanted.
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
@@ -66,6 +72,7 @@ class Team {
  private:
   int n_threads_;
   Monitor* monitor_;
+  std::chrono::milliseconds interval_;
   double total_ = 1, unforeseen_ = 0;
   std::atomic<double> done_{0};
   std::atomic<bool> cancelled_{false};

@@ -49,15 +49,19 @@ class DeviceRows {
   // come yet. Throws BadRow.
   std::int64_t prepare(std::int64_t h, const Plan& plan) {
     at_once_ = plan.panel_rows;
-    const std::int64_t late = plan.is_resident && !layer_.on_device ? bring(h) : 0;
-    try {
-      measure();
-    } catch (const BadRow& bad) {
-      const bool in_base = bad.row < input_.n_base;
-      throw BadRow(in_base ? bad.row : bad.row - input_.n_base, bad.problem,
-                   input_.n_layers == 1 ? -1 : h, in_base ? "X" : "queries");
-    }
+    is_copy_ = plan.is_resident && !layer_.on_device;
+    const std::int64_t late = is_copy_ ? bring(h) : 0;
+    naming(h, [&] { measure(); });
     return late;
+  }
+  // Throws BadRow if a row is no longer what it was in prepare(h): the caller's memory is read many
+  // times unless it was copied first.
+  void check_unchanged(std::int64_t h) {
+    if (is_copy_) return;
+    hash_rows();
+    const std::vector<unsigned long long> now = to_host(stream_, hash_.data(), n_);
+    const auto changed = std::mismatch(now.begin(), now.end(), hashes_.begin()).first;
+    if (changed != now.end()) naming(h, [&] { throw BadRow(changed - now.begin(), kRowChanged); });
   }
   // Begins to bring the next layer.
   void prefetch(std::int64_t h) {
@@ -78,6 +82,18 @@ class DeviceRows {
   double multiplier() const { return global_multiplier_; }
 
  private:
+  // A BadRow that `call` throws says whose row it is, and in which layer.
+  template <class Call>
+  void naming(std::int64_t h, Call call) const {
+    try {
+      call();
+    } catch (const BadRow& bad) {
+      const bool in_base = bad.row < input_.n_base;
+      throw BadRow(in_base ? bad.row : bad.row - input_.n_base, bad.problem,
+                   input_.n_layers == 1 ? -1 : h, in_base ? "X" : "queries");
+    }
+  }
+
   std::vector<const std::byte*> addresses(std::int64_t h) const {
     std::vector<const std::byte*> out;
     out.reserve(n_);
@@ -154,9 +170,7 @@ class DeviceRows {
     with_dtype(layer_.dtype, [&](auto element) {
       using Element = decltype(element);
       for_all_rows([&](const Values& v, std::int64_t first, std::int64_t count) {
-        launch(stream_, dim3(striding_blocks_for(count * kLanes)), dim3(kBlock), 0,
-               measure_rows<Element>, v, first, count, cosine, wide, global_multiplier_,
-               multiplier_.data(), norm_.data(), hash_.data(), statistics_.data());
+        launch_measure_rows<Element>(v, first, count);
         const std::int64_t slice = ceil_div(count, std::int64_t{kSlices});
         launch(stream_, dim3(static_cast<unsigned>(ceil_div(d, std::int64_t{128})), kSlices),
                dim3(128), 0, add_rows<Element>, v, first, count, slice, layer_.norms, sums_.data());
@@ -164,7 +178,7 @@ class DeviceRows {
     });
     launch(stream_, dim3(static_cast<unsigned>(ceil_div(d, std::int64_t{128}))), dim3(128), 0,
            finish_centre, sums_.data(), std::int64_t{kSlices}, d, n_, centre_.data());
-    const std::vector<unsigned long long> hashes = to_host(stream_, hash_.data(), n_);
+    hashes_ = to_host(stream_, hash_.data(), n_);
     const RowStatistics statistics = to_host(stream_, statistics_.data(), 1)[0];
     if (statistics.bad != kNoRow)
       complain(static_cast<std::int64_t>(statistics.bad / 2), statistics.bad % 2);
@@ -173,7 +187,24 @@ class DeviceRows {
     // As Rows::measure: |u - c| <= 2 max|u|.
     layer_.scale = largest > 0 ? 0.25 * std::ldexp(1.0, std::min(1023, -std::ilogb(largest))) : 1.0;
     equals_ =
-        find_equal_rows(hashes, input_.n_base, [&](const auto& pairs) { return compare(pairs); });
+        find_equal_rows(hashes_, input_.n_base, [&](const auto& pairs) { return compare(pairs); });
+  }
+
+  template <class Element>
+  void launch_measure_rows(const Values& v, std::int64_t first, std::int64_t count) {
+    launch(stream_, dim3(striding_blocks_for(count * kLanes)), dim3(kBlock), 0,
+           measure_rows<Element>, v, first, count, metric_ == Metric::cosine,
+           layer_.dtype == DType::f64, global_multiplier_, multiplier_.data(), norm_.data(),
+           hash_.data(), statistics_.data());
+  }
+
+  // Once more what measure_rows says of every row.
+  void hash_rows() {
+    with_dtype(layer_.dtype, [&](auto element) {
+      for_all_rows([&](const Values& v, std::int64_t first, std::int64_t count) {
+        launch_measure_rows<decltype(element)>(v, first, count);
+      });
+    });
   }
 
   static double number(unsigned long long bits) {
@@ -195,9 +226,10 @@ class DeviceRows {
                column.data(), is_nan.data());
       });
     });
-    throw BadRow(
-        row, text("holds ", to_host(stream_, is_nan.data(), 1)[0] ? "NaN" : "infinity", " (column ",
-                  to_host(stream_, column.data(), 1)[0], "): every value must be finite"));
+    const std::int64_t at = to_host(stream_, column.data(), 1)[0];
+    if (at == layer_.d) throw BadRow(row, kRowChanged);
+    throw BadRow(row, text("holds ", to_host(stream_, is_nan.data(), 1)[0] ? "NaN" : "infinity",
+                           " (column ", at, "): every value must be finite"));
   }
 
   // call(values) for a few rows, whose values lie on the device meanwhile.
@@ -256,6 +288,8 @@ class DeviceRows {
   Layer layer_;
   EqualRows equals_;
   double global_multiplier_ = 1;
+  bool is_copy_ = false;  // what is looked at is nobody else's
+  std::vector<unsigned long long> hashes_;
   std::int64_t held_[2] = {-1, -1};  // layers in rows_
   Buffer<std::byte> rows_[2];        // of a layer and of the next, if they come from the host
   Buffer<const std::byte*> pointers_;

@@ -117,6 +117,7 @@ class Engine {
     info.seconds_prepare = watch.lap();
     if (plan_.prefetches) rows_.prefetch(h + 1);
     search_.run(info, watch);
+    rows_.check_unchanged(h);
     finish(h);
     info.certified_rows = n_queries_ - info.fallback_rows;
     info.seconds_rerank += watch.lap();

@@ -94,6 +94,9 @@ class Search {
     m.uncertified.reserve(rows), m.n_uncertified.reserve(1), m.measured.reserve(1);
     check(cudaMemsetAsync(m.measured.data(), 0, sizeof(unsigned long long), stream_),
           "clearing a count");
+    // Should rows change meanwhile, a place may stay empty: 0 is a row's number, too.
+    check(cudaMemsetAsync(m.nearest_id.data(), 0, rows * k_ * sizeof(int), stream_),
+          "clearing the neighbours");
   }
 
   // All query rows, as many at a time as the plan says.

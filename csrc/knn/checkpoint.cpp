@@ -20,7 +20,8 @@ namespace ilo {
 
 namespace {
 
-constexpr char kMagic[8] = {'i', 'l', 'o', 'k', 'n', 'n', '0', '1'};
+constexpr char kMagic[8] = {'i', 'l', 'o', 'k', 'n', 'n', '0', '2'};
+constexpr std::size_t kNameBytes = 6;  // of the magic; what follows is the version of the format
 enum Kind : std::uint64_t { steps_kind = 1, graph_kind = 2 };
 
 double now() {
@@ -34,23 +35,38 @@ struct Close {
 };
 using File = std::unique_ptr<std::FILE, Close>;
 
+// Of a stream of bytes, in whatever pieces it is added.
 class Checksum {
  public:
   void add(const void* data, std::size_t bytes) {
     const auto* at = static_cast<const unsigned char*>(data);
-    for (; bytes >= 8; at += 8, bytes -= 8) {
-      std::uint64_t word;
-      std::memcpy(&word, at, 8);
-      value_ = mix(value_, word);
-    }
-    std::uint64_t last = bytes;
-    for (std::size_t b = 0; b < bytes; ++b) last = last << 8 | at[b];
-    value_ = mix(value_, last);
+    length_ += bytes;
+    for (; held_ > 0 && bytes > 0; --bytes) hold(*at++);
+    for (; bytes >= sizeof(Word); at += sizeof(Word), bytes -= sizeof(Word))
+      value_ = mix(value_, word(at));
+    for (; bytes > 0; --bytes) hold(*at++);
   }
-  std::uint64_t value() const { return value_; }
+  std::uint64_t value() const { return mix(mix(value_, word(rest_)), length_); }
 
  private:
-  std::uint64_t value_ = 0x9e3779b97f4a7c15u;
+  using Word = std::uint64_t;
+
+  static Word word(const unsigned char* at) {
+    Word out;
+    std::memcpy(&out, at, sizeof out);
+    return out;
+  }
+  void hold(unsigned char byte) {
+    rest_[held_++] = byte;
+    if (held_ < sizeof(Word)) return;
+    value_ = mix(value_, word(rest_));
+    std::memset(rest_, 0, sizeof rest_);
+    held_ = 0;
+  }
+
+  std::uint64_t value_ = 0x9e3779b97f4a7c15u, length_ = 0;
+  unsigned char rest_[sizeof(Word)] = {};  // of a word that is not complete, then zeros
+  std::size_t held_ = 0;                   // bytes of it
 };
 
 struct WriteError {
@@ -81,11 +97,10 @@ class Writer {
     if (bytes && std::fwrite(data, 1, bytes, file_.get()) != bytes) throw WriteError{errno};
   }
   // In pieces, with a look between them at whether it is still wanted.
-  void put(const void* data, std::size_t bytes, Team& team) {
-    constexpr std::size_t kPiece = std::size_t{1} << 26;
+  void put(const void* data, std::size_t bytes, std::size_t piece, Team& team) {
     const auto* at = static_cast<const unsigned char*>(data);
-    for (; bytes > kPiece; at += kPiece, bytes -= kPiece) {
-      put(at, kPiece);
+    for (; bytes > piece; at += piece, bytes -= piece) {
+      put(at, piece);
       team.poll();
     }
     put(at, bytes);
@@ -163,11 +178,15 @@ Input open_file(const std::string& path, std::uint64_t data, Kind kind, std::uin
   in.reader = std::make_unique<Reader>(in.file.get());
   char magic[8];
   const std::size_t length = in.reader->get_some(magic, sizeof magic);
-  if (length == 0 || std::memcmp(magic, kMagic, length) != 0)
+  if (length == 0 || std::memcmp(magic, kMagic, std::min(length, kNameBytes)) != 0)
     throw InvalidArgument(text(path,
                                " is no checkpoint of knn_graph: it is left as it is; give "
                                "another folder as checkpoint"));
   if (length < sizeof magic) throw Damaged{};
+  if (std::memcmp(magic, kMagic, sizeof magic) != 0)
+    throw InvalidArgument(text("the checkpoint ", path,
+                               " is of another version of ilo_fast, which alone can go on with it: "
+                               "give another folder, or delete it"));
   const auto file_kind = in.reader->get<std::uint64_t>();
   const auto file_data = in.reader->get<std::uint64_t>();
   const auto file_plan = in.reader->get<std::uint64_t>();
@@ -188,7 +207,7 @@ Input open_file(const std::string& path, std::uint64_t data, Kind kind, std::uin
 }  // namespace
 
 bool Checkpoint::load_graph(std::int64_t* indices, float* distances, std::int64_t count,
-                            GraphInfo& info) {
+                            const std::function<bool()>& is_possible, GraphInfo& info) {
   try {
     const Input in = open_file(path_, data_, graph_kind, plan_);
     if (!in.reader) return false;
@@ -199,6 +218,7 @@ bool Checkpoint::load_graph(std::int64_t* indices, float* distances, std::int64_
     in.reader->get(indices, count * sizeof *indices);
     in.reader->get(distances, count * sizeof *distances);
     in.reader->finish();
+    if (!is_possible()) throw Damaged{};
     return true;
   } catch (const Damaged&) {
     damaged_ = text("the checkpoint ", path_, " is damaged: the work starts anew");
@@ -208,7 +228,32 @@ bool Checkpoint::load_graph(std::int64_t* indices, float* distances, std::int64_
   }
 }
 
-std::int64_t Checkpoint::load_steps(Candidates& candidates, Team& team) {
+namespace {
+
+// Whether a row may have kept these hits: each column once, none of them the row itself.
+class PossibleHits {
+ public:
+  explicit PossibleHits(std::int64_t n_columns) : seen_by_(n_columns, -1) {}
+  bool operator()(std::int64_t row, std::int64_t own, const std::vector<Hit>& hits) {
+    for (const Hit& hit : hits) {
+      if (hit.column < 0 || hit.column >= static_cast<std::int64_t>(seen_by_.size())) return false;
+      if (hit.column == own || seen_by_[hit.column] == row || !std::isfinite(hit.score))
+        return false;
+      seen_by_[hit.column] = row;
+    }
+    return true;
+  }
+
+ private:
+  std::vector<std::int64_t> seen_by_;  // the last row that had the column
+};
+
+}  // namespace
+
+std::int64_t Checkpoint::load_steps(Candidates& candidates, std::int64_t total,
+                                    std::int64_t n_columns,
+                                    const std::function<std::int64_t(std::int64_t)>& own_column,
+                                    Team& team) {
   last_save_ = now();
   if (!damaged_.empty()) return 0;
   try {
@@ -219,14 +264,17 @@ std::int64_t Checkpoint::load_steps(Candidates& candidates, Team& team) {
       const Input in = open_file(path_, data_, steps_kind, plan_);
       if (!in.reader) return 0;
       steps = in.reader->get<std::int64_t>();
+      if (steps < 0 || steps > total) throw Damaged{};
       if (in.reader->get<std::int64_t>() != candidates.rows()) throw Damaged{};
       std::vector<Hit> hits;
+      PossibleHits is_possible(n_columns);
       for (std::int64_t row = 0; row < candidates.rows(); ++row) {
         const auto threshold = in.reader->get<float>();
         const auto count = in.reader->get<std::uint32_t>();
         if (count > candidates.limit()) throw Damaged{};
         hits.resize(count);
         in.reader->get(hits.data(), count * sizeof(Hit));
+        if (!(threshold < INFINITY) || !is_possible(row, own_column(row), hits)) throw Damaged{};
         if (use) candidates.restore(row, threshold, hits.data(), count);
         if (row % 1024 == 0) team.poll();
       }
@@ -265,10 +313,9 @@ void Checkpoint::save_steps(std::int64_t steps, const Candidates& candidates, Te
   cost_of_save_ = last_save_ - start;
 }
 
-void Checkpoint::save_steps_if_due(std::int64_t steps, const Candidates& candidates, Team& team) {
+bool Checkpoint::is_due() const {
   // At most a twentieth of the time goes into it.
-  if (now() - last_save_ >= std::max(every_seconds_, 20 * cost_of_save_))
-    save_steps(steps, candidates, team);
+  return now() - last_save_ >= std::max(every_seconds_, 20 * cost_of_save_);
 }
 
 void Checkpoint::save_graph(const std::int64_t* indices, const float* distances, std::int64_t count,
@@ -279,8 +326,8 @@ void Checkpoint::save_graph(const std::int64_t* indices, const float* distances,
     out.put(info.fallback_rows);
     out.put(info.candidates_per_row);
     out.put(count);
-    out.put(indices, count * sizeof *indices, team);
-    out.put(distances, count * sizeof *distances, team);
+    out.put(indices, count * sizeof *indices, piece_, team);
+    out.put(distances, count * sizeof *distances, piece_, team);
     out.finish();
     unwritten_.clear();
   } catch (const WriteError& error) {

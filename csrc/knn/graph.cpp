@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/arithmetic.h"
+#include "core/errors.h"
 #include "knn/candidates.h"
 #include "knn/certificate.h"
 #include "knn/checkpoint.h"
@@ -84,13 +85,24 @@ class Graph {
     info_.superblocks = ceil_div(rows_.n_columns(), plan.superblock);
     if (!options_.checkpoint.empty()) {
       saved = std::make_unique<Checkpoint>(options_.checkpoint, data_, plan_number(plan),
-                                           options_.checkpoint_seconds);
-      if (saved->load_graph(indices_, distances_, n_out_ * options_.n_neighbors, info_)) {
+                                           options_.checkpoint_seconds, options_.checkpoint_piece);
+      if (saved->load_graph(
+              indices_, distances_, n_out_ * options_.n_neighbors, [&] { return is_possible(); },
+              info_)) {
         info_.resumed_share = 1;
         return info_;
       }
     }
-    find(plan, saved.get());
+    try {
+      find(plan, saved.get());
+    } catch (const RowsChanged&) {
+      rows_.check_unchanged(team_);  // says which
+      if (info_.resumed_share > 0)
+        throw InvalidArgument(text("the checkpoint ", options_.checkpoint,
+                                   " does not hold the work that it says: delete it"));
+      throw;
+    }
+    rows_.check_unchanged(team_);
     if (saved) {
       saved->save_graph(indices_, distances_, n_out_ * options_.n_neighbors, info_, team_);
       info_.problem = saved->problem();
@@ -107,6 +119,26 @@ class Graph {
     double step_work = 0;         // multiply-adds between two looks at the clock, for checkpoints
     std::int64_t for_rows = 0;    // bytes of packed rows
   };
+
+  // Whether what was read could be the graph of these rows: other rows of the base, each once, in
+  // the order of their distances.
+  bool is_possible() const {
+    const std::int64_t k = options_.n_neighbors;
+    std::vector<std::int64_t> sorted(k);
+    for (std::int64_t out = 0; out < n_out_; ++out) {
+      const std::int64_t* ids = indices_ + out * k;
+      const float* distances = distances_ + out * k;
+      const std::int64_t own = output_.row(out);
+      for (std::int64_t p = 0; p < k; ++p) {
+        if (ids[p] < 0 || ids[p] >= rows_.n_base() || ids[p] == own) return false;
+        if (!(distances[p] >= (p > 0 ? distances[p - 1] : 0.0f))) return false;
+      }
+      if (distances[k - 1] > rows_.largest_distance()) return false;
+      std::partial_sort_copy(ids, ids + k, sorted.begin(), sorted.end());
+      if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) return false;
+    }
+    return true;
+  }
 
   std::int64_t n_queries() const {
     return all_pairs_ ? rows_.n_columns() : static_cast<std::int64_t>(query_ids_.size());
@@ -138,7 +170,7 @@ class Graph {
     if (options_.max_candidates > 0) plan.candidates = std::max(options_.max_candidates, first);
     // Rows: duplicates' bookkeeping, norms, bounds. Workers: the tile, hits, two rows.
     const std::int64_t taken = queries * (plan.candidates * hit + Candidates::kBytesPerRow) +
-                               rows_.n() * 48 + (n + (all_pairs_ ? 0 : queries)) * 48 +
+                               rows_.n() * 56 + (n + (all_pairs_ ? 0 : queries)) * 48 +
                                threads * (plan.block * (plan.block + 16) * 4 +
                                           rows_.d() * (16 + 4 * width) + kMeasureBytes);
     plan.for_rows = std::max<std::int64_t>(0, options_.max_memory - taken);
@@ -193,13 +225,15 @@ class Graph {
     Filter filter(queries, *base, all_pairs_, kernels_, team_, workers, *candidates,
                   plan.step_work);
     if (saved) {
-      const std::int64_t total = filter.count_steps(), done = saved->load_steps(*candidates, team_);
+      const std::int64_t total = filter.count_steps();
+      const std::int64_t done = saved->load_steps(
+          *candidates, total, base->count(), [&](std::int64_t row) { return queries.id(row); },
+          team_);
       info_.resumed_share = total > 0 ? static_cast<double>(done) / total : 0;
       filter.run(done, [&](std::int64_t finished) {
-        if (finished == total)
-          saved->save_steps(finished, *candidates, team_);
-        else
-          saved->save_steps_if_due(finished, *candidates, team_);
+        if (finished < total && !saved->is_due()) return;
+        rows_.check_unchanged(team_);  // else rows that changed and changed back would go on
+        saved->save_steps(finished, *candidates, team_);
       });
     } else {
       filter.run();
@@ -293,7 +327,11 @@ GraphInfo knn_graph(const MatrixView& x, const GraphOptions& options, const Kern
                     Team& team, const std::vector<std::int64_t>* queries, std::int64_t* indices,
                     float* distances) {
   const StandardFloatingPoint standard;
-  return Graph(x, options, kernels, team, queries, indices, distances).run();
+  try {
+    return Graph(x, options, kernels, team, queries, indices, distances).run();
+  } catch (const RowsChanged&) {  // and changed back, or which cannot be told
+    throw InvalidArgument(text("rows of X ", kRowChanged));
+  }
 }
 
 double expected_work(std::int64_t n_base, std::int64_t n_queries) {

@@ -35,6 +35,7 @@ struct GraphOptions {
   // A file for finished work; empty: none. Saved when so many seconds have passed, and at the end.
   std::string checkpoint;
   double checkpoint_seconds = 30;
+  std::size_t checkpoint_piece = std::size_t{1} << 26;  // bytes written between two polls
   // For tests, to walk every path: rows of a block, and the most candidates that a row may keep (0
   // chooses), and whether no row is certified in the first pass.
   std::int64_t block_rows = 0, max_candidates = 0;

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/errors.h"
+
 namespace ilo {
 
 class Nearest {
@@ -24,6 +26,7 @@ class Nearest {
     return heap_.empty() ? 0 : heap_.front().first;
   }
   void add(double squared, std::int64_t index) {
+    if (!(squared < std::numeric_limits<double>::infinity())) throw RowsChanged{};  // all finite
     const Entry entry{squared, index};
     if (!full()) {
       heap_.push_back(entry);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/errors.h"
 #include "knn/nearest.h"
 #include "knn/rows.h"
 
@@ -18,10 +19,14 @@ class Output {
          std::int64_t* indices, float* distances)
       : rows_(rows), k_(k), indices_(indices), distances_(distances) {
     if (!queries) return;
+    row_ = *queries;
     slot_.assign(rows.n(), -1);
     for (std::size_t s = 0; s < queries->size(); ++s)
       slot_[(*queries)[s]] = static_cast<std::int64_t>(s);
   }
+
+  // The row that output row `out` is of.
+  std::int64_t row(std::int64_t out) const { return row_.empty() ? out : row_[out]; }
 
   // How many columns a unique row may need: as many as there are beside itself, at most k.
   std::int64_t wanted(std::int64_t g) const {
@@ -55,6 +60,7 @@ class Output {
           return ++taken < k_;
         });
       }
+      if (static_cast<std::int64_t>(all.size()) < k_) throw RowsChanged{};  // k were there
       std::sort(all.begin(), all.end());
       for (std::int64_t p = 0; p < k_; ++p) {
         indices_[slot(*row) * k_ + p] = all[p].second;
@@ -78,7 +84,7 @@ class Output {
   std::int64_t k_;
   std::int64_t* indices_;
   float* distances_;
-  std::vector<std::int64_t> slot_;
+  std::vector<std::int64_t> slot_, row_;  // of rows, and of slots; empty: they are the same
 };
 
 }  // namespace ilo

@@ -2,6 +2,7 @@
 #include "knn/rows.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -35,10 +36,10 @@ double largest_magnitude(const double* u, std::int64_t d) {
 Rows::Rows(const MatrixView& x, std::int64_t n_base, Metric metric, const Kernels& kernels,
            Team& team)
     : x_(x), n_base_(n_base), metric_(metric), kernels_(kernels) {
-  std::vector<std::uint64_t> hashes(n());
+  hashes_.resize(n());
   if (x_.dtype == DType::f64) find_multipliers(team);
-  measure(team, hashes);
-  find_duplicates(team, hashes);
+  measure(team);
+  find_duplicates(team);
 }
 
 // Squares of float32 and narrower never leave float64's range; those of float64 may.
@@ -65,7 +66,7 @@ void Rows::find_multipliers(Team& team) {
 // Norms, hashes and the mean in one pass. Sums of fixed slices, added in order: the same centre for
 // any number of threads. (The neighbours do not depend on it. How many rows are certified at once
 // may, by a few in ten thousand, with the order in which threads raise thresholds.)
-void Rows::measure(Team& team, std::vector<std::uint64_t>& hashes) {
+void Rows::measure(Team& team) {
   std::mutex mutex;
   std::int64_t bad_row = n();  // the first, whichever thread meets one
   bool bad_is_zero = false;
@@ -98,11 +99,12 @@ void Rows::measure(Team& team, std::vector<std::uint64_t>& hashes) {
           continue;
         }
         norm_[i] = norm;
-        load_row(i, u);
+        for (std::int64_t k = 0; k < d(); ++k) u[k] /= norm;  // as load_row() does
         norm = 1.0;
       }
+      if (!std::isfinite(norm)) throw RowsChanged{};  // since find_multipliers()
       max_norm[worker] = std::max(max_norm[worker], norm);
-      hashes[i] = kernels_.hash_row(u, d());
+      hashes_[i] = kernels_.hash_row(u, d());
       kernels_.accumulate(u, d(), sum);
     }
   });
@@ -114,7 +116,8 @@ void Rows::measure(Team& team, std::vector<std::uint64_t>& hashes) {
     double* u = scratch[0].data();
     raw(bad_row, 1, u);
     std::int64_t column = 0;
-    while (column + 1 < d() && std::isfinite(u[column])) ++column;
+    while (column < d() && std::isfinite(u[column])) ++column;
+    if (column == d()) throw BadRow(bad_row, kRowChanged);
     throw BadRow(bad_row, text("holds ", std::isnan(u[column]) ? "NaN" : "infinity", " (column ",
                                column, "): every value must be finite"));
   }
@@ -123,13 +126,29 @@ void Rows::measure(Team& team, std::vector<std::uint64_t>& hashes) {
     for (std::int64_t k = 0; k < d(); ++k) frame_.centre[k] += sum[k];
   for (double& c : frame_.centre) c /= static_cast<double>(n());
   // |u - c| <= 2 max|u|: after scaling at most 1, so no product or sum can overflow float32.
-  const double largest = *std::max_element(max_norm.begin(), max_norm.end());
-  frame_.scale = largest > 0 ? 0.25 * bring_to_one(largest) : 1.0;
+  max_norm_ = *std::max_element(max_norm.begin(), max_norm.end());
+  frame_.scale = max_norm_ > 0 ? 0.25 * bring_to_one(max_norm_) : 1.0;
   std::memcpy(&fingerprint_, &global_multiplier_, sizeof fingerprint_);  // no part of u
-  for (const std::uint64_t h : hashes) fingerprint_ = mix(fingerprint_, h);
+  for (const std::uint64_t h : hashes_) fingerprint_ = mix(fingerprint_, h);
 }
 
-void Rows::find_duplicates(Team& team, const std::vector<std::uint64_t>& hashes) {
+void Rows::check_unchanged(Team& team) const {
+  std::atomic<std::int64_t> changed{n()};  // the first, whichever thread meets one
+  std::vector<std::vector<double>> scratch(team.size(), std::vector<double>(d()));
+  team.run(ceil_div(n(), kChunk), [&](std::int64_t chunk, int worker) {
+    double* u = scratch[worker].data();
+    for (std::int64_t i = chunk * kChunk; i < std::min(n(), (chunk + 1) * kChunk); ++i) {
+      load_row(i, u);
+      if (kernels_.hash_row(u, d()) == hashes_[i]) continue;
+      std::int64_t first = changed;
+      while (i < first && !changed.compare_exchange_weak(first, i)) {
+      }
+    }
+  });
+  if (changed < n()) throw BadRow(changed, kRowChanged);
+}
+
+void Rows::find_duplicates(Team& team) {
   using Entry = std::pair<std::uint64_t, std::int64_t>;
   const std::int64_t n_rows = n();
   // By hash, in buckets of its highest bits: each is sorted by itself.
@@ -137,13 +156,13 @@ void Rows::find_duplicates(Team& team, const std::vector<std::uint64_t>& hashes)
   while (bits < 16 && (n_rows >> bits) > 4096) ++bits;
   const auto bucket = [bits](std::uint64_t h) { return bits ? h >> (64 - bits) : 0; };
   std::vector<std::int64_t> begin((std::size_t{1} << bits) + 1, 0);
-  for (const std::uint64_t h : hashes) ++begin[bucket(h) + 1];
+  for (const std::uint64_t h : hashes_) ++begin[bucket(h) + 1];
   std::partial_sum(begin.begin(), begin.end(), begin.begin());
   std::vector<Entry> order(n_rows);
   {
     std::vector<std::int64_t> at(begin.begin(), begin.end() - 1);
     for (std::int64_t row = 0; row < n_rows; ++row)
-      order[at[bucket(hashes[row])]++] = {hashes[row], row};
+      order[at[bucket(hashes_[row])]++] = {hashes_[row], row};
   }
   // Equal hashes are only a hint: every row is compared with the distinct rows of its run.
   unique_of_.resize(n_rows);

@@ -60,10 +60,16 @@ class Rows {
   const Frame& frame() const { return frame_; }
   // About unique row g, for rows within `radius` of it.
   Frame frame_about(std::int64_t g, double radius) const;
+  // Throws BadRow if a row is no longer what it was when this was made. Between two looks at the
+  // same row nothing is certain; a row that is the same in both is taken to have been so all the
+  // time.
+  void check_unchanged(Team& team) const;
   // Of all that the rows hold: equal for equal rows, whatever their place in memory.
   std::uint64_t fingerprint() const { return fingerprint_; }
   // Returned distances: from |u_i - u_j|^2 to what the caller asked for.
   float distance(double squared) const;
+  // None is larger.
+  float largest_distance() const { return distance(4 * max_norm_ * max_norm_ * (1 + 0x1p-20)); }
 
   // Packs unique rows ids[0..count) for `filter`; missing rows of the last panel are zero, with a
   // half that lets them survive nothing. half: |y|^2 / 2. Arrays are as long as whole panels.
@@ -81,8 +87,8 @@ class Rows {
                       out);
   }
   void find_multipliers(Team& team);
-  void measure(Team& team, std::vector<std::uint64_t>& hashes);
-  void find_duplicates(Team& team, const std::vector<std::uint64_t>& hashes);
+  void measure(Team& team);
+  void find_duplicates(Team& team);
 
   const MatrixView& x_;
   std::int64_t n_base_, n_columns_ = 0;
@@ -93,6 +99,8 @@ class Rows {
   std::vector<double> multiplier_;  // cosine only, and only where a row needs one
   std::vector<double> norm_;        // cosine only: |x_i * multiplier_i|
   Frame frame_;
+  double max_norm_ = 0;                // of u
+  std::vector<std::uint64_t> hashes_;  // of u, a row each
   std::uint64_t fingerprint_ = 0;
   std::vector<std::int64_t> first_, members_, offset_;
   std::vector<std::int64_t> unique_of_;

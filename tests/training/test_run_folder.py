@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ilo_fast.training.run_folder import RunFolder, mark_complete, read_card
+from ilo_fast.training.checkpoint_mark import mark_complete
+from ilo_fast.training.run_folder import RunFolder, read_card
 
 
 @pytest.fixture
@@ -109,3 +110,56 @@ def test_finished_run_without_its_model_begins_again_and_forgets_its_results(
         again.begin({})
     assert again.card["status"] == "running" and again.card["started"] == run.card["started"]
     assert "loss" not in again.card and "finished" not in again.card
+
+
+def test_card_says_what_kind_of_training_it_was(tmp_path: Path) -> None:
+    for task, wanted in (("pretraining", "pretraining"), ("causal-lm", "fine-tuning")):
+        run = RunFolder(tmp_path / task, {"task": task})
+        with run.held(overwrite=False):
+            run.begin({})
+        assert run.card["training"] == wanted
+
+
+def test_run_that_diverged_has_ended_and_does_not_say_finished(interrupted: Path) -> None:
+    run = RunFolder(interrupted, {"seed": 1})
+    with run.held(overwrite=False):
+        run.begin({})
+        (interrupted / "model").mkdir()
+        run.finish({}, keep_checkpoints=False, diverged=True)
+    assert run.card["status"] == "diverged"
+    with RunFolder(interrupted, {"seed": 1}).held(overwrite=False) as ended:
+        assert ended
+    with pytest.raises(ValueError, match="holds a run of other settings"):
+        RunFolder(interrupted, {"seed": 2}).held(overwrite=False).__enter__()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", "\x00", "[" * 100_000])
+def test_damaged_card_is_said_to_be_damaged_and_can_be_overwritten(
+    interrupted: Path, text: str
+) -> None:
+    (interrupted / "run_card.json").write_text(text)
+    run = RunFolder(interrupted, {"seed": 1})
+    with pytest.raises(ValueError, match=r"run_card.json is damaged: .*--overwrite"):
+        run.held(overwrite=False).__enter__()
+    with run.held(overwrite=True) as finished:
+        assert not finished
+        run.begin({})
+    assert read_card(interrupted) == run.card
+
+
+def test_card_without_what_a_run_needs_is_refused(interrupted: Path) -> None:
+    card = read_card(interrupted)
+    assert card is not None
+    for name in ("settings", "status"):
+        left = {key: value for key, value in card.items() if key != name}
+        (interrupted / "run_card.json").write_text(json.dumps(left))
+        with pytest.raises(ValueError, match="lacks settings or status"):
+            RunFolder(interrupted, {"seed": 1}).held(overwrite=False).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("output", "error"), [("", ValueError), (3, TypeError), (None, TypeError), ("a\0b", ValueError)]
+)
+def test_folder_that_is_no_path_is_refused(output: object, error: type[Exception]) -> None:
+    with pytest.raises(error, match="output_dir"):
+        RunFolder(output, {})  # type: ignore[arg-type]

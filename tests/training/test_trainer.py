@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from ilo_fast._util.files import read_json
-from ilo_fast.training.trainer import Checkpoints, warn_of_divergence
+from ilo_fast.training.trainer import Checkpoints, divergence, warn_of_divergence
 
 
 def saved_at(checkpoints: Checkpoints, total: int) -> list[int]:
@@ -57,3 +57,26 @@ def test_warning_of_divergence_names_the_folder(caplog: pytest.LogCaptureFixture
     assert not caplog.records
     warn_of_divergence(Path("results/run"), {"losses": [{"loss": "nan"}], "metrics": {}})
     assert "results/run: training has diverged: the last loss is nan" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("losses", "evaluations", "diverged"),
+    [
+        ([9.2, 2.0], [9.3, 2.1], False),
+        ([0.5, 4.0], [], False),  # worse, and no explosion
+        ([12.0, 18.0], [], False),
+        ([9.2, 400.0], [], True),
+        ([9.2, "inf"], [], True),
+        ([9.2, 3.0], [9.0, "nan"], True),
+        ([9.2, 3.0], [9.0, 99.0], True),
+        ([], [], False),
+    ],
+)
+def test_losses_that_explode_are_a_divergence(
+    losses: list[object], evaluations: list[object], diverged: bool
+) -> None:
+    results = {
+        "losses": [{"loss": value} for value in losses],
+        "evaluations": [{"step": 1, "loss": value} for value in evaluations],
+    }
+    assert bool(divergence(results)) == diverged

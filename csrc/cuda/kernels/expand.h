@@ -74,6 +74,9 @@ inline __global__ void expand_to_all_rows(int count, Expansion in, std::int64_t*
       last = next;
     }
   }
+  // Rows that changed meanwhile may leave a place empty. The call will fail; until then every
+  // number must be a row's.
+  for (; written < in.k; ++written) indices[out * in.k + written] = 0;
 }
 
 }  // namespace ilo::gpu

@@ -21,6 +21,8 @@ def knn_graph(
     block_rows: int = ...,
     max_candidates: int = ...,
     force_fallback: bool = ...,
+    checkpoint_piece: int = ...,
+    interval: int = ...,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], list[dict[str, Any]], str]: ...
 def certified_bounds(
     X: NDArray[Any], dtype: str, *, cosine: bool, simd: str = ...

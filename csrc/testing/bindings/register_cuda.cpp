@@ -43,6 +43,8 @@ DeviceCall call_of(const std::string& machine, std::int64_t n_neighbors, bool co
       options.library = value.cast<std::string>();
     else if (name == "progress")
       call.progress = py::reinterpret_borrow<py::object>(value);
+    else if (name == "interval")
+      call.interval = std::chrono::milliseconds(value.cast<int>());
     else if (name == "tile_rows")
       options.tile_rows = value.cast<std::int64_t>();
     else if (name == "panel_rows")
@@ -110,7 +112,8 @@ void register_testing_cuda(py::module_& m) {
   m.def("cuda_knn_graph", &graph_binding, py::arg("segments"), py::arg("dtype"),
         py::arg("n_neighbors"), py::kw_only(), py::arg("cosine"), py::arg("n_base") = 0,
         py::arg("machine"),
-        "_core.cuda_knn_graph on machine 'gpu' or 'emulated'. More options: tile_rows, panel_rows, "
+        "_core.cuda_knn_graph on machine 'gpu' or 'emulated'. More options: interval, tile_rows, "
+        "panel_rows, "
         "capacity (of a list of candidates), force_fallback (certify no row in the first pass).");
   m.def("cuda_overlap", &overlap_binding, py::arg("segments"), py::arg("dtype"),
         py::arg("n_neighbors"), py::arg("languages"), py::arg("sentences"), py::kw_only(),

@@ -20,7 +20,7 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
                             py::object progress, std::int64_t max_memory,
                             const std::string& checkpoint, double checkpoint_seconds,
                             std::int64_t block_rows, std::int64_t max_candidates,
-                            bool force_fallback) {
+                            bool force_fallback, std::size_t checkpoint_piece, int interval) {
   GraphOptions options;
   options.n_neighbors = n_neighbors;
   options.metric = cosine ? Metric::cosine : Metric::euclidean;
@@ -30,8 +30,9 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
   options.block_rows = block_rows;
   options.max_candidates = max_candidates;
   options.force_fallback = force_fallback;
+  if (checkpoint_piece > 0) options.checkpoint_piece = checkpoint_piece;
   return call_knn_graph(segments, dtype, options, choose_testing_kernels(simd), n_threads, queries,
-                        std::move(progress), checkpoint);
+                        std::move(progress), checkpoint, std::chrono::milliseconds(interval));
 }
 
 py::tuple certified_bounds_binding(const py::array& X, const std::string& dtype, bool cosine,
@@ -54,9 +55,11 @@ void register_testing_knn(py::module_& m) {
       py::arg("progress") = py::none(), py::arg("max_memory") = 0, py::arg("checkpoint") = "",
       py::arg("checkpoint_seconds") = 30.0, py::arg("block_rows") = 0,
       py::arg("max_candidates") = 0, py::arg("force_fallback") = false,
+      py::arg("checkpoint_piece") = 0, py::arg("interval") = 50,
       "_core.knn_graph; simd may be 'amx_bf16_emulated', too. block_rows: rows of a block (0: the "
       "engine chooses); max_candidates: hits that a row may keep; force_fallback: certify no row "
-      "in the first pass.");
+      "in the first pass; checkpoint_piece: bytes of a finished graph that are written at a time; "
+      "interval: milliseconds between two calls of progress, 0: as many as there can be.");
   m.def("certified_bounds", &certified_bounds_binding, py::arg("X"), py::arg("dtype"),
         py::kw_only(), py::arg("cosine"), py::arg("simd") = "",
         "The certificate's lower bound of every distance of X (1, n, d), and its scale.");

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast import _core
+
 _DLPACK_CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged
 _DTYPES = ("float16", "bfloat16", "float32", "float64")
 
@@ -58,9 +60,10 @@ def as_stack(X: Any, name: str = "X") -> Stack:
         return _checked(tensor, str(tensor.dtype).removeprefix("torch."), name, device)
     torch = sys.modules.get("torch")  # a tensor cannot come from elsewhere
     if torch is not None and isinstance(X, torch.Tensor):
+        _refuse_tensor(X, name)
         values, dtype = _from_torch(X)
     else:
-        values = np.asarray(X)
+        values = _from_numpy(X, name)
         dtype = values.dtype.name
         if dtype == "bfloat16":  # ml_dtypes
             values = values.view(np.uint16)
@@ -71,13 +74,64 @@ def as_stack(X: Any, name: str = "X") -> Stack:
     return stack
 
 
+def _from_numpy(X: Any, name: str) -> NDArray[Any]:
+    """X as an array; what would lose its meaning on the way is refused."""
+    if isinstance(X, np.ma.MaskedArray):
+        masked = np.argwhere(np.ma.getmaskarray(X))
+        if len(masked):
+            row = f"row {masked[0][-2]}" if X.ndim > 1 else f"value {masked[0][-1]}"
+            layer = f" of layer {masked[0][0]}" if X.ndim == 3 else ""
+            raise ValueError(
+                f"{name} is a masked array, and {row}{layer} is masked: leave masked rows out, and "
+                f"pass {name}.data"
+            )
+        X = X.data
+    if hasattr(X, "toarray") and hasattr(X, "nnz"):
+        raise TypeError(f"{name} is a sparse {type(X).__name__}: pass {name}.toarray()")
+    try:
+        values = np.asarray(X)
+    except Exception as error:  # whatever __array__ raises
+        raise TypeError(
+            f"{name}, a {type(X).__name__}, does not make an array ({error}): wanted (n, d) or "
+            "(layers, n, d) of floats"
+        ) from error
+    if values.dtype == object:
+        raise TypeError(
+            f"{name}, a {type(X).__name__}, is no array of numbers: wanted one of "
+            f"{', '.join(_DTYPES)}, (n, d) or (layers, n, d)"
+        )
+    return values
+
+
+def _refuse_tensor(X: Any, name: str) -> None:
+    """Say of a tensor that NumPy cannot take what to do about it."""
+    import torch
+
+    reasons = {
+        "holds no values (device 'meta')": X.is_meta,
+        f"is nested: pad it, {name}.to_padded_tensor(0.0), and leave the padding out": X.is_nested,
+        f"is sparse: pass {name}.to_dense()": X.layout != torch.strided,
+        f"is quantized: pass {name}.dequantize()": X.is_quantized,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise TypeError(f"{name} {reason}")
+    dtype = str(X.dtype).removeprefix("torch.")
+    if dtype not in _DTYPES:
+        raise TypeError(_wanted_dtype(name, dtype, "to(torch.float32)"))
+
+
+def _wanted_dtype(name: str, dtype: str, convert: str) -> str:
+    return (
+        f"{name} has dtype {dtype}, wanted one of {', '.join(_DTYPES)}: convert it, e.g. "
+        f"{name}.{convert}"
+    )
+
+
 def _checked(values: Any, dtype: str, name: str, device: int | None = None) -> Stack:
     if dtype not in _DTYPES:
         convert = "astype('float32')" if device is None else "to(torch.float32)"
-        raise TypeError(
-            f"{name} has dtype {dtype}, wanted one of {', '.join(_DTYPES)}: "
-            f"convert it, e.g. {name}.{convert}"
-        )
+        raise TypeError(_wanted_dtype(name, dtype, convert))
     shape = tuple(values.shape)
     if len(shape) not in (2, 3):
         raise ValueError(f"{name} has shape {shape}, wanted (n, d) or (layers, n, d)")
@@ -117,7 +171,11 @@ def of_one_layout(stacks: Sequence[Stack]) -> list[Stack]:
     widest = max((s.dtype for s in stacks), key=_DTYPES.index)
     if {s.dtype for s in stacks} == {"float16", "bfloat16"}:
         widest = "float32"  # neither holds the other
-    out = [_converted(stack, widest) for stack in stacks]
+    mode = _core.use_standard_floating_point()  # the caller's may make subnormals zero
+    try:
+        out = [_converted(stack, widest) for stack in stacks]
+    finally:
+        _core.restore_floating_point(mode)
     return out if all(same_layout(out[0], s) for s in out) else [s.contiguous() for s in out]
 
 

@@ -10,11 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ilo_fast import _core
 from ilo_fast.graph.arrays import Stack, of_one_layout, strides
+from ilo_fast.graph.result import NeighborGraph
 
 # Where pip puts cuBLASLt, by CUDA's major version.
 _LIBRARIES = {
@@ -69,8 +67,8 @@ def graph(
     n_threads: int,
     max_memory: int,
     update: Callable[[float], None] | None,
-) -> tuple[NDArray[np.int64], NDArray[np.float32], dict[str, Any]]:
-    """Indices, distances and info of a graph."""
+) -> NeighborGraph:
+    """The graph that the exact engine gives."""
     n = sum(s.values.shape[1] for s in segments)
     rows = of_one_layout(segments if queries is None else [*segments, queries])
     indices, distances, layers = _core.cuda_knn_graph(
@@ -81,7 +79,8 @@ def graph(
         n_base=n,
         **place_and_limits(rows, n_threads, max_memory, update),
     )
-    return indices, distances, run_info(rows, max_memory, layers)
+    info = run_info(rows, max_memory, layers)
+    return NeighborGraph(indices, distances, info, n, queries is not None)
 
 
 def library() -> str:

@@ -54,4 +54,4 @@ def graph(
         "max_memory": memory,
         "layers": layers,
     }
-    return NeighborGraph(indices, distances, info)
+    return NeighborGraph(indices, distances, info, n, queries is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,20 +38,28 @@ def graph(
     n = sum(s.values.shape[1] for s in segments)
     ef = min(n, max(100, 4 * (n_neighbors + 1)))
     sample = np.sort(np.random.default_rng(_SEED).choice(n, min(n, _SAMPLE), replace=False))
+
+    def exact_neighbours(stacks: Sequence[Stack]) -> NDArray[np.int64]:
+        return _core.knn_graph(
+            [s.values for s in stacks],
+            stacks[0].dtype,
+            n_neighbors,
+            cosine=metric == "cosine",
+            n_threads=threads,
+            queries=sample.tolist(),
+        )[0]
+
     # First the exact neighbours of the sample: this also finds NaN, zero vectors and a k too large.
-    exact, _, _, _ = _core.knn_graph(
-        [s.values for s in segments],
-        segments[0].dtype,
-        n_neighbors,
-        cosine=metric == "cosine",
-        n_threads=threads,
-        queries=sample.tolist(),
-    )
+    if n_layers > 1:  # of all layers, before the work on any
+        exact_neighbours(segments)
     indices = np.empty((n_layers, n, n_neighbors), np.int64)
     distances = np.empty((n_layers, n, n_neighbors), np.float32)
     layers: list[dict[str, Any]] = []
     for layer in range(n_layers):
-        rows, multiplier = _float32(segments, layer, metric)
+        # Of a copy: hnswlib must not meet what others may write meanwhile, NaN say.
+        copied = [replace(s, values=s.values[layer : layer + 1].copy()) for s in segments]
+        exact = exact_neighbours(copied)
+        rows, multiplier = _float32(copied, metric)
         index = hnswlib.Index(space="cosine" if metric == "cosine" else "l2", dim=rows.shape[1])
         index.init_index(n, M=_M, ef_construction=_EF_CONSTRUCTION, random_seed=_SEED)
         index.set_num_threads(threads)
@@ -68,7 +77,7 @@ def graph(
             )
             if update:
                 update((layer + 0.5 + piece.stop / n / 2) / n_layers)
-        layers.append(_recall(indices[layer, sample], exact[layer]))
+        layers.append(_recall(indices[layer, sample], exact[0]))
     info = {
         "backend": "hnsw",
         "n_threads": threads,
@@ -98,16 +107,14 @@ def _nearest_others(
     )
 
 
-def _float32(
-    segments: Sequence[Stack], layer: int, metric: str
-) -> tuple[NDArray[np.float32], float]:
-    """One layer as hnswlib can take it, and what its distances were multiplied with.
+def _float32(segments: Sequence[Stack], metric: str) -> tuple[NDArray[np.float32], float]:
+    """A layer as hnswlib can take it, and what its distances were multiplied with.
 
     hnswlib squares in float32: rows are brought near 1, by their norm or by a common factor.
     """
     parts = []
     for stack in segments:
-        values = stack.values[layer]
+        values = stack.values[0]
         if stack.dtype == "bfloat16":
             values = (values.astype(np.uint32) << 16).view(np.float32)
         parts.append(values.astype(np.float64))

@@ -79,9 +79,10 @@ def knn_graph(
     max_memory : int or str, optional
         Bytes, or e.g. ``"6GiB"`` or ``"500MB"``: what the exact engine may take beside X, queries
         and the result; 512 MiB unless given. What does not fit is packed in turns, so that X may be
-        a memory map larger than memory; at the least, about ``16 n k`` bytes of candidates and two
-        blocks of rows are needed. For ``"cuda"``: memory of the GPU, beside rows that lie there;
-        most of what is free unless given.
+        a memory map larger than memory; at the least, for every row ``18 k + 280`` bytes of
+        candidates and bookkeeping, for every thread 6 MiB, and two blocks of 256 rows are needed,
+        and are taken also where less is given. For ``"cuda"``: memory of the GPU, beside rows that
+        lie there; most of what is free unless given.
     checkpoint : path, optional
         A folder (made if missing) for finished work, saved every 30 seconds or at most a twentieth
         of the time. The same call again, after a kill or Ctrl-C, goes on from there to the same
@@ -134,7 +135,7 @@ def knn_graph(
     )
     if not stack.was_matrix:
         return graph
-    return NeighborGraph(graph.indices[0], graph.distances[0], graph.info)
+    return graph[0]
 
 
 def _as_queries(queries: Any, base: Stack) -> Stack:
@@ -196,9 +197,7 @@ def stacked_graph(
         if backend == "hnsw":
             graph = hnsw.graph(segments, n_neighbors, metric, threads, update)
         elif backend == "cuda":
-            graph = NeighborGraph(
-                *cuda.graph(segments, n_neighbors, queries, metric, threads, memory or 0, update)
-            )
+            graph = cuda.graph(segments, n_neighbors, queries, metric, threads, memory or 0, update)
         else:
             graph = exact.graph(
                 segments, n_neighbors, queries, metric, threads, memory, folder or "", update

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ilo_fast._util.checks import whole_number
+from ilo_fast._util.checks import choice, whole_number
 from ilo_fast._util.processors import usable_processors
 
 
@@ -15,23 +15,21 @@ def as_bytes(value: Any, name: str) -> int:
         return whole_number(name, value)
     units = {unit: 1000**p for p, unit in enumerate(("b", "kb", "mb", "gb", "tb"))}
     units |= {unit: 1024**p for p, unit in enumerate(("", "kib", "mib", "gib", "tib")) if p}
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
+    match = re.fullmatch(r"\s*(\d{1,30}(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
     unit = match and units.get(match[2] or "b")
     if not match or not unit or int(float(match[1]) * unit) < 1:
         raise ValueError(f"{name}={value!r} is no size: give bytes, or a string such as '6GiB'")
-    return int(float(match[1]) * unit)
+    return whole_number(name, int(float(match[1]) * unit))
 
 
 def check_metric(metric: str) -> None:
     """Raise ValueError for an unknown metric."""
-    if metric not in ("cosine", "euclidean"):
-        raise ValueError(f"metric={metric!r} is not known: use 'cosine' or 'euclidean'")
+    choice("metric", metric, ("cosine", "euclidean"))
 
 
 def chosen_backend(backend: str) -> str:
     """The engine that ``backend`` names; "auto" is the exact one on the CPU."""
-    if backend not in ("auto", "exact", "cuda", "hnsw"):
-        raise ValueError(f"backend={backend!r} is not known: use 'auto', 'exact', 'cuda' or 'hnsw'")
+    choice("backend", backend, ("auto", "exact", "cuda", "hnsw"))
     return "exact" if backend == "auto" else backend
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast.graph.saved import read_graph, write_graph
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)  # arrays are compared value by value, below
 class NeighborGraph:
     """The nearest neighbours of every row.
+
+    A stack of layers is a sequence of graphs: ``graph[3]`` is that of layer 3, ``graph[2:5]`` a
+    stack of three, ``len(graph)`` their number. A single graph counts as one layer. Graphs with the
+    same neighbours at the same distances are equal, however they were found.
 
     Attributes
     ----------
@@ -29,24 +37,105 @@ class NeighborGraph:
         ``seconds_filter``, ``seconds_rerank``, ``seconds_widen``), and which share of the filter
         came from a checkpoint (``resumed_share``). For ``backend="hnsw"`` the
         measured ``recall``.
+    n_rows : int
+        Rows that were searched, which `indices` number; None stands for n.
+    of_queries : bool
+        Whether the rows of the graph are others, ``queries=``.
     """
 
     indices: NDArray[np.int64]
     distances: NDArray[np.float32]
     info: dict[str, Any] = field(default_factory=dict)
+    n_rows: int | None = None
+    of_queries: bool = False
+
+    def __post_init__(self) -> None:
+        if self.n_rows is None:
+            object.__setattr__(self, "n_rows", int(self.indices.shape[-2]))  # the class is frozen
 
     def __repr__(self) -> str:
         return f"NeighborGraph(shape={self.indices.shape}, backend={self.info.get('backend')!r})"
 
-    def to_csr(self) -> Any:
-        """As SciPy CSR distances (n, n), e.g. for scikit-learn's ``metric="precomputed"``.
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, NeighborGraph)
+            and (self.n_rows, self.of_queries) == (other.n_rows, other.of_queries)
+            and np.array_equal(self.indices, other.indices)
+            and np.array_equal(self.distances, other.distances)
+        )
+
+    def __hash__(self) -> int:
+        some = self.indices.ravel()[:64].tobytes()
+        return hash((self.indices.shape, self.n_rows, self.of_queries, some))
+
+    def __len__(self) -> int:
+        return len(self.indices) if self.indices.ndim == 3 else 1
+
+    def __getitem__(self, layer: int | slice) -> NeighborGraph:
+        numbers = range(len(self))[layer]  # an IndexError says that there is no such layer
+        if self.indices.ndim == 2:
+            return self
+        chosen = [numbers] if isinstance(numbers, int) else numbers
+        if not chosen:
+            raise IndexError(f"{layer} of {len(self)} layers is none")
+        info = dict(self.info)
+        if "layers" in info:
+            info["layers"] = [self.info["layers"][h] for h in chosen]
+        return NeighborGraph(
+            self.indices[layer], self.distances[layer], info, self.n_rows, self.of_queries
+        )
+
+    def __iter__(self) -> Iterator[NeighborGraph]:
+        return (self[layer] for layer in range(len(self)))
+
+    def to_csr(self, *, include_self: bool = False) -> Any:
+        """As SciPy CSR matrix of distances, in the order of the neighbours; zeros are stored.
 
         Needs SciPy, and a graph of one layer.
+
+        Parameters
+        ----------
+        include_self : bool
+            Put every row first, at distance 0, as scikit-learn's ``KNeighborsTransformer`` does and
+            its ``metric="precomputed"`` expects: without it, scikit-learn takes the nearest
+            neighbour of each row for the row itself, and drops it. Not for a graph of queries.
+
+        Returns
+        -------
+        scipy.sparse.csr_matrix, shape (n, n) or, for queries, (m, n)
         """
         from scipy.sparse import csr_matrix
 
         if self.indices.ndim != 2:
-            raise ValueError(f"to_csr() takes one layer, got a stack of {len(self.indices)}")
-        n, k = self.indices.shape
-        pointers = np.arange(0, n * k + 1, k)
-        return csr_matrix((self.distances.ravel(), self.indices.ravel(), pointers), shape=(n, n))
+            raise ValueError(
+                f"to_csr() takes one layer, got a stack of {len(self)}: choose one, graph[0]"
+            )
+        if include_self and self.of_queries:
+            raise ValueError("include_self=True: queries are no rows of X; leave it out")
+        indices, distances = self.indices, self.distances
+        if include_self:
+            own = np.arange(len(indices), dtype=np.int64)[:, None]
+            indices = np.hstack([own, indices])
+            distances = np.hstack([np.zeros_like(distances[:, :1]), distances])
+        m, k = indices.shape
+        pointers = np.arange(0, m * k + 1, k)
+        return csr_matrix((distances.ravel(), indices.ravel(), pointers), shape=(m, self.n_rows))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an ``.npz`` file that `load` reads: whole or not at all, without pickles."""
+        about = {"n_rows": self.n_rows, "of_queries": self.of_queries, "info": self.info}
+        write_graph(path, self.indices, self.distances, about)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> NeighborGraph:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        ValueError
+            It is something else, or damaged.
+        """
+        indices, distances, about = read_graph(path)
+        return cls(indices, distances, about["info"], about["n_rows"], about["of_queries"])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from transformers import TrainerCallback
+from transformers.integrations import (  # type: ignore[attr-defined]
+    get_reporting_integration_callbacks,
+)
 
-from ilo_fast._util.checks import real_number, whole_number
+from ilo_fast._util.checks import real_number, truth, whole_number
 from ilo_fast._util.versions import versions
 from ilo_fast.models.identity import NUMERIC_PACKAGES
 from ilo_fast.models.loading import resolve_device, resolve_dtype
@@ -63,6 +67,8 @@ class TrainingOptions:
                     raise ValueError(f"{name}={getattr(self, name)!r}: wanted a number above 0")
         if self.max_steps is not None:
             self._set("num_train_epochs", None)  # it does not matter
+        elif self.num_train_epochs is None:
+            raise TypeError("max_steps and num_train_epochs are both None: give one of them")
         for name in ("weight_decay", "warmup_steps"):
             self._set(name, real_number(name, getattr(self, name)))
             if getattr(self, name) < 0:
@@ -75,8 +81,19 @@ class TrainingOptions:
         self._set("seed", whole_number("seed", self.seed, least=0))
         if self.seed >= 2**32:  # NumPy's legacy generator, which the Trainer seeds, takes no more
             raise ValueError(f"seed={self.seed}: wanted a whole number below 2**32")
-        reports = self.report_to.split(",") if isinstance(self.report_to, str) else self.report_to
+        reports: Any = self.report_to
+        reports = reports.split(",") if isinstance(reports, str) else reports
+        if not isinstance(reports, Iterable) or not all(isinstance(r, str) for r in reports):
+            raise TypeError(f"report_to must be names such as 'tensorboard', got {reports!r}")
         self._set("report_to", [name.strip() for name in reports])
+        try:
+            get_reporting_integration_callbacks(  # type: ignore[no-untyped-call]
+                [name for name in self.report_to if name not in ("none", "all")]
+            )
+        except ValueError as error:
+            raise ValueError(f"report_to={self.report_to!r}: {error}") from error
+        for name in ("keep_checkpoints", "progress"):
+            self._set(name, truth(name, getattr(self, name)))
         dtype = resolve_dtype(self.dtype)
         self._set("dtype", None if dtype is None else str(dtype).removeprefix("torch."))
         _ = self.precision  # an error now rather than later
@@ -148,3 +165,19 @@ def resolve_precision(dtype: str | torch.dtype | None, device: str | torch.devic
     if name == "float16" and not on_gpu:
         raise ValueError("dtype='float16' trains on GPUs only: take 'bfloat16' or 'float32'")
     return name
+
+
+def checked_callbacks(callbacks: Any) -> tuple[TrainerCallback, ...]:
+    """A caller's callbacks.
+
+    Raises
+    ------
+    TypeError
+        Something among them is none, nor a class of them.
+    """
+    given = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+    for callback in given:
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, TrainerCallback):
+            raise TypeError(f"callbacks holds {callback!r}, wanted transformers.TrainerCallback")
+    return tuple(given)

@@ -180,7 +180,8 @@ class RecordFile:
             records, truncated = _parse(self.path)
         except ValueError as error:
             raise FileExistsError(
-                f"{error}: the file is left as it is; pass another output="
+                f"{error}. The file is left as it is: move it away, put a copy back, or pass "
+                "another output="
             ) from error
         if step == 0:
             self._set_aside(records)

@@ -1,7 +1,8 @@
 """The folder of a training run, and its metadata, ``run_card.json``: how a model came to be.
 
-The card says "running" until everything else is in place, so a card that says "finished" stands
-beside a complete result. A checkpoint counts once it holds a mark, written after all its files.
+The card says "running" until everything else is in place, so a card that says "finished" (or
+"diverged", where the loss has exploded) stands beside a complete result. A checkpoint counts once
+it holds a mark, and is what the mark says; else training goes on from the one before it.
 """
 
 from __future__ import annotations
@@ -17,10 +18,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from ilo_fast._util.checks import path_of
 from ilo_fast._util.files import read_json, write_json
 from ilo_fast._util.folders import made_folder, refuse_other
 from ilo_fast._util.locks import locked
 from ilo_fast._util.messages import listed
+from ilo_fast.training.checkpoint_mark import (
+    damage,
+    damage_to,
+    flushed_contents,
+    is_marked,
+    seconds_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +40,10 @@ ADAPTER_FOLDER: Final = "adapter"
 TOKENIZER_FOLDER: Final = "tokenizer"  # while pretraining is under way
 _DRAWN: Final = ("trajectory.png", "trajectory.svg", "report.html")  # what the command line draws
 _LOCK: Final = ".lock"
-_MARK: Final = "complete.json"
 _CHECKPOINT: Final = "checkpoint-"
 _KIND: Final = "ilo_fast.training_run"
 _FORMAT: Final = 2
+_ENDED: Final = ("finished", "diverged")
 _KINDS: Final = (_KIND, "ilo_fast.finetune")  # of all formats there have been
 
 
@@ -57,7 +66,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike[str], settings: Mapping[str, Any]) -> None:
-        self.path = Path(path).expanduser()
+        self.path = path_of("output_dir", path)
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
         self.card: dict[str, Any] = {}
         self.checkpoint: Path | None = None
@@ -97,11 +106,23 @@ class RunFolder:
         if overwrite or before != self.settings:
             return False
         self.card = card
-        self.checkpoint = self._last_checkpoint()
-        finished = card["status"] == "finished" and (self.path / MODEL_FOLDER).is_dir()
-        if finished:
-            logger.info("%s holds this run, finished %s", self.path, card["finished"])
-        return finished
+        ended = card.get("status") in _ENDED and (self.path / MODEL_FOLDER).is_dir()
+        if ended:
+            self._check_model(card)
+            logger.info("%s holds this run, %s %s", self.path, card["status"], card.get("finished"))
+        else:
+            self.checkpoint = self._last_checkpoint()
+        return ended
+
+    def _check_model(self, card: Mapping[str, Any]) -> None:
+        """Refuse a model that is not the one which was trained."""
+        files = card.get("files")
+        problem = damage_to(self.path / MODEL_FOLDER, files) if isinstance(files, dict) else None
+        if problem is not None:
+            raise ValueError(
+                f"{self.path / MODEL_FOLDER} is damaged ({problem}): put a copy back, choose "
+                "another folder, or train anew with overwrite=True (command line: --overwrite)"
+            )
 
     def begin(self, entries: Mapping[str, Any]) -> None:
         """Remove what another run left, and write the card, its status "running"."""
@@ -110,30 +131,39 @@ class RunFolder:
         elif self.checkpoint is None:
             (self.path / OVERLAP_FILE).unlink(missing_ok=True)
         for path in self._checkpoints():
-            if not _is_complete(path):  # interrupted while it was written
+            # Interrupted while it was written, or damaged: made again.
+            if not is_marked(path) or _step(path) > _step(self.checkpoint):
                 shutil.rmtree(path, ignore_errors=True)
         self._write(
             {
                 "kind": _KIND,
                 "format": _FORMAT,
                 "started": self.card.get("started", _now()),
+                "training": "pretraining" if self._pretrains() else "fine-tuning",
                 "settings": self.settings,
                 "status": "running",
                 **entries,
             }
         )
 
-    def finish(self, results: Mapping[str, Any], *, keep_checkpoints: bool) -> None:
-        """Add the results, say that the run is finished, and remove what only it needed."""
-        self._write({**self.card, **results, "status": "finished", "finished": _now()})
+    def finish(
+        self, results: Mapping[str, Any], *, keep_checkpoints: bool, diverged: bool = False
+    ) -> None:
+        """Add the results, say how the run ended, and remove what only it needed."""
+        status = "diverged" if diverged else "finished"
+        files = flushed_contents(self.path / MODEL_FOLDER)
+        ending = {"files": files, "status": status, "finished": _now()}
+        self._write({**self.card, **results, **ending})
         shutil.rmtree(self.path / TOKENIZER_FOLDER, ignore_errors=True)
         if not keep_checkpoints:
             self._drop_checkpoints()
 
     def seconds_spent(self) -> float:
         """What the run took up to its checkpoint."""
-        mark = None if self.checkpoint is None else read_json(self.checkpoint / _MARK)
-        return float(mark["seconds"]) if mark else 0.0
+        return 0.0 if self.checkpoint is None else seconds_of(self.checkpoint)
+
+    def _pretrains(self) -> bool:
+        return self.settings.get("task") == "pretraining"
 
     def _write(self, card: dict[str, Any]) -> None:
         self.card = card
@@ -141,7 +171,7 @@ class RunFolder:
 
     def _has_work(self, card: Mapping[str, Any]) -> bool:
         """Whether the run of a card has anything that took time to make."""
-        return card.get("status") == "finished" or any(map(_is_complete, self._checkpoints()))
+        return card.get("status") in _ENDED or any(map(is_marked, self._checkpoints()))
 
     def _clear(self) -> None:
         """Remove what an earlier run left; the card goes first, and nothing foreign is touched."""
@@ -152,10 +182,17 @@ class RunFolder:
         self._drop_checkpoints()
 
     def _last_checkpoint(self) -> Path | None:
-        complete = [path for path in self._checkpoints() if _is_complete(path)]
-        return max(
-            complete, key=lambda path: int(path.name.removeprefix(_CHECKPOINT)), default=None
-        )
+        """The last that is sound; a warning names those that are not."""
+        for path in sorted(filter(is_marked, self._checkpoints()), key=_step, reverse=True):
+            problem = damage(path)
+            if problem is None:
+                return path
+            logger.warning(
+                "%s is damaged (%s): training goes on from the checkpoint before it, or else from "
+                "the start",
+                path, problem,
+            )  # fmt: skip
+        return None
 
     def _drop_checkpoints(self) -> None:
         for path in self._checkpoints():
@@ -174,11 +211,6 @@ class RunFolder:
             )
 
 
-def mark_complete(checkpoint: Path, seconds: float) -> None:
-    """Say that all files of a checkpoint are there, and how long the run took to get to it."""
-    write_json(checkpoint / _MARK, {"seconds": seconds})
-
-
 def read_card(folder: str | os.PathLike[str], *, overwrite: bool = False) -> dict[str, Any] | None:
     """The run metadata in a folder, or None; to `overwrite` it, of an earlier format, too.
 
@@ -190,10 +222,24 @@ def read_card(folder: str | os.PathLike[str], *, overwrite: bool = False) -> dic
     path = Path(folder) / CARD_FILE
     if not path.is_file():
         return None
-    card = read_json(path) or {}
+    card = read_json(path)
+    if card is None:
+        if overwrite:
+            return {}  # whose it was cannot be told: what a run is made of gives way
+        raise ValueError(
+            f"{path} is damaged: put a copy back, choose another folder, or replace the run with "
+            "overwrite=True (command line: --overwrite)"
+        )
     kind, found = card.get("kind"), card.get("format")
     if kind not in _KINDS:
         raise ValueError(f"{path} is no metadata of a training run: choose another folder")
+    if not overwrite and not (
+        isinstance(card.get("settings"), dict) and isinstance(card.get("status"), str)
+    ):
+        raise ValueError(
+            f"{path} lacks settings or status: choose another folder, or replace the run with "
+            "overwrite=True (command line: --overwrite)"
+        )
     if not overwrite and (kind, found) != (_KIND, _FORMAT):
         raise ValueError(
             f"{path} has format {found} of {kind}, and this version of ilo_fast goes on with "
@@ -203,8 +249,8 @@ def read_card(folder: str | os.PathLike[str], *, overwrite: bool = False) -> dic
     return card
 
 
-def _is_complete(checkpoint: Path) -> bool:
-    return read_json(checkpoint / _MARK) is not None
+def _step(checkpoint: Path | None) -> int:
+    return 0 if checkpoint is None else int(checkpoint.name.removeprefix(_CHECKPOINT))
 
 
 def _now() -> str:

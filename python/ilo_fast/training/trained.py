@@ -7,7 +7,7 @@ from typing import Any
 
 from ilo_fast.models.output import suppress_output
 from ilo_fast.training.records import OverlapRecord, read_overlap_log
-from ilo_fast.training.run_folder import MODEL_FOLDER, OVERLAP_FILE, RunFolder
+from ilo_fast.training.run_folder import CARD_FILE, MODEL_FOLDER, OVERLAP_FILE, RunFolder
 from ilo_fast.training.trainer import warn_of_divergence
 
 
@@ -27,7 +27,13 @@ class Trained(ABC):
         self.card = run.card
         self._model = model
         self._tokenizer = tokenizer
-        warn_of_divergence(run.path, self.card)
+        try:
+            warn_of_divergence(run.path, self.card)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"{run.path / CARD_FILE} is damaged ({error!r}): put a copy back, or train anew "
+                "with overwrite=True (command line: --overwrite)"
+            ) from error
 
     @property
     def model(self) -> Any:

@@ -21,14 +21,17 @@ from transformers import (
 )
 
 from ilo_fast.training.callback import OverlapCallback
+from ilo_fast.training.checkpoint_mark import mark_complete
 from ilo_fast.training.options import TrainingOptions
-from ilo_fast.training.run_folder import RunFolder, mark_complete
+from ilo_fast.training.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
 # Left to itself, a run saves about once so many seconds, in at most this share of its time.
 _SAVE_SECONDS = 60.0
 _SAVE_SHARE = 0.05
+# Nats per target that no guess among any number of tokens or labels comes near.
+_GUESSING = 20.0
 _METRICS = ("loss", "accuracy", "macro_f1", "token_loss", "perplexity")
 
 
@@ -163,13 +166,28 @@ class Training:
         }
 
 
+def divergence(results: Mapping[str, Any]) -> list[str]:
+    """In which way a run's losses have exploded; [] where they have not.
+
+    They are no numbers, or worse than guessing and than three times what they were at first.
+    """
+    losses = [float(entry["loss"]) for entry in results["losses"]]
+    evaluated = [float(e["loss"]) for e in results.get("evaluations", ()) if "loss" in e]
+    found = []
+    for name, values in (("loss", losses), ("evaluation loss", evaluated)):
+        if not values:
+            continue
+        first, last = values[0], values[-1]
+        if not math.isfinite(last):
+            found.append(f"{name} is {last}")
+        elif last > max(_GUESSING, 3 * first):
+            found.append(f"{name} is {last:.4g}, the first was {first:.4g}")
+    return found
+
+
 def warn_of_divergence(folder: Path, card: Mapping[str, Any]) -> None:
-    """Log a warning where the finished run in a folder has come to nothing."""
-    ends = {
-        "loss": card["losses"][-1]["loss"] if card["losses"] else 0.0,
-        "evaluation loss": card["metrics"].get("loss", 0.0),
-    }
-    diverged = [f"{name} is {v}" for name, v in ends.items() if not math.isfinite(float(v))]
+    """Log a warning where the run in a folder has come to nothing."""
+    diverged = divergence(card)
     if diverged:
         logger.warning(
             "%s: training has diverged: the last %s; the model is of no use. Try a lower "

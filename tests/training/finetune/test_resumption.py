@@ -99,6 +99,27 @@ def test_half_written_checkpoint_is_not_resumed_from(
     assert_same(weights(straight), weights(result))
 
 
+@pytest.mark.parametrize("damage", ["flipped weights", "no optimizer", "truncated state"])
+def test_damaged_checkpoint_is_not_resumed_from(
+    damage: str, straight: FineTuned, folder_of: FolderOf, tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    output = tmp_path / "run"
+    with pytest.raises(RuntimeError, match="stopped"):
+        train(folder_of("gpt2"), output, callbacks=[StopAt(5)], **RESUMED)
+    last = output / "checkpoint-5"
+    if damage == "no optimizer":
+        (last / "optimizer.pt").unlink()
+    else:
+        file = last / ("model.safetensors" if damage == "flipped weights" else "trainer_state.json")
+        data = bytearray(file.read_bytes())
+        data[-9] ^= 64
+        file.write_bytes(data if damage == "flipped weights" else data[: len(data) // 2])
+    result = train(folder_of("gpt2"), output, **RESUMED)
+    assert "checkpoint-5 is damaged" in caplog.text
+    assert_same(weights(straight), weights(result))
+
+
 def test_without_a_checkpoint_the_run_begins_again(
     straight: FineTuned, folder_of: FolderOf, tmp_path: Path
 ) -> None:

@@ -146,6 +146,29 @@ def test_run_interrupted_before_the_first_step_begins_again(
     assert_same_weights(again.model, made.model)
 
 
+def test_damaged_tokenizer_of_an_interrupted_run_is_trained_again(
+    made: Pretrained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = {"mixture": {"eng_Latn": 0.5}, "save_steps": 1}
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run", callbacks=[Stop(3)], **options)
+    file = tmp_path / "run" / "tokenizer" / "tokenizer.json"
+    file.write_text(file.read_text(encoding="utf-8").replace("Ġ", "_"), encoding="utf-8")
+    again = run(tmp_path / "run", **options)
+    assert "the tokenizer is trained again" in caplog.text
+    assert_same_weights(again.model, made.model)
+
+
+def test_altered_model_of_a_finished_run_is_refused(tmp_path: Path) -> None:
+    first = run(tmp_path / "run", max_steps=1)
+    data = bytearray((first.path / "model.safetensors").read_bytes())
+    data[-5] ^= 1
+    (first.path / "model.safetensors").write_bytes(data)
+    with pytest.raises(ValueError, match=r"model is damaged \(altered: model.safetensors\).*anew"):
+        run(tmp_path / "run", max_steps=1)
+    assert run(tmp_path / "run", max_steps=1, overwrite=True).card["status"] == "finished"
+
+
 def test_run_that_diverged_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):  # the second is the finished run, its card read
         with caplog.at_level(logging.WARNING, logger="ilo_fast"):
@@ -160,6 +183,7 @@ def test_run_that_diverged_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptur
         assert np.isnan(made.loss)
         assert repr(made).endswith("12 steps, loss nan)")
         assert "training has diverged: the last loss is nan" in caplog.text
+        assert made.card["status"] == "diverged"
 
 
 def test_measuring_leaves_the_weights_the_same(

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ilo_fast._util.checks import truth
+from ilo_fast.corpora.checks import check_code
 from ilo_fast.corpora.labelled.corpus import LabelledCorpus
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.models.loading import ModelFiles
@@ -23,7 +25,7 @@ from ilo_fast.training.finetune.heads import auto_class, load_model
 from ilo_fast.training.finetune.job import Job, Setup, StartModel
 from ilo_fast.training.finetune.lora import lora_settings
 from ilo_fast.training.measuring import OverlapOptions
-from ilo_fast.training.options import TrainingOptions
+from ilo_fast.training.options import TrainingOptions, checked_callbacks
 from ilo_fast.training.process import (
     check_can_train,
     preserve_random_state,
@@ -224,6 +226,11 @@ def finetune(
         The disk is full, or `output_dir` is a file.
     """
     check_can_train("finetune()")
+    check_code(language)
+    overwrite = truth("overwrite", overwrite)
+    own_callbacks = checked_callbacks(callbacks)
+    if revision is not None and not isinstance(revision, str):
+        raise TypeError(f"revision must be a name on the Hub, got {revision!r}")
     task = task_of(task, data)
     adapters = lora_settings(lora)
     rate = _RATES["lora" if adapters else task] if learning_rate is None else learning_rate
@@ -241,6 +248,7 @@ def finetune(
     )  # fmt: skip
     text = read_data(data, language, setup.eval_fraction or 0.0)
     watch = Watch(corpus, overlap_options)
+    trust_remote_code = truth("trust_remote_code", trust_remote_code)
 
     def load(files: ModelFiles) -> tuple[nn.Module, tuple[str, ...]]:
         # Beneath adapters no weight is updated, so none needs the precision.
@@ -269,7 +277,7 @@ def finetune(
         if finished:
             return FineTuned(run)
         with suppress_output(), preserve_random_state(), saving_errors(run.path):
-            job = Job(run, start, text, setup, options, watch, tuple(callbacks))
+            job = Job(run, start, text, setup, options, watch, own_callbacks)
             return FineTuned(run, *job.go())
 
 

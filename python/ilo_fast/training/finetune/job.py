@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ilo_fast._util.checks import real_number, whole_number
+from ilo_fast._util.checks import real_number, truth, whole_number
 from ilo_fast._util.files import replace_folder
 from ilo_fast._util.hashing import digest, hash_file
 from ilo_fast.models.identity import hash_state
@@ -27,7 +27,7 @@ from ilo_fast.training.identity import config_hash, tokenizer_hash
 from ilo_fast.training.model_state import preserve_model_state
 from ilo_fast.training.options import TrainingOptions
 from ilo_fast.training.run_folder import ADAPTER_FOLDER, MODEL_FOLDER, RunFolder
-from ilo_fast.training.trainer import Evaluation, Training
+from ilo_fast.training.trainer import Evaluation, Training, divergence
 from ilo_fast.training.watch import Watch
 
 _LONGEST = 512  # tokens of an example, where max_length says nothing
@@ -50,6 +50,8 @@ class Setup:
     def __post_init__(self) -> None:
         if self.max_length is not None:
             object.__setattr__(self, "max_length", whole_number("max_length", self.max_length))
+        for name in ("freeze_embeddings", "freeze_head"):
+            object.__setattr__(self, name, truth(name, getattr(self, name)))
         share = real_number("eval_fraction", self.eval_fraction)
         if not 0 <= share < 1:
             raise ValueError(f"eval_fraction={share!r}: wanted a share from 0 to below 1")
@@ -151,7 +153,11 @@ class Job:
         with replace_folder(folder / MODEL_FOLDER) as new:
             model.save_pretrained(new)
             trainee.tokenizer.save_pretrained(new)
-        self.run.finish(results, keep_checkpoints=self.options.keep_checkpoints)
+        self.run.finish(
+            results,
+            keep_checkpoints=self.options.keep_checkpoints,
+            diverged=bool(divergence(results)),
+        )
         return model.eval(), trainee.tokenizer
 
     def _restrict(self, trainee: Trainee) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
+from ilo_fast._util.checks import path_of
 from ilo_fast._util.messages import listed
 from ilo_fast.corpora.checks import canonical
 from ilo_fast.corpora.languages import find_language, resolve_codes
@@ -45,8 +46,9 @@ def read_texts(
         for code, lines in canonical(source).items():
             texts[code] = _lines(code, lines)
     else:
-        folders = [source] if isinstance(source, (str, os.PathLike)) else list(source)
-        paths = [Path(folder).expanduser() for folder in folders]
+        one = isinstance(source, (str, bytes)) or not isinstance(source, Iterable)
+        folders: Any = [source] if one else source
+        paths = [path_of("texts", folder) for folder in folders]
         found = find_joined(paths, allow_unknown=allow_unknown)
         texts = {code: read_joined(found, code) for code in found}
     if languages is not None:
@@ -98,6 +100,8 @@ def complete_shares(
         A language without text, a share outside 0 to 1, a sum above 1, or below 1 with no other
         language to take the rest.
     """
+    if mixture is not None and not isinstance(mixture, Mapping):
+        raise TypeError(f"mixture must map language codes to shares, got {mixture!r}")
     named = dict(mixture or {})
     missing = [code for code in named if code not in languages]
     if missing:
@@ -125,9 +129,11 @@ def complete_shares(
     return {code: share / sum(shares.values()) for code, share in shares.items()}
 
 
-def _lines(code: str, lines: Iterable[str]) -> list[str]:
+def _lines(code: str, lines: Any) -> list[str]:
     if isinstance(lines, (str, bytes)):
         raise CorpusError(f"texts[{code!r}] is one string; wanted lines: texts[{code!r}] = [...]")
+    if not isinstance(lines, Iterable):
+        raise CorpusError(f"texts[{code!r}] is {lines!r}; wanted lines: texts[{code!r}] = [...]")
     found = list(lines)
     for number, line in enumerate(found, start=1):
         if not isinstance(line, str):

@@ -31,6 +31,14 @@ def llama_sizes(
     """
     whole_number("hidden_size", hidden_size)
     whole_number("num_hidden_layers", num_hidden_layers)
+    given = {
+        "num_attention_heads": num_attention_heads,
+        "num_key_value_heads": num_key_value_heads,
+        "intermediate_size": intermediate_size,
+    }
+    for name, value in given.items():
+        if value is not None:
+            whole_number(name, value)
     heads = num_attention_heads or max(1, hidden_size // 32)
     pairs = num_key_value_heads or heads
     if hidden_size % heads or (hidden_size // heads) % 2:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedConfig
 
-from ilo_fast._util.checks import whole_number
+from ilo_fast._util.checks import real_number, truth, whole_number
 from ilo_fast._util.files import replace_folder
 from ilo_fast.corpora.fingerprint import fingerprint
 from ilo_fast.corpora.parallel import ParallelCorpus
@@ -17,7 +17,7 @@ from ilo_fast.models.output import suppress_output
 from ilo_fast.training.identity import config_hash, tokenizer_hash
 from ilo_fast.training.measuring import OverlapOptions
 from ilo_fast.training.model_state import preserve_model_state
-from ilo_fast.training.options import TrainingOptions
+from ilo_fast.training.options import TrainingOptions, checked_callbacks
 from ilo_fast.training.pretrain.mixture import Texts, complete_shares, read_texts
 from ilo_fast.training.pretrain.model import (
     build_model,
@@ -34,7 +34,7 @@ from ilo_fast.training.process import (
 )
 from ilo_fast.training.run_folder import MODEL_FOLDER, TOKENIZER_FOLDER, RunFolder
 from ilo_fast.training.trained import Trained
-from ilo_fast.training.trainer import Training
+from ilo_fast.training.trainer import Training, divergence
 from ilo_fast.training.watch import Watch
 
 
@@ -187,14 +187,23 @@ def pretrain(
         max_steps=max_steps, learning_rate=learning_rate, weight_decay=weight_decay,
         warmup_steps=warmup_steps, batch_size=batch_size,
         gradient_accumulation_steps=gradient_accumulation_steps, max_grad_norm=max_grad_norm,
-        seed=seed, device=device, dtype=dtype, 
-        every=max(1, max_steps // 10) if every is None else every,
+        seed=seed, device=device, dtype=dtype,
+        every=max(1, whole_number("max_steps", max_steps) // 10) if every is None else every,
         save_steps=save_steps, logging_steps=logging_steps, keep_checkpoints=keep_checkpoints,
         report_to=report_to, progress=progress,
     )  # fmt: skip
     whole_number("context", context, least=2)  # a token is predicted from those before it
-    if not 0 <= decay_share <= 1:
+    if not 0 <= real_number("decay_share", decay_share) <= 1:
         raise ValueError(f"decay_share={decay_share}: a share of the steps is 0 to 1")
+    betas = _checked_betas(betas)
+    overwrite = truth("overwrite", overwrite)
+    own_callbacks = checked_callbacks(callbacks)
+    if config is not None and not isinstance(config, PreTrainedConfig):
+        raise TypeError(
+            f"config must be a transformers configuration, LlamaConfig() say, got {config!r}"
+        )
+    if max_length is not None:
+        max_length = whole_number("max_length", max_length)
     trains_tokenizer = tokenizer is None
     if trains_tokenizer:
         whole_number("vocab_size", vocab_size, least=SMALLEST)
@@ -258,7 +267,7 @@ def pretrain(
                 model.to(options.place)
                 results = Training(
                     model, run, options, max_steps,
-                    data=data, collate=stack_rows, callbacks=[*callbacks, *watching],
+                    data=data, collate=stack_rows, callbacks=[*own_callbacks, *watching],
                     optimizers=optimizer_and_schedule(
                         default_optimizer(model, options, betas), options, decay_share
                     ),
@@ -269,5 +278,16 @@ def pretrain(
         tokens = sum(used["tokens"] for used in text.values())
         spent = results["seconds"] - results["seconds_measuring"]
         results["tokens_per_second"] = round(tokens / max(spent, 1e-9))
-        run.finish(results, keep_checkpoints=keep_checkpoints)
+        run.finish(results, keep_checkpoints=keep_checkpoints, diverged=bool(divergence(results)))
         return Pretrained(run, model.eval(), tokenizer)
+
+
+def _checked_betas(betas: Any) -> tuple[float, float]:
+    """AdamW's decay rates, two numbers from 0 to below 1."""
+    try:
+        first, second = (real_number("betas", beta) for beta in betas)
+    except (TypeError, ValueError):
+        raise TypeError(f"betas={betas!r}: wanted two numbers, (0.9, 0.95) say") from None
+    if not (0 <= first < 1 and 0 <= second < 1):
+        raise ValueError(f"betas={betas!r}: wanted numbers from 0 to below 1")
+    return first, second

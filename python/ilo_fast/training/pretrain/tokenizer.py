@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ilo_fast._util.files import replace_folder
 from ilo_fast.errors import AccessError
 from ilo_fast.models.access import access_errors
+from ilo_fast.training.checkpoint_mark import damage, mark_complete
 
 logger = logging.getLogger(__name__)
 
@@ -160,12 +161,16 @@ def tokenizer_in(
     max_length: int,
     seed: int,
 ) -> Any:
-    """The tokenizer in a folder; trained and put there where there is none yet."""
-    if not folder.is_dir():
+    """The tokenizer in a folder; trained and put there where none is yet, or a damaged one."""
+    problem = damage(folder) if folder.is_dir() else "absent"
+    if problem is not None:
+        if folder.is_dir():
+            logger.warning("%s is damaged (%s): the tokenizer is trained again", folder, problem)
         logger.info("training a tokenizer of %d tokens on %d languages", vocab_size, len(texts))
         core = train_tokenizer(sample_lines(texts, n_lines, seed=seed), vocab_size=vocab_size)
         with replace_folder(folder) as new:
             as_pretrained(core, max_length=max_length).save_pretrained(new)
+            mark_complete(new, 0.0)
     return open_tokenizer(folder)
 
 
