@@ -163,17 +163,23 @@ def test_interrupt_ends_in_130_and_says_what_is_kept(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_ctrl_c_from_outside_ends_in_130(here: Path, model: Path, corpus: Path) -> None:
+def test_ctrl_c_from_outside_ends_in_130(tmp_path: Path, model: Path, corpus: Path) -> None:
+    # In the folder that pytest was started in: a relative PYTHONPATH leads nowhere from another.
     process = subprocess.Popen(
-        [sys.executable, "-m", "ilo_fast", "run", "-m", str(model), "--corpus", str(corpus)],
+        [
+            sys.executable, "-m", "ilo_fast", "run", "-m", str(model), "--corpus", str(corpus),
+            "--cache", str(tmp_path / "cache"), "-o", str(tmp_path / "out"),
+        ],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
-    )
+    )  # fmt: skip
     assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("model:"):
-            break
+    said = ""
+    while "model:" not in said:
+        line = process.stderr.readline()
+        assert line, f"it ended by itself, saying: {said}"
+        said += line
     process.send_signal(signal.SIGINT)
     rest = process.stderr.read()
     process.stderr.close()
