@@ -14,6 +14,7 @@ import transformers as hf
 from helpers import tiny_models
 
 import ilo_fast.cli as cli
+from ilo_fast._util import progress
 from ilo_fast.cli import finetune as command
 from ilo_fast.cli import flags
 from ilo_fast.models.output import suppress_output
@@ -62,10 +63,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path, texts: Pat
 
 
 def test_run_writes_everything_and_prints_layers_before_and_after(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Run,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(progress, "_EVERY_S", 0.0)
     assert run("--freeze", "0", "--every", "2") == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "model: tiny\n" in err and "train 2/4 steps: 50 %, about " in err
     folder = tmp_path / "ilo_fast_results" / "finetune__tiny__train__freeze-0"
     names = {"model", "run_card.json", "overlap.jsonl", "trajectory.png", "trajectory.svg"}
     names.add("report.html")

@@ -32,14 +32,12 @@ def test_settings_that_are_not_the_default_are_in_the_name() -> None:
     assert settings_names(parsed("score", "x", "--threshold", "2")) == ["t-2"]
 
 
-def test_run_folder_is_found_and_known_by_its_name(tmp_path: Path) -> None:
+def test_run_folder_gives_its_model_its_name(tmp_path: Path) -> None:
     run = tmp_path / "my-run"
     (run / "model").mkdir(parents=True)
     (run / "model" / "config.json").touch()
-    assert model_source(str(run)) == str(run)  # any folder, as far as is known
     (run / "run_card.json").touch()
-    assert model_source(str(run)) == str(run / "model")
-    assert model_source("org/model") == "org/model"
+    assert model_source(str(run)) == str(run)  # what loads it finds the model inside
     for given in (run, run / "model"):
         assert model_title(parsed("run", "-m", str(given))) == "my-run"
     assert model_title(parsed("run", "-m", str(run), "--name", "mine")) == "mine"

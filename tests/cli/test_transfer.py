@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ilo_fast._util import progress
 from ilo_fast.cli import main
 from ilo_fast.evaluation.result import TransferScores
 from ilo_fast.scores.overlap import OverlapScores
@@ -86,6 +87,19 @@ def test_run_writes_tables_and_files(
     assert f"{scores.groups('script')[0].accuracy:.3f}" in group
     table = (out / "transfer.csv").read_text().splitlines()
     assert len(table) == 4
+
+
+def test_log_says_how_far_it_has_come(
+    model: Path,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "_EVERY_S", 0.0)
+    command = ["transfer", str(model), "--data", str(data), "-o", str(tmp_path / "out")]
+    assert main([*command, "--batch-tokens", "1"]) == 0
+    assert "transfer 6/12 texts: " in capsys.readouterr().err
 
 
 def test_second_run_keeps_scores_of_its_settings_and_refuses_others(

@@ -33,6 +33,15 @@ def test_notes_warn_where_translations_are_hardly_more_than_chance(
     assert any("hardly by meaning" in note for note in notes(scores)) is warns
 
 
+def test_notes_say_so_where_nothing_mixes() -> None:
+    scores = overlap_scores()
+    zero = np.zeros_like(scores.ilo)
+    scores = dataclasses.replace(scores, ilo=zero, bridge=zero)
+    text = "\n".join(notes(scores))
+    assert "ILO is 0 at every layer: no sentence has 3 other languages among its 5" in text
+    assert "by meaning" not in text.partition("translations.")[2]
+
+
 def test_notes_of_an_approximate_graph_give_the_lowest_recall() -> None:
     layers = [{"recall": r, "recall_sample_rows": 100} for r in (0.99, 0.97)]
     found = notes(overlap_scores(info={"backend": "hnsw", "layers": layers}))

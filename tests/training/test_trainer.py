@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from ilo_fast._util import progress
 from ilo_fast._util.files import read_json
-from ilo_fast.training.trainer import Checkpoints, divergence, warn_of_divergence
+from ilo_fast.training.trainer import Checkpoints, Progress, divergence, warn_of_divergence
 
 
 def saved_at(checkpoints: Checkpoints, total: int) -> list[int]:
@@ -49,6 +50,22 @@ def test_saved_checkpoint_is_marked_with_the_seconds_of_the_whole_run(tmp_path: 
     Checkpoints(3, spent=100.0).on_save(args, state, None)
     mark = read_json(tmp_path / "checkpoint-3" / "complete.json")
     assert mark is not None and 100 < mark["seconds"] < 160
+
+
+def test_progress_counts_steps_and_takes_those_before_a_checkpoint_as_free(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = iter([0.0, 1.0, 50.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with (
+        caplog.at_level("INFO", logger="ilo_fast"),
+        progress.lines_for_bars(True),
+        progress.cost_bar(True, "train", cost=10, items=10, unit="step") as bar,
+    ):
+        says = Progress(bar)
+        says.on_train_begin(None, SimpleNamespace(global_step=6), None)
+        says.on_step_end(None, SimpleNamespace(global_step=7), None)
+    assert caplog.messages == ["train 7/10 steps: 70 %, about 150 s left"]
 
 
 def test_warning_of_divergence_names_the_folder(caplog: pytest.LogCaptureFixture) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ilo_fast._util.processors import usable_processors
 from ilo_fast.cli.output import kept_scores, write_results
 from ilo_fast.cli.parser import UsageError
-from ilo_fast.models.demo import demo_model_path, display_name
+from ilo_fast.models.demo import DEMO, demo_model_path, display_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,34 +57,18 @@ def load_corpus(args: argparse.Namespace, languages: str | None) -> ParallelCorp
 
 
 def model_source(model: str) -> str:
-    """What to load: of the folder of a training run the model inside."""
-    if model == "demo":
-        return str(demo_model_path())
-    path = Path(model).expanduser()
-    inside = path / "model"
-    if path.is_dir() and not (path / "config.json").is_file() and is_run(path) and inside.is_dir():
-        return str(inside)
-    return model
+    """What to load: as it was given, and the embedded model for ``demo``."""
+    return str(demo_model_path()) if model == DEMO else model
 
 
 def model_title(args: argparse.Namespace) -> str:
-    """A model's name for titles: ``--name``, the run that made it, else as it calls itself."""
-    if args.name:
-        return str(args.name)
-    path = Path(args.model).expanduser()
-    if path.name in ("model", "adapter") and path.is_dir() and is_run(path.resolve().parent):
-        return path.resolve().parent.name
-    return display_name(args.model)
+    """A model's name for titles: ``--name``, else as it is displayed anywhere."""
+    return str(args.name or display_name(args.model))
 
 
 def model_name(args: argparse.Namespace) -> str:
     """A model's name for messages and folders: short for the demo, else as in titles."""
-    return "demo" if args.model == "demo" and not args.name else model_title(args)
-
-
-def is_run(folder: Path) -> bool:
-    """Whether a folder is that of a training run."""
-    return (folder / "run_card.json").is_file()
+    return DEMO if args.model == DEMO and not args.name else model_title(args)
 
 
 def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) -> Representations:
@@ -122,7 +106,7 @@ def set_threads(args: argparse.Namespace) -> None:
 
 
 def wants_bars(args: argparse.Namespace) -> bool:
-    """Whether bars are to be drawn that cannot be lines of a log."""
+    """Whether bars are to be drawn that cannot be lines of a log: those of downloads."""
     return not args.quiet and sys.stderr.isatty()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast.cli import flags, training
-from ilo_fast.cli.common import load_corpus, model_name, model_source, set_threads, wants_bars
+from ilo_fast.cli.common import load_corpus, model_name, model_source, set_threads
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
 from ilo_fast.cli.parser import Commands
@@ -16,6 +17,8 @@ from ilo_fast.cli.parser import Commands
 if TYPE_CHECKING:
     from ilo_fast.training.finetune.finetune import FineTuned
     from ilo_fast.training.records import OverlapRecord
+
+logger = logging.getLogger(__name__)
 
 # The demo model has 7 million parameters: the usual rates hardly move it in a minute.
 _DEMO_RATE = 3e-3
@@ -141,6 +144,7 @@ def run(args: argparse.Namespace) -> int:
     from ilo_fast.training.finetune.finetune import finetune
 
     set_threads(args)
+    logger.info("model: %s", model_name(args))
     is_demo = args.model == "demo"
     rate = args.learning_rate
     if rate is None and is_demo and args.lora is None:
@@ -178,7 +182,7 @@ def run(args: argparse.Namespace) -> int:
         revision=args.revision,
         trust_remote_code=args.trust_remote_code,
         overwrite=args.overwrite,
-        progress=wants_bars(args),
+        progress=not args.quiet,
     )
     records = training.measurements(result)
     paths = training.written(result, records, output_folder(args).name)

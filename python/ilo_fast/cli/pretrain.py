@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast.cli import flags, training
-from ilo_fast.cli.common import load_corpus, set_threads, wants_bars
+from ilo_fast.cli.common import load_corpus, set_threads
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
 from ilo_fast.cli.parser import Commands, UsageError
@@ -177,7 +177,7 @@ def run(args: argparse.Namespace) -> int:
         keep_checkpoints=args.keep_checkpoints,
         report_to=args.report_to,
         overwrite=args.overwrite,
-        progress=wants_bars(args),
+        progress=not args.quiet,
     )
     records = training.measurements(result)
     paths = training.written(result, records, output_folder(args).name)

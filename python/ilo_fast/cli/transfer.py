@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.folders import refuse_other
 from ilo_fast.cli import flags
-from ilo_fast.cli.common import model_output, model_source, set_threads, wants_bars
+from ilo_fast.cli.common import model_output, model_source, set_threads
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import OVERWRITE, RESULTS_FOLDER, folder_name
 from ilo_fast.cli.parser import Commands, UsageError
@@ -160,7 +160,7 @@ def _evaluate(args: argparse.Namespace, data: LabelledCorpus) -> TransferScores:
             revision=args.revision,
             trust_remote_code=args.trust_remote_code,
             seed=args.seed,
-            progress=wants_bars(args),
+            progress=not args.quiet,
         )
 
 

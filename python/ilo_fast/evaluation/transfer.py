@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from tqdm.auto import tqdm
 
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.messages import listed
+from ilo_fast._util.progress import CostBar, cost_bar
 from ilo_fast._util.versions import versions
 from ilo_fast.corpora.choosing import Languages
 from ilo_fast.corpora.labelled.corpus import LabelledCorpus
@@ -147,13 +147,9 @@ def transfer(
         )
         for code in codes
     }
-    with tqdm(
-        total=sum(len(text.ids) for text in texts.values()),
-        desc="transfer",
-        unit="text",
-        disable=not progress,
-        dynamic_ncols=True,
-    ) as bar:
+    n_texts = sum(len(text.ids) for text in texts.values())
+    n_tokens = sum(len(ids) for text in texts.values() for ids in text.ids)
+    with cost_bar(progress, "transfer", cost=n_tokens, items=n_texts, unit="text") as bar:
         found = _Evaluation(classifier, texts, batch_tokens).run(bar)
     weight = next(p for p in module.parameters() if p.is_floating_point())
     return TransferScores.from_predictions(
@@ -292,7 +288,7 @@ class _Evaluation:
             logger.info("%s has no padding token: one text at a time", classifier.name)
             self._budget = 1
 
-    def run(self, bar: Any) -> dict[str, NDArray[np.int64]]:
+    def run(self, bar: CostBar) -> dict[str, NDArray[np.int64]]:
         """The position of the highest score of each text; of equals the first."""
         items = [(code, row) for code, text in self._texts.items() for row in range(len(text.ids))]
         lengths = [len(self._texts[code].ids[row]) for code, row in items]
@@ -303,7 +299,7 @@ class _Evaluation:
 
         def keep(members: Sequence[int], answers: NDArray[np.int64]) -> None:
             best[members] = answers
-            bar.update(len(members))
+            bar.advance(sum(lengths[i] for i in members), len(members))
 
         with (
             evaluating(self._classifier.module),

@@ -23,16 +23,22 @@ def notes(scores: OverlapScores) -> list[str]:
         "translations."
     ]
     best = layer_means(scores)[best_layer_index(scores)]
+    if best.ilo == 0:
+        found.append(
+            f"ILO is 0 at every layer: no sentence has {scores.threshold} other languages among "
+            f"its {scores.n_neighbors} neighbours. Layers can be told apart with more neighbours "
+            "or a lower threshold."
+        )
     if best.translation_share is None:
         found.append(
             "The text is not parallel (or not known to be), so the share of neighbours that are "
             "translations is not there to guard the ILO."
         )
-    elif best.times_chance is not None and best.times_chance < _MEANINGFUL_RATIO:
+    elif best.ilo and best.times_chance is not None and best.times_chance < _MEANINGFUL_RATIO:
         found.append(
             f"At layer {best.layer}, where mean ILO is highest, neighbours are translations only "
-            f"{best.times_chance:.1f} times as often as chance: languages mix there, but hardly "
-            "by meaning."
+            f"{best.times_chance:.1f} times as often as chance: the mixing there is hardly by "
+            "meaning."
         )
     found += _representation_notes(scores.recorded("representations"))
     found += _graph_notes(scores)

@@ -20,6 +20,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from ilo_fast._util.progress import CostBar, cost_bar
 from ilo_fast.training.callback import OverlapCallback
 from ilo_fast.training.checkpoint_mark import mark_complete
 from ilo_fast.training.options import TrainingOptions
@@ -113,6 +114,8 @@ class Training:
         kind: Callable[..., OrderedTrainer] = OrderedTrainer,
     ) -> None:
         self._run = run
+        self._total = total
+        self._shows_progress = options.progress
         self._measuring = [c for c in callbacks if isinstance(c, OverlapCallback)]
         self._checkpoints = Checkpoints(options.save_steps, run.seconds_spent())
         self._trainer = kind(
@@ -128,18 +131,20 @@ class Training:
             compute_metrics=None if evaluation is None else evaluation.metrics,
             preprocess_logits_for_metrics=None if evaluation is None else evaluation.reduce,
         )
-        # Both print to standard output.
+        # Both print to standard output; Progress stands for them.
         self._trainer.remove_callback(PrinterCallback)
         self._trainer.remove_callback(ProgressCallback)
-        if options.progress:
-            self._trainer.add_callback(_Bar)
 
     def go(self) -> dict[str, Any]:
         """Train, on from the run's checkpoint if it has one; the results for the card."""
         checkpoint = self._run.checkpoint
         if checkpoint is not None:
             logger.info("%s: training goes on from %s", self._run.path, checkpoint.name)
-        self._trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with cost_bar(
+            self._shows_progress, "train", cost=self._total, items=self._total, unit="step"
+        ) as bar:
+            self._trainer.add_callback(Progress(bar))
+            self._trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         state = self._trainer.state
         history = state.log_history
         evaluations = [
@@ -283,12 +288,20 @@ class Checkpoints(TrainerCallback):
         return waited >= max(_SAVE_SECONDS, self._cost / _SAVE_SHARE)
 
 
-class _Bar(ProgressCallback):
-    """The Trainer's own bar on standard error; the loss goes into it, nothing to stdout."""
+class Progress(TrainerCallback):
+    """Says after every step how far the training has come."""
 
-    def on_prediction_step(self, *args: Any, **kwargs: Any) -> None:
-        pass
+    def __init__(self, bar: CostBar) -> None:
+        self._bar = bar
+        self._said = 0
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        if self.training_bar is not None and logs and "loss" in logs:
-            self.training_bar.set_postfix(loss=f"{logs['loss']:.3f}")
+    def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        self._advance(state, free=True)  # the steps before the checkpoint
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        self._advance(state)
+
+    def _advance(self, state: Any, *, free: bool = False) -> None:
+        steps = state.global_step - self._said
+        self._said = state.global_step
+        self._bar.advance(steps, steps, free=free)
