@@ -24,7 +24,9 @@ def test_cache_is_listed_and_cleared(
     assert head.split()[:4] == ["model", "size", "languages", "sentences"]
     assert row.split()[-4:] == ["20", "3", "mean", "today"] and total.endswith(str(here / "cache"))
     assert main(["cache", "clear", "--model", "another"]) == 0
-    assert capsys.readouterr().out.startswith("0 B cleared from ")
+    out, err = capsys.readouterr()
+    assert out.startswith("0 B cleared from ")
+    assert "nothing of --model another to clear; the cache holds " in err and "tiny" in err
     assert main(["cache", "clear", "--cache", str(here / "cache")]) == 0
     assert main(["cache", "list"]) == 0
     assert capsys.readouterr().out.endswith("holds nothing\n")

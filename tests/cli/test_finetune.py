@@ -184,6 +184,7 @@ def test_blocks_are_printed_as_flags_take_them() -> None:
 
 
 def test_quiet_run_prints_the_table_alone(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run("-q", "-o", "out") == 0
+    assert run("-q", "-o", "out", "--name", "mine") == 0
+    assert read_overlap_log(Path("out/overlap.jsonl"))[0].settings["model"] == "mine"
     printed = capfd.readouterr()
     assert printed.err == "" and "ILO" in printed.out

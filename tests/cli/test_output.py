@@ -29,6 +29,7 @@ def test_settings_that_are_not_the_default_are_in_the_name() -> None:
     assert settings_names(parsed("run")) == []
     flags = ("-k", "10", "--metric", "euclidean", "--special-tokens", "exclude")
     assert settings_names(parsed("run", *flags)) == ["special-exclude", "k-10", "euclidean"]
+    assert settings_names(parsed("run", "--limit", "9", "--seed", "0")) == ["limit-9", "seed-0"]
     assert settings_names(parsed("score", "x", "--threshold", "2")) == ["t-2"]
 
 

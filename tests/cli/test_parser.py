@@ -24,6 +24,7 @@ FLAGS = (
         (["run", "--metric", "cosin"], "did you mean cosine?"),
         (["finetune", "--task", "clasification"], "did you mean classification?"),
         (["run", "somewhere"], "somewhere: not known here"),
+        (["-q", "cache", "list"], "-q must follow the command: ilo-fast cache -q"),
         ([], "required: COMMAND"),
     ],
 )

@@ -56,6 +56,7 @@ def test_run_writes_a_model_tables_and_figures(
 
     # The numbers of the table are those of the records.
     records = read_overlap_log(here / "out" / "overlap.jsonl")
+    assert records[0].settings["model"] == "out"
     ilo = [record.scores.ilo[1].mean() for record in records if record.scores is not None]
     assert lines[start + 2].split()[2:5] == [f"{value:.3f}" for value in ilo]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ilo_fast._util.messages import byte_size, counted, elide, plain
+from ilo_fast._util.messages import byte_size, counted, elide, listed, plain
 from ilo_fast.cli import flags
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.parser import Commands, UsageError
@@ -15,6 +16,8 @@ from ilo_fast.report.columns import pad
 
 if TYPE_CHECKING:
     from ilo_fast.cache import CacheEntry
+
+logger = logging.getLogger(__name__)
 
 _DAY_S = 86400.0
 
@@ -50,7 +53,13 @@ def run(args: argparse.Namespace) -> int:
 
     folder = args.cache or default_cache_dir()
     if args.what == "clear":
+        known = {plain(entry.model) for entry in list_entries(folder)}
         freed = clear(folder, model=args.model, older_than_days=args.older_than_days)
+        if args.model is not None and not freed and known:
+            logger.warning(
+                "nothing of --model %s to clear; the cache holds %s",
+                args.model, listed(sorted(known)),
+            )  # fmt: skip
         emit(f"{byte_size(freed)} cleared from {folder}\n")
         return 0
     if args.model is not None or args.older_than_days is not None:

@@ -183,6 +183,7 @@ def run(args: argparse.Namespace) -> int:
         trust_remote_code=args.trust_remote_code,
         overwrite=args.overwrite,
         progress=not args.quiet,
+        name=args.name,
     )
     records = training.measurements(result)
     paths = training.written(result, records, output_folder(args).name)

@@ -36,6 +36,8 @@ _IDENTITY = (
 
 # Settings that make another folder: name, how the folder calls it, the default.
 _NAMED_SETTINGS = (
+    ("limit", "limit-", None),
+    ("seed", "seed-", None),
     ("pooling", "pooling-", "mean"),
     ("special_tokens", "special-", "include"),
     ("n_neighbors", "k-", 5),

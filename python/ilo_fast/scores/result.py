@@ -14,7 +14,7 @@ import numpy as np
 
 from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.files import write_text
-from ilo_fast._util.messages import elide, plain
+from ilo_fast._util.messages import counted, elide, plain
 from ilo_fast._util.optional import require
 from ilo_fast._util.schema import check_schema, read_result
 from ilo_fast._util.versions import versions
@@ -64,7 +64,8 @@ class OverlapScores(ScoreTable):
     def __repr__(self) -> str:
         best = int(self.ilo.mean(axis=1).argmax())
         return (
-            f"OverlapScores({len(self.layers)} layers x {len(self.languages)} languages, "
+            f"OverlapScores({counted(len(self.layers), 'layer')} x "
+            f"{counted(len(self.languages), 'language')}, "
             f"k={self.n_neighbors}, t={self.threshold}, {self.metric}; mean ILO is highest at "
             f"layer {self.layers[best]}: {self.ilo[best].mean():.3f})"
         )

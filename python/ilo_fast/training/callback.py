@@ -79,6 +79,8 @@ class OverlapCallback(TrainerCallback):
     ----------
     path : Path or None
         The file; None before training starts.
+    model_name : str or None
+        What records and figures call the model; None, unless it is set: what it calls itself.
     records : list of OverlapRecord
         The measurements of the present or last training, those before a resumption included.
 
@@ -129,6 +131,7 @@ class OverlapCallback(TrainerCallback):
             tokenizer_languages=tokenizer_languages,
         )  # fmt: skip
         self.path: Path | None = None
+        self.model_name: str | None = None
         self.records: list[OverlapRecord] = []
         self._settings: dict[str, Any] = {
             "corpus": self.corpus.name,
@@ -156,7 +159,7 @@ class OverlapCallback(TrainerCallback):
         _refuse_sharded(model)
         self.path = self.output or Path(args.output_dir) / f"{self.name}.jsonl"
         self._refuse_twin(trainer, args)
-        self._settings = {**self._settings, "model": _model_name(model)}
+        self._settings = {**self._settings, "model": self.model_name or _model_name(model)}
         self.records = []
         self._measures = bool(state.is_world_process_zero)
         self._started = False

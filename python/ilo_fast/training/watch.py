@@ -20,6 +20,11 @@ logger = logging.getLogger(__name__)
 class Watch:
     """What is measured in a run; with ``corpus=None``, nothing.
 
+    Parameters
+    ----------
+    name
+        What records and figures call the model; None: what it calls itself.
+
     Raises
     ------
     AccessError, CorpusError
@@ -30,9 +35,12 @@ class Watch:
         Fewer sentences than neighbours, a threshold out of reach.
     """
 
-    def __init__(self, corpus: Any, options: OverlapOptions | None) -> None:
+    def __init__(
+        self, corpus: Any, options: OverlapOptions | None, name: str | None = None
+    ) -> None:
         if options is not None and not isinstance(options, OverlapOptions):
             raise TypeError(_wanted(options))
+        self.name = name
         self._corpus = None if corpus is None else open_corpus(corpus)
         self._options = options or OverlapOptions()
         if self._corpus is None:
@@ -101,17 +109,17 @@ class Watch:
             return []
         resolve_layers(self._options.layers, n_blocks)
         options = self._options
-        return [
-            OverlapCallback(
-                self._corpus, tokenizer=tokenizer, every=every, output=run.path / OVERLAP_FILE,
-                layers=options.layers, n_neighbors=options.n_neighbors,
-                threshold=options.threshold, metric=options.metric, backend=options.backend,
-                n_threads=options.n_threads, parallel=options.parallel,
-                batch_tokens=options.batch_tokens, pooling=options.pooling,
-                special_tokens=options.special_tokens, max_length=options.max_length,
-                verify=options.verify, tokenizer_languages=options.tokenizer_languages,
-            )
-        ]  # fmt: skip
+        callback = OverlapCallback(
+            self._corpus, tokenizer=tokenizer, every=every, output=run.path / OVERLAP_FILE,
+            layers=options.layers, n_neighbors=options.n_neighbors,
+            threshold=options.threshold, metric=options.metric, backend=options.backend,
+            n_threads=options.n_threads, parallel=options.parallel,
+            batch_tokens=options.batch_tokens, pooling=options.pooling,
+            special_tokens=options.special_tokens, max_length=options.max_length,
+            verify=options.verify, tokenizer_languages=options.tokenizer_languages,
+        )  # fmt: skip
+        callback.model_name = self.name
+        return [callback]
 
 
 def _wanted(options: object) -> str:

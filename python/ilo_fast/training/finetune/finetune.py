@@ -117,6 +117,7 @@ def finetune(
     trust_remote_code: bool = False,
     overwrite: bool = False,
     progress: bool = False,
+    name: str | None = None,
 ) -> FineTuned:
     """Fine-tune `model` on one language.
 
@@ -203,6 +204,8 @@ def finetune(
         Begin anew, whatever run `output_dir` holds.
     progress
         A bar on standard error.
+    name
+        What records and figures call the model; None: the name of its folder or on the Hub.
 
     Returns
     -------
@@ -247,7 +250,9 @@ def finetune(
         progress=progress,
     )  # fmt: skip
     text = read_data(data, language, setup.eval_fraction or 0.0)
-    watch = Watch(corpus, overlap_options)
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"name must be what to call the model, got {name!r}")
+    watch = Watch(corpus, overlap_options, name)
     trust_remote_code = truth("trust_remote_code", trust_remote_code)
 
     def load(files: ModelFiles) -> tuple[nn.Module, tuple[str, ...]]:

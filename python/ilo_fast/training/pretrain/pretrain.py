@@ -242,6 +242,7 @@ def pretrain(
             **watch.identity(),
         },
     )
+    watch.name = run.path.resolve().name  # a model from nothing has no other
     with run.held(overwrite=overwrite) as finished:
         if finished:
             return Pretrained(run)
