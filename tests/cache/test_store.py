@@ -62,6 +62,8 @@ class Counter:
             return inner(forward, ids, special)
 
         monkeypatch.setattr(job.PooledForward, "__call__", counted)
+        # The trial of padding passes a few sentences of its own.
+        monkeypatch.setattr(job, "find_padding", lambda *arguments: "right")
 
 
 def test_second_call_loads_no_weights(folder, cache, monkeypatch):
