@@ -33,6 +33,7 @@ def test_control_characters_become_spaces() -> None:
 
 def test_what_a_terminal_would_obey_is_shown_escaped() -> None:
     assert printable("a\x1b[31m\tb\n\x9b\u202e\r") == "a\\x1b[31m\tb\n\\x9b\\u202e\\r"
+    assert printable("\u061c\u2028\u2029") == "\\u061c\\u2028\\u2029"
     kept = "日本語 \u0915\u094d\u200d\u0937 é…█"  # a joiner is part of words
     assert printable(kept) == kept
 

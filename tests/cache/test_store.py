@@ -163,7 +163,13 @@ def test_hash_of_a_file_follows_a_replacement_of_equal_size_and_time(tmp_path, m
 
 @pytest.mark.parametrize(
     ("cache", "error", "message"),
-    [("", ValueError, "names no folder"), (3, TypeError, "is no folder"), ("F", OSError, "a file")],
+    [
+        ("", ValueError, "names no folder"),
+        ("a\0b", ValueError, "names no folder"),
+        (b"b", TypeError, "is no folder"),
+        ([], TypeError, "is no folder"),
+        ("F", OSError, "a file"),
+    ],
 )
 def test_cache_argument_that_is_no_folder_is_refused(tmp_path, monkeypatch, cache, error, message):
     monkeypatch.chdir(tmp_path)

@@ -77,6 +77,7 @@ def test_unexpected_error_is_reported_as_a_bug(
         (Exception("expected value at line 1"), "error: expected value at line 1"),
         (EOFError("no data left"), "error: no data left"),
         (OSError(28, "the disk is full", "out/a\x1b[2J"), "the disk is full: out/a\\x1b[2J"),
+        (OSError(28, "No space left on device"), "the disk is full: free some space"),
         (ValueError("batch_tokens=3 is odd"), "error: --batch-tokens 3 is odd"),
     ],
 )

@@ -75,6 +75,10 @@ def test_spaces_where_commas_are_wanted_are_understood(typed: str, meant: str) -
         ("no file /a/max_length/seed=3.txt", "no file /a/max_length/seed=3.txt"),
         ("revision='x' is not there", "revision='x' is not there"),
         ("the text has layers of sense", "the text has layers of sense"),
+        ("train anew with dtype='x' or allow_unknown=True (command line: --allow-unknown)",
+         "train anew with --dtype x or --allow-unknown"),
+        ("name them with languages= (command line: --languages), or not",
+         "name them with --languages, or not"),
     ],
 )  # fmt: skip
 def test_messages_speak_of_flags(said: str, shown: str) -> None:

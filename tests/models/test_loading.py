@@ -20,7 +20,7 @@ from helpers.tiny_models import (
 from transformers.models.m2m_100.modeling_m2m_100 import M2M100Encoder
 
 from ilo_fast.errors import AccessError
-from ilo_fast.models.loading import open_files
+from ilo_fast.models.loading import open_files, resolve_device
 from ilo_fast.representations.extraction import extract
 
 
@@ -246,9 +246,11 @@ class Exploding:
         (lambda f: (f / "config.json").write_text("[" * 100_000), "configuration"),
         (lambda f: (f / "config.json").write_text("[]"), "configuration"),
         (lambda f: (f / "config.json").write_bytes(b"\xff\xfe"), "configuration"),
-        (lambda f: (f / "tokenizer.json").write_text('{"a": 1}'), "tokenizer"),
-        (lambda f: (f / "tokenizer.json").write_text("{"), "tokenizer"),
-        (lambda f: (f / "tokenizer_config.json").write_text("[1]"), "tokenizer"),
+        (lambda f: (f / "config.json").write_text("null"), r"config\.json is not of the form"),
+        (lambda f: (f / "tokenizer.json").write_text('{"a": 1}'), r"damaged.*tokenizer\.json, tok"),
+        (lambda f: (f / "tokenizer.json").write_text("null"), r"damaged.*tokenizer\.json, tok"),
+        (lambda f: (f / "tokenizer.json").write_text("{"), r"tokenizer.*damaged: .*\. Download"),
+        (lambda f: (f / "tokenizer_config.json").write_text("[1]"), r"tokenizer_config\.json"),
     ],
 )
 def test_damaged_files_of_a_model_are_named(tmp_path, damage, says):
@@ -257,3 +259,26 @@ def test_damaged_files_of_a_model_are_named(tmp_path, damage, says):
     with pytest.raises((ValueError, AccessError), match=says) as caught:
         extract(tmp_path, SENTENCES)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("device", "error", "says"),
+    [
+        (10**20, ValueError, "cannot be used here"),
+        ("9" * 20, ValueError, "cannot be used here"),
+        ("cpu\x1b[31m", ValueError, "cannot be used here"),
+        ([], TypeError, "is no device"),
+        (True, TypeError, "is no device"),
+        (b"cpu", TypeError, "is no device"),
+    ],
+)
+def test_device_that_is_none_is_refused_in_words_of_ours(device, error, says):
+    with pytest.raises(error, match=f"device=.*{says}") as caught:
+        resolve_device(device)
+    assert str(caught.value).isprintable()
+
+
+def test_model_is_loaded_without_a_word_of_transformers(capfd):
+    # A level set on one of its loggers made it warn of layers that are not sharded.
+    extract("demo", {"eng_Latn": ["a line"]}, device="cpu", cache=False)
+    assert capfd.readouterr() == ("", "")

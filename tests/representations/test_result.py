@@ -120,3 +120,18 @@ def test_language_code_that_leaves_the_folder_is_refused(tmp_path, code):
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(DamagedFileError, match="cannot name a file"):
         Representations.load(tmp_path)
+
+
+def test_representations_are_equal_where_values_are(saved):
+    representations, folder = saved
+    again = Representations.load(folder)
+    assert again == representations and hash(again) == hash(representations)
+    values = dict(again)
+    others = [
+        Representations(values, [0, 3]),
+        Representations(values, [0, 2], parallel=True),
+        Representations(dict(reversed(values.items())), [0, 3], parallel=True),
+        Representations(values | {"fra_Latn": values["eng_Latn"]}, [0, 3], parallel=True),
+        values,
+    ]
+    assert not any(representations == other for other in others)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 _SHOWN: Final = 8  # items of a list that a message shows before "and n more"
 _LONGEST: Final = 40  # characters of a value in a message
-_DIRECTIONS: Final = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_DIRECTIONS: Final = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def listed(items: Sequence[Any], show: Callable[[Any], str] = str) -> str:
@@ -66,7 +66,7 @@ def printable(text: str) -> str:
 
 
 def _is_obeyed(c: str) -> bool:
-    return unicodedata.category(c) in {"Cc", "Cs"} or c in _DIRECTIONS
+    return unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} or c in _DIRECTIONS
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

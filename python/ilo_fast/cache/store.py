@@ -72,8 +72,10 @@ def cache_folder(cache: bool | str | os.PathLike[str] | None) -> Path:
 def _checked(cache: Any) -> Path:
     if not isinstance(cache, (str, os.PathLike)):
         raise TypeError(f"cache={cache!r} is no folder: pass a path, True, or None")
-    if not os.fspath(cache):
-        raise ValueError("cache='' names no folder: pass a path, True for the default one, or None")
+    if os.fspath(cache) == "" or "\0" in str(cache):
+        raise ValueError(
+            f"cache={str(cache)!r} names no folder: pass a path, True for the default one, or None"
+        )
     return Path(cache).expanduser()
 
 

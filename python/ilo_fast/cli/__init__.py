@@ -8,6 +8,7 @@ Exit status: 0 done, 1 error, 2 wrong usage, 3 data or model not accessible, 130
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import time
@@ -152,6 +153,9 @@ def _failed(error: Exception, args: argparse.Namespace, reword: Callable[[str], 
 
 def _words(error: Exception) -> str:
     """What an error says; of the system's without its number."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+        # Libraries that write models and logs know no path, and no remedy.
+        return "the disk is full: free some space, or write to another disk"
     if isinstance(error, OSError) and error.strerror and error.errno is not None:
         where = f": {error.filename}" if error.filename is not None else ""
         return f"{error.strerror}{where}"

@@ -36,6 +36,8 @@ def in_flags(text: str, flags: Iterable[str]) -> str:
     flags
         Those of the command: ``--n-neighbors``.
     """
+    # Where the library says both, the flag is enough.
+    text = re.sub(r"(?<![\w.'/-])[a-z_]+(?:=\w*)? \(command line: (-[^)]*)\)", r"\1", text)
     known = {flag[2:].replace("-", "_"): flag for flag in flags if flag.startswith("--")}
     for phrase, replacement in _PHRASES:
         flag = re.search(r"--?[a-z-]+", replacement)

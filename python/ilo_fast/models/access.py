@@ -9,6 +9,13 @@ from ilo_fast._util.messages import elide, plain
 from ilo_fast.errors import AccessError
 
 _LONGEST = 300  # characters of a message of theirs
+# Files that hold what is being loaded.
+_FILES = {
+    "configuration": "config.json",
+    "tokenizer": "tokenizer.json, tokenizer_config.json or a vocabulary beside them",
+    "weights": "config.json or the weights",
+    "adapter": "adapter_config.json or the adapter's weights",
+}
 
 
 @contextlib.contextmanager
@@ -41,7 +48,7 @@ def _explain(name: str, what: str, error: BaseException) -> Exception:
         link = link.__cause__ or link.__context__
     kinds = {type(link).__name__ for link in chain}
     text = " ".join(str(link) for link in chain)
-    first = elide(plain(error), _LONGEST) or type(error).__name__
+    first = elide(plain(error), _LONGEST).rstrip(".") or type(error).__name__
     if "trust_remote_code" in text:
         return AccessError(
             f"{name!r} runs Python code from its own repository. Read that code first; then pass "
@@ -82,7 +89,14 @@ def _explain(name: str, what: str, error: BaseException) -> Exception:
         or type(error) is Exception
     ):
         kind = AccessError if isinstance(error, OSError) else ValueError
-        return kind(f"the {what} of {name!r} is damaged: {first} Download or save it again")
+        return kind(f"the {what} of {name!r} is damaged: {first}. Download or save it again")
+    if isinstance(error, (KeyError, AttributeError, TypeError, IndexError)):
+        # What Python says where a library reads JSON of another form than it expects.
+        return ValueError(
+            f"the {what} of {name!r} is damaged, or of another version of transformers: "
+            f"{_FILES.get(what, 'a file')} is not of the form that is expected "
+            f"({type(error).__name__}: {first}). Download or save it again"
+        )
     if isinstance(error, OSError):
         return AccessError(f"cannot load the {what} of {name!r}: {first}")
     return ValueError(f"cannot load the {what} of {name!r}: {first}")

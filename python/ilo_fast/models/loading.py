@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from ilo_fast._util.files import read_json
-from ilo_fast._util.messages import listed
+from ilo_fast._util.messages import elide, listed, plain
 from ilo_fast._util.optional import require
 from ilo_fast.errors import AccessError
 from ilo_fast.models.access import access_errors
@@ -114,11 +114,14 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
     """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if isinstance(device, bool) or not isinstance(device, (str, int, torch.device)):
+        raise TypeError(f"device={device!r} is no device: pass a name such as 'cpu' or 'cuda:1'")
     try:
         wanted = torch.device(device)
         torch.empty(1, device=wanted)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={str(device)!r} cannot be used here: {error}") from error
+    except (RuntimeError, AssertionError, ValueError) as error:
+        said = elide(plain(error), 200)
+        raise ValueError(f"device={str(device)!r} cannot be used here: {said}") from error
     return wanted
 
 

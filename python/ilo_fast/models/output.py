@@ -28,13 +28,18 @@ def hidden_bars(hidden: bool = True) -> Iterator[None]:
 @contextlib.contextmanager
 def without_load_report() -> Iterator[None]:
     """No table of the weights that a checkpoint has or lacks: what matters of it is an error."""
+    # By a filter: transformers takes a level that somebody set on this logger for a wish to hear of
+    # its plans to share layers between devices, and warns of layers that are not shared.
     logger = logging.getLogger("transformers.modeling_utils")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.addFilter(_is_error)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        logger.removeFilter(_is_error)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.arrays import DamagedFileError, read_array, write_array
+from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import read_json, write_json
 from ilo_fast.corpora.checks import check_code
 
@@ -104,6 +105,17 @@ class Representations(Mapping[str, NDArray[np.float32]]):
 
     def __len__(self) -> int:
         return len(self._arrays)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the values are the same, and what they are of; `info` may differ."""
+        return (
+            isinstance(other, Representations)
+            and same_fields(self, other, ("languages", "layers", "parallel", "n_sentences"))
+            and all(np.array_equal(values, other[code]) for code, values in self.items())
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.languages, self.layers, self.parallel, self.n_sentences, self.dim))
 
     def __repr__(self) -> str:
         counts = sorted(set(self.n_sentences))
