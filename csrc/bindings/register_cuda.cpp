@@ -33,13 +33,13 @@ py::tuple graph_binding(const py::sequence& segments, const std::string& dtype,
                              segments, dtype, n_base);
 }
 
-py::tuple overlap_binding(const py::sequence& segments, const std::string& dtype,
-                          std::int64_t n_neighbors, const Languages& languages,
-                          const std::optional<Sentences>& sentences, bool cosine,
-                          std::int32_t n_languages, std::int64_t threshold, int device,
-                          std::uintptr_t stream, std::int64_t max_memory,
-                          const std::string& product, const std::string& library, int n_threads,
-                          py::object progress) {
+py::tuple cuda_overlap_binding(const py::sequence& segments, const std::string& dtype,
+                               std::int64_t n_neighbors, const Languages& languages,
+                               const std::optional<Sentences>& sentences, bool cosine,
+                               std::int32_t n_languages, std::int64_t threshold, int device,
+                               std::uintptr_t stream, std::int64_t max_memory,
+                               const std::string& product, const std::string& library,
+                               int n_threads, py::object progress) {
   return call_cuda_overlap(gpu_call(n_neighbors, cosine, device, stream, max_memory, product,
                                     library, n_threads, std::move(progress)),
                            segments, dtype, languages, sentences, n_languages, threshold);
@@ -77,7 +77,7 @@ void register_cuda(py::module_& m) {
         py::arg("product") = "", py::arg("library") = "", py::arg("n_threads") = 1,
         py::arg("progress") = py::none(),
         "Exact k-NN graph of stacked layers on a GPU; see ilo_fast.knn_graph.");
-  m.def("cuda_overlap", &overlap_binding, py::arg("segments"), py::arg("dtype"),
+  m.def("cuda_overlap", &cuda_overlap_binding, py::arg("segments"), py::arg("dtype"),
         py::arg("n_neighbors"), py::arg("languages"), py::arg("sentences"), py::kw_only(),
         py::arg("cosine"), py::arg("n_languages"), py::arg("threshold"), py::arg("device") = 0,
         py::arg("stream") = 0, py::arg("max_memory") = 0, py::arg("product") = "",

@@ -31,6 +31,7 @@ from ilo_fast.training.records import OverlapRecord, RecordFile, read_overlap_lo
         ({"dtype": "float16"}, TypeError, "dtype"),
         ({"every": 0}, ValueError, "every=0"),
         ({"threshold": 0}, ValueError, "threshold=0"),
+        ({"metric": "taxicab"}, ValueError, "taxicab"),
         ({"layers": "all"}, TypeError, "layers='all'"),
         ({"name": "a/b"}, ValueError, "name='a/b'"),
         ({"corpus": "/nowhere/at/all"}, AccessError, "/nowhere/at/all"),
@@ -49,7 +50,6 @@ def test_wrong_settings_are_refused_at_construction(
     [
         ({"layers": [9]}, "layers holds 9"),
         ({"threshold": 3}, "threshold=3 cannot be reached"),
-        ({"metric": "taxicab"}, "taxicab"),
     ],
 )
 def test_settings_wrong_for_the_model_are_refused_before_the_first_step(

@@ -120,7 +120,9 @@ def test_freezing_leaves_outputs_and_modes_as_they_were():
     assert {n: m.training for n, m in model.named_modules()} == modes
     assert torch.equal(torch.get_rng_state(), random)
     for module in model.modules():
-        assert not module._forward_pre_hooks and not module._forward_hooks
+        hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
+        # transformers installs some for good where it is first asked for hidden states.
+        assert all(hook.__module__.startswith("transformers.") for hook in hooks)
     for name, parameter in model.named_parameters():
         if name not in frozen.names:
             assert torch.equal(parameter.grad, gradients[name])

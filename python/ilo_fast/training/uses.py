@@ -51,7 +51,8 @@ def trace_uses(parts: ModelParts) -> Uses:
     entries: list[Node | None] = []
     leaving: list[Node | None] = []
     aside: list[Node] = []
-    ids = trial_ids(parts.embeddings)[0]
+    with torch.inference_mode(False):  # autograd cannot keep ids that a caller's mode marks
+        ids = trial_ids(parts.embeddings)[0]
 
     def enters(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         hidden = first_tensor(args, kwargs)

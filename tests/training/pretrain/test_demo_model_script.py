@@ -138,5 +138,5 @@ def test_batches_in_parts_with_own_loss_train_as_a_plain_loop(
     with pytest.raises(KeyboardInterrupt):
         train("cut", Stop(6))
     assert_same_weights(train("cut"), model)
-    with pytest.raises(ValueError, match="settings was"):
+    with pytest.raises(ValueError, match=r"settings\.temperature was"):
         train("run", temperature=0.2)
