@@ -301,6 +301,7 @@ class ModelSource:
             parts = {
                 **self._environment(),
                 "weights": weights,
+                "adapter": self.files.adapter and versions("peft"),
                 "code": [self.store.file_hash(path) for path in self.files.code_files()],
                 "library": self._library_code(),
                 "config": config_content(self.files.config),
