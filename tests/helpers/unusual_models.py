@@ -99,7 +99,7 @@ CONFIGURATIONS: dict[str, Callable[[], tuple[type, Any]]] = {
     "reformer": lambda: (
         hf.ReformerModel,
         sized(
-            hf.ReformerConfig, axial_pos_embds_dim=[16, 16], axial_pos_shape=[8, 8],
+            hf.ReformerConfig, axial_pos_embds_dim=[16, 16], axial_pos_shape=[16, 16],
             attn_layers=["local", "local"], attention_head_size=8, feed_forward_size=48,
             local_attn_chunk_length=16, is_decoder=True,
         ),
