@@ -86,6 +86,24 @@ CONFIGURATIONS: dict[str, Callable[[], tuple[type, Any]]] = {
         ),
     ),
     "ibert": lambda: (hf.IBertModel, sized(hf.IBertConfig)),
+    # States are padded on the right to a multiple of a window.
+    "pegasus_x": lambda: (
+        hf.PegasusXForConditionalGeneration,
+        named(
+            hf.PegasusXConfig, d_model=32, encoder_layers=2, decoder_layers=1,
+            encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=48,
+            decoder_ffn_dim=48, block_size=16, num_global_tokens=4, decoder_start_token_id=2,
+        ),
+    ),
+    # The last layer is wider than the others: of two streams.
+    "reformer": lambda: (
+        hf.ReformerModel,
+        sized(
+            hf.ReformerConfig, axial_pos_embds_dim=[16, 16], axial_pos_shape=[16, 16],
+            attn_layers=["local", "local"], attention_head_size=8, feed_forward_size=48,
+            local_attn_chunk_length=16, is_decoder=True,
+        ),
+    ),
     # States of fewer tokens than the sentence has.
     "funnel": lambda: (
         hf.FunnelModel,

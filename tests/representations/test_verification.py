@@ -125,8 +125,42 @@ def test_fault_that_only_a_long_sentence_shows_is_noticed(monkeypatch):
     assert run(model, long).info["padding"] == "none"
 
 
+def test_states_padded_on_the_right_are_compared_without_their_padding():
+    model = build_unusual("pegasus_x")
+    got = run(model)
+    for i, line in enumerate(SENTENCES["eng_Latn"]):
+        ids = torch.tensor([tokenizer()(line)["input_ids"]])
+        with torch.no_grad():
+            states = model.model.encoder(input_ids=ids, output_hidden_states=True).hidden_states
+        assert states[0].shape[1] > ids.shape[1]
+        for layer in (0, 1):
+            own = states[layer][0, : ids.shape[1]].mean(dim=0).numpy()
+            assert_same(got["eng_Latn"][[layer], i], own[None])
+
+
+def test_states_that_begin_with_virtual_tokens_are_refused(monkeypatch):
+    model = build_unusual("fnet")
+    inner = type(model.embeddings).forward
+
+    def prompted(self, *args, **kwargs):
+        states = inner(self, *args, **kwargs)
+        return torch.cat([torch.ones_like(states), states], dim=1)
+
+    monkeypatch.setattr(type(model.embeddings), "forward", prompted)
+    assert find_parts(model).confirmed is False
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_last_layer_of_another_width_is_extracted_by_itself(verified):
+    model = build_unusual("reformer")
+    with pytest.raises(ValueError, match=r"layers=range\(0, 3\) and layers=\[3\]"):
+        run(model, verify=verified)
+    assert run(model, layers=range(3), verify=verified)["eng_Latn"].shape[2] == 32
+    assert run(model, layers=[3], verify=verified)["eng_Latn"].shape[2] == 64
+
+
 def test_states_of_fewer_tokens_are_refused():
-    with pytest.raises(ValueError, match=r"FunnelModel: it returns 5 hidden states where 1 layers"):
+    with pytest.raises(ValueError, match=r"FunnelModel: no list of its layers .* to overlap\(\)"):
         run(build_unusual("funnel"))
 
 

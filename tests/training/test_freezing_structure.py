@@ -57,8 +57,9 @@ def test_tables_of_every_layer_are_embeddings():
 
 def test_blocks_that_are_only_a_guess_are_not_frozen():
     model = build_unusual("funnel")
-    with pytest.raises(ValueError, match=r"Funnel\w*Model takes .*nothing was frozen"):
-        freeze(model, layers=[0])
+    for options in ({"layers": [0]}, {"layers": None}):
+        with pytest.raises(ValueError, match=r"Funnel\w*Model takes .*nothing was frozen"):
+            freeze(model, **options)
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 

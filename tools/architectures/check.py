@@ -102,7 +102,10 @@ def _encoder(model: Any) -> Any:
 
 
 def _plain(state: torch.Tensor, tokens: int) -> np.ndarray:
-    """(tokens, dim) of a state for one sentence; the streams of a wider one are averaged."""
+    """(tokens, dim) of a state for one sentence; the streams of a wider one are averaged.
+
+    What a model adds on the right, up to a multiple of its window, is no token of the sentence.
+    """
     array = state.detach().double()
     if array.dim() == 3 and array.shape[0] != 1 and array.shape[1] == 1:
         array = array.transpose(0, 1)
@@ -110,7 +113,7 @@ def _plain(state: torch.Tensor, tokens: int) -> np.ndarray:
         # (streams, 1, tokens, dim) or (1, tokens, streams, dim)
         axis = 2 if array.shape[0] == 1 and array.shape[1] == tokens else 0
         array = array.mean(dim=axis)
-    return np.asarray(array[0].numpy())
+    return np.asarray(array[0, :tokens].numpy())
 
 
 def check_extract(model: Any, side: str) -> tuple[str, str]:
@@ -152,7 +155,6 @@ def _near(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 def _compare(ours: np.ndarray, states: list[np.ndarray], last: np.ndarray) -> tuple[str, str]:
     """What differs, or ""; and a remark."""
-    note = ""
     if len(ours) == len(states):
         far = [h for h in range(len(ours)) if _near(ours[h], states[h]) > TOLERANCE]
         if not far:
@@ -172,8 +174,8 @@ def _compare(ours: np.ndarray, states: list[np.ndarray], last: np.ndarray) -> tu
         return "the last layer is not the last hidden state", ""
     if len(ours) < len(states):
         return f"{len(ours)} layers for {len(states)} hidden states", ""
-    note = "its hidden_states leave the embeddings out"
-    return "", note
+    left_out = "last layer" if _near(ours[0], states[0]) <= TOLERANCE else "embeddings"
+    return "", f"its hidden_states leave the {left_out} out"
 
 
 # --------------------------------------------------------------------------------------------------

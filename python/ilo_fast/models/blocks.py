@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from ilo_fast.models.trial import State, Trial
@@ -80,6 +81,10 @@ def choose_blocks(backbone: nn.Module, trial: Trial) -> Blocks:
     inside = {id(m) for module in modules for m in module.modules()}
     first = trial.taken[chosen.runs[0]]
     assert first is not None
+    if confirmed:
+        # The sentences of the trial differ in their last token. Where the states do not, there are
+        # others before them (virtual tokens of a prompt): the first states are not of its tokens.
+        confirmed = not torch.equal(first.mark[0, -1], first.mark[1, -1])
     return Blocks(
         entries=tuple(entries),
         modules=tuple(modules),

@@ -24,7 +24,7 @@ from ilo_fast.models.content import (
     module_content,
 )
 from ilo_fast.models.demo import DEMO, demo_model_path, display_name
-from ilo_fast.models.forward import working_device
+from ilo_fast.models.forward import is_offloaded, working_device
 from ilo_fast.models.identity import NUMERIC_PACKAGES, config_content, hash_state
 from ilo_fast.models.limits import position_limit
 from ilo_fast.models.loading import (
@@ -163,7 +163,7 @@ class ModelSource:
             raise ValueError(
                 f"model is a {type(module).__name__} without parameters: pass one with its weights"
             )
-        if all(p.is_meta for p in module.parameters()):
+        if all(p.is_meta for p in module.parameters()) and not is_offloaded(module):
             raise ValueError(
                 f"model is a {type(module).__name__} on the meta device, which has no values: load "
                 "its weights (from_pretrained without device_map='meta'), or pass its folder"
@@ -301,6 +301,7 @@ class ModelSource:
             parts = {
                 **self._environment(),
                 "weights": weights,
+                "adapter": self.files.adapter and versions("peft"),
                 "code": [self.store.file_hash(path) for path in self.files.code_files()],
                 "library": self._library_code(),
                 "config": config_content(self.files.config),

@@ -128,7 +128,8 @@ def find_parts(model: nn.Module) -> ModelParts:
     raise ValueError(
         f"{type(inner).__name__} does not turn token ids alone into hidden states ("
         f"{'; '.join(dict.fromkeys(failures[:1] + failures[-1:])) or 'no part takes input_ids'}): "
-        "pass the part of it that reads text, or a model that is one"
+        "pass the part of it that reads text, or a model that is one; overlap() also takes vectors "
+        "that you pooled yourself"
     )
 
 

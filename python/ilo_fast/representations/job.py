@@ -164,8 +164,8 @@ def _report_cost(job: Job, left: Sequence[str]) -> None:
 
 def _compute(job: Job, left: list[str], outcome: Outcome, progress: bool) -> None:
     parts = job.source.load()
-    shapes = {code: (len(job.layers), len(job.texts[code].ids), parts.dim) for code in left}
-    _check_room(job.store, sum(4 * int(np.prod(shape)) for shape in shapes.values()))
+    count = sum(len(job.texts[code].ids) for code in left)
+    _check_room(job.store, 4 * len(job.layers) * count * parts.dim)
     pad_id = choose_pad_id(parts, job.source.tokenizer)
     check_vocabulary(parts, {code: job.texts[code] for code in left})
     samples = choose_samples([job.texts[code] for code in left])
@@ -189,6 +189,9 @@ def _compute(job: Job, left: list[str], outcome: Outcome, progress: bool) -> Non
             unit="sentence",
         ) as bar,
     ):
+        # The last layer may be wider: a projection (AltCLIP), two streams (Reformer).
+        dim = forward([min(samples, key=len)]).shape[2]
+        shapes = {code: (len(job.layers), len(job.texts[code].ids), dim) for code in left}
         work = _Languages(job, outcome, shapes, forward, workers, bar)
         busy: list[str] = []
         for group in _groups(left, job.texts):

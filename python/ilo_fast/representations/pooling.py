@@ -214,7 +214,8 @@ class PooledForward:
         if now.pooled and hidden.shape[2] != now.pooled[0].shape[1]:
             raise ValueError(
                 f"layer {layer} has {hidden.shape[2]} dimensions, layer {self.layers[0]} has "
-                f"{now.pooled[0].shape[1]}: extract them in two calls, by layers="
+                f"{now.pooled[0].shape[1]}: extract them in calls of their own, "
+                f"layers=range({self.layers[0]}, {layer}) and layers=[{layer}]"
             )
         excluded = None if now.excluded is None else now.excluded.to(hidden.device)
         now.pooled.append(pool_tokens(hidden, excluded, self.pooling))

@@ -84,6 +84,12 @@ def verify(
         The hooks see something else, which is named; or a sentence is too long for the model.
     """
     name = type(parts.backbone).__name__
+    if parts.confirmed is False:
+        raise ValueError(
+            f"{name}: no list of its layers takes its hidden_states one after the other, so which "
+            "layer is which is not known and nothing was computed: pool its hidden_states "
+            "yourself, and pass {language: array of shape (layers, sentences, dim)} to overlap()"
+        )
     with PooledForward(parts, layers, pad_id) as forward:
         for ids in sentences:
             ours, states = _alone(forward, ids, forward.with_states)
@@ -183,9 +189,10 @@ def _mean(state: torch.Tensor, parts: ModelParts, tokens: int) -> NDArray[np.flo
     """The mean over tokens of one of the model's own states; None where it is of another form."""
     if state.dim() > 3:
         state = by_sentence(state.detach(), parts.axes)
-    if state.dim() != 3 or state.shape[:2] != (1, tokens):
+    if state.dim() != 3 or state.shape[0] != 1 or state.shape[1] < tokens:
         return None
-    mean: NDArray[np.float32] = state[0].detach().float().mean(dim=0).cpu().numpy()
+    # Some pad to a multiple of their window, on the right; the trial saw what they take unpadded.
+    mean: NDArray[np.float32] = state[0, :tokens].detach().float().mean(dim=0).cpu().numpy()
     return mean
 
 

@@ -177,6 +177,8 @@ def freeze(
     _check_loaded(model)
     parts = find_parts(model)
     runs = resolve_blocks(layers, parts)
+    if embeddings or head:
+        _check_confirmed(parts)
     uses = trace_uses(parts)
     wanted = _Wanted(
         blocks=_block_parameters(parts, uses, runs),
@@ -219,6 +221,17 @@ def _check_loaded(model: Any) -> None:
         )
 
 
+def _check_confirmed(parts: ModelParts) -> None:
+    """Where the blocks are not known, neither is what comes before and after them."""
+    if parts.confirmed is False:
+        raise ValueError(
+            f"no list of layers in {type(parts.backbone).__name__} takes its hidden_states one "
+            "after the other, so which parameters its blocks, embeddings and final norm have is "
+            "not known and nothing was frozen: freeze those that you mean yourself, by "
+            "requires_grad_(False)"
+        )
+
+
 def resolve_blocks(layers: Iterable[int] | int | str | None, parts: ModelParts) -> tuple[int, ...]:
     """Block numbers, ascending, each once; counted from 0."""
     n, what, asks = parts.n_blocks, type(parts.backbone).__name__, "layers"
@@ -230,12 +243,8 @@ def resolve_blocks(layers: Iterable[int] | int | str | None, parts: ModelParts) 
             )
         asks, layers = 'layers="published"', _PUBLISHED
     numbers = block_numbers(layers)
-    if numbers and parts.confirmed is False:
-        raise ValueError(
-            f"no list of layers in {what} takes its hidden_states one after the other, so which "
-            "parameters a block has is not known and nothing was frozen: pass layers=None and "
-            "freeze those that you mean yourself, by requires_grad_(False)"
-        )
+    if numbers:
+        _check_confirmed(parts)
     if absent := [number for number in numbers if not -n <= number < n]:
         raise ValueError(
             f"{asks} asks for {listed(absent)}, but {what} has {n} blocks: 0 to {n - 1}, or -1 to "
