@@ -76,8 +76,9 @@ def as_stack(X: Any, name: str = "X") -> Stack:
 
 def _from_numpy(X: Any, name: str) -> NDArray[Any]:
     """X as an array; what would lose its meaning on the way is refused."""
-    if isinstance(X, np.ma.MaskedArray):
-        masked = np.argwhere(np.ma.getmaskarray(X))
+    masks = sys.modules.get("numpy.ma")  # NumPy loads it when it is first used
+    if masks is not None and isinstance(X, masks.MaskedArray):
+        masked = np.argwhere(masks.getmaskarray(X))
         if len(masked):
             row = f"row {masked[0][-2]}" if X.ndim > 1 else f"value {masked[0][-1]}"
             layer = f" of layer {masked[0][0]}" if X.ndim == 3 else ""

@@ -56,11 +56,15 @@ class State:
         return cls(axes, int(hidden.shape[-1]), plain.float().cpu().clone())
 
     def same(self, other: State) -> bool:
-        """Whether both are the same hidden states, up to rounding."""
+        """Whether both are the same hidden states, up to rounding; also after a divergence."""
         if self.mark.shape != other.mark.shape or self.dim != other.dim:
             return False
-        scale = float(other.mark.abs().max().clamp(min=1e-12))
-        return float((self.mark - other.mark).abs().max()) <= 1e-5 * scale
+        # Weights that are not numbers are named where values are checked, with line and layer.
+        if not torch.equal(self.mark.isfinite(), other.mark.isfinite()):
+            return False
+        ours, theirs = (torch.nan_to_num(s.mark, 0.0, 0.0, 0.0) for s in (self, other))
+        scale = float(theirs.abs().max().clamp(min=1e-12))
+        return float((ours - theirs).abs().max()) <= 1e-5 * scale
 
 
 @dataclass

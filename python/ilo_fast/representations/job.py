@@ -189,8 +189,10 @@ def _compute(job: Job, left: list[str], outcome: Outcome, progress: bool) -> Non
             unit="sentence",
         ) as bar,
     ):
-        # The last layer may be wider: a projection (AltCLIP), two streams (Reformer).
-        dim = forward([min(samples, key=len)]).shape[2]
+        dim = parts.dim
+        if job.layers == (parts.n_blocks,):
+            # The last layer may be wider: a projection (AltCLIP), two streams (Reformer).
+            dim = forward([min(samples, key=len)]).shape[2]
         shapes = {code: (len(job.layers), len(job.texts[code].ids), dim) for code in left}
         work = _Languages(job, outcome, shapes, forward, workers, bar)
         busy: list[str] = []
