@@ -30,7 +30,14 @@ EMULATED = "amx_bf16_emulated"
 LEVELS = (*_core.simd_available(), EMULATED)
 
 SIMD, BLOCK_ROWS = "ILO_FAST_SIMD", "ILO_FAST_TEST_BLOCK_ROWS"
+# The package does not know the emulated level, so its name moves out of ILO_FAST_SIMD, to where the
+# processes that pytest -n starts from this one find it.
+_MOVED = "_ILO_FAST_TEST_SIMD"
+if os.environ.get(SIMD) == EMULATED:
+    os.environ[_MOVED] = os.environ.pop(SIMD)
 FORCED = {name: os.environ[name] for name in (SIMD, BLOCK_ROWS) if os.environ.get(name)}
+if _MOVED in os.environ:
+    FORCED[SIMD] = os.environ[_MOVED]
 independent_of_forcing = pytest.mark.independent_of_forcing
 
 product_knn_graph = _core.knn_graph  # whatever is forced below
@@ -59,8 +66,8 @@ def force_from_environment() -> None:
     options: dict[str, Any] = {}
     if BLOCK_ROWS in FORCED:
         options["block_rows"] = int(FORCED[BLOCK_ROWS])
-    if FORCED.get(SIMD) == EMULATED:  # which the package does not know
-        options["simd"] = os.environ.pop(SIMD)
+    if FORCED.get(SIMD) == EMULATED:
+        options["simd"] = EMULATED
     if options:
         _core_testing.knn_graph = forced(_core_testing.knn_graph, **options)
         _core.knn_graph = _core_testing.knn_graph
