@@ -119,8 +119,8 @@ def _system() -> Iterator[Finding]:
 
 
 def _engine() -> Iterator[Finding]:
+    from ilo_fast._util.processors import usable_processors
     from ilo_fast.graph.knn import simd_available, simd_level
-    from ilo_fast.graph.options import default_threads
 
     override = os.environ.get("ILO_FAST_SIMD")
     yield Finding("engine", "instruction sets", ", ".join(simd_available()))
@@ -134,7 +134,7 @@ def _engine() -> Iterator[Finding]:
     else:
         why = "by ILO_FAST_SIMD" if override else "the best there is"
         yield Finding("engine", "chosen", f"{chosen} ({why})")
-    yield Finding("engine", "threads", _threads(default_threads()))
+    yield Finding("engine", "threads", _threads(usable_processors()))
 
 
 def _threads(used: int) -> str:

@@ -75,3 +75,12 @@ def test_score_refuses_what_it_cannot_read(here: Path, capsys: pytest.CaptureFix
     ):
         assert main(["score", "-q", name]) == status
         assert says in capsys.readouterr().err
+
+
+def test_score_of_an_array_of_another_shape_says_the_shape_alone(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(here / "flat.npz", eng_Latn=np.ones(3), deu_Latn=np.ones(3))
+    assert main(["score", "flat.npz"]) == 1
+    said = capsys.readouterr().err
+    assert "holds an array of shape (3,)" in said and "cannot be read" not in said

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from ilo_fast.representations.result import Representations
 
 
-# What NumPy raises of files that are damaged, or never were arrays.
+# What NumPy raises of files that are damaged, or never were arrays; of archives that are encrypted
+# (RuntimeError) or packed in a way that Python does not know (NotImplementedError).
 _DAMAGED = (
     ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile,
     zlib.error,
@@ -117,12 +118,12 @@ def read_representations(path: Path) -> Representations | dict[str, NDArray[Any]
     archive = _load(path)
     try:
         with archive:
-            arrays = {name: _array(archive[name], path) for name in archive.files}
+            arrays = {name: archive[name] for name in archive.files}
     except _DAMAGED as error:  # what is inside is read only here
         raise ValueError(f"{path} cannot be read as numbers: {error}") from error
     if not arrays:
         raise ValueError(f"{path} holds no arrays")
-    return arrays
+    return {name: _array(array, path) for name, array in arrays.items()}
 
 
 def _load(path: Path) -> Any:

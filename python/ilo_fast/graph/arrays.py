@@ -109,7 +109,7 @@ def _refuse_tensor(X: Any, name: str) -> None:
     import torch
 
     reasons = {
-        "holds no values (device 'meta')": X.is_meta,
+        "holds no values (device 'meta'): load them first": X.is_meta,
         f"is nested: pad it, {name}.to_padded_tensor(0.0), and leave the padding out": X.is_nested,
         f"is sparse: pass {name}.to_dense()": X.layout != torch.strided,
         f"is quantized: pass {name}.dequantize()": X.is_quantized,

@@ -35,11 +35,6 @@ def chosen_backend(backend: str) -> str:
 
 def thread_count(n_threads: int | None) -> int:
     """``n_threads`` as a number of threads, at most 1024; None: all that the process may use."""
-    return (
-        default_threads() if n_threads is None else min(1024, whole_number("n_threads", n_threads))
-    )
-
-
-def default_threads() -> int:
-    """Processors that this process may use, by affinity, control group and OMP_NUM_THREADS."""
-    return usable_processors()
+    if n_threads is None:
+        return usable_processors()
+    return min(1024, whole_number("n_threads", n_threads))

@@ -383,6 +383,7 @@ def _names(code: types.CodeType) -> list[str]:
 
 def _filled(cell: types.CellType) -> bool:
     try:
-        return cell.cell_contents is not ... or True
+        _ = cell.cell_contents
     except ValueError:
         return False
+    return True
