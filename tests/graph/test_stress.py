@@ -289,11 +289,12 @@ def test_stopped_by_progress_at_any_time(path):
 def test_signals_at_random_times():
     seed = new_seed()
     rng = np.random.default_rng(seed)
-    X = rng.standard_normal((3000, 256)).astype(np.float32)
+    # Enough work that a call takes many times the 50 ms between two looks for a signal: what calls
+    # cost on the processor then says whether they were stopped on the way, on a busy machine too. A
+    # signal that waited for the end of the work comes out as an exception like any other.
+    X = rng.standard_normal((8000, 256)).astype(np.float32)
     wanted = core(X)[0]
     threads = tasks()
-    # What calls cost on the processor says whether they were stopped on the way, on a busy machine
-    # too: a signal that waited for the end of the work comes out as an exception like any other.
     whole = processor_seconds(lambda: core(X, simd="scalar"))
     stopped_after = []
 
@@ -305,7 +306,7 @@ def test_signals_at_random_times():
         for _ in range(20):
             start = time.process_time()
             try:
-                signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.001, 0.15))
+                signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.001, 0.6))
                 graph = core(X, simd="scalar", n_threads=int(rng.integers(1, 4)))[0]
                 signal.setitimer(signal.ITIMER_REAL, 0)
             except StopError:
