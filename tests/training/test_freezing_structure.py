@@ -66,3 +66,12 @@ def test_blocks_that_are_only_a_guess_are_not_frozen():
 def test_text_that_names_no_blocks_is_refused_without_an_argument_of_another_function():
     with pytest.raises(ValueError, match=r"^'0-2' names no blocks: the one name is \"published\""):
         freeze(build_unusual("xlm"), layers="0-2")
+
+
+def test_embeddings_without_gradients_are_refused_and_blocks_are_not():
+    model = build_unusual("reformer")
+    with pytest.raises(ValueError, match=r"embeddings=True, but ReformerModel .*nothing was frozen"):
+        freeze(model, layers=[0])
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    names = freeze(model, layers=[0], embeddings=False, head=False).names
+    assert names and all(".layers.0." in name for name in names)

@@ -153,7 +153,7 @@ def freeze(
     ValueError
         For blocks that do not exist, part of the runs of a block that the model runs several times
         (ALBERT: all runs have the same weights, so they are frozen together or not at all), weights
-        on the meta device, and a model whose blocks cannot be found.
+        on the meta device, and a model whose blocks, or embeddings, cannot be found.
     TypeError
         For layers that are not whole numbers.
 
@@ -180,6 +180,8 @@ def freeze(
     if embeddings or head:
         _check_confirmed(parts)
     uses = trace_uses(parts)
+    if embeddings:
+        _check_traced(parts, uses)
     wanted = _Wanted(
         blocks=_block_parameters(parts, uses, runs),
         embeddings=uses.embeddings if embeddings else set(),
@@ -229,6 +231,17 @@ def _check_confirmed(parts: ModelParts) -> None:
             "after the other, so which parameters its blocks, embeddings and final norm have is "
             "not known and nothing was frozen: freeze those that you mean yourself, by "
             "requires_grad_(False)"
+        )
+
+
+def _check_traced(parts: ModelParts, uses: Uses) -> None:
+    """The token table is among the embeddings, or the model has hidden what they are."""
+    table = {p for p in parts.embeddings.parameters() if p.is_floating_point()}
+    if table and not table & uses.embeddings:
+        raise ValueError(
+            f"embeddings=True, but {type(parts.backbone).__name__} records no gradients before its "
+            "first block, so which parameters its embeddings have is not known and nothing was "
+            "frozen: pass embeddings=False and freeze them yourself, by requires_grad_(False)"
         )
 
 
