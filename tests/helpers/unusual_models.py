@@ -112,15 +112,6 @@ CONFIGURATIONS: dict[str, Callable[[], tuple[type, Any]]] = {
             num_decoder_layers=1,
         ),
     ),
-    # Reversible layers: no gradients are recorded before them.
-    "reformer": lambda: (
-        hf.ReformerModel,
-        named(
-            hf.ReformerConfig, hidden_size=32, num_attention_heads=2, attention_head_size=16,
-            feed_forward_size=48, attn_layers=["local", "local"], axial_pos_embds=False,
-            local_attn_chunk_length=16, is_decoder=True,
-        ),
-    ),
 }  # fmt: skip
 
 

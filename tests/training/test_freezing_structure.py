@@ -70,7 +70,9 @@ def test_text_that_names_no_blocks_is_refused_without_an_argument_of_another_fun
 
 def test_embeddings_without_gradients_are_refused_and_blocks_are_not():
     model = build_unusual("reformer")
-    with pytest.raises(ValueError, match=r"embeddings=True, but ReformerModel .*nothing was frozen"):
+    with pytest.raises(
+        ValueError, match=r"embeddings=True, but ReformerModel .*nothing was frozen"
+    ):
         freeze(model, layers=[0])
     assert all(parameter.requires_grad for parameter in model.parameters())
     names = freeze(model, layers=[0], embeddings=False, head=False).names
