@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from ilo_fast._util import files
 from ilo_fast.cli import main
+from ilo_fast.representations.result import Representations
 from ilo_fast.scores.result import OverlapScores
 
 Run = Callable[..., int]
@@ -61,6 +63,25 @@ def test_extract_of_other_settings_is_refused_before_any_work(
     assert run("-q", "-o", "reps", "--layers", "1", "--overwrite", command="extract") == 0
     assert np.load(here / "reps" / "eng_Latn.npy").shape[0] == 1
     assert not [p.name for p in here.iterdir() if p.name.startswith(".")]
+
+
+def test_documents_are_written_and_are_those_of_the_corpus_now(
+    run: Run, here: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = here / "text"
+    shutil.copytree(corpus, text)
+    (text / "groups.txt").write_text("a\na\nb\nb\nc\n")
+    flags = ("-q", "-o", "reps", "--corpus", str(text))
+    assert run(*flags, command="extract") == 0
+    assert Representations.load(here / "reps").groups == ("a", "a", "b", "b", "c")
+    assert main(["score", "-q", "reps", "-o", "out"]) == 0
+    (text / "groups.txt").write_text("a\nb\nc\nd\ne\n")
+    assert run(*flags, command="extract") == 1
+    assert "holds representations of other settings (documents_sha256" in capsys.readouterr().err
+    assert run(*flags, "--overwrite", command="extract") == 0
+    assert Representations.load(here / "reps").groups == tuple("abcde")
+    assert main(["score", "-q", "reps", "-o", "out"]) == 1
+    assert "holds scores of other settings (documents_sha256" in capsys.readouterr().err
 
 
 def test_extract_never_replaces_a_folder_that_is_not_its_own(

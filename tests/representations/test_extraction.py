@@ -55,6 +55,18 @@ def test_real_encoder_equals_one_sentence_at_a_time():
     assert got.info["kind"] == "encoder"
 
 
+def test_documents_are_those_of_the_corpus_also_with_cached_values(tmp_path):
+    text = {"eng_Latn": SENTENCES["eng_Latn"][:2], "deu_Latn": SENTENCES["deu_Latn"][:2]}
+    model, found = build("gpt2"), []
+    for groups in (None, ["a", "b"], ["x", "x"]):
+        corpus = ParallelCorpus.from_dict(text, groups=groups)
+        found.append(run(model, corpus, cache=tmp_path))
+        assert found[-1].groups == (None if groups is None else tuple(groups))
+    assert found[0].info["cache_hits"] == []
+    assert found[1].info["cache_hits"] == found[2].info["cache_hits"] == list(text)
+    assert run(model, text, cache=tmp_path).groups is None  # a mapping tells of none
+
+
 @pytest.mark.parametrize("batch_tokens", [1, 40, 100_000])
 def test_batch_size_changes_nothing(batch_tokens):
     model = build("llama")

@@ -99,15 +99,40 @@ def test_interrupted_save_is_not_taken_for_whole(saved, monkeypatch):
         {"layers": [0, 0]}, {"layers": [-1, 1]}, {"layers": ["a", 1]}, {"layers": 5},
         {"languages": {}}, {"languages": []}, {"languages": {"eng_Latn": 5}},
         {"parallel": "yes"}, {"info": [1]}, {"info": "x"},
+        {"groups": "abc"}, {"groups": {"a": 1}}, {"groups": ["a", "b"]}, {"groups": [1, 2, 3]},
+        {"groups": ["a", "b", ""]}, {"groups": ["a", "b", None]},
+        {"groups": ["a", "a", "b"], "parallel": False},
     ],
     ids=str,
 )  # fmt: skip
 def test_manifest_without_sense_is_damaged(tmp_path, change):
-    Representations({"eng_Latn": np.zeros((2, 3, 4), np.float32)}, [0, 1]).save(tmp_path)
+    values = {"eng_Latn": np.zeros((2, 3, 4), np.float32)}
+    Representations(values, [0, 1], parallel=True).save(tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps(manifest | change))
     with pytest.raises(DamagedFileError, match=r"manifest\.json is damaged"):
         Representations.load(tmp_path)
+
+
+def test_documents_are_kept_and_may_be_absent(saved):
+    without, folder = saved
+    groups = ["a", "a", "http://b", "c", "c", "c"]
+    grouped = Representations(dict(without), [0, 3], parallel=True, groups=groups)
+    assert grouped.groups == tuple(groups) and without.groups is None and grouped != without
+    grouped.save(folder)
+    assert Representations.load(folder) == grouped
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["groups"]  # as written before there were any
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert Representations.load(folder) == without
+
+
+def test_documents_that_do_not_fit_are_refused(saved):
+    values = dict(saved[0])
+    with pytest.raises(ValueError, match="groups has 2 ids for 6 sentences"):
+        Representations(values, [0, 3], parallel=True, groups=["a", "b"])
+    with pytest.raises(ValueError, match="groups are of sentences that all languages share"):
+        Representations(values, [0, 3], groups=["a"] * 6)
 
 
 @pytest.mark.parametrize("code", ["../x", "a/b", "..", "/x", "a\0b", "a\nb", "\x1b[31m", "x" * 200])

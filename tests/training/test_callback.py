@@ -21,7 +21,7 @@ from helpers.trainers import (
 )
 from transformers import Trainer, TrainerCallback
 
-from ilo_fast import ParallelCorpus, measure
+from ilo_fast import ParallelCorpus, measure, pipeline
 from ilo_fast.training.callback import OverlapCallback
 from ilo_fast.training.records import read_overlap_log
 
@@ -216,6 +216,18 @@ def test_own_tokenizer_and_plain_mapping_are_measured(tmp_path: Path) -> None:
     )  # fmt: skip
     np.testing.assert_array_equal(measuring.records[0].scores.ilo, wanted.ilo)  # type: ignore[union-attr]
     assert not any("translations" in key for _, logs in spy.logged for key in logs)
+
+
+def test_documents_of_the_corpus_reach_the_scoring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored = []
+    real = pipeline.overlap
+    monkeypatch.setattr(pipeline, "overlap", lambda r, **kw: scored.append(r) or real(r, **kw))
+    groups = [f"document {n // 2}" for n in range(CORPUS.n_sentences)]
+    corpus = ParallelCorpus.from_dict(CORPUS.sentences, groups=groups)
+    make_trainer(tmp_path, [OverlapCallback(corpus, layers=[-1], **OPTIONS)]).train()
+    assert [r.groups for r in scored] == [tuple(groups)] * 2
 
 
 def test_process_other_than_zero_measures_nothing(tmp_path: Path) -> None:

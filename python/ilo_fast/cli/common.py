@@ -163,6 +163,7 @@ def extract_settings(args: argparse.Namespace, corpus: ParallelCorpus) -> dict[s
         "corpus": args.corpus,
         "corpus_name": "demo corpus" if args.corpus == "demo" else corpus.name,
         "corpus_sha256": corpus.fingerprint(),
+        "documents_sha256": corpus.info["documents_sha256"],
         "languages": list(corpus.languages),
         "limit": args.limit,
         "layers": "all" if args.layers is None else list(args.layers),
@@ -191,13 +192,18 @@ def content_of(representations: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """What tells whether two runs scored the same: hashes of the weights, if known, and values."""
     import numpy as np
 
+    from ilo_fast.corpora.documents import partition_hash
+
     digest = hashlib.sha256()
     for code in sorted(representations):
         array = representations[code]
         digest.update(f"{code}\0{array.dtype.str}\0{array.shape}\0".encode())
         for part in array if array.ndim == 3 else (array,):
             digest.update(np.ascontiguousarray(part).view(np.uint8).data)
-    found = {"values_sha256": digest.hexdigest()}
+    found = {
+        "values_sha256": digest.hexdigest(),
+        "documents_sha256": partition_hash(getattr(representations, "groups", None)),
+    }
     weights = getattr(representations, "info", {}).get("weights_sha256")
     return found if weights is None else {"weights_sha256": weights, **found}
 

@@ -92,11 +92,14 @@ def add_corpus_flags(parser: argparse.ArgumentParser, *, beside_text: bool = Fal
         )
     else:
         add_language_flags(group, "the corpus")
+    which = (
+        "the first N (--seed is of the training)" if beside_text else "the first N, or by --seed"
+    )
     group.add_argument(
         "--limit",
         type=positive_int,
         metavar="N",
-        help="for trying out: only the first N sentences per language; scores of few sentences are "
+        help=f"for trying out: only N sentences per language, {which}; scores of few sentences are "
         "not those of all",
     )
 
@@ -107,7 +110,8 @@ def add_sample_flag(parser: argparse.ArgumentParser) -> None:
         "--seed",
         type=int,
         metavar="N",
-        help="with --limit: draw the sentences at random by this seed, the same of all languages",
+        help="with --limit: draw the sentences at random by this seed, the same of all languages "
+        "(the first ones are of few documents)",
     )
 
 

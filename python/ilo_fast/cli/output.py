@@ -28,9 +28,9 @@ OVERWRITE_SCORES = (
 # What two runs must share for their results to be the same. Names and paths are not among it where
 # the content is (the text by its hash, the weights by theirs), nor is what cannot change a score.
 _IDENTITY = (
-    "model_name", "model_revision", "corpus_sha256", "layers", "pooling", "special_tokens",
-    "max_length", "tokenizer_languages", "dtype", "n_neighbors", "threshold", "metric", "backend",
-    "parallel",
+    "model_name", "model_revision", "corpus_sha256", "documents_sha256", "layers", "pooling",
+    "special_tokens", "max_length", "tokenizer_languages", "dtype", "n_neighbors", "threshold",
+    "metric", "backend", "parallel",
 )  # fmt: skip
 
 

@@ -216,6 +216,16 @@ def _check_empty(sentences: dict[str, tuple[str, ...]]) -> None:
         )
 
 
+def find_flaws(sentences: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """What `ParallelCorpus.info` says of the text itself."""
+    return {
+        "duplicated_sentences": count_duplicates(sentences),
+        "identical_languages": find_identical(sentences),
+        "not_nfc": count_not_nfc(sentences),
+        "unknown_languages": [code for code in sentences if find_language(code) is None],
+    }
+
+
 def count_duplicates(sentences: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
     """Code -> number of sentences that repeat an earlier one, for languages with any."""
     counts = {code: len(lines) - len(set(lines)) for code, lines in sentences.items()}

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ilo_fast.corpora.documents import agreed
+from ilo_fast.corpora.tables import document_column
 from ilo_fast.errors import AccessError, CorpusError
 
 logger = logging.getLogger(__name__)
@@ -104,15 +106,16 @@ class _NotThereError(CorpusError):
 
 @dataclass
 class _Text:
-    """One language as read: sentences, and their ids where the data set has some."""
+    """One language as read: sentences, and where the data set has them their ids and documents."""
 
     lines: list[Any]
     ids: list[Any] | None
+    documents: list[Any] | None
 
 
 def read_hub(
     source: HubSource, *, progress: bool = False
-) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
+) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...] | None, dict[str, Any]]:
     """Load the text of a source; with `progress`, a bar where there are many downloads.
 
     Returns
@@ -120,9 +123,13 @@ def read_hub(
     sentences
         Code -> sentences, aligned by id where the source names an id column. `ParallelCorpus`
         checks whether they are parallel.
+    groups
+        The document of each sentence, where the data set has a column ``document``, ``group`` or
+        ``url``.
     info
         Where they come from, JSON-able: ``kind``, ``dataset``, ``split``, ``revision`` (as asked
-        for), ``commit`` (as loaded, None where unknown), ``skipped_languages``.
+        for), ``commit`` (as loaded, None where unknown), ``skipped_languages``,
+        ``documents_from`` (the data set).
 
     Raises
     ------
@@ -144,6 +151,9 @@ def read_hub(
         texts = _read_rows(source, dataset)
     if skipped:
         logger.info("%s has no %s text for %s", source.dataset_id, source.split, ", ".join(skipped))
+    aligned = _align(source, texts)
+    cells = {code: text.documents for code, text in aligned.items() if text.documents is not None}
+    groups = agreed(cells, source.dataset_id) if cells else None
     info = {
         "kind": "hub",
         "dataset": source.dataset_id,
@@ -152,8 +162,9 @@ def read_hub(
         # The data set may change between the downloads of two configurations.
         "commit": commits.pop() if len(commits) == 1 else None,
         "skipped_languages": skipped,
+        "documents_from": None if groups is None else source.dataset_id,
     }
-    return _align(source, texts), info
+    return {code: tuple(text.lines) for code, text in aligned.items()}, groups, info
 
 
 def _load(source: HubSource, config: str | None) -> Any:
@@ -246,8 +257,10 @@ def _read_columns(
         skipped.extend(code for code in columns if code not in present)
         columns = present or columns
     _require(source, dataset, columns.values())
-    taken = _take(dataset, columns.values())
-    return {code: _Text(taken[column], None) for code, column in columns.items()}
+    of = _documents(dataset)
+    taken = _take(dataset, [*columns.values(), *of])
+    documents = taken[of[0]] if of else None
+    return {code: _Text(taken[column], None, documents) for code, column in columns.items()}
 
 
 def _read_configs(
@@ -272,9 +285,10 @@ def _read_configs(
             skipped.append(code)
             continue
         _require(source, dataset, wanted)
-        taken = _take(dataset, wanted)
+        of = _documents(dataset)
+        taken = _take(dataset, [*wanted, *of])
         ids = taken[source.id_column] if source.id_column else None
-        texts[code] = _Text(taken[source.text_column], ids)
+        texts[code] = _Text(taken[source.text_column], ids, taken[of[0]] if of else None)
         commits.add(_commit(dataset))
     if not texts:
         raise CorpusError(
@@ -290,15 +304,19 @@ def _read_rows(source: HubSource, dataset: Any) -> dict[str, _Text]:
     parts = [keys] if isinstance(keys, str) else list(keys)
     wanted = [*parts, source.text_column, *([source.id_column] if source.id_column else [])]
     _require(source, dataset, wanted)
-    taken = _take(dataset, wanted)
+    of = _documents(dataset)
+    taken = _take(dataset, [*wanted, *of])
     ids = taken[source.id_column] if source.id_column else None
     by_value: dict[str, _Text] = {}
     for row, line in enumerate(taken[source.text_column]):
         value = "_".join(str(taken[part][row]) for part in parts)
-        text = by_value.setdefault(value, _Text([], None if ids is None else []))
+        new = _Text([], None if ids is None else [], [] if of else None)
+        text = by_value.setdefault(value, new)
         text.lines.append(line)
         if ids is not None and text.ids is not None:
             text.ids.append(ids[row])
+        if text.documents is not None:
+            text.documents.append(taken[of[0]][row])
     if source.language_values is None:
         return by_value
     missing = [
@@ -314,14 +332,20 @@ def _read_rows(source: HubSource, dataset: Any) -> dict[str, _Text]:
     return {code: by_value[value] for code, value in source.language_values.items()}
 
 
-def _align(source: HubSource, texts: dict[str, _Text]) -> dict[str, tuple[str, ...]]:
-    """The sentences in the order of the ids of the first language."""
+def _documents(dataset: Any) -> list[str]:
+    """The column of documents, if there is one."""
+    column = document_column(dataset.column_names)
+    return [] if column is None else [column]
+
+
+def _align(source: HubSource, texts: dict[str, _Text]) -> dict[str, _Text]:
+    """The sentences, and their documents, in the order of the ids of the first language."""
     if source.id_column is None:
-        return {code: tuple(text.lines) for code, text in texts.items()}
-    by_id: dict[str, dict[Any, Any]] = {}
+        return texts
+    by_id: dict[str, dict[Any, int]] = {}
     for code, text in texts.items():
         ids = text.ids or []
-        by_id[code] = dict(zip(ids, text.lines, strict=True))
+        by_id[code] = {key: row for row, key in enumerate(ids)}
         if len(by_id[code]) < len(ids):
             again = next(key for n, key in enumerate(ids) if key in ids[:n])
             raise CorpusError(
@@ -330,13 +354,17 @@ def _align(source: HubSource, texts: dict[str, _Text]) -> dict[str, tuple[str, .
                 "language_column"
             )
     first = next(iter(by_id))
-    for code, lines in by_id.items():
-        if lines.keys() != by_id[first].keys():
-            odd = sorted(map(str, lines.keys() ^ by_id[first].keys()))[:5]
+    for code, rows in by_id.items():
+        if rows.keys() != by_id[first].keys():
+            odd = sorted(map(str, rows.keys() ^ by_id[first].keys()))[:5]
             raise CorpusError(
-                f"{source.dataset_id}: {code} has {len(lines)} sentences and {first} "
+                f"{source.dataset_id}: {code} has {len(rows)} sentences and {first} "
                 f"{len(by_id[first])}, and their {source.id_column} differ (among others: "
                 f"{', '.join(odd)}); leave one of the two out"
             )
-    order = list(by_id[first])
-    return {code: tuple(lines[key] for key in order) for code, lines in by_id.items()}
+    found = {}
+    for code, text in texts.items():
+        order = [by_id[code][key] for key in by_id[first]]
+        documents = None if text.documents is None else [text.documents[row] for row in order]
+        found[code] = _Text([text.lines[row] for row in order], list(by_id[first]), documents)
+    return found

@@ -29,7 +29,7 @@ from typing import Any, Final
 from ilo_fast._util.messages import elide, listed, plain
 from ilo_fast.corpora.languages import candidates
 from ilo_fast.corpora.lines import check_regular, no_access
-from ilo_fast.corpora.tables import Row, read_rows, table_suffix
+from ilo_fast.corpora.tables import Row, document_column, read_rows, table_suffix
 from ilo_fast.errors import AccessError, CorpusError
 
 logger = logging.getLogger(__name__)
@@ -42,11 +42,11 @@ UNDERSTOOD: Final = (
 """For messages: what a corpus may look like."""
 
 _SPLITS: Final = ("dev", "devtest")
-_NTREX: Final = re.compile(r"newstest2019-(?:src|ref)\.(?P<name>.+)\.txt")
+NTREX_FILE: Final = re.compile(r"newstest2019-(?:src|ref)\.(?P<name>.+)\.txt")
 _CODE: Final = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}(?:_\w+)?")
 _ABOUT: Final = re.compile(
     r"(readme|licen[cs]e|copying|notice|changelog|changes|authors|citation|source|metadata|"
-    r"languages|document_ids|notes|requirements)\b.*",
+    r"languages|document_ids|groups|notes|requirements)\b.*",
     re.IGNORECASE,
 )
 _COLUMN: Final = re.compile(r"(?:sentence|text)_(.+)")
@@ -255,7 +255,7 @@ def _text_part(folder: Path, name: str) -> Part | None:
     bare = name[:-3] if name.lower().endswith(".gz") else name
     stem, _, suffix = bare.rpartition(".")
     language, split = stem, None
-    if match := _NTREX.fullmatch(bare):
+    if match := NTREX_FILE.fullmatch(bare):
         language = match["name"]
     elif suffix in _SPLITS:
         split = suffix
@@ -277,7 +277,7 @@ def _moses_parts(folder: Path, names: Sequence[str]) -> list[Part]:
     for name in names:
         bare = name[:-3] if name.lower().endswith(".gz") else name
         prefix, _, language = bare.removesuffix(".txt").rpartition(".")
-        if not prefix or _NTREX.fullmatch(bare):
+        if not prefix or NTREX_FILE.fullmatch(bare):
             continue
         if candidates(language) or (prefix in _SPLITS and _CODE.fullmatch(language)):
             part = Part(language, plain(name), folder / name, prefix)
@@ -331,6 +331,8 @@ def _of_table(path: Path) -> Layout:
     columns = list(dict.fromkeys(key for row in rows for key in row.values))
     parts = []
     for column in columns:
+        if document_column([column]) is not None:  # see ilo_fast.corpora.documents
+            continue
         if not isinstance(column, str) or _is_identifier(column, rows):
             logger.info("%s: column %s is no text; left out", plain(path.name), _short(column))
             continue

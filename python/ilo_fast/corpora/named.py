@@ -19,11 +19,11 @@ ntrex128
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-from ilo_fast.corpora.hub import HubSource
-from ilo_fast.corpora.languages import FLORES_PLUS_CODES, NAMED_SETS
-from ilo_fast.errors import CorpusError
+from ilo_fast.corpora.hub import HubSource, read_hub
+from ilo_fast.corpora.languages import FLORES_PLUS_CODES, NAMED_SETS, resolve_codes
+from ilo_fast.errors import AccessError, CorpusError
 
 CORPUS_NAMES: Final[tuple[str, ...]] = ("demo", "flores200", "flores+", "ntrex128")
 """The names that `ilo_fast.ParallelCorpus.load` knows."""
@@ -54,6 +54,27 @@ def check_only_named(path: str, **arguments: str | None) -> None:
                 f"{argument}={value!r} fits only named data sets "
                 f"({', '.join(CORPUS_NAMES[1:])}), not {path!r}; leave it out"
             )
+
+
+def no_such_corpus(given: object) -> AccessError:
+    """What to say of what is neither a name nor a path."""
+    return AccessError(
+        f"corpus {str(given)!r} is neither a folder (one <code>.txt per language, one sentence "
+        f"per line), nor a table, nor a known name; names: {', '.join(CORPUS_NAMES)}"
+    )
+
+
+def read_named(
+    name: str,
+    languages: str | Sequence[str] | None,
+    *,
+    split: str | None,
+    revision: str | None,
+    progress: bool,
+) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...] | None, dict[str, Any]]:
+    """Read a data set that `named_source` knows, as `ilo_fast.corpora.hub.read_hub` does."""
+    codes = None if languages is None else resolve_codes(languages)
+    return read_hub(named_source(name, codes, split=split, revision=revision), progress=progress)
 
 
 def named_source(

@@ -28,6 +28,8 @@ class Corpus:
         Content hash, see `ilo_fast.corpora.fingerprint`.
     info
         What the corpus is, JSON-able.
+    groups
+        The document of each sentence; None where it is not known, or the text not parallel.
     """
 
     sentences: Mapping[str, tuple[str, ...]]
@@ -35,6 +37,7 @@ class Corpus:
     parallel: bool
     sha256: str
     info: dict[str, Any]
+    groups: tuple[str, ...] | None = None
 
 
 def open_corpus(
@@ -57,7 +60,8 @@ def open_corpus(
     if isinstance(corpus, ParallelCorpus):
         info = corpus.info
         # A dict, as the read-only view that a ParallelCorpus has cannot be pickled.
-        return Corpus(dict(corpus.sentences), corpus.name, True, info["sha256"], info)
+        sentences = dict(corpus.sentences)
+        return Corpus(sentences, corpus.name, True, info["sha256"], info, corpus.groups)
     sentences = check_sentences(corpus, allow_unknown=True, parallel=False)
     sha256 = fingerprint(sentences)
     info = {"name": "mapping", "languages": list(sentences), "sha256": sha256}

@@ -16,20 +16,16 @@ from types import MappingProxyType
 from typing import Any
 
 from ilo_fast._util.messages import listed, plain
-from ilo_fast.corpora.checks import (
-    check_sentences,
-    count_duplicates,
-    count_not_nfc,
-    find_identical,
-    warn_of_flaws,
-)
+from ilo_fast.corpora.checks import check_sentences, find_flaws, warn_of_flaws
 from ilo_fast.corpora.choosing import Languages
-from ilo_fast.corpora.files import as_path, demo_files, display_path, find_texts
+from ilo_fast.corpora.documents import check_groups, documents_info
+from ilo_fast.corpora.files import as_path, demo_files
 from ilo_fast.corpora.fingerprint import fingerprint
+from ilo_fast.corpora.folder import read_folder
 from ilo_fast.corpora.hub import HubSource, read_hub
-from ilo_fast.corpora.languages import find_language, resolve_codes
+from ilo_fast.corpora.languages import resolve_codes
 from ilo_fast.corpora.lines import read_lines
-from ilo_fast.corpora.named import CORPUS_NAMES, check_only_named, named_source
+from ilo_fast.corpora.named import CORPUS_NAMES, check_only_named, no_such_corpus, read_named
 from ilo_fast.corpora.sampling import check_limit, sampled_rows
 from ilo_fast.errors import AccessError, CorpusError
 
@@ -39,7 +35,8 @@ class ParallelCorpus:
     """Sentences in several languages, aligned by position.
 
     Usually made by `load`, `from_dir`, `from_dict`, `from_hub` or `demo`; the constructor makes the
-    same checks. One language alone is allowed (overlap needs two, and says so itself).
+    same checks. One language alone is allowed (overlap needs two, and says so itself). Repeated
+    sentences and identical languages are logged, and in `info`; good data has both.
 
     Parameters
     ----------
@@ -51,6 +48,8 @@ class ParallelCorpus:
         For reports.
     source
         Where the text is from, JSON-able; becomes part of `info`.
+    groups
+        The document of each sentence: intervals of scores draw documents. None: not known.
     allow_unknown
         Take language codes that are not in `ilo_fast.corpora.languages.LANGUAGES`.
 
@@ -64,23 +63,23 @@ class ParallelCorpus:
     CorpusError
         No language; a code that is not known, or may be several; two names of one language; a
         sentence that is missing, no string, shows nothing (white space, invisible characters), or
-        holds NUL or half a surrogate pair; unequal numbers of sentences. Names the first places.
-
-    Warns
-    -----
-    Repeated sentences and languages with identical text are logged, and listed in `info`; both
-    occur in good data (FLORES-200 devtest repeats a line in Minangkabau).
+        holds NUL or half a surrogate pair; unequal numbers of sentences or ids. Names the places.
     """
 
     sentences: Mapping[str, tuple[str, ...]]
     name: str = field(default="corpus", kw_only=True)
     source: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    groups: tuple[str, ...] | None = field(default=None, kw_only=True)
     allow_unknown: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         checked = check_sentences(self.sentences, allow_unknown=self.allow_unknown)
         object.__setattr__(self, "sentences", MappingProxyType(checked))
         object.__setattr__(self, "source", MappingProxyType(copy.deepcopy(dict(self.source))))
+        if self.groups is not None:
+            place = self.source.get("documents_from") or "groups"
+            ids = check_groups(self.groups, self.n_sentences, place)
+            object.__setattr__(self, "groups", ids)
         info = self._info
         warn_of_flaws(checked, self.name, info["duplicated_sentences"], info["identical_languages"])
 
@@ -92,10 +91,8 @@ class ParallelCorpus:
             "languages": list(self.languages),
             "n_sentences": self.n_sentences,
             "sha256": self.fingerprint(),
-            "duplicated_sentences": count_duplicates(self.sentences),
-            "identical_languages": find_identical(self.sentences),
-            "not_nfc": count_not_nfc(self.sentences),
-            "unknown_languages": [c for c in self.languages if find_language(c) is None],
+            **documents_info(self.groups, self.source.get("documents_from")),
+            **find_flaws(self.sentences),
         }
 
     @property
@@ -113,10 +110,11 @@ class ParallelCorpus:
         """What the corpus is, JSON-able; a copy.
 
         ``name``; what the source says of itself (``kind``, ``path``, ``split``, ``sample``, ...);
-        ``languages``; ``n_sentences``; ``sha256`` (the fingerprint); ``duplicated_sentences``
-        (code -> number that repeat an earlier one); ``identical_languages`` (groups of codes with
-        the same text); ``not_nfc`` (code -> number that are not composed Unicode);
-        ``unknown_languages``.
+        ``languages``; ``n_sentences``; ``sha256`` (the fingerprint); ``n_documents``,
+        ``documents_from`` and ``documents_sha256`` (of which sentences are of one), None where
+        that is not known; ``duplicated_sentences`` (code -> number that repeat an earlier one);
+        ``identical_languages`` (codes with the same text); ``not_nfc`` (code -> number that are not
+        composed Unicode); ``unknown_languages``.
         """
         return copy.deepcopy(self._info)
 
@@ -128,11 +126,11 @@ class ParallelCorpus:
 
     def __reduce__(self) -> tuple[Callable[..., ParallelCorpus], tuple[Any, ...]]:
         # A mapping proxy cannot be pickled, and a checked corpus needs no second warning.
-        parts = (dict(self.sentences), self.name, dict(self.source), self.allow_unknown)
-        return _checked, parts
+        parts = (dict(self.sentences), self.groups, self.name, dict(self.source))
+        return _checked, (*parts, self.allow_unknown)
 
     def fingerprint(self) -> str:
-        """SHA-256 over codes and text, in hexadecimal; the order of the languages is nothing."""
+        """SHA-256 over codes and text, in hexadecimal; not over their order, nor over documents."""
         return fingerprint(self.sentences)
 
     def select(
@@ -165,7 +163,8 @@ class ParallelCorpus:
                 f"it has {', '.join(self.languages)}"
             )
         part = {code: self.sentences[code][:limit] for code in codes}
-        return _checked(part, self.name, dict(self.source), self.allow_unknown)
+        groups = self.groups and self.groups[:limit]
+        return _checked(part, groups, self.name, dict(self.source), self.allow_unknown)
 
     def head(self, n: int) -> ParallelCorpus:
         """The first sentences, at most `n`, of every language; `select(limit=n)`."""
@@ -188,8 +187,9 @@ class ParallelCorpus:
         if len(rows) == total:
             return self
         part = {code: tuple(lines[i] for i in rows) for code, lines in self.sentences.items()}
+        groups = self.groups and tuple(self.groups[i] for i in rows)
         source = {**self.source, "sample": {"n": n, "seed": seed, "of": total}}
-        return _checked(part, self.name, source, self.allow_unknown)
+        return _checked(part, groups, self.name, source, self.allow_unknown)
 
     @classmethod
     def from_dict(
@@ -197,6 +197,7 @@ class ParallelCorpus:
         sentences: Mapping[str, Iterable[str]],
         *,
         name: str = "dict",
+        groups: Iterable[str] | None = None,
         allow_unknown: bool = False,
     ) -> ParallelCorpus:
         """From a mapping (or table of pandas or `datasets`); parameters and errors as the class."""
@@ -204,6 +205,7 @@ class ParallelCorpus:
             sentences,  # type: ignore[arg-type]  # checked and made tuples on the way in
             name=name,
             source={"kind": "dict"},
+            groups=groups,  # type: ignore[arg-type]  # as well
             allow_unknown=allow_unknown,
         )
 
@@ -226,7 +228,8 @@ class ParallelCorpus:
             A folder of ``<code>.txt``, one sentence per line; a release of FLORES-200, FLORES+ or
             NTREX-128; Moses files, or their common beginning; a ``.tsv``, ``.csv``, ``.jsonl`` or
             ``.parquet`` with a column per language, or one per language with a column ``text``;
-            each also as ``.gz``. See `ilo_fast.corpora.layouts`.
+            each also as ``.gz``. See `ilo_fast.corpora.layouts`, of documents
+            `ilo_fast.corpora.documents`.
         languages
             Codes or names of sets to take, in this order; other files are not read. A mapping says
             what a language is called there: ``{"zho_Hans": "zh"}``, in a string ``zho_Hans=zh``.
@@ -248,14 +251,11 @@ class ParallelCorpus:
             As the class; also no corpus, a split or language that is not there, a flawed file.
         """
         folder = as_path(path)
-        files = find_texts(folder, languages, split=split, allow_unknown=allow_unknown)
-        files.check_ids()
-        corpus = cls(
-            {code: tuple(files.read(code)) for code in files.parts},
-            name=plain(name or folder.resolve().name) or "corpus",
-            source={"kind": "directory", "path": display_path(folder), **files.info},
-            allow_unknown=allow_unknown,
+        sentences, groups, info = read_folder(
+            folder, languages, split=split, allow_unknown=allow_unknown
         )
+        name = plain(name or folder.resolve().name) or "corpus"
+        corpus = cls(sentences, name=name, source=info, groups=groups, allow_unknown=allow_unknown)
         return corpus.select(limit=limit)
 
     @classmethod
@@ -317,8 +317,9 @@ class ParallelCorpus:
             language_column=language_column, language_values=language_values,
             text_column=text_column, id_column=id_column, config=config, revision=revision,
         )  # fmt: skip
-        sentences, info = read_hub(source, progress=progress)
-        corpus = cls(sentences, name=name or dataset_id, source=info, allow_unknown=allow_unknown)
+        sentences, groups, info = read_hub(source, progress=progress)
+        name = name or dataset_id
+        corpus = cls(sentences, name=name, source=info, groups=groups, allow_unknown=allow_unknown)
         return corpus.select(limit=limit)
 
     @classmethod
@@ -362,14 +363,14 @@ class ParallelCorpus:
         if name in CORPUS_NAMES:
             if isinstance(languages, Mapping):
                 raise CorpusError(f"languages: {name!r} has codes as here; give them alone")
-            if name != "demo":
-                codes = None if languages is None else resolve_codes(languages)
-                source = named_source(name, codes, split=split, revision=revision)
-                sentences, info = read_hub(source, progress=progress)
-                return cls(sentences, name=name, source=info).select(limit=limit)
-        check_only_named(str(path), revision=revision, split=split if name == "demo" else None)
-        if name == "demo" and not isinstance(languages, Mapping):
-            return cls.demo(languages, limit=limit)
+            if name == "demo":
+                check_only_named(str(path), revision=revision, split=split)
+                return cls.demo(languages, limit=limit)
+            text, groups, info = read_named(
+                name, languages, split=split, revision=revision, progress=progress
+            )
+            return cls(text, name=name, source=info, groups=groups).select(limit=limit)
+        check_only_named(str(path), revision=revision)
         try:
             return cls.from_dir(
                 path, languages, limit=limit, split=split, allow_unknown=allow_unknown
@@ -377,20 +378,21 @@ class ParallelCorpus:
         except AccessError as error:
             if os.path.lexists(path):
                 raise
-            raise AccessError(
-                f"corpus {str(name_or_path)!r} is neither a folder (one <code>.txt per language, "
-                "one sentence per line), nor a table, nor a known name; names: "
-                f"{', '.join(CORPUS_NAMES)}"
-            ) from error
+            raise no_such_corpus(name_or_path) from error
 
 
 def _checked(
-    sentences: dict[str, tuple[str, ...]], name: str, source: dict[str, Any], allow_unknown: bool
+    sentences: dict[str, tuple[str, ...]],
+    groups: tuple[str, ...] | None,
+    name: str,
+    source: dict[str, Any],
+    allow_unknown: bool,
 ) -> ParallelCorpus:
     """A corpus of sentences that were checked before: neither checked nor warned of again."""
     corpus = object.__new__(ParallelCorpus)
     corpus.__dict__.update(
         sentences=MappingProxyType(sentences),
+        groups=groups,
         name=name,
         source=MappingProxyType(source),
         allow_unknown=allow_unknown,

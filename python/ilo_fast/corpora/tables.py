@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from ilo_fast.corpora.lines import decode_lines, memory_limit, read_bytes
 from ilo_fast.errors import AccessError, CorpusError
 
 TABLE_SUFFIXES: Final = (".jsonl", ".csv", ".tsv", ".parquet")
+_DOCUMENT_COLUMNS: Final = ("document", "group", "url")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,15 @@ def table_suffix(name: str) -> str | None:
     """The suffix that makes a file name that of a table, without ``.gz``; else None."""
     suffix = Path(name.lower().removesuffix(".gz")).suffix
     return suffix if suffix in TABLE_SUFFIXES else None
+
+
+def document_column(names: Iterable[str]) -> str | None:
+    """The column that names the document of each row: ``document``, ``group`` or ``url``; or None.
+
+    Case is nothing; where there are several, the first in this order.
+    """
+    found = {name.lower(): name for name in names if isinstance(name, str)}
+    return next((found[name] for name in _DOCUMENT_COLUMNS if name in found), None)
 
 
 def read_rows(path: Path) -> list[Row]:

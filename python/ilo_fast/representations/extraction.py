@@ -205,7 +205,13 @@ def extract(
         "seconds": round(time.perf_counter() - started, 3),
         "forward_seconds": round(outcome.forward_seconds, 3),
     }
-    return Representations(outcome.arrays, job.layers, parallel=opened.parallel, info=info)
+    return Representations(
+        outcome.arrays,
+        job.layers,
+        parallel=opened.parallel,
+        groups=opened.groups,
+        info=info,
+    )
 
 
 def resolve_layers(layers: int | Sequence[int] | None, n_blocks: int) -> tuple[int, ...]:

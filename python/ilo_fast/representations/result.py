@@ -14,10 +14,14 @@ from ilo_fast._util.arrays import DamagedFileError, read_array, write_array
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import read_json, write_json
 from ilo_fast.corpora.checks import check_code
+from ilo_fast.corpora.documents import check_groups
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 KIND = "ilo_fast.representations"
+
+# What makes two results comparable number by number.
+_SHAPE = ("languages", "layers", "parallel", "n_sentences", "groups")
 
 
 class Representations(Mapping[str, NDArray[np.float32]]):
@@ -35,13 +39,17 @@ class Representations(Mapping[str, NDArray[np.float32]]):
         the last is taken after the final norm.
     parallel
         Whether line i means the same in all languages.
+    groups
+        Of parallel text: the document of each sentence, one string per sentence; None where it is
+        not known. Intervals of scores draw documents anew.
     info
         Where this came from, JSON-able.
 
     Raises
     ------
     ValueError
-        Arrays that do not fit each other or `layers`, a language code that cannot name a file.
+        Arrays that do not fit each other or `layers`, a language code that cannot name a file,
+        groups that do not fit the sentences.
     """
 
     def __init__(
@@ -50,6 +58,7 @@ class Representations(Mapping[str, NDArray[np.float32]]):
         layers: Sequence[int],
         *,
         parallel: bool = False,
+        groups: Sequence[str] | None = None,
         info: Mapping[str, Any] | None = None,
     ) -> None:
         if not arrays:
@@ -76,6 +85,9 @@ class Representations(Mapping[str, NDArray[np.float32]]):
                     f"parallel=True, but {code} has {array.shape[1]} sentences and "
                     f"{self.languages[0]} has {first.shape[1]}; pass parallel=False"
                 )
+        if groups is not None and not self.parallel:
+            raise ValueError("groups are of sentences that all languages share: parallel=True")
+        self.groups = None if groups is None else check_groups(groups, self.n_sentences[0])
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -110,7 +122,7 @@ class Representations(Mapping[str, NDArray[np.float32]]):
         """Whether the values are the same, and what they are of; `info` may differ."""
         return (
             isinstance(other, Representations)
-            and same_fields(self, other, ("languages", "layers", "parallel", "n_sentences"))
+            and same_fields(self, other, _SHAPE)
             and all(np.array_equal(values, other[code]) for code, values in self.items())
         )
 
@@ -153,6 +165,7 @@ class Representations(Mapping[str, NDArray[np.float32]]):
             "kind": KIND,
             "layers": list(self.layers),
             "parallel": self.parallel,
+            "groups": self.groups,
             "languages": files,
             "info": self.info,
         }
@@ -200,7 +213,11 @@ class Representations(Mapping[str, NDArray[np.float32]]):
                 for code, entry in manifest["languages"].items()
             }
             return cls(
-                arrays, manifest["layers"], parallel=manifest["parallel"], info=manifest["info"]
+                arrays,
+                manifest["layers"],
+                parallel=manifest["parallel"],
+                groups=manifest.get("groups"),  # older manifests have none
+                info=manifest["info"],
             )
         except DamagedFileError:
             raise
@@ -217,6 +234,8 @@ def _check_manifest(manifest: Mapping[str, Any]) -> None:
         raise ValueError(f"layers={str(layers)[:80]}, wanted whole numbers from 0")
     if len(set(layers)) < len(layers):
         raise ValueError(f"layers={str(layers)[:80]}, wanted each once")
+    if not isinstance(manifest.get("groups"), list | None):
+        raise ValueError(f"groups={str(manifest['groups'])[:80]}, wanted one id per sentence")
     if not isinstance(manifest["parallel"], bool) or not isinstance(manifest["info"], dict):
         raise ValueError("parallel is no truth value, or info no mapping")
     for code in manifest["languages"]:
