@@ -130,13 +130,14 @@ OverlapInput overlap_input(const Languages& languages, const std::optional<Sente
 OverlapArrays::OverlapArrays(const OverlapInput& in)
     : bridge_({in.n_layers, std::int64_t{in.n_languages}}),
       reach_({in.n_layers, std::int64_t{in.n_languages}}),
-      ilo_({in.n_layers, std::int64_t{in.n_languages}}) {
+      ilo_({in.n_layers, std::int64_t{in.n_languages}}),
+      cross_({in.n_layers, std::int64_t{in.n_languages}}) {
   if (in.sentences) share_.emplace({in.n_layers, std::int64_t{in.n_languages}});
 }
 
 OverlapOutput OverlapArrays::out() {
   return {bridge_.mutable_data(), reach_.mutable_data(), ilo_.mutable_data(),
-          share_ ? share_->mutable_data() : nullptr};
+          share_ ? share_->mutable_data() : nullptr, cross_.mutable_data()};
 }
 
 py::object OverlapArrays::share() const {

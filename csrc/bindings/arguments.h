@@ -73,9 +73,10 @@ class OverlapArrays {
   const pybind11::array_t<double>& reach() const { return reach_; }
   const pybind11::array_t<double>& ilo() const { return ilo_; }
   pybind11::object share() const;  // None without sentences
+  const pybind11::array_t<double>& cross() const { return cross_; }
 
  private:
-  pybind11::array_t<double> bridge_, reach_, ilo_;
+  pybind11::array_t<double> bridge_, reach_, ilo_, cross_;
   std::optional<pybind11::array_t<double>> share_;
 };
 

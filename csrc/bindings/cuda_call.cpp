@@ -87,7 +87,8 @@ py::tuple call_cuda_overlap(const DeviceCall& call, const py::sequence& segments
   result.overlap_input = &in;
   result.overlap = arrays.out();
   const py::list infos = run(input, call, result);
-  return py::make_tuple(arrays.bridge(), arrays.reach(), arrays.ilo(), arrays.share(), infos);
+  return py::make_tuple(arrays.bridge(), arrays.reach(), arrays.ilo(), arrays.share(),
+                        arrays.cross(), infos);
 }
 
 }  // namespace ilo

@@ -35,7 +35,7 @@ DeviceInput device_input(const pybind11::sequence& segments, const std::string& 
 pybind11::tuple call_cuda_knn_graph(const DeviceCall& call, const pybind11::sequence& segments,
                                     const std::string& dtype, std::int64_t n_base);
 
-// Bridge, reach, ILO, share of translations and the info of every layer.
+// Bridge, reach, ILO, shares of translations and of other languages, and the info of every layer.
 pybind11::tuple call_cuda_overlap(const DeviceCall& call, const pybind11::sequence& segments,
                                   const std::string& dtype, const Languages& languages,
                                   const std::optional<Sentences>& sentences,

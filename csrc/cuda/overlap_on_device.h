@@ -24,6 +24,7 @@ struct OverlapTask {
   int words;              // of a set of languages
   Counter* bridging;      // [languages]
   Counter* translations;  // [languages]
+  Counter* cross;         // [languages]
   unsigned* reached;      // [languages][words]
 };
 
@@ -43,7 +44,7 @@ __global__ inline void count_overlap(OverlapTask task) {
   unsigned* const set = dynamic_shared<unsigned>() + warp * chunk;
   const std::int64_t* const neighbours = task.indices + i * task.k;
   const std::int32_t own = task.languages[i];
-  int others = 0, translations = 0;
+  int others = 0, translations = 0, cross = 0;
   for (int first = 0; first < task.words; first += chunk) {
     for (int w = lane; w < chunk; w += 32) set[w] = 0;
     __syncwarp();
@@ -53,7 +54,9 @@ __global__ inline void count_overlap(OverlapTask task) {
       if (language == own) continue;
       const int w = (language >> 5) - first;
       if (w >= 0 && w < chunk) atomicOr(&set[w], 1u << (language & 31));
-      if (first == 0 && task.sentences && task.sentences[j] == task.sentences[i]) ++translations;
+      if (first > 0) continue;
+      ++cross;
+      if (task.sentences && task.sentences[j] == task.sentences[i]) ++translations;
     }
     __syncwarp();
     for (int w = lane; w < chunk && first + w < task.words; w += 32) {
@@ -68,9 +71,11 @@ __global__ inline void count_overlap(OverlapTask task) {
   }
   others = sum_of_warp(others);
   translations = sum_of_warp(translations);
+  cross = sum_of_warp(cross);
   if (lane == 0) {
     if (others >= task.threshold) atomicAdd(&task.bridging[own], Counter{1});
     if (translations > 0) atomicAdd(&task.translations[own], static_cast<Counter>(translations));
+    if (cross > 0) atomicAdd(&task.cross[own], static_cast<Counter>(cross));
   }
 }
 
@@ -85,7 +90,7 @@ class DeviceOverlap {
       sentences_.reserve(in.n);
       upload(sentences_.data(), in.sentences);
     }
-    counters_.reserve(2 * std::int64_t{in.n_languages});
+    counters_.reserve(3 * std::int64_t{in.n_languages});
     reached_.reserve(std::int64_t{in.n_languages} * words_);
     points_.assign(in.n_languages, 0);
     for (std::int64_t i = 0; i < in.n; ++i) ++points_[in.languages[i]];
@@ -94,13 +99,13 @@ class DeviceOverlap {
   // Bytes on the device that the constructor takes.
   static std::int64_t bytes(const OverlapInput& in) {
     const std::int64_t n_languages = in.n_languages;
-    return in.n * (in.sentences ? 12 : 4) + n_languages * (16 + 4 * ceil_div(n_languages, 32));
+    return in.n * (in.sentences ? 12 : 4) + n_languages * (24 + 4 * ceil_div(n_languages, 32));
   }
 
   // Scores of a layer from its graph, indices [n][k] on the device. Waits for the stream.
   void count(const std::int64_t* indices, std::int64_t layer, const OverlapOutput& out) {
     const std::int64_t n_languages = in_.n_languages;
-    check(cudaMemsetAsync(counters_.data(), 0, 2 * n_languages * sizeof(Counter), stream_),
+    check(cudaMemsetAsync(counters_.data(), 0, 3 * n_languages * sizeof(Counter), stream_),
           "clearing the counts");
     check(cudaMemsetAsync(reached_.data(), 0, n_languages * words_ * sizeof(unsigned), stream_),
           "clearing the reached languages");
@@ -110,11 +115,12 @@ class DeviceOverlap {
     task.n = in_.n, task.k = in_.k, task.threshold = in_.threshold;
     task.words = words_;
     task.bridging = counters_.data(), task.translations = counters_.data() + n_languages;
+    task.cross = counters_.data() + 2 * n_languages;
     task.reached = reached_.data();
     const int chunk = std::min(words_, kOverlapChunk);
     launch(stream_, dim3(static_cast<unsigned>(ceil_div(in_.n, kOverlapWarps))),
            dim3(32 * kOverlapWarps), kOverlapWarps * chunk * sizeof(unsigned), count_overlap, task);
-    std::vector<Counter> counters(2 * n_languages);
+    std::vector<Counter> counters(3 * n_languages);
     std::vector<unsigned> reached(n_languages * words_);
     check(cudaMemcpyAsync(counters.data(), counters_.data(), counters.size() * sizeof(Counter),
                           cudaMemcpyDeviceToHost, stream_),
@@ -129,6 +135,7 @@ class DeviceOverlap {
     for (std::int64_t l = 0; l < n_languages; ++l) {
       counts.bridging[l] = static_cast<std::int64_t>(counters[l]);
       counts.translations[l] = static_cast<std::int64_t>(counters[n_languages + l]);
+      counts.cross[l] = static_cast<std::int64_t>(counters[2 * n_languages + l]);
       for (int w = 0; w < words_; ++w)
         counts.reached[l] += __builtin_popcount(reached[l * words_ + w]);
     }
@@ -148,7 +155,7 @@ class DeviceOverlap {
   std::vector<std::int64_t> points_;
   Buffer<std::int32_t> languages_;
   Buffer<std::int64_t> sentences_;
-  Buffer<Counter> counters_;  // bridging, then translations
+  Buffer<Counter> counters_;  // bridging, translations, cross
   Buffer<unsigned> reached_;
 };
 

@@ -14,7 +14,6 @@ class LanguageSet {
 
   void clear() { words_.assign(words_.size(), 0); }
   void add(std::int32_t l) { words_[l >> 6] |= std::uint64_t{1} << (l & 63); }
-  void remove(std::int32_t l) { words_[l >> 6] &= ~(std::uint64_t{1} << (l & 63)); }
   void add_all(const LanguageSet& other) {
     for (std::size_t w = 0; w < words_.size(); ++w) words_[w] |= other.words_[w];
   }
@@ -39,11 +38,11 @@ OverlapCounts count_layer(const OverlapInput& in, std::int64_t layer) {
     others.clear();
     for (std::int64_t p = 0; p < in.k; ++p) {
       const std::int64_t j = neighbours[p];
+      if (in.languages[j] == own) continue;
       others.add(in.languages[j]);
-      if (in.sentences && in.sentences[j] == in.sentences[i] && in.languages[j] != own)
-        ++counts.translations[own];
+      ++counts.cross[own];
+      if (in.sentences && in.sentences[j] == in.sentences[i]) ++counts.translations[own];
     }
-    others.remove(own);
     ++counts.points[own];
     if (others.size() >= in.threshold) ++counts.bridging[own];
     reached[own].add_all(others);
@@ -64,9 +63,10 @@ void scores_of_layer(const OverlapInput& in, const OverlapCounts& counts, std::i
     out.bridge[at] = bridge;
     out.reach[at] = reach;
     out.ilo[at] = bridge + reach > 0 ? 2 * bridge * reach / (bridge + reach) : 0;
+    const double n_neighbours = n_points * static_cast<double>(in.k);
+    out.cross_share[at] = static_cast<double>(counts.cross[l]) / n_neighbours;
     if (in.sentences)
-      out.translation_share[at] =
-          static_cast<double>(counts.translations[l]) / (n_points * static_cast<double>(in.k));
+      out.translation_share[at] = static_cast<double>(counts.translations[l]) / n_neighbours;
   }
 }
 

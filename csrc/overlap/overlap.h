@@ -1,4 +1,5 @@
-// Interlingual Local Overlap of a neighbour graph, and the share of translations among neighbours.
+// Interlingual Local Overlap of a neighbour graph, and the shares of translations and of other
+// languages among neighbours.
 //
 // N(i): the neighbours of point i; L(i): the languages of N(i) without i's own.
 //   bridge(l) = share of the points of l with |L(i)| >= threshold
@@ -28,6 +29,7 @@ struct OverlapOutput {  // each (n_layers, n_languages)
   double* reach;
   double* ilo;
   double* translation_share;  // null if sentences is
+  double* cross_share;        // of the neighbours that are in another language
 };
 
 void overlap(const OverlapInput& in, const OverlapOutput& out, Team& team);
@@ -39,8 +41,10 @@ struct OverlapCounts {
       : points(n_languages, 0),
         bridging(n_languages, 0),
         reached(n_languages, 0),
-        translations(n_languages, 0) {}
-  std::vector<std::int64_t> points, bridging, reached, translations;  // of each language
+        translations(n_languages, 0),
+        cross(n_languages, 0) {}
+  // Of each language; `cross` counts the neighbours in other languages.
+  std::vector<std::int64_t> points, bridging, reached, translations, cross;
 };
 
 void scores_of_layer(const OverlapInput& in, const OverlapCounts& counts, std::int64_t layer,

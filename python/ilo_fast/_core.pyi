@@ -33,8 +33,24 @@ def overlap(
     threshold: int,
     n_threads: int,
 ) -> tuple[
-    NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64] | None,
+    NDArray[np.float64],
 ]: ...
+def overlap_permutations(
+    indices: NDArray[np.int32],
+    languages: NDArray[np.int32],
+    sentences: NDArray[np.int64] | None,
+    *,
+    n_languages: int,
+    threshold: int,
+    n_permutations: int,
+    seed: int,
+    n_threads: int,
+    progress: Callable[[float], object] | None = ...,
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32] | None]: ...
 def cuda_status() -> dict[str, Any]: ...
 def cuda_knn_graph(
     segments: Sequence[Any],
@@ -73,5 +89,6 @@ def cuda_overlap(
     NDArray[np.float64],
     NDArray[np.float64],
     NDArray[np.float64] | None,
+    NDArray[np.float64],
     list[dict[str, Any]],
 ]: ...

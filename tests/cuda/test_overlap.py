@@ -44,7 +44,7 @@ def check(engine, segments, k, languages, sentences, message="", **options):
     indices, _ = engine.on_cpu(segments, k, options.get("metric", "cosine"))
     wanted = _core.overlap(indices, languages, sentences, n_threads=2, **numbers)
     got = on_device(engine, segments, k, languages, sentences, **options)
-    for name, a, b in zip(("bridge", "reach", "ilo", "share"), got, wanted, strict=True):
+    for name, a, b in zip(("bridge", "reach", "ilo", "share", "cross"), got, wanted, strict=True):
         if b is None:
             assert a is None
             continue

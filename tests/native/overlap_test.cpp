@@ -30,16 +30,16 @@ void one_overlap(Random& random) {
   }
   in.indices = indices.data(), in.languages = languages.data(), in.sentences = sentences.data();
   const Index size = in.n_layers * in.n_languages;
-  std::vector<double> bridge(size), reach(size), ilo(size), share(size);
+  std::vector<double> bridge(size), reach(size), ilo(size), share(size), cross(size);
   ilo::Team team(static_cast<int>(random.whole(1, 4)), nullptr);
-  ilo::overlap(in, {bridge.data(), reach.data(), ilo.data(), share.data()}, team);
+  ilo::overlap(in, {bridge.data(), reach.data(), ilo.data(), share.data(), cross.data()}, team);
 
   doing = "overlap";
   const auto near = [](double a, double b) { return std::fabs(a - b) <= 1e-12; };
   for (Index layer = 0; layer < in.n_layers; ++layer)
     for (std::int32_t own = 0; own < in.n_languages; ++own) {
       std::vector<bool> reached(in.n_languages, false);
-      double points = 0, bridging = 0, translations = 0;
+      double points = 0, bridging = 0, translations = 0, links = 0;
       for (Index i = 0; i < in.n; ++i) {
         if (languages[i] != own) continue;
         std::vector<bool> others(in.n_languages, false);
@@ -48,6 +48,7 @@ void one_overlap(Random& random) {
           if (languages[j] == own) continue;
           others[languages[j]] = reached[languages[j]] = true;
           translations += sentences[i] == sentences[j];
+          ++links;
         }
         bridging += std::count(others.begin(), others.end(), true) >= in.threshold;
         ++points;
@@ -60,6 +61,8 @@ void one_overlap(Random& random) {
       check(near(ilo[at], b + r > 0 ? 2 * b * r / (b + r) : 0), "wrong overlap");
       check(near(share[at], translations / (points * static_cast<double>(in.k))),
             "wrong share of translations");
+      check(near(cross[at], links / (points * static_cast<double>(in.k))),
+            "wrong share of other languages");
     }
 }
 

@@ -87,6 +87,17 @@ def overlap(
     return bridge, reach, ilo
 
 
+def cross_share(
+    indices: NDArray[np.int64], languages: NDArray[np.int64], n_languages: int
+) -> Floats:
+    """Share of the neighbours of a language's points that are in other languages."""
+    share = np.zeros(n_languages)
+    for language in range(n_languages):
+        points = np.flatnonzero(languages == language)
+        share[language] = np.mean([languages[j] != language for i in points for j in indices[i]])
+    return share
+
+
 def translation_share(
     indices: NDArray[np.int64],
     languages: NDArray[np.int64],

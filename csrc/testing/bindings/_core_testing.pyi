@@ -54,6 +54,7 @@ def cuda_overlap(
     NDArray[np.float64],
     NDArray[np.float64],
     NDArray[np.float64] | None,
+    NDArray[np.float64],
     list[dict[str, Any]],
 ]: ...
 def cuda_certified_bounds(

@@ -29,11 +29,12 @@ def overlap(
     NDArray[np.float64],
     NDArray[np.float64],
     NDArray[np.float64] | None,
+    NDArray[np.float64],
     dict[str, Any],
 ]:
-    """Bridge, reach, ILO, share of translations, and info, of all layers."""
+    """Bridge, reach, ILO, shares of translations and of other languages; info: of all layers."""
     rows = of_one_layout(segments)
-    bridge, reach, ilo, share, layers = _core.cuda_overlap(
+    bridge, reach, ilo, share, cross, layers = _core.cuda_overlap(
         [segment(s) for s in rows],
         rows[0].dtype,
         n_neighbors,
@@ -44,4 +45,4 @@ def overlap(
         threshold=threshold,
         **place_and_limits(rows, n_threads, 0, update),
     )
-    return bridge, reach, ilo, share, run_info(rows, 0, layers)
+    return bridge, reach, ilo, share, cross, run_info(rows, 0, layers)

@@ -130,9 +130,11 @@ def overlap(
     start = time.perf_counter()
     with share_bar(progress, "overlap") as update:
         if backend == "cuda":
-            bridge, reach, ilo, share, info = _on_gpu(pool, threads, update)
+            bridge, reach, ilo, share, _cross, info = _on_gpu(pool, threads, update)
         else:
-            bridge, reach, ilo, share, info = _layer_by_layer(pool, backend, threads, update)
+            bridge, reach, ilo, share, _cross, info = _layer_by_layer(
+                pool, backend, threads, update
+            )
     info["versions"] = versions("numpy")
     info["seconds"] = time.perf_counter() - start
     source = getattr(representations, "info", None)
@@ -208,13 +210,13 @@ class _Pool:
 
 
 _Array = NDArray[np.float64]
-_Scores = tuple[_Array, _Array, _Array, "_Array | None", dict[str, Any]]
+_Scores = tuple[_Array, _Array, _Array, "_Array | None", _Array, dict[str, Any]]
 
 
 def _on_gpu(pool: _Pool, threads: int, update: Callable[[float], None] | None) -> _Scores:
     """All layers in one call: the next is copied to the GPU while one is scored."""
     with pool.naming_rows():
-        bridge, reach, ilo, share, info = cuda.overlap(
+        bridge, reach, ilo, share, cross, info = cuda.overlap(
             pool.stacks,
             pool.n_neighbors,
             pool.labels,
@@ -229,7 +231,7 @@ def _on_gpu(pool: _Pool, threads: int, update: Callable[[float], None] | None) -
         {"layer": layer, **details}
         for layer, details in zip(pool.layers, info["layers"], strict=True)
     ]
-    return bridge, reach, ilo, share, info
+    return bridge, reach, ilo, share, cross, info
 
 
 def _layer_by_layer(
@@ -238,14 +240,14 @@ def _layer_by_layer(
     """One layer after the other: each graph is dropped once it is scored."""
     n_layers = len(pool.layers)
     shape = (n_layers, len(pool.languages))
-    bridge, reach, ilo = np.empty(shape), np.empty(shape), np.empty(shape)
+    bridge, reach, ilo, cross = (np.empty(shape) for _ in range(4))
     share = None if pool.sentences is None else np.empty(shape)
     info: dict[str, Any] = {"layers": []}
     seconds_scoring = 0.0
     for h in range(n_layers):
         graph = _layer_graph(pool, h, backend, threads, update)
         counted = time.perf_counter()
-        b, r, i, s = _core.overlap(
+        b, r, i, s, c = _core.overlap(
             graph.indices,
             pool.labels,
             pool.sentences,
@@ -254,7 +256,7 @@ def _layer_by_layer(
             n_threads=threads,
         )
         seconds_scoring += time.perf_counter() - counted
-        bridge[h], reach[h], ilo[h] = b[0], r[0], i[0]
+        bridge[h], reach[h], ilo[h], cross[h] = b[0], r[0], i[0], c[0]
         if share is not None and s is not None:
             share[h] = s[0]
         details = graph.info.pop("layers")[0]
@@ -263,7 +265,7 @@ def _layer_by_layer(
         if update:  # layers may be too short for the core to report
             update((h + 1) / n_layers)
     info["seconds_scoring"] = seconds_scoring
-    return bridge, reach, ilo, share, info
+    return bridge, reach, ilo, share, cross, info
 
 
 def _layer_graph(
