@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ilo_fast.corpora.opening import Corpus, open_corpus
 from ilo_fast.corpora.parallel import ParallelCorpus
@@ -41,6 +41,11 @@ def measure(
     backend: str = "auto",
     n_threads: int | None = None,
     parallel: bool | None = None,
+    groups: Sequence[str] | Literal[False] | None = None,
+    intervals: bool = False,
+    n_permutations: int = 0,
+    level: float = 0.95,
+    seed: int = 0,
     progress: bool = False,
 ) -> OverlapScores:
     """Measure the Interlingual Local Overlap of ``model`` on ``corpus``, layer by layer.
@@ -59,6 +64,8 @@ def measure(
         As there.
     n_neighbors, threshold, metric, backend, n_threads, parallel
         As in :func:`~ilo_fast.overlap`.
+    groups, intervals, n_permutations, level, seed
+        As there.
     progress
         Bars on standard error.
 
@@ -113,5 +120,10 @@ def measure(
         backend=backend,
         n_threads=n_threads,
         parallel=parallel,
+        groups=groups,
+        intervals=intervals,
+        n_permutations=n_permutations,
+        level=level,
+        seed=seed,
         progress=progress,
     )

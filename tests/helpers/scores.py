@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ilo_fast.evaluation.result import TransferScores
+from ilo_fast.scores.intervals import Intervals
+from ilo_fast.scores.limits import Limits
+from ilo_fast.scores.permutations import MixingTest
 from ilo_fast.scores.result import OverlapScores
 from ilo_fast.training.records import OverlapRecord
 
@@ -22,11 +26,13 @@ def overlap_scores(
     parallel: bool = True,
     info: dict[str, Any] | None = None,
     seed: int = 7,
+    certain: bool = False,
 ) -> OverlapScores:
+    """Random scores; `certain` puts intervals, tests and all else beside them."""
     rng = np.random.default_rng(seed)
     shape = (n_layers, len(codes))
     bridge, reach = rng.random(shape), rng.random(shape)
-    return OverlapScores(
+    scores = OverlapScores(
         bridge=bridge,
         reach=reach,
         ilo=2 * bridge * reach / (bridge + reach),
@@ -39,6 +45,45 @@ def overlap_scores(
         translation_share=rng.random(shape) * 0.5 if parallel else None,
         translation_chance=np.full(len(codes), 0.05) if parallel else None,
         info={"run": {"model_name": "org/model", "corpus_name": "text"}} if info is None else info,
+    )
+    return _with_certainty(scores, rng) if certain else scores
+
+
+def _with_certainty(scores: OverlapScores, rng: np.random.Generator) -> OverlapScores:
+    """Random intervals around the scores, random p-values, and the limits that they have."""
+    shape = scores.bridge.shape
+    names = ["bridge", "reach", "ilo"]
+    names += [] if scores.translation_share is None else ["translation_share"]
+    values = {name: getattr(scores, name) for name in names}
+    low = {name: value * rng.random(shape) for name, value in values.items()}
+    high = {name: value + (1 - value) * rng.random(shape) for name, value in values.items()}
+    parallel = scores.translation_share is not None
+    return dataclasses.replace(
+        scores,
+        limits=Limits.of(scores.n_sentences, scores.n_neighbors, scores.threshold),
+        translation_chance_given_graph=rng.random(shape) * 0.1 if parallel else None,
+        intervals=Intervals(
+            level=0.95,
+            low=low,
+            high=high,
+            mean_low={name: value.mean(axis=1) for name, value in low.items()},
+            mean_high={name: value.mean(axis=1) for name, value in high.items()},
+            reason="",
+            reasons={},
+            unit="sentence" if parallel else "point",
+            n_units=10,
+        ),
+        mixing_test=MixingTest(
+            p_mixing=rng.random(shape),
+            p_mixing_mean=rng.random(shape[0]),
+            p_translation=rng.random(shape) if parallel else None,
+            p_translation_mean=rng.random(shape[0]) if parallel else None,
+            ilo_mean=rng.random(shape),
+            ilo_sd=rng.random(shape),
+            n_permutations=99,
+            seed=0,
+            shuffled_within="sentence" if parallel else "corpus",
+        ),
     )
 
 

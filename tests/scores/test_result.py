@@ -16,7 +16,7 @@ def test_scores_read_back_from_text_or_file_are_the_same(tmp_path):
     scores = overlap_scores()
     text = scores.to_json(tmp_path / "scores.json")
     data = json.loads(text)
-    assert data["schema_version"] == 1
+    assert data["schema_version"] == 2
     assert len(data["rows"]) == 3 * 4
     for back in (
         OverlapScores.from_json(text),

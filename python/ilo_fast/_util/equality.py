@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,14 @@ def same_fields(one: Any, other: Any, names: Iterable[str]) -> bool:
 
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
-        return one is not None and other is not None and np.array_equal(one, other)
+        if one is None or other is None:
+            return False
+        floats = np.asarray(one).dtype.kind == np.asarray(other).dtype.kind == "f"
+        return np.array_equal(one, other, equal_nan=floats)
     if isinstance(one, tuple) and isinstance(other, tuple):
         return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if dataclasses.is_dataclass(one) and type(one) is type(other):
+        return same_fields(one, other, (field.name for field in dataclasses.fields(one)))
     return bool(one == other)

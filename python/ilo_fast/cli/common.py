@@ -144,6 +144,9 @@ def score_into(
             backend=args.backend,
             n_threads=args.n_threads,
             parallel=parallel,
+            intervals=not args.quick,
+            n_permutations=0 if args.quick else args.permutations,
+            groups=False if args.unit == "sentence" else None,
             progress=not args.quiet,
         )
         run_info = settings | finished(began)
@@ -185,6 +188,9 @@ def overlap_settings(args: argparse.Namespace) -> dict[str, Any]:
         "metric": args.metric,
         "backend": "hnsw" if args.backend == "hnsw" else "exact",
         "threads": args.n_threads,
+        "intervals": not args.quick,
+        "n_permutations": 0 if args.quick else args.permutations,
+        "unit": args.unit,
     }
 
 

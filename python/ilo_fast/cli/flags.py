@@ -226,6 +226,27 @@ def add_overlap_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_certainty_flags(parser: argparse.ArgumentParser) -> None:
+    """What stands beside the scores: intervals, and tests by permutation."""
+    group = parser.add_argument_group("intervals and tests")
+    group.add_argument(
+        "--quick", action="store_true", help="leave intervals and permutations out: scores alone"
+    )
+    group.add_argument(
+        "--permutations",
+        type=positive_int,
+        default=1000,
+        metavar="N",
+        help="of languages and of sentences, for the p-values (default: 1000)",
+    )
+    group.add_argument(
+        "--unit",
+        choices=("document", "sentence"),
+        help="what is drawn anew where a study is repeated (default: documents, where the corpus "
+        "knows them)",
+    )
+
+
 def add_thread_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--n-threads",

@@ -33,6 +33,8 @@ _IDENTITY = (
     "metric", "backend", "parallel",
 )  # fmt: skip
 
+# What stands beside the scores and does not change them.
+_CERTAINTY = ("intervals", "n_permutations", "unit")
 
 # Settings that make another folder: name, how the folder calls it, the default.
 _NAMED_SETTINGS = (
@@ -113,7 +115,10 @@ def kept_scores(
         raise FileExistsError(f"{folder} cannot be read: {error}; {OVERWRITE}") from error
     if not found.recorded("run"):
         raise FileExistsError(f"{file} does not say how it was made: {OVERWRITE}")
-    refuse_other_run(folder, found.recorded("run"), settings, holds="scores")
+    recorded = found.recorded("run")
+    refuse_other_run(folder, recorded, settings, holds="scores")
+    if settings.get("intervals") and any(recorded.get(k) != settings[k] for k in _CERTAINTY):
+        return None  # the same scores, but without the intervals and tests that are wanted now
     return found
 
 

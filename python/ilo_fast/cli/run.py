@@ -38,6 +38,7 @@ def add_parser(commands: Commands) -> None:
     flags.add_sample_flag(parser)
     flags.add_extract_flags(parser)
     flags.add_overlap_flags(parser)
+    flags.add_certainty_flags(parser)
     flags.add_thread_flag(parser)
     flags.add_output_flags(
         parser,

@@ -62,6 +62,7 @@ def add_parser(commands: Commands) -> None:
         "--name", metavar="NAME", help="what to call the model in titles, tables and folders"
     )
     flags.add_overlap_flags(parser)
+    flags.add_certainty_flags(parser)
     flags.add_thread_flag(parser)
     flags.add_output_flags(
         parser,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +40,12 @@ class LayerCurves:
     translation_share : float64, shape (layers, languages), or None
     translation_chance : float or None
         The mean share by chance; None where the text is not parallel.
+    chance_given_graph : float64, shape (layers,), or None
+        The same, given how many neighbours are in other languages.
+    intervals : mapping
+        Score -> lower and upper ends of the interval of its mean, each float64, shape (layers,).
+    under_mixing : mapping
+        Score -> its mean where languages mix perfectly.
     embeddings : bool
         Whether layer 0 is a model's embeddings.
     subtitle : str
@@ -50,6 +57,11 @@ class LayerCurves:
     layers: tuple[int, ...]
     translation_share: NDArray[np.float64] | None = None
     translation_chance: float | None = None
+    chance_given_graph: NDArray[np.float64] | None = None
+    intervals: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(
+        default_factory=dict
+    )
+    under_mixing: Mapping[str, float] = field(default_factory=dict)
     embeddings: bool = False
     subtitle: str = ""
     score: str | None = None
@@ -59,7 +71,7 @@ def draw_curve(ax: Axes, curves: LayerCurves) -> None:
     """Draw one panel on axes of the caller: ILO, bridge and reach, or the one score."""
     share, chance = curves.translation_share, curves.translation_chance
     if curves.score == "translation_share" and share is not None and chance is not None:
-        _draw_translations(ax, np.asarray(curves.layers), share, chance)
+        _draw_translations(ax, curves, share, chance)
     else:
         _draw_overlap(ax, curves)
     _label_layers(ax, curves, room=12)
@@ -88,7 +100,7 @@ def curve_figure(curves: LayerCurves, *, titled: bool = True) -> Figure:
         if parallel and share is not None and chance is not None:
             below = (left / width, bottom / height, inner, lower / height)
             lowest = figure.add_axes(below, sharex=ax)
-            _draw_translations(lowest, np.asarray(curves.layers), share, chance)
+            _draw_translations(lowest, curves, share, chance)
             ax.tick_params(labelbottom=False)
             ax.set_xlabel("")
         _label_layers(lowest, curves, room=int((width - left - right) / 0.28))
@@ -111,6 +123,11 @@ def _draw_overlap(ax: Axes, curves: LayerCurves) -> None:
     values, color, name = getattr(curves, main), _COLORS[main], _NAMES[main]
     of = f"{name}, " if curves.score is None else ""  # alone, it needs no name in the legend
     _draw_spread(ax, layers, values, color, of)
+    if main in curves.under_mixing:
+        ax.axhline(
+            curves.under_mixing[main], color=color, lw=1.0, dashes=(3, 2),
+            label=f"{of}under mixing", zorder=2.5,
+        )  # fmt: skip
     for other in ("bridge", "reach") if curves.score is None else ():
         ax.plot(
             layers, getattr(curves, other).mean(axis=1), color=_COLORS[other], lw=1.4,
@@ -120,6 +137,7 @@ def _draw_overlap(ax: Axes, curves: LayerCurves) -> None:
         layers, values.mean(axis=1), color=color, lw=2.2, marker="o", ms=4.2,
         label=f"{of}mean", zorder=4,
     )  # fmt: skip
+    _draw_interval(ax, curves, main, color)
     ax.set_ylim(-0.02, 1.02)
     ax.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
     ax.set_ylabel("score" if curves.score is None else name, fontsize=8.5)
@@ -136,16 +154,38 @@ def _draw_spread(
         _band(ax, layers, lower, upper, color, alpha, f"{of}{label}")
 
 
+def _draw_interval(ax: Axes, curves: LayerCurves, score: str, color: str) -> None:
+    """Error bars of the mean: they stay visible where a band would be thinner than its line."""
+    if score not in curves.intervals:
+        return
+    low, high = curves.intervals[score]
+    mean = getattr(curves, score).mean(axis=1)
+    ends = np.clip([mean - low, high - mean], 0, None)  # NaN: no interval, and none is drawn
+    ax.errorbar(
+        curves.layers, mean, yerr=ends, fmt="none", ecolor=color, elinewidth=1.3, capsize=3.5,
+        label="interval of mean", zorder=5,
+    )  # fmt: skip
+
+
 def _draw_translations(
-    ax: Axes, layers: NDArray[np.int64], share: NDArray[np.float64], chance: float
+    ax: Axes, curves: LayerCurves, share: NDArray[np.float64], chance: float
 ) -> None:
+    layers = np.asarray(curves.layers)
     ax.axhline(chance, color=INK, lw=1.0, dashes=(3, 2), label="chance", zorder=2.5)
+    if curves.chance_given_graph is not None:
+        ax.plot(
+            layers, curves.chance_given_graph, color=INK, lw=1.0, dashes=(1.2, 1.6),
+            label="chance in graph", zorder=2.5,
+        )  # fmt: skip
     if share.shape[1] > 1:
         lower, upper = np.percentile(share, [25, 75], axis=1)
         _band(ax, layers, lower, upper, _TRANSLATIONS, 0.25, "middle half")
     mean = share.mean(axis=1)
     ax.plot(layers, mean, color=_TRANSLATIONS, lw=2.0, marker="o", ms=3.8, label="mean")
+    _draw_interval(ax, curves, "translation_share", _TRANSLATIONS)
     top = max(float(np.percentile(share, 75, axis=1).max()), float(mean.max()), chance)
+    if "translation_share" in curves.intervals:
+        top = max(top, float(np.nan_to_num(curves.intervals["translation_share"][1]).max()))
     ax.set_ylim(-0.03 * top, top * 1.1 if top > 0 else 1.0)
     ax.set_ylabel("neighbours that\nare translations", fontsize=8.5)
     _finish(ax, layers)

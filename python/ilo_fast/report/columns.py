@@ -1,4 +1,4 @@
-"""Text in columns of a terminal, where letters differ in width."""
+"""Text in columns: of a terminal, where letters differ in width, or of a page."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def columns(text: str) -> int:
 def pad(text: str, width: int) -> str:
     """``text`` with spaces behind it, up to ``width`` columns."""
     return text + " " * max(0, width - columns(text))
+
+
+def p_value(p: float) -> str:
+    """Three decimals; of smaller ones no more than that they are."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"

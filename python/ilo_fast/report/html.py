@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from markupsafe import Markup
 
 from ilo_fast._util.messages import plain
@@ -39,6 +40,7 @@ def html_report(scores: OverlapScores) -> str:
     curve = curve_figure(scores.layer_curves(), titled=False)
     best = best_layer_index(scores)
     means = layer_means(scores)
+    intervals = scores.intervals
     template = environment().from_string(read_template("report.html.j2"))
     return template.render(
         title=scores.model_name or "Overlap scores",
@@ -52,6 +54,11 @@ def html_report(scores: OverlapScores) -> str:
         notes=notes(scores),
         embeddings=scores.starts_at_embeddings,
         parallel=scores.translation_share is not None,
+        level=None if intervals is None else f"{100 * intervals.level:g}",
+        unit=None if intervals is None else intervals.unit,
+        limits=None if scores.limits is None else scores.limits.means(),
+        test=scores.mixing_test,
+        given_graph=scores.translation_chance_given_graph is not None,
         curve_svg=inline(svg_text(curve, inline=True), "curve"),
         heatmap_svg=inline(svg_text(heatmap.figure, inline=True), "heatmap"),
         settings=flat(_settings(scores, document)),
@@ -100,6 +107,7 @@ def _page_data(scores: OverlapScores, heatmap: HeatmapFigure) -> dict[str, Any]:
         "bridge": _rounded(scores.bridge.tolist()),
         "reach": _rounded(scores.reach.tolist()),
         "ilo": _rounded(scores.ilo.tolist()),
+        "ends": _ends(scores),
         "share": None if share is None else _rounded(share.tolist()),
         "panels": [
             {
@@ -109,6 +117,17 @@ def _page_data(scores: OverlapScores, heatmap: HeatmapFigure) -> dict[str, Any]:
             for panel in heatmap.panels
         ],
     }
+
+
+def _ends(scores: OverlapScores) -> list[list[list[float] | None]] | None:
+    """Of every layer and language, the ends of the interval of ILO; None where there is none."""
+    low, high = (None, None) if scores.intervals is None else scores.intervals.ends("ilo")
+    if low is None or high is None:
+        return None
+    return [
+        [None if np.isnan(a) else _rounded([float(a), float(b)]) for a, b in zip(*row, strict=True)]
+        for row in zip(low, high, strict=True)
+    ]
 
 
 def _rounded(value: Any) -> Any:

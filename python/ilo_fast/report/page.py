@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from ilo_fast._util.messages import plain
 from ilo_fast.plots.style import INK
+from ilo_fast.report.columns import p_value
 
 
 def environment() -> jinja2.Environment:
@@ -24,6 +25,10 @@ def environment() -> jinja2.Environment:
     )
     engine.filters["plain"] = plain
     engine.filters["fixed"] = lambda value, digits: f"{value:.{digits}f}"
+    engine.filters["range"] = lambda ends, digits: (
+        f"{ends[0]:.{digits}f} \N{EN DASH} {ends[1]:.{digits}f}"
+    )
+    engine.filters["p"] = lambda value: "" if value is None else p_value(value)
     engine.filters["signed"] = lambda value: f"{value:+.3f}"
     engine.filters["short"] = lambda value: "diverged" if value is None else f"{value:.4g}"
     return engine

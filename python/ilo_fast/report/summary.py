@@ -6,7 +6,8 @@ place however often it is shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 class LayerMeans:
     """Plain means over languages of one layer's scores.
 
-    ``translation_share`` and ``translation_chance`` are None where the text is not parallel.
+    What is None was not measured: of translations, where the text is not parallel; p-values, where
+    nothing was permuted. ``intervals`` has the ends of the interval of each score, where there is
+    one.
     """
 
     layer: int
@@ -28,6 +31,10 @@ class LayerMeans:
     ilo: float
     translation_share: float | None
     translation_chance: float | None
+    translation_chance_given_graph: float | None = None
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    p_mixing: float | None = None
+    p_translation: float | None = None
 
     @property
     def times_chance(self) -> float | None:
@@ -39,18 +46,30 @@ class LayerMeans:
 
 def layer_means(scores: OverlapScores) -> list[LayerMeans]:
     """Means over languages, one entry per layer, in the order of ``scores.layers``."""
+    return [_layer_means(scores, index) for index in range(len(scores.layers))]
+
+
+def _layer_means(scores: OverlapScores, index: int) -> LayerMeans:
     share, chance = scores.translation_share, scores.translation_chance
-    return [
-        LayerMeans(
-            layer=int(layer),
-            bridge=float(scores.bridge[index].mean()),
-            reach=float(scores.reach[index].mean()),
-            ilo=float(scores.ilo[index].mean()),
-            translation_share=None if share is None else float(share[index].mean()),
-            translation_chance=None if chance is None else float(chance.mean()),
-        )
-        for index, layer in enumerate(scores.layers)
-    ]
+    given_graph, test = scores.translation_chance_given_graph, scores.mixing_test
+    return LayerMeans(
+        layer=int(scores.layers[index]),
+        bridge=float(scores.bridge[index].mean()),
+        reach=float(scores.reach[index].mean()),
+        ilo=float(scores.ilo[index].mean()),
+        translation_share=None if share is None else float(share[index].mean()),
+        translation_chance=None if chance is None else float(chance.mean()),
+        translation_chance_given_graph=(
+            None if given_graph is None else float(given_graph[index].mean())
+        ),
+        intervals={} if scores.intervals is None else scores.intervals.of_layer(index),
+        p_mixing=None if test is None else float(test.p_mixing_mean[index]),
+        p_translation=(
+            None
+            if test is None or test.p_translation_mean is None
+            else float(test.p_translation_mean[index])
+        ),
+    )
 
 
 def best_layer_index(scores: OverlapScores) -> int:

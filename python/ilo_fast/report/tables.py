@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.messages import elide, plain
-from ilo_fast.report.columns import columns, pad
+from ilo_fast.report.columns import columns, p_value, pad
 from ilo_fast.report.notes import notes
 from ilo_fast.report.summary import (
     LayerMeans,
@@ -30,7 +30,7 @@ def text_report(scores: OverlapScores) -> str:
     ranked = ranked_languages(scores, best)
     blocks = [
         "Interlingual Local Overlap\n" + scores.subtitle,
-        _layer_table(means, best, scores.starts_at_embeddings),
+        *_layer_tables(scores, means, best),
     ]
     where = f"layer {means[best].layer}, where mean ILO is highest"
     if len(ranked) <= 2 * _EXTREMES:
@@ -43,26 +43,111 @@ def text_report(scores: OverlapScores) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _layer_table(means: Sequence[LayerMeans], best: int, embeddings: bool) -> str:
+def _layer_tables(scores: OverlapScores, means: Sequence[LayerMeans], best: int) -> list[str]:
+    """ILO, and of parallel text translations: in one table, or with intervals in two."""
     parallel = means[0].translation_share is not None
+    notes = _legend(scores, parallel)
+    if scores.intervals is None:
+        return [_plain_table(means, best, parallel) + notes]
+    tables = [_overlap_table(means, best, scores.intervals.level)]
+    if parallel:
+        tables.append(_translation_table(means, best, scores.intervals.level))
+    return [*tables[:-1], tables[-1] + notes]
+
+
+def _plain_table(means: Sequence[LayerMeans], best: int, parallel: bool) -> str:
     head = f"{'layer':>7}  {'bridge':>7} {'reach':>7} {'ILO':>7}"
     if parallel:
         head += f"  {'transl.':>8} {'chance':>8} {'ratio':>7}"
     lines = [head]
     for index, row in enumerate(means):
-        mark = "*" if index == best else " "
-        line = f"{mark}{row.layer:>6}  {row.bridge:7.3f} {row.reach:7.3f} {row.ilo:7.3f}"
+        line = _scores_of(row, index == best)
         if parallel:
             line += f"  {_decimals(row.translation_share)} {_decimals(row.translation_chance)}"
-            ratio = row.times_chance
-            line += f" {ratio:6.1f}x" if ratio is not None else f" {'':>7}"
-        lines.append(f"{line}  {'█' * round(row.ilo * _BAR_WIDTH)}".rstrip())
-    legend = "means over languages; * highest mean ILO"
-    if embeddings:
-        legend += "; layer 0 is the embeddings"
+            line += f" {_ratio(row)}"
+        lines.append(f"{line}  {_bar(row.ilo)}".rstrip())
+    return "\n".join(lines)
+
+
+def _overlap_table(means: Sequence[LayerMeans], best: int, level: float) -> str:
+    tested = means[0].p_mixing is not None
+    head = f"{'layer':>7}  {'bridge':>7} {'reach':>7} {'ILO':>7}  {_level(level):^16}"
+    lines = [head + (f" {'p':>7}" if tested else "")]
+    for index, row in enumerate(means):
+        line = f"{_scores_of(row, index == best)}  {_interval(row, 'ilo', 3):>16}"
+        line += f" {_p(row.p_mixing):>7}" if tested else ""
+        lines.append(f"{line}  {_bar(row.ilo)}".rstrip())
+    return "\n".join(lines)
+
+
+def _translation_table(means: Sequence[LayerMeans], best: int, level: float) -> str:
+    tested = means[0].p_translation is not None
+    head = f"{'layer':>7}  {'transl.':>8}  {_level(level):^16} {'chance':>8} {'in graph':>8}"
+    lines = [head + f" {'ratio':>7}" + (f" {'p':>7}" if tested else "")]
+    for index, row in enumerate(means):
+        line = f"{'*' if index == best else ' '}{row.layer:>6}  {_decimals(row.translation_share)}"
+        line += (
+            f"  {_interval(row, 'translation_share', 4):>16} {_decimals(row.translation_chance)}"
+        )
+        line += f" {_decimals(row.translation_chance_given_graph)} {_ratio(row)}"
+        line += f" {_p(row.p_translation):>7}" if tested else ""
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def _legend(scores: OverlapScores, parallel: bool) -> str:
+    lines = ["means over languages; * highest mean ILO"]
+    if scores.starts_at_embeddings:
+        lines[0] += "; layer 0 is the embeddings"
+    if scores.limits is not None:
+        limits = scores.limits.means()
+        lines.append(
+            f"ILO is {limits['ilo_under_mixing']:.3f} where languages mix perfectly, at most "
+            f"{limits['ilo_max']:.3f}"
+        )
+        if parallel:
+            lines[-1] += f"; transl. at most {limits['translation_share_max']:.3f}"
+    test = scores.mixing_test
+    if test is not None:
+        lines.append(
+            f"p: of an ILO so low where language does not matter; {test.n_permutations} "
+            "permutations, corrected for\nthe number of layers"
+        )
+        if parallel:
+            lines[-1] += "; below, of a transl. so high where meaning does not"
     if parallel:
-        legend += "\ntransl.: share of a sentence's neighbours that are its translations"
-    return "\n".join([*lines, legend])
+        lines.append("transl.: share of a sentence's neighbours that are its translations")
+        if scores.intervals is not None:
+            lines[-1] += "; in graph: by chance, given\nhow many neighbours are in other languages"
+    return "\n" + "\n".join(lines)
+
+
+def _scores_of(row: LayerMeans, is_best: bool) -> str:
+    mark = "*" if is_best else " "
+    return f"{mark}{row.layer:>6}  {row.bridge:7.3f} {row.reach:7.3f} {row.ilo:7.3f}"
+
+
+def _bar(ilo: float) -> str:
+    return "█" * round(ilo * _BAR_WIDTH)
+
+
+def _level(level: float) -> str:
+    return f"{100 * level:g} % interval"
+
+
+def _interval(row: LayerMeans, score: str, digits: int) -> str:
+    if score not in row.intervals:
+        return "none"
+    low, high = row.intervals[score]
+    return f"{low:.{digits}f} - {high:.{digits}f}"
+
+
+def _ratio(row: LayerMeans) -> str:
+    return f"{'':>7}" if row.times_chance is None else f"{row.times_chance:6.1f}x"
+
+
+def _p(value: float | None) -> str:
+    return "" if value is None else p_value(value)
 
 
 def _language_table(rows: Sequence[Mapping[str, Any] | None]) -> str:

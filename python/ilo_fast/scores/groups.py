@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ilo_fast.scores.intervals import mean_interval
+from ilo_fast.scores.table import ScoreTable, positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +24,9 @@ class OverlapGroup:
     bridge, reach, ilo : float64, shape (layers,)
         Plain means over the languages.
     translation_share : float64, shape (layers,), or None
+    intervals : mapping
+        Score -> lower and upper ends of the interval of its mean, each float64, shape (layers,).
+        Empty where the scores were measured, or read, without their replicates.
     """
 
     name: str
@@ -29,6 +36,32 @@ class OverlapGroup:
     reach: NDArray[np.float64]
     ilo: NDArray[np.float64]
     translation_share: NDArray[np.float64] | None
+    intervals: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(
+        default_factory=dict
+    )
+
+    @classmethod
+    def of(cls, scores: ScoreTable, name: str, codes: Sequence[str]) -> OverlapGroup:
+        """The group of these languages."""
+        columns = positions("languages", scores.languages, codes)
+        share, replicates = scores.translation_share, scores.replicates
+        intervals = {}
+        if replicates is not None and scores.intervals is not None:
+            level = scores.intervals.level
+            for score in scores.intervals.low:
+                low, high = mean_interval(replicates, score, columns, level=level)
+                if not np.isnan(low).any():
+                    intervals[score] = low, high
+        return cls(
+            name=name,
+            languages=tuple(codes),
+            layers=scores.layers,
+            bridge=scores.bridge[:, columns].mean(axis=1),
+            reach=scores.reach[:, columns].mean(axis=1),
+            ilo=scores.ilo[:, columns].mean(axis=1),
+            translation_share=None if share is None else share[:, columns].mean(axis=1),
+            intervals=intervals,
+        )
 
     def __repr__(self) -> str:
         best = int(self.ilo.argmax())

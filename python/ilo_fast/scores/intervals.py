@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -107,8 +107,9 @@ class Intervals:
         Why there are none at all; "" where there are.
     reasons : mapping of int to str
         Column of a language -> why it has none.
-    replicates : Replicates
-        What they were made of.
+    unit : str
+        What was left out in turn: ``"document"``, ``"sentence"`` or ``"point"``.
+    n_units : int
     """
 
     level: float
@@ -118,14 +119,45 @@ class Intervals:
     mean_high: Mapping[str, Array]
     reason: str
     reasons: Mapping[int, str]
-    replicates: Replicates
+    unit: str
+    n_units: int
 
-    def of_mean(self, columns: Sequence[int]) -> dict[str, tuple[Array, Array]]:
-        """Score -> low and high of the plain mean over these languages, each of shape (layers,)."""
-        return {
-            score: mean_interval(self.replicates, score, columns, level=self.level)
-            for score in self.low
-        }
+    def ends(self, score: str) -> tuple[Array | None, Array | None]:
+        """Low and high of one score, each (layers, languages); None where it was not measured."""
+        return self.low.get(score), self.high.get(score)
+
+    def of_means(self) -> dict[str, tuple[Array, Array]]:
+        """Score -> low and high of its mean over all languages, each of shape (layers,)."""
+        return {score: (self.mean_low[score], self.mean_high[score]) for score in self.mean_low}
+
+    def of_layer(self, row: int) -> dict[str, tuple[float, float]]:
+        """The same of one layer, without those that there are not."""
+        ends = {score: (float(a[row]), float(b[row])) for score, (a, b) in self.of_means().items()}
+        return {score: pair for score, pair in ends.items() if not np.isnan(pair[0])}
+
+    def select(self, rows: Sequence[int], columns: Sequence[int]) -> Intervals:
+        """Those of some layers and languages; of the mean over these languages nothing is known."""
+        whole = list(columns) == list(range(next(iter(self.low.values())).shape[1]))
+
+        def part(values: Mapping[str, Array]) -> dict[str, Array]:
+            return {score: value[np.ix_(rows, columns)] for score, value in values.items()}
+
+        def means(values: Mapping[str, Array]) -> dict[str, Array]:
+            return {
+                score: value[list(rows)] if whole else np.full(len(rows), np.nan)
+                for score, value in values.items()
+            }
+
+        return replace(
+            self,
+            low=part(self.low),
+            high=part(self.high),
+            mean_low=means(self.mean_low),
+            mean_high=means(self.mean_high),
+            reasons={
+                new: self.reasons[old] for new, old in enumerate(columns) if old in self.reasons
+            },
+        )
 
 
 def intervals(replicates: Replicates, *, level: float = 0.95) -> Intervals:
@@ -143,8 +175,7 @@ def intervals(replicates: Replicates, *, level: float = 0.95) -> Intervals:
     ValueError
         A level out of range.
     """
-    if not 0.5 <= level < 1:
-        raise ValueError(f"level={level} is not between 0.5 and 1: 0.95 gives intervals of 95 %")
+    level = check_level(level)
     names = tuple(replicates.whole.scores(replicates.n_neighbors))
     n_languages = replicates.whole.points.shape[-1]
     each = {score: _interval(replicates, score, None, level) for score in names}
@@ -159,8 +190,16 @@ def intervals(replicates: Replicates, *, level: float = 0.95) -> Intervals:
         mean_high={score: high for score, (_, high) in mean.items()},
         reason=_reason(replicates),
         reasons=_reasons(replicates),
-        replicates=replicates,
+        unit=replicates.unit,
+        n_units=replicates.n_units,
     )
+
+
+def check_level(level: float) -> float:
+    """The level of an interval, or a ValueError."""
+    if not 0.5 <= level < 1:
+        raise ValueError(f"level={level} is not between 0.5 and 1: 0.95 gives intervals of 95 %")
+    return float(level)
 
 
 def mean_interval(

@@ -6,10 +6,9 @@ Source of the scores: Wilie, Cahyawijaya, He and Fung, arXiv 2503.11280.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +17,19 @@ from ilo_fast import _core
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.progress import share_bar
 from ilo_fast._util.versions import versions
-from ilo_fast.graph.arrays import Stack, as_stack, same_layout
+from ilo_fast.corpora.documents import check_groups
 from ilo_fast.graph.cuda import check as check_cuda
-from ilo_fast.graph.knn import stacked_graph
 from ilo_fast.graph.options import check_metric, chosen_backend, thread_count
-from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores import cuda
 from ilo_fast.scores.checks import check_pool
+from ilo_fast.scores.intervals import check_level
+from ilo_fast.scores.intervals import intervals as intervals_of
+from ilo_fast.scores.limits import Limits
+from ilo_fast.scores.nulls import translation_chance_given_graph
+from ilo_fast.scores.permutations import MixingTest, mixing_test
+from ilo_fast.scores.pool import Pool, as_stacks, layer_graph
+from ilo_fast.scores.replicates import Replicates
+from ilo_fast.scores.resampling import Resampling
 from ilo_fast.scores.result import OverlapScores
 
 
@@ -37,6 +42,11 @@ def overlap(
     backend: str = "auto",
     n_threads: int | None = None,
     parallel: bool | None = None,
+    groups: Sequence[str] | Literal[False] | None = None,
+    intervals: bool = False,
+    n_permutations: int = 0,
+    level: float = 0.95,
+    seed: int = 0,
     progress: bool = False,
 ) -> OverlapScores:
     """Score how far the neighbourhoods of each language reach into the others, layer by layer.
@@ -60,6 +70,19 @@ def overlap(
     parallel : bool, optional
         Whether equal row numbers are translations of each other, so that ``translation_share`` can
         be given. By default what `Representations` say of their corpus; False for a plain mapping.
+    groups : sequence of str, False, or None
+        The document of each sentence of parallel text: what is drawn anew, as one, where a study is
+        repeated. By default what `Representations` say; False: each sentence by itself.
+    intervals : bool
+        Also the interval of every score (`Intervals`), of every mean over languages, and the
+        replicates that groups and comparisons are made of. Costs about as much again.
+    n_permutations : int
+        Of languages within sentences, and of sentences within languages, for p-values
+        (`MixingTest`). 0: none.
+    level : float
+        Of the intervals.
+    seed : int
+        Of the permutations, and of the random subsets that the intervals of reach are made of.
     progress : bool
         A bar on standard error.
 
@@ -94,7 +117,7 @@ def overlap(
         check_pool(
             dict.fromkeys(languages, 1), n_neighbors=1, threshold=1, parallel=False
         )  # names what is wanted
-    stacks = _stacks(representations, languages)
+    stacks = as_stacks(representations, languages)
     check_metric(metric)
     backend = chosen_backend(backend)
     if backend == "cuda":
@@ -117,7 +140,7 @@ def overlap(
     layers = tuple(int(h) for h in getattr(representations, "layers", range(n_layers)))
     if len(layers) != n_layers:
         raise ValueError(f"layers names {len(layers)} layers, but the arrays hold {n_layers}")
-    pool = _Pool(
+    pool = Pool(
         stacks=stacks,
         languages=languages,
         layers=layers,
@@ -126,15 +149,22 @@ def overlap(
         n_neighbors=n_neighbors,
         threshold=threshold,
         metric=metric,
+        groups=_groups(representations, groups, sizes, parallel),
     )
     start = time.perf_counter()
+    wanted = _Wanted(
+        intervals=intervals,
+        n_permutations=whole_number("n_permutations", n_permutations, least=0),
+        level=check_level(level),
+        seed=whole_number("seed", seed, least=0),
+    )
     with share_bar(progress, "overlap") as update:
-        if backend == "cuda":
-            bridge, reach, ilo, share, _cross, info = _on_gpu(pool, threads, update)
+        if backend == "cuda" and not (wanted.intervals or wanted.n_permutations):
+            found = _on_gpu(pool, threads, update)
         else:
-            bridge, reach, ilo, share, _cross, info = _layer_by_layer(
-                pool, backend, threads, update
-            )
+            found = _layer_by_layer(pool, backend, threads, wanted, update)
+    test = _test(pool, found, wanted, threads, progress=progress)
+    info = found.info
     info["versions"] = versions("numpy")
     info["seconds"] = time.perf_counter() - start
     source = getattr(representations, "info", None)
@@ -142,78 +172,72 @@ def overlap(
         info["representations"] = source
     n = sum(sizes)
     return OverlapScores(
-        bridge=bridge,
-        reach=reach,
-        ilo=ilo,
+        bridge=found.bridge,
+        reach=found.reach,
+        ilo=found.ilo,
         layers=layers,
         languages=languages,
         n_sentences=tuple(sizes),
         n_neighbors=n_neighbors,
         threshold=threshold,
         metric=metric,
-        translation_share=share,
+        translation_share=found.share,
         translation_chance=np.full(len(sizes), (len(sizes) - 1) / (n - 1)) if parallel else None,
+        translation_chance_given_graph=(
+            translation_chance_given_graph(found.cross, sizes[0]) if parallel else None
+        ),
+        limits=Limits.of(sizes, n_neighbors, threshold),
+        intervals=(
+            None if found.replicates is None else intervals_of(found.replicates, level=wanted.level)
+        ),
+        mixing_test=test,
+        replicates=found.replicates,
         info=info,
     )
 
 
-def _stacks(representations: Mapping[str, Any], languages: tuple[str, ...]) -> list[Stack]:
-    stacks = []
-    for language in languages:
-        array = representations[language]
-        shape = tuple(getattr(array, "shape", ()))
-        if len(shape) in (2, 3) and shape[-2] == 0:
-            raise ValueError(f"representations[{language!r}] has no sentences: leave it out")
-        stacks.append(as_stack(array, f"representations[{language!r}]"))
-    for language, stack in zip(languages, stacks, strict=True):
-        first, own = stacks[0], stack.values.shape
-        wanted = first.values.shape
-        if (own[0], own[2]) != (wanted[0], wanted[2]) or stack.dtype != first.dtype:
-            raise ValueError(
-                f"representations[{language!r}] has {own[0]} layers of dimension {own[2]} in "
-                f"{stack.dtype}, but {languages[0]!r} has {wanted[0]} of {wanted[2]} in "
-                f"{first.dtype}: all languages need the same layers, dimension and dtype"
-            )
-    return stacks
-
-
 @dataclass(frozen=True)
-class _Pool:
-    """The points of all languages, and how they are scored."""
+class _Wanted:
+    """What is to stand beside the scores."""
 
-    stacks: list[Stack]
-    languages: tuple[str, ...]
-    layers: tuple[int, ...]
-    labels: NDArray[np.int32]
-    sentences: NDArray[np.int64] | None
-    n_neighbors: int
-    threshold: int
-    metric: str
-
-    @contextmanager
-    def naming_rows(self, first_layer: int = 0) -> Iterator[None]:
-        """Say of a row that cannot be used what the caller calls it: language, sentence, layer."""
-        try:
-            yield
-        except ValueError as error:
-            row = getattr(error, "row", None)
-            if row is None:
-                raise
-            ends = np.cumsum([stack.values.shape[1] for stack in self.stacks])
-            at = int(np.searchsorted(ends, row, side="right"))
-            sentence = row - (ends[at - 1] if at else 0)
-            layer = self.layers[first_layer + max(0, getattr(error, "layer", 0))]
-            raise ValueError(
-                f"representations[{self.languages[at]!r}], sentence {sentence}, layer {layer} "
-                f"{getattr(error, 'problem', '')}"
-            ) from None
+    intervals: bool
+    n_permutations: int
+    level: float
+    seed: int
 
 
-_Array = NDArray[np.float64]
-_Scores = tuple[_Array, _Array, _Array, "_Array | None", _Array, dict[str, Any]]
+@dataclass
+class _Measured:
+    """Scores of all layers, each (layers, languages), and what the rest is made of."""
+
+    bridge: NDArray[np.float64]
+    reach: NDArray[np.float64]
+    ilo: NDArray[np.float64]
+    share: NDArray[np.float64] | None
+    cross: NDArray[np.float64]
+    info: dict[str, Any]
+    neighbors: NDArray[np.int32] | None = None  # (layers, n, k), for permutations
+    replicates: Replicates | None = None
 
 
-def _on_gpu(pool: _Pool, threads: int, update: Callable[[float], None] | None) -> _Scores:
+def _groups(
+    representations: Mapping[str, Any],
+    groups: Sequence[str] | Literal[False] | None,
+    sizes: Sequence[int],
+    parallel: bool,
+) -> tuple[str, ...] | None:
+    if groups is None:
+        groups = getattr(representations, "groups", None) if parallel else None
+    if groups is None or groups is False:
+        return None
+    if not parallel:
+        raise ValueError(
+            "groups are documents of sentences that all languages share: parallel=True, or none"
+        )
+    return check_groups(groups, sizes[0])
+
+
+def _on_gpu(pool: Pool, threads: int, update: Callable[[float], None] | None) -> _Measured:
     """All layers in one call: the next is copied to the GPU while one is scored."""
     with pool.naming_rows():
         bridge, reach, ilo, share, cross, info = cuda.overlap(
@@ -231,24 +255,41 @@ def _on_gpu(pool: _Pool, threads: int, update: Callable[[float], None] | None) -
         {"layer": layer, **details}
         for layer, details in zip(pool.layers, info["layers"], strict=True)
     ]
-    return bridge, reach, ilo, share, cross, info
+    return _Measured(bridge, reach, ilo, share, cross, info)
 
 
 def _layer_by_layer(
-    pool: _Pool, backend: str, threads: int, update: Callable[[float], None] | None
-) -> _Scores:
+    pool: Pool,
+    backend: str,
+    threads: int,
+    wanted: _Wanted,
+    update: Callable[[float], None] | None,
+) -> _Measured:
     """One layer after the other: each graph is dropped once it is scored."""
-    n_layers = len(pool.layers)
-    shape = (n_layers, len(pool.languages))
-    bridge, reach, ilo, cross = (np.empty(shape) for _ in range(4))
-    share = None if pool.sentences is None else np.empty(shape)
-    info: dict[str, Any] = {"layers": []}
+    shape = (len(pool.layers), len(pool.languages))
+    found = _Measured(
+        bridge=np.empty(shape),
+        reach=np.empty(shape),
+        ilo=np.empty(shape),
+        share=None if pool.sentences is None else np.empty(shape),
+        cross=np.empty(shape),
+        info={"layers": []},
+    )
+    if wanted.n_permutations:
+        n = len(pool.labels)
+        found.neighbors = np.empty((shape[0], n, pool.n_neighbors), np.int32)
+    replicates = []
     seconds_scoring = 0.0
-    for h in range(n_layers):
-        graph = _layer_graph(pool, h, backend, threads, update)
+    for h in range(shape[0]):
+        if wanted.intervals:
+            graph, one = layer_replicates(pool, h, backend, threads, wanted.seed, update)
+            replicates.append(one)
+        else:
+            graph = layer_graph(pool, h, pool.n_neighbors, backend, threads, update)
+        indices = np.ascontiguousarray(graph.indices[..., : pool.n_neighbors])
         counted = time.perf_counter()
         b, r, i, s, c = _core.overlap(
-            graph.indices,
+            indices,
             pool.labels,
             pool.sentences,
             n_languages=len(pool.languages),
@@ -256,35 +297,39 @@ def _layer_by_layer(
             n_threads=threads,
         )
         seconds_scoring += time.perf_counter() - counted
-        bridge[h], reach[h], ilo[h], cross[h] = b[0], r[0], i[0], c[0]
-        if share is not None and s is not None:
-            share[h] = s[0]
+        found.bridge[h], found.reach[h], found.ilo[h], found.cross[h] = b[0], r[0], i[0], c[0]
+        if found.share is not None and s is not None:
+            found.share[h] = s[0]
+        if found.neighbors is not None:
+            found.neighbors[h] = indices[0]
         details = graph.info.pop("layers")[0]
-        info["layers"].append({"layer": pool.layers[h], **details})
-        info.update(graph.info)
+        found.info["layers"].append({"layer": pool.layers[h], **details})
+        found.info.update(graph.info)
         if update:  # layers may be too short for the core to report
-            update((h + 1) / n_layers)
-    info["seconds_scoring"] = seconds_scoring
-    return bridge, reach, ilo, share, cross, info
+            update((h + 1) / shape[0])
+    found.info["seconds_scoring"] = seconds_scoring
+    if replicates:
+        found.replicates = joined(replicates)
+    return found
 
 
-def _layer_graph(
-    pool: _Pool, h: int, backend: str, threads: int, update: Callable[[float], None] | None
-) -> NeighborGraph:
-    one = [s.layer(h).in_host_memory() for s in pool.stacks]
-    if not all(same_layout(one[0], s) for s in one):  # _core wants one layout; copies one layer
-        one = [s.contiguous() for s in one]
-
-    def overall(share: float) -> None:
-        if update:
-            update((h + share) / len(pool.layers))
-
-    with pool.naming_rows(h):
-        return stacked_graph(
-            one,
-            pool.n_neighbors,
-            metric=pool.metric,
-            backend=backend,
+def _test(
+    pool: Pool, found: _Measured, wanted: _Wanted, threads: int, *, progress: bool
+) -> MixingTest | None:
+    if found.neighbors is None:
+        return None
+    start = time.perf_counter()
+    with share_bar(progress, "permutations") as update:
+        test = mixing_test(
+            found.neighbors,
+            pool.labels,
+            pool.sentences,
+            n_languages=len(pool.languages),
+            threshold=pool.threshold,
+            n_permutations=wanted.n_permutations,
+            seed=wanted.seed,
             n_threads=threads,
-            progress=overall,
+            progress=update,
         )
+    found.info["seconds_permutations"] = time.perf_counter() - start
+    return test

@@ -6,8 +6,8 @@ of vectors or distances: hubs and clusters are in the permuted scores as in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,25 @@ class MixingTest:
     n_permutations: int
     seed: int
     shuffled_within: str
+
+    def select(self, rows: Sequence[int], columns: Sequence[int]) -> MixingTest:
+        """Of some layers and languages, corrected for all; of means over these nothing is known."""
+        at, layers = np.ix_(rows, columns), list(rows)
+        whole = list(columns) == list(range(self.p_mixing.shape[1]))
+
+        def means(p: Floats) -> Floats:
+            return p[layers] if whole else np.full(len(layers), np.nan)
+
+        translation_mean = self.p_translation_mean
+        return replace(
+            self,
+            p_mixing=self.p_mixing[at],
+            p_mixing_mean=means(self.p_mixing_mean),
+            p_translation=None if self.p_translation is None else self.p_translation[at],
+            p_translation_mean=None if translation_mean is None else means(translation_mean),
+            ilo_mean=self.ilo_mean[at],
+            ilo_sd=self.ilo_sd[at],
+        )
 
 
 def mixing_test(

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.checks import share, whole_number
 from ilo_fast._util.messages import listed, plain
+from ilo_fast.scores.certainty_file import read_intervals, read_test
+from ilo_fast.scores.limits import Limits
 
 _METRICS: Final = ("cosine", "euclidean")
 # A harmonic mean that was computed elsewhere may differ in its last bits.
@@ -39,6 +41,7 @@ def read_fields(data: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(info, Mapping) or not isinstance(settings, Mapping):
             raise TypeError("settings and info must be objects")
         fields = {**_columns(rows), **_settings(settings)}
+        fields |= _certainty(data, rows, fields, info)
         _check_record(fields, info, settings)
     except KeyError as error:
         raise ValueError(f"the scores are incomplete: there is no {error}") from error
@@ -84,6 +87,36 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "n_sentences": tuple(per_language["n_sentences"]),
         "translation_share": column("translation_share") if parallel else None,
         "translation_chance": column("translation_chance")[0] if parallel else None,
+    }
+
+
+def _certainty(
+    data: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    fields: Mapping[str, Any],
+    info: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Limits, intervals and tests; version 1 of the file had none, and of it limits are made."""
+    shape = fields["bridge"].shape
+    whole = "selected_from" not in info  # of some of the languages, no limits can be computed
+    sizes, k, t = fields["n_sentences"], fields["n_neighbors"], fields["threshold"]
+    limits = Limits.of(sizes, k, t) if whole and len(sizes) > 1 else None
+    if "intervals" not in data:
+        return {"limits": limits}
+    if not whole:
+        limits = Limits.of_rows(rows[: shape[1]])
+    given = [row["translation_chance_given_graph"] for row in rows]
+    return {
+        "limits": limits,
+        "intervals": read_intervals(data["intervals"], rows, shape),
+        "mixing_test": read_test(data["mixing_test"], rows, shape),
+        "translation_chance_given_graph": (
+            None
+            if None in given
+            else np.array([share("translation_chance_given_graph", v) for v in given]).reshape(
+                shape
+            )
+        ),
     }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,16 @@ class Counts:
             found["translation_share"] = self.translations / (points * n_neighbors)
         return found
 
+    def of_layers(self, rows: Sequence[int]) -> Counts:
+        """Those of some layers."""
+        at = list(rows)
+        return Counts(
+            points=self.points,
+            bridging=self.bridging[..., at, :],
+            reached=self.reached[..., at, :],
+            translations=None if self.translations is None else self.translations[..., at, :],
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
@@ -88,3 +99,12 @@ class Replicates:
     @property
     def n_units(self) -> int:
         return len(self.without_one.points)
+
+    def of_layers(self, rows: Sequence[int]) -> Replicates:
+        """Those of some layers."""
+        return replace(
+            self,
+            whole=self.whole.of_layers(rows),
+            without_one=self.without_one.of_layers(rows),
+            subsets=self.subsets.of_layers(rows),
+        )

@@ -20,6 +20,7 @@ from ilo_fast._util.schema import check_schema, read_result
 from ilo_fast._util.versions import versions
 from ilo_fast.corpora.grouping import group_languages
 from ilo_fast.corpora.languages import describe_language
+from ilo_fast.scores.certainty_file import intervals_object, test_object
 from ilo_fast.scores.groups import OverlapGroup
 from ilo_fast.scores.notebook import html_table
 from ilo_fast.scores.reading import read_fields
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from ilo_fast.plots.curve import LayerCurves
     from ilo_fast.plots.heatmap import LayerTable
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _KIND = "ilo_fast.scores"
 SCORES_FILE: Final = "scores.json"
 _SCORES: Final = ("bridge", "reach", "ilo")
@@ -56,6 +57,15 @@ class OverlapScores(ScoreTable):
         Share of a point's neighbours that are its translations, for parallel text.
     translation_chance : float64, shape (languages,), or None
         The same if neighbours were drawn at random.
+    translation_chance_given_graph : float64, shape (layers, languages), or None
+        The same if the languages of the neighbours stayed, and their sentences were drawn at
+        random.
+    limits : Limits or None
+        What the scores are where languages mix perfectly, and the most they can be.
+    intervals : Intervals or None
+    mixing_test : MixingTest or None
+    replicates : Replicates or None
+        What intervals are made of, for those of groups and of differences.
     info : dict
         How the scores were made: backend, instruction set, certified rows of each layer, seconds,
         under ``"representations"`` what `extract` said, and under ``"run"`` what the command did.
@@ -121,6 +131,7 @@ class OverlapScores(ScoreTable):
         columns = positions("languages", self.languages, codes)
         rows = positions("layers", self.layers, numbers)
         share, chance = self.translation_share, self.translation_chance
+        given_graph, test = self.translation_chance_given_graph, self.mixing_test
         whole = {"languages": list(self.languages), "layers": list(self.layers)}
         info = {"selected_from": whole, **self.info}  # of a selection, what that was taken from
         if isinstance(info.get("layers"), list):
@@ -133,11 +144,23 @@ class OverlapScores(ScoreTable):
             n_sentences=tuple(self.n_sentences[c] for c in columns),
             translation_share=None if share is None else share[np.ix_(rows, columns)],
             translation_chance=None if chance is None else chance[columns],
+            translation_chance_given_graph=(
+                None if given_graph is None else given_graph[np.ix_(rows, columns)]
+            ),
+            limits=None if self.limits is None else self.limits.select(columns),
+            intervals=None if self.intervals is None else self.intervals.select(rows, columns),
+            mixing_test=None if test is None else test.select(rows, columns),
+            # Reach is of the whole pool, so replicates of some languages alone would mislead.
+            replicates=(
+                self.replicates.of_layers(rows)
+                if self.replicates is not None and columns == list(range(len(self.languages)))
+                else None
+            ),
             info=info,
         )
 
     def groups(self, by: str = "resource_class") -> list[OverlapGroup]:
-        """Means over groups of languages, each language counting once.
+        """Means over groups of languages, each language counting once, with their intervals.
 
         Parameters
         ----------
@@ -154,22 +177,10 @@ class OverlapScores(ScoreTable):
         ValueError
             An unknown `by`.
         """
-        found = []
-        for name, codes in group_languages(self.languages, by).items():
-            part = self.select(codes)
-            share = part.translation_share
-            found.append(
-                OverlapGroup(
-                    name=name,
-                    languages=codes,
-                    layers=self.layers,
-                    bridge=part.bridge.mean(axis=1),
-                    reach=part.reach.mean(axis=1),
-                    ilo=part.ilo.mean(axis=1),
-                    translation_share=None if share is None else share.mean(axis=1),
-                )
-            )
-        return found
+        return [
+            OverlapGroup.of(self, name, codes)
+            for name, codes in group_languages(self.languages, by).items()
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
@@ -184,6 +195,8 @@ class OverlapScores(ScoreTable):
             },
             "versions": self.info.get("versions", versions("numpy")),
             "info": self.info,
+            "intervals": intervals_object(self.intervals, self.layers),
+            "mixing_test": test_object(self.mixing_test, self.layers),
             "rows": self.measured_rows(),
         }
 
@@ -204,7 +217,8 @@ class OverlapScores(ScoreTable):
             Something else, another schema version, rows that are missing, values that no
             measurement gives, or settings that contradict each other.
         """
-        check_schema(data, _KIND, SCHEMA_VERSION, "score again")
+        known = 1 if isinstance(data, Mapping) and data.get("schema_version") == 1 else None
+        check_schema(data, _KIND, known or SCHEMA_VERSION, "score again")
         return cls(**read_fields(data))
 
     @classmethod
@@ -285,7 +299,8 @@ class OverlapScores(ScoreTable):
 
         if score is not None:
             self.values(score)  # refuses a name that is not known
-        chance = self.translation_chance
+        chance, given_graph = self.translation_chance, self.translation_chance_given_graph
+        mixing = {} if self.limits is None else self.limits.means()
         return LayerCurves(
             ilo=self.ilo,
             bridge=self.bridge,
@@ -293,6 +308,13 @@ class OverlapScores(ScoreTable):
             layers=self.layers,
             translation_share=self.translation_share,
             translation_chance=None if chance is None else float(chance.mean()),
+            chance_given_graph=None if given_graph is None else given_graph.mean(axis=1),
+            intervals={} if self.intervals is None else self.intervals.of_means(),
+            under_mixing={
+                name: mixing[f"{name}_under_mixing"]
+                for name in _SCORES
+                if f"{name}_under_mixing" in mixing
+            },
             embeddings=self.starts_at_embeddings,
             subtitle=self.subtitle,
             score=score,

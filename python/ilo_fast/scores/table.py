@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.messages import counted, elide, listed, plain
 from ilo_fast.corpora.languages import describe_language
+from ilo_fast.scores.certainty_file import number
+from ilo_fast.scores.intervals import Intervals
+from ilo_fast.scores.limits import Limits
+from ilo_fast.scores.permutations import MixingTest
+from ilo_fast.scores.replicates import Replicates
 
 SCORE_TITLES: Final[Mapping[str, str]] = {
     "ilo": "Interlingual Local Overlap",
@@ -22,10 +27,10 @@ SCORE_TITLES: Final[Mapping[str, str]] = {
 }
 """The scores that figures can show, and what they call them."""
 
-
-_MEASURED: Final = (
-    "n_sentences", "bridge", "reach", "ilo", "translation_share", "translation_chance",
-)  # fmt: skip
+# What equal scores need not share: how they were made, what follows from the rest, and what the
+# intervals were made of.
+_ASIDE: Final = ("info", "limits", "replicates")
+_LIMITS: Final = tuple(limit.name for limit in dataclasses.fields(Limits))
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +48,17 @@ class ScoreTable:
     metric: str
     translation_share: NDArray[np.float64] | None = None
     translation_chance: NDArray[np.float64] | None = None
+    translation_chance_given_graph: NDArray[np.float64] | None = None
+    limits: Limits | None = None
+    intervals: Intervals | None = None
+    mixing_test: MixingTest | None = None
+    replicates: Replicates | None = None
     info: dict[str, Any] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ScoreTable):
             return NotImplemented
-        names = (field.name for field in dataclasses.fields(self) if field.name != "info")
+        names = (f.name for f in dataclasses.fields(self) if f.name not in _ASIDE)
         return same_fields(self, other, names)
 
     def __hash__(self) -> int:
@@ -118,31 +128,39 @@ class ScoreTable:
         return [
             {
                 "model": self.model_name,
-                "layer": row["layer"],
+                "layer": row.pop("layer"),
                 "language": row["language"],
-                **describe_language(row["language"]),
-                **{name: row[name] for name in _MEASURED},
+                **describe_language(row.pop("language")),
+                "n_sentences": row.pop("n_sentences"),
+                **row,
             }
             for row in self.measured_rows()
         ]
 
     def measured_rows(self) -> list[dict[str, Any]]:
-        """`rows` without what is known anyway, as ``scores.json`` has them."""
-        share, chance = self.translation_share, self.translation_chance
+        """`rows` without what is known anyway, as ``scores.json`` has them.
+
+        None stands for what was not measured, or has no interval.
+        """
         return [
-            {
-                "layer": layer,
-                "language": language,
-                "bridge": float(self.bridge[h, c]),
-                "reach": float(self.reach[h, c]),
-                "ilo": float(self.ilo[h, c]),
-                "translation_share": None if share is None else float(share[h, c]),
-                "translation_chance": None if chance is None else float(chance[c]),
-                "n_sentences": self.n_sentences[c],
-            }
-            for h, layer in enumerate(self.layers)
-            for c, language in enumerate(self.languages)
+            self._row(h, c) for h in range(len(self.layers)) for c in range(len(self.languages))
         ]
+
+    def _row(self, h: int, c: int) -> dict[str, Any]:
+        test, given_graph = self.mixing_test, self.translation_chance_given_graph
+        row: dict[str, Any] = {"layer": self.layers[h], "language": self.languages[c]}
+        for name in SCORE_TITLES:
+            row[name] = number(getattr(self, name), h, c)
+            low, high = (None, None) if self.intervals is None else self.intervals.ends(name)
+            row[f"{name}_low"], row[f"{name}_high"] = number(low, h, c), number(high, h, c)
+        row["translation_chance"] = number(self.translation_chance, c)
+        row["translation_chance_given_graph"] = number(given_graph, h, c)
+        row |= dict.fromkeys(_LIMITS) if self.limits is None else self.limits.row(c)
+        row["p_mixing"] = None if test is None else number(test.p_mixing, h, c)
+        row["p_translation"] = None if test is None else number(test.p_translation, h, c)
+        row["ilo_permuted_mean"] = None if test is None else number(test.ilo_mean, h, c)
+        row["ilo_permuted_sd"] = None if test is None else number(test.ilo_sd, h, c)
+        return row | {"n_sentences": self.n_sentences[c]}
 
 
 def positions(name: str, having: Sequence[Any], wanted: Sequence[Any] | None) -> list[int]:

@@ -18,6 +18,13 @@
     { get: (l, h) => data.reach[h][l], digits: 3 },
     { get: (l, h) => data.ilo[h][l], digits: 3, bar: true },
   ];
+  if (data.ends) {
+    const ends = (l, h) => data.ends[h][l];
+    columns.push({
+      get: (l, h) => ends(l, h) && ends(l, h)[0],
+      show: (l, h) => ends(l, h) ? ends(l, h).map((end) => fixed(end, 3)).join(" – ") : "",
+    });
+  }
   if (data.share) {
     columns.push({ get: (l, h) => data.share[h][l], digits: 4 });
   }
@@ -40,13 +47,13 @@
     shown.sort((a, b) => compare(key(a, h), key(b, h)) || (data.languages[a].code < data.languages[b].code ? -1 : 1));
     body.replaceChildren(...shown.map((l) => {
       const row = document.createElement("tr");
-      columns.forEach(({ get, digits, kind, bar }, index) => {
+      columns.forEach(({ get, show, digits, kind, bar }, index) => {
         const cell = document.createElement(index ? "td" : "th");
         const value = get(l, h);
         if (!index) cell.scope = "row";
         if (kind) cell.className = kind;
         if (bar) { cell.className = "bar"; cell.style.setProperty("--share", value); }
-        cell.textContent = value === null ? "" : digits === undefined ? value : fixed(value, digits);
+        cell.textContent = show ? show(l, h) : value === null ? "" : digits === undefined ? value : fixed(value, digits);
         row.append(cell);
       });
       return row;
@@ -97,7 +104,14 @@
       `${data.languages[l].name}, layer ${data.layers[h]}`,
       `ILO ${fixed(data.ilo[h][l], 3)}   bridge ${fixed(data.bridge[h][l], 3)}   reach ${fixed(data.reach[h][l], 3)}`,
     ];
-    if (data.share) {
+    if (data.ends) {
+    const ends = (l, h) => data.ends[h][l];
+    columns.push({
+      get: (l, h) => ends(l, h) && ends(l, h)[0],
+      show: (l, h) => ends(l, h) ? ends(l, h).map((end) => fixed(end, 3)).join(" – ") : "",
+    });
+  }
+  if (data.share) {
       lines.push(`translations ${fixed(data.share[h][l], 4)}   chance ${fixed(data.languages[l].chance, 4)}`);
     }
     tip.textContent = lines.join("\n");

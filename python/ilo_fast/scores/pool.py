@@ -1,0 +1,103 @@
+"""The points of all languages in one pool: checked, labelled, and their graph layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ilo_fast.graph.arrays import Stack, as_stack, same_layout
+from ilo_fast.graph.knn import stacked_graph
+from ilo_fast.graph.result import NeighborGraph
+
+
+def as_stacks(representations: Mapping[str, Any], languages: tuple[str, ...]) -> list[Stack]:
+    """The arrays of all languages, of the same layers, dimension and type.
+
+    Raises
+    ------
+    ValueError
+        One that is empty, or does not fit the others.
+    """
+    stacks = []
+    for language in languages:
+        array = representations[language]
+        shape = tuple(getattr(array, "shape", ()))
+        if len(shape) in (2, 3) and shape[-2] == 0:
+            raise ValueError(f"representations[{language!r}] has no sentences: leave it out")
+        stacks.append(as_stack(array, f"representations[{language!r}]"))
+    for language, stack in zip(languages, stacks, strict=True):
+        first, own = stacks[0], stack.values.shape
+        wanted = first.values.shape
+        if (own[0], own[2]) != (wanted[0], wanted[2]) or stack.dtype != first.dtype:
+            raise ValueError(
+                f"representations[{language!r}] has {own[0]} layers of dimension {own[2]} in "
+                f"{stack.dtype}, but {languages[0]!r} has {wanted[0]} of {wanted[2]} in "
+                f"{first.dtype}: all languages need the same layers, dimension and dtype"
+            )
+    return stacks
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The points of all languages, and how they are scored."""
+
+    stacks: list[Stack]
+    languages: tuple[str, ...]
+    layers: tuple[int, ...]
+    labels: NDArray[np.int32]
+    sentences: NDArray[np.int64] | None
+    n_neighbors: int
+    threshold: int
+    metric: str
+    groups: tuple[str, ...] | None = None  # the document of each sentence
+
+    @contextmanager
+    def naming_rows(self, first_layer: int = 0) -> Iterator[None]:
+        """Say of a row that cannot be used what the caller calls it: language, sentence, layer."""
+        try:
+            yield
+        except ValueError as error:
+            row = getattr(error, "row", None)
+            if row is None:
+                raise
+            ends = np.cumsum([stack.values.shape[1] for stack in self.stacks])
+            at = int(np.searchsorted(ends, row, side="right"))
+            sentence = row - (ends[at - 1] if at else 0)
+            layer = self.layers[first_layer + max(0, getattr(error, "layer", 0))]
+            raise ValueError(
+                f"representations[{self.languages[at]!r}], sentence {sentence}, layer {layer} "
+                f"{getattr(error, 'problem', '')}"
+            ) from None
+
+
+def layer_graph(
+    pool: Pool,
+    h: int,
+    n_neighbors: int,
+    backend: str,
+    threads: int,
+    update: Callable[[float], None] | None,
+) -> NeighborGraph:
+    """The graph of one layer, with as many neighbours as asked for."""
+    one = [s.layer(h).in_host_memory() for s in pool.stacks]
+    if not all(same_layout(one[0], s) for s in one):  # _core wants one layout; copies one layer
+        one = [s.contiguous() for s in one]
+
+    def overall(share: float) -> None:
+        if update:
+            update((h + share) / len(pool.layers))
+
+    with pool.naming_rows(h):
+        return stacked_graph(
+            one,
+            n_neighbors,
+            metric=pool.metric,
+            backend=backend,
+            n_threads=threads,
+            progress=overall,
+        )
