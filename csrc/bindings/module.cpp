@@ -7,5 +7,6 @@ PYBIND11_MODULE(_core, m) {
   ilo::register_simd(m);
   ilo::register_knn(m);
   ilo::register_overlap(m);
+  ilo::register_deletions(m);
   ilo::register_cuda(m);
 }

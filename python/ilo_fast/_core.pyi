@@ -51,6 +51,30 @@ def overlap_permutations(
     n_threads: int,
     progress: Callable[[float], object] | None = ...,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32] | None]: ...
+def overlap_rows_too_short(
+    entries: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    units: NDArray[np.int32],
+    kept: NDArray[np.bool_] | None,
+    *,
+    n_neighbors: int,
+    n_units: int,
+    n_threads: int,
+) -> NDArray[np.int64]: ...
+def overlap_deletions(
+    entries: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    units: NDArray[np.int32],
+    languages: NDArray[np.int32],
+    sentences: NDArray[np.int64] | None,
+    kept: NDArray[np.bool_] | None,
+    *,
+    n_neighbors: int,
+    n_units: int,
+    n_languages: int,
+    threshold: int,
+    n_threads: int,
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32] | None]: ...
 def cuda_status() -> dict[str, Any]: ...
 def cuda_knn_graph(
     segments: Sequence[Any],
