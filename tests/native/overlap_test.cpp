@@ -1,4 +1,5 @@
-// The overlap scores of random graphs, against sets of languages that are counted one by one.
+// The overlap scores of random graphs, against sets of languages that are counted one by one; and
+// permutations: the same at any number of threads, first with the labels as they are.
 //
 //     overlap_test [rounds] [seed]
 #include "overlap/overlap.h"
@@ -9,6 +10,7 @@
 
 #include "checks.h"
 #include "core/parallel.h"
+#include "overlap/permutations.h"
 
 namespace native {
 namespace {
@@ -66,8 +68,76 @@ void one_overlap(Random& random) {
     }
 }
 
+struct Permuted {
+  explicit Permuted(const ilo::PermutationInput& in)
+      : bridging((1 + in.n_permutations) * in.n_layers * in.n_languages),
+        reached(bridging.size()),
+        translations(bridging.size()) {}
+  bool operator==(const Permuted& other) const {
+    return bridging == other.bridging && reached == other.reached &&
+           translations == other.translations;
+  }
+  std::vector<std::int32_t> bridging, reached, translations;
+};
+
+Permuted permuted(const ilo::PermutationInput& in, int n_threads) {
+  Permuted out(in);
+  ilo::Team team(n_threads, nullptr);
+  ilo::count_permutations(
+      in,
+      {out.bridging.data(), out.reached.data(), in.sentences ? out.translations.data() : nullptr},
+      team);
+  return out;
+}
+
+void one_permutation(Random& random) {
+  ilo::PermutationInput in{};
+  in.n_layers = random.whole(1, 3);
+  in.k = random.whole(1, 9);
+  in.n_languages = static_cast<std::int32_t>(random.of<Index>({2, 5, 64, 65, 130}));
+  in.n = in.n_languages * random.whole(2, 5);
+  in.threshold = random.whole(1, 4);
+  in.n_permutations = random.whole(0, 40);
+  in.seed = static_cast<std::uint64_t>(random.whole(0, 1000));
+  std::vector<std::int32_t> indices(in.n_layers * in.n * in.k), languages(in.n);
+  std::vector<Index> sentences(in.n), wide(indices.size());
+  for (Index i = 0; i < in.n; ++i) {
+    languages[i] = static_cast<std::int32_t>(i % in.n_languages);
+    sentences[i] = 1000 - i / in.n_languages;
+  }
+  for (std::size_t i = 0; i < indices.size(); ++i)
+    wide[i] = indices[i] = static_cast<std::int32_t>(random.whole(0, in.n - 1));
+  in.indices = indices.data(), in.languages = languages.data();
+  if (random.whole(0, 2) > 0) in.sentences = sentences.data();
+
+  doing = "permutations";
+  const Permuted one = permuted(in, 1);
+  check(one == permuted(in, static_cast<int>(random.whole(2, 4))), "threads change the result");
+
+  const Index size = in.n_layers * in.n_languages;
+  std::vector<double> bridge(size), reach(size), ilo(size), share(size), cross(size);
+  ilo::OverlapInput plain{wide.data(), in.languages, in.sentences,   in.n_layers,
+                          in.n,        in.k,         in.n_languages, in.threshold};
+  ilo::Team team(1, nullptr);
+  ilo::overlap(plain, {bridge.data(), reach.data(), ilo.data(), share.data(), cross.data()}, team);
+  const double points = static_cast<double>(in.n) / in.n_languages;
+  const auto same = [](double counted, double wanted) {
+    return std::fabs(counted - wanted) < 1e-6;
+  };
+  for (Index at = 0; at < size; ++at) {
+    check(same(one.bridging[at], bridge[at] * points), "wrong bridging points");
+    check(same(one.reached[at], reach[at] * (in.n_languages - 1)), "wrong reached languages");
+    if (in.sentences)
+      check(same(one.translations[at], share[at] * points * static_cast<double>(in.k)),
+            "wrong translations");
+  }
+}
+
 void run(Random& random, Index rounds) {
-  for (Index round = 0; round < 5 * rounds; ++round) one_overlap(random);
+  for (Index round = 0; round < 5 * rounds; ++round) {
+    one_overlap(random);
+    one_permutation(random);
+  }
 }
 
 }  // namespace

@@ -126,7 +126,7 @@ def mixing_test(
 
     Notes
     -----
-    Takes 4 bytes per permutation, layer and language and count, and some 70 per point and thread.
+    Takes some 40 bytes per permutation, layer and language, and 100 per point and thread.
     """
     n_permutations = whole_number("n_permutations", n_permutations)
     seed = whole_number("seed", seed, least=0)
