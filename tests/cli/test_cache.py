@@ -32,6 +32,15 @@ def test_cache_is_listed_and_cleared(
     assert capsys.readouterr().out.endswith("holds nothing\n")
 
 
+def test_embedded_model_is_listed_by_its_name(
+    here: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["extract", "-q", "--corpus", str(corpus), "--layers", "0", "-o", "reps"]) == 0
+    capsys.readouterr()
+    assert main(["cache", "list"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("demo ")
+
+
 def test_flags_of_clear_are_wrong_for_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache", "list", "--model", "m"]) == 2
     assert "cache clear" in capsys.readouterr().err

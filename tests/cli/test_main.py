@@ -189,6 +189,21 @@ def test_ctrl_c_from_outside_ends_in_130(tmp_path: Path, model: Path, corpus: Pa
     assert "Traceback" not in rest
 
 
+def test_error_where_python_has_no_docstrings_names_the_setting() -> None:
+    code = (
+        "from ilo_fast.cli import common, main\n"
+        "def load(*_): raise ValueError('`X` has no docstring')\n"
+        "common.load_corpus = load\n"
+        "raise SystemExit(main(['run']))"
+    )
+    done = python("-OO", "-c", code)
+    assert done.returncode == 1
+    assert (
+        "no docstring (transformers reads docstrings, which PYTHONOPTIMIZE=2" in done.stderr
+    )
+    assert "transformers" not in python("-c", code).stderr
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from ilo_fast.cli import main\n"

@@ -20,5 +20,10 @@ def test_languages_are_grouped_in_a_fixed_order() -> None:
     ]  # fmt: skip
     assert list(group_languages(codes, "resource_class")) == ["0", "4", "5", "unknown"]
     assert next(iter(group_languages(codes, "family"))) == "Indo-European"
+    assert group_languages(codes, "word_order") == {
+        "SVO": ("eng_Latn", "rus_Cyrl", "zho_Hans"),
+        "no dominant order": ("deu_Latn",),
+        "unknown": ("xxx_Zyyy", "ban_Latn"),
+    }
     with pytest.raises(ValueError, match="by='genus' is not known; use one of resource_class"):
         group_languages(codes, "genus")

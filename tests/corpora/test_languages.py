@@ -75,6 +75,8 @@ def test_every_row_is_complete(language: Language) -> None:
     assert language.resource_class in {None, 0, 1, 2, 3, 4, 5}
     assert (language.resource_class is None) == (language.taxonomy_entry is None)
     assert language.iso639_1 is None or len(language.iso639_1) == 2
+    assert language.word_order in {None, "SOV", "SVO", "VSO", "VOS", "no dominant order"}
+    assert (language.word_order is None) == (language.wals_code is None)
     assert LANGUAGES[language.code] is language
 
 
@@ -85,12 +87,12 @@ def test_names_tell_languages_apart() -> None:
 
 def test_columns_of_one_language_agree() -> None:
     by_entry: dict[str, set[int | None]] = {}
-    by_language: dict[str, set[tuple[str, str, int | None]]] = {}
+    by_language: dict[str, set[tuple[str, str, int | None, str | None]]] = {}
     families: dict[str, set[str]] = {}
     for lang in LANGUAGES.values():
         if lang.taxonomy_entry:
             by_entry.setdefault(lang.taxonomy_entry, set()).add(lang.resource_class)
-        columns = (lang.family, lang.branch, lang.resource_class)
+        columns = (lang.family, lang.branch, lang.resource_class, lang.word_order)
         by_language.setdefault(lang.code[:3], set()).add(columns)
         if lang.branch:
             families.setdefault(lang.branch, set()).add(lang.family)
@@ -104,6 +106,21 @@ def test_columns_of_one_language_agree() -> None:
 @pytest.mark.parametrize(("code", "expected"), CLASSES.items())
 def test_resource_class_is_that_of_the_taxonomy(code: str, expected: int | None) -> None:
     assert LANGUAGES[code].resource_class == expected
+
+
+@pytest.mark.parametrize(
+    ("order", "codes"),
+    {  # as WALS 81A has them
+        "SOV": "ben_Beng hin_Deva jpn_Jpan sin_Sinh tel_Telu urd_Arab",
+        "SVO": "ces_Latn dan_Latn eng_Latn fra_Latn ind_Latn pol_Latn rus_Cyrl slv_Latn spa_Latn "
+        "srp_Cyrl sun_Latn swe_Latn swh_Latn tha_Thai ukr_Cyrl yue_Hant zho_Hans",
+        "VSO": "gle_Latn tgl_Latn",
+        "no dominant order": "deu_Latn min_Latn nld_Latn",
+        None: "ban_Latn bjn_Latn jav_Latn",
+    }.items(),
+)
+def test_word_order_of_the_paper_s_languages_is_that_of_wals(order: str | None, codes: str) -> None:
+    assert {code for code in PAPER_31 if LANGUAGES[code].word_order == order} == set(codes.split())
 
 
 def test_most_languages_have_a_class() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ilo_fast.errors import AccessError
-from ilo_fast.models.demo import display_name
-from ilo_fast.models.folders import local_folder
+from ilo_fast.models.demo import demo_model_path
+from ilo_fast.models.folders import display_name, local_folder
+from ilo_fast.models.loading import open_files
 
 
 @pytest.fixture
@@ -27,6 +28,13 @@ def test_run_folder_is_its_model_and_gives_it_its_name(run_folder):
     assert local_folder(run_folder / "run") == run_folder / "run" / "model"
     assert display_name(run_folder / "run") == "run" == display_name(run_folder / "run" / "model")
     assert display_name(run_folder / "trainer" / "checkpoint-20") == "trainer/checkpoint-20"
+
+
+def test_demo_is_a_name_everywhere():
+    assert local_folder("demo") == demo_model_path()
+    assert display_name("demo") == "demo model" == display_name(demo_model_path())
+    files = open_files("demo", revision=None, trust_remote_code=False)
+    assert (files.name, files.folder) == ("demo", demo_model_path())
 
 
 def test_adapter_of_a_run_is_found(run_folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from ilo_fast.report import files
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
+
+_IMPORT = builtins.__import__
 
 
 def test_new_scores_remove_the_figures_of_old_ones(tmp_path: Path) -> None:
@@ -73,3 +76,15 @@ def test_without_matplotlib_the_message_says_how_to_get_it(
     with pytest.raises(ImportError, match=r"pip install 'ilo_fast\[report\]'"):
         files.write_drawn(overlap_scores(), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_matplotlib_that_cannot_start_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builtins, "__import__", _refusing)
+    with pytest.raises(ImportError, match=r"cannot start \(Key backend: 'junk'.*\): correct MPLB"):
+        files.check_can_draw()
+
+
+def _refusing(name: str, *args: Any, **kwargs: Any) -> Any:
+    if name == "matplotlib":
+        raise ValueError("Key backend: 'junk' is not a valid value for backend")
+    return _IMPORT(name, *args, **kwargs)

@@ -57,6 +57,18 @@ def test_languages_are_those_of_the_layer_that_changed_most_largest_loss_first()
     assert max(map(len, many)) <= 100
 
 
+def test_nothing_is_said_to_have_changed_where_nothing_did() -> None:
+    same = overlap_scores()
+    lines = language_lines(same, overlap_scores())
+    assert lines[0] == "Languages at layer 0: ILO changed at no layer" and len(lines) == 3 + 4
+    pytest.importorskip("matplotlib")
+    from ilo_fast.report.training_page import training_page
+
+    record = overlap_records()[0]
+    text = training_page("my run", card(), [record, record])
+    assert "At layer 0: ILO changed at no layer." in text and "changed most" not in text
+
+
 def test_page_is_whole_and_asks_for_nothing() -> None:
     pytest.importorskip("matplotlib")
     from ilo_fast.report.training_page import training_page

@@ -147,6 +147,8 @@ def _failed(error: Exception, args: argparse.Namespace, reword: Callable[[str], 
         text = (
             f"unexpected {type(error).__name__}: {text}. This is a bug in ilo_fast; -v shows where."
         )
+    if sys.flags.optimize > 1 and "docstring" in text:
+        text += " (transformers reads docstrings, which PYTHONOPTIMIZE=2 removes: unset it)"
     complain(f"ilo-fast: error: {text}")
     return status
 

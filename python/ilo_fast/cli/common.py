@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ilo_fast._util.processors import usable_processors
 from ilo_fast.cli.output import kept_scores, write_results
 from ilo_fast.cli.parser import UsageError
-from ilo_fast.models.demo import DEMO, demo_model_path, display_name
+from ilo_fast.models.demo import DEMO
+from ilo_fast.models.folders import display_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,11 +57,6 @@ def load_corpus(args: argparse.Namespace, languages: str | None) -> ParallelCorp
     return corpus
 
 
-def model_source(model: str) -> str:
-    """What to load: as it was given, and the embedded model for ``demo``."""
-    return str(demo_model_path()) if model == DEMO else model
-
-
 def model_title(args: argparse.Namespace) -> str:
     """A model's name for titles: ``--name``, else as it is displayed anywhere."""
     return str(args.name or display_name(args.model))
@@ -79,7 +75,7 @@ def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) ->
     set_threads(args)
     with model_output(args.quiet):
         return extract(
-            model_source(args.model),
+            args.model,
             corpus,
             layers=args.layers,
             device=args.device,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast.cli import flags, training
-from ilo_fast.cli.common import load_corpus, model_name, model_source, set_threads
+from ilo_fast.cli.common import load_corpus, model_name, set_threads
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
 from ilo_fast.cli.parser import Commands
@@ -150,7 +150,7 @@ def run(args: argparse.Namespace) -> int:
     if rate is None and is_demo and args.lora is None:
         rate = _DEMO_RATE
     result = finetune(
-        model_source(args.model),
+        args.model,
         load_data(args),
         output_folder(args),
         language=args.language,

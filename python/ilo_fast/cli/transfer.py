@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.folders import refuse_other
 from ilo_fast.cli import flags
-from ilo_fast.cli.common import model_output, model_source, set_threads
+from ilo_fast.cli.common import model_output, set_threads
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.output import OVERWRITE, RESULTS_FOLDER, folder_name
 from ilo_fast.cli.parser import Commands, UsageError
 from ilo_fast.corpora.languages import GROUPINGS
 from ilo_fast.errors import AccessError
-from ilo_fast.models.demo import display_name
+from ilo_fast.models.folders import display_name
 
 if TYPE_CHECKING:
     from ilo_fast.corpora.labelled.corpus import LabelledCorpus
@@ -147,7 +147,7 @@ def _evaluate(args: argparse.Namespace, data: LabelledCorpus) -> TransferScores:
     logger.info("model: %s", _name(args.model))
     with model_output(args.quiet):
         return transfer(
-            model_source(args.model),
+            args.model,
             data,
             split=args.split,
             languages=list(data.languages) if args.languages else None,
@@ -280,7 +280,7 @@ def _weights_sha256(args: argparse.Namespace) -> str:
 
     with model_output(args.quiet):
         classifier = open_classifier(
-            model_source(args.model),
+            args.model,
             tokenizer=None,
             progress=False,
             labels=args.labels,

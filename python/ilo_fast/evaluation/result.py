@@ -180,7 +180,7 @@ class TransferScores:
         Parameters
         ----------
         by
-            ``"resource_class"``, ``"family"``, ``"region"`` or ``"script"``.
+            ``"resource_class"``, ``"family"``, ``"region"``, ``"script"`` or ``"word_order"``.
         include_source
             Count the language that was trained on as well.
 

@@ -1,13 +1,15 @@
-"""From a path to the folder that holds the model: inside a run, beside checkpoints, an adapter."""
+"""From the name of a model to its folder (in a run, beside checkpoints), and to its title."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
 
 from ilo_fast._util.messages import listed
 from ilo_fast.errors import AccessError
+from ilo_fast.models.demo import DEMO, DISPLAY_NAME, demo_model_path
 
 CONFIG = "config.json"
 ADAPTER_CONFIG = "adapter_config.json"
@@ -18,6 +20,8 @@ INSIDE_RUN = ("model", "adapter")
 def local_folder(model: str | os.PathLike[str]) -> Path | None:
     """The folder that holds config.json or adapter_config.json; None if `model` is a Hub name.
 
+    ``"demo"`` is the embedded model.
+
     Raises
     ------
     AccessError
@@ -26,6 +30,8 @@ def local_folder(model: str | os.PathLike[str]) -> Path | None:
     text = os.fspath(model)
     if not text:
         raise AccessError("model is empty: pass a Hub name, a folder or a loaded module")
+    if model == DEMO:
+        return demo_model_path()
     path = Path(model).expanduser()
     if path.is_dir():
         return _model_folder(path)
@@ -48,6 +54,27 @@ def run_of(path: Path) -> Path | None:
         if (folder / _RUN_CARD).is_file():
             return folder
     return None
+
+
+def display_name(model: str | os.PathLike[str]) -> str:
+    """A model's name for titles: a Hub name as it is, of a folder the last part.
+
+    A folder within a training run is known by the run: every run has a ``model`` inside.
+    """
+    if model == DEMO:
+        return DISPLAY_NAME
+    path = Path(model).expanduser()
+    if not path.is_dir():
+        return os.fspath(model)
+    with contextlib.suppress(AccessError):  # an installation may lack the demo model
+        if path.resolve() == demo_model_path():
+            return DISPLAY_NAME
+    folder, run = path.resolve(), run_of(path.resolve())
+    if run is not None and run != folder and folder.name in INSIDE_RUN:
+        return run.name
+    if folder.name.startswith("checkpoint-"):
+        return f"{folder.parent.name}/{folder.name}"
+    return folder.name
 
 
 def _model_folder(path: Path) -> Path:

@@ -23,7 +23,7 @@ from ilo_fast.models.content import (
     code_content,
     module_content,
 )
-from ilo_fast.models.demo import DEMO, demo_model_path, display_name
+from ilo_fast.models.folders import display_name
 from ilo_fast.models.forward import is_offloaded, working_device
 from ilo_fast.models.identity import NUMERIC_PACKAGES, config_content, hash_state
 from ilo_fast.models.limits import position_limit
@@ -130,8 +130,6 @@ class ModelSource:
             raise TypeError(
                 f"model is a {type(model).__name__}: wanted a Hub name, a folder or a torch module"
             )
-        if model == DEMO:
-            model = demo_model_path()
         where = resolve_device(device)
         files = open_files(
             model, revision=revision, trust_remote_code=trust_remote_code, adapters=True

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ilo_fast._util.files import replace_atomically
+from ilo_fast._util.messages import elide, plain
 from ilo_fast._util.optional import require
 from ilo_fast.scores.result import SCORES_FILE
 
@@ -32,10 +33,15 @@ def check_can_draw() -> None:
     Raises
     ------
     ImportError
-        Naming what is missing, and how to install it.
+        Naming what is missing, and how to install it; or what keeps it from starting.
     """
     for package in ("matplotlib", "jinja2"):
         require(package, "report")
+    try:
+        import matplotlib  # noqa: F401
+    except ValueError as error:  # its settings are read then
+        said = elide(plain(error), 80)
+        raise ImportError(f"matplotlib cannot start ({said}): correct MPLBACKEND") from error
 
 
 def write_scores(scores: OverlapScores, folder: Path) -> Path:

@@ -10,7 +10,12 @@ from markupsafe import Markup
 from ilo_fast._util.messages import plain
 from ilo_fast.plots.style import svg_text
 from ilo_fast.report.page import environment, flat, inline, read_template
-from ilo_fast.report.training_tables import language_changes, layer_changes, most_changed
+from ilo_fast.report.training_tables import (
+    chosen_layer,
+    language_changes,
+    layer_changes,
+    most_changed,
+)
 from ilo_fast.report.trajectory import trajectory_figure
 
 if TYPE_CHECKING:
@@ -50,6 +55,7 @@ def training_page(title: str, card: Mapping[str, Any], records: Sequence[Overlap
         layers=layer_changes(before, after, card.get("frozen")),
         languages=language_changes(before, after),
         layer=before.layers[most_changed(before, after)],
+        chosen_layer=chosen_layer(before, after),
         evaluations=evaluations,
         measures=[name for name in _MEASURES if any(name in row for row in evaluations)],
         settings=flat({**settings, **beside}),

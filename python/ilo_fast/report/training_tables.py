@@ -82,6 +82,14 @@ def most_changed(before: OverlapScores, after: OverlapScores) -> int:
     return int(change.argmax())
 
 
+def chosen_layer(before: OverlapScores, after: OverlapScores) -> str:
+    """Which layer the languages are shown at, and why."""
+    layer = before.layers[most_changed(before, after)]
+    if np.array_equal(before.ilo, after.ilo):
+        return f"layer {layer}: ILO changed at no layer"
+    return f"layer {layer}, whose mean ILO changed most; the largest loss first"
+
+
 def layer_lines(
     before: OverlapScores, after: OverlapScores, frozen: Mapping[str, Any] | None
 ) -> list[str]:
@@ -103,8 +111,7 @@ def language_lines(before: OverlapScores, after: OverlapScores) -> list[str]:
     changes = language_changes(before, after)
     names = {row.code: f"{elide(row.name, 28)}  {elide(row.code, 16)}" for row in changes}
     width = 2 + max(columns(name) for name in names.values())
-    layer = before.layers[most_changed(before, after)]
-    lines = [f"Languages at layer {layer}, whose mean ILO changed most; the largest loss first"]
+    lines = [f"Languages at {chosen_layer(before, after)}"]
     lines += _heads(width, pad("  language", width), before.translation_share is not None)
     cut = len(changes) > 2 * _EXTREMES
     shown = [*changes[:_EXTREMES], None, *changes[-_EXTREMES:]] if cut else changes

@@ -43,8 +43,7 @@ def transfer_figure(
     transfer
         What the fine-tuned model gets right.
     by
-        Rows in groups by ``"resource_class"``, ``"family"``, ``"region"`` or ``"script"``. None:
-        all together.
+        Rows in groups by one of `ilo_fast.corpora.languages.GROUPINGS`. None: all together.
 
     Raises
     ------

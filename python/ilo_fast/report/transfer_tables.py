@@ -23,6 +23,7 @@ _HEADS = {
     "family": "family",
     "region": "region",
     "script": "script",
+    "word_order": "order of subject, object and verb (WALS 81A)",
 }
 
 

@@ -24,7 +24,7 @@ from transformers import Trainer, TrainerCallback
 from ilo_fast._util.checks import whole_number
 from ilo_fast.corpora.opening import Corpus, open_corpus
 from ilo_fast.corpora.parallel import ParallelCorpus
-from ilo_fast.models.demo import display_name
+from ilo_fast.models.folders import display_name
 from ilo_fast.pipeline import measure
 from ilo_fast.scores.result import OverlapScores
 from ilo_fast.training.measuring import OverlapOptions

@@ -77,6 +77,11 @@ def test_finished_run_leaves_a_model_its_metadata_and_measurements(
     assert changed == set(before) - frozen and frozen
 
 
+def test_embedded_model_is_known_by_its_name(tmp_path: Path) -> None:
+    result = train("demo", tmp_path / "run", LINES, max_steps=1)
+    assert result.card["model"]["name"] == "demo" and result.card["status"] == "finished"
+
+
 def test_runs_that_differ_in_what_is_frozen_start_alike(
     folder_of: FolderOf, tmp_path: Path
 ) -> None:

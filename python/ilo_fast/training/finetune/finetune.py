@@ -128,11 +128,11 @@ def finetune(
     Parameters
     ----------
     model
-        A Hub name, a local folder, or a loaded transformers model with the head of the task, which
-        is then trained in place. Afterwards, and after an error or Ctrl-C, it has neither adapters
-        nor frozen parameters that it did not have before. But the weights of an interrupted one are
-        half trained: load it anew to go on from a checkpoint; without a checkpoint, the same call
-        with the same module starts from those.
+        A Hub name, a local folder, ``"demo"``, or a loaded transformers model with the head of the
+        task, which is then trained in place. Afterwards, and after an error or Ctrl-C, it has
+        neither adapters nor frozen parameters that it did not have before. But the weights of an
+        interrupted one are half trained: load it anew to go on from a checkpoint; without a
+        checkpoint, the same call with the same module starts from those.
     data
         A LabelledCorpus (its split "train"; evaluated on "dev" or "validation" if there is one) for
         a classifier. Else text for a causal language model, all that `read_text` takes: a file, a
