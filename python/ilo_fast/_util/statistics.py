@@ -31,7 +31,7 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
 def score_interval(
     share: ArrayLike, n: ArrayLike, quantile: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Wilson's interval of shares that rest on `n` independent trials, which may be no whole number.
+    """Wilson's interval of shares that rest on `n` independent trials, no whole number perhaps.
 
     Parameters
     ----------

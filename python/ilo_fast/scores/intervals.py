@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -80,10 +81,10 @@ def _scaled(replicates: Replicates, counts: Counts, values: Array) -> Array:
     if counts is replicates.subsets:
         # Delete-d: n - d units kept, v = (n - d) / d times the mean of squares.
         n, kept = replicates.n_units, replicates.n_kept
-        return (values - values.mean(axis=0)) * np.sqrt(kept / (n - kept) / len(values))
+        return (values - values.mean(axis=0)) * math.sqrt(kept / (n - kept) / len(values))
     if replicates.strata is None:
         n = len(values)
-        return (values - values.mean(axis=0)) * np.sqrt((n - 1) / n)
+        return (values - values.mean(axis=0)) * math.sqrt((n - 1) / n)
     scaled = np.empty_like(values)
     for stratum in np.unique(replicates.strata):
         own = replicates.strata == stratum
@@ -192,6 +193,25 @@ def intervals(replicates: Replicates, *, level: float = 0.95) -> Intervals:
         reasons=_reasons(replicates),
         unit=replicates.unit,
         n_units=replicates.n_units,
+    )
+
+
+def no_intervals(
+    scores: Mapping[str, Array], level: float, unit: str, n_units: int, reason: str
+) -> Intervals:
+    """What stands for the intervals of these scores where there can be none: NaN, and why."""
+    none = {score: np.full_like(value, np.nan) for score, value in scores.items()}
+    means = {score: np.full(len(value), np.nan) for score, value in scores.items()}
+    return Intervals(
+        level=level,
+        low=none,
+        high=none,
+        mean_low=means,
+        mean_high=means,
+        reason=reason,
+        reasons={},
+        unit=unit,
+        n_units=n_units,
     )
 
 

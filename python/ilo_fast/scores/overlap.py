@@ -22,12 +22,12 @@ from ilo_fast.graph.cuda import check as check_cuda
 from ilo_fast.graph.options import check_metric, chosen_backend, thread_count
 from ilo_fast.scores import cuda
 from ilo_fast.scores.checks import check_pool
-from ilo_fast.scores.intervals import check_level
+from ilo_fast.scores.intervals import Intervals, check_level, no_intervals
 from ilo_fast.scores.intervals import intervals as intervals_of
 from ilo_fast.scores.limits import Limits
 from ilo_fast.scores.nulls import translation_chance_given_graph
 from ilo_fast.scores.permutations import MixingTest, mixing_test
-from ilo_fast.scores.pool import Pool, as_stacks, layer_graph
+from ilo_fast.scores.pool import Pool, as_stacks, layer_graph, layer_rows
 from ilo_fast.scores.replicates import Replicates
 from ilo_fast.scores.resampling import Resampling
 from ilo_fast.scores.result import OverlapScores
@@ -187,9 +187,7 @@ def overlap(
             translation_chance_given_graph(found.cross, sizes[0]) if parallel else None
         ),
         limits=Limits.of(sizes, n_neighbors, threshold),
-        intervals=(
-            None if found.replicates is None else intervals_of(found.replicates, level=wanted.level)
-        ),
+        intervals=found.intervals,
         mixing_test=test,
         replicates=found.replicates,
         info=info,
@@ -218,6 +216,12 @@ class _Measured:
     info: dict[str, Any]
     neighbors: NDArray[np.int32] | None = None  # (layers, n, k), for permutations
     replicates: Replicates | None = None
+    intervals: Intervals | None = None
+
+    def scores(self) -> dict[str, NDArray[np.float64]]:
+        """By name, those that there are."""
+        scores = {"bridge": self.bridge, "reach": self.reach, "ilo": self.ilo}
+        return scores if self.share is None else {**scores, "translation_share": self.share}
 
 
 def _groups(
@@ -278,14 +282,13 @@ def _layer_by_layer(
     if wanted.n_permutations:
         n = len(pool.labels)
         found.neighbors = np.empty((shape[0], n, pool.n_neighbors), np.int32)
-    replicates = []
+    resampling = _resampling(pool, backend, threads, wanted) if wanted.intervals else None
+    reason = "" if resampling is None else resampling.why_not()
     seconds_scoring = 0.0
     for h in range(shape[0]):
-        if wanted.intervals:
-            graph, one = layer_replicates(pool, h, backend, threads, wanted.seed, update)
-            replicates.append(one)
-        else:
-            graph = layer_graph(pool, h, pool.n_neighbors, backend, threads, update)
+        wide = pool.n_neighbors if resampling is None or reason else resampling.list_length
+        one = layer_rows(pool, h)
+        graph = layer_graph(pool, h, one, wide, backend, threads, update)
         indices = np.ascontiguousarray(graph.indices[..., : pool.n_neighbors])
         counted = time.perf_counter()
         b, r, i, s, c = _core.overlap(
@@ -302,15 +305,36 @@ def _layer_by_layer(
             found.share[h] = s[0]
         if found.neighbors is not None:
             found.neighbors[h] = indices[0]
+        if resampling is not None and not reason:
+            resampling.add_layer(graph.indices[0], one)
         details = graph.info.pop("layers")[0]
         found.info["layers"].append({"layer": pool.layers[h], **details})
         found.info.update(graph.info)
         if update:  # layers may be too short for the core to report
             update((h + 1) / shape[0])
     found.info["seconds_scoring"] = seconds_scoring
-    if replicates:
-        found.replicates = joined(replicates)
+    if resampling is not None and reason:
+        unit, n_units = resampling.units.kind, resampling.units.n
+        found.intervals = no_intervals(found.scores(), wanted.level, unit, n_units, reason)
+    elif resampling is not None:
+        found.replicates = resampling.replicates()
+        found.intervals = intervals_of(found.replicates, level=wanted.level)
     return found
+
+
+def _resampling(pool: Pool, backend: str, threads: int, wanted: _Wanted) -> Resampling:
+    resampling = Resampling(
+        [stack.values.shape[1] for stack in pool.stacks],
+        parallel=pool.sentences is not None,
+        groups=pool.groups,
+        n_neighbors=pool.n_neighbors,
+        threshold=pool.threshold,
+        metric=pool.metric,
+        backend=backend,
+        n_threads=threads,
+        seed=wanted.seed,
+    )
+    return resampling
 
 
 def _test(

@@ -75,18 +75,24 @@ class Pool:
             ) from None
 
 
+def layer_rows(pool: Pool, h: int) -> list[Stack]:
+    """The rows of one layer in the host's memory, of one layout."""
+    one = [s.layer(h).in_host_memory() for s in pool.stacks]
+    if not all(same_layout(one[0], s) for s in one):  # _core wants one layout; copies one layer
+        one = [s.contiguous() for s in one]
+    return one
+
+
 def layer_graph(
     pool: Pool,
     h: int,
+    rows: list[Stack],
     n_neighbors: int,
     backend: str,
     threads: int,
     update: Callable[[float], None] | None,
 ) -> NeighborGraph:
-    """The graph of one layer, with as many neighbours as asked for."""
-    one = [s.layer(h).in_host_memory() for s in pool.stacks]
-    if not all(same_layout(one[0], s) for s in one):  # _core wants one layout; copies one layer
-        one = [s.contiguous() for s in one]
+    """The graph of the rows of one layer, with as many neighbours as asked for."""
 
     def overall(share: float) -> None:
         if update:
@@ -94,7 +100,7 @@ def layer_graph(
 
     with pool.naming_rows(h):
         return stacked_graph(
-            one,
+            rows,
             n_neighbors,
             metric=pool.metric,
             backend=backend,

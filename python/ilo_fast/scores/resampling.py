@@ -193,9 +193,7 @@ class Resampling:
             n_neighbors=self._k,
         )
 
-    def _too_short(
-        self, lists: NeighborLists, kept: NDArray[np.bool_] | None
-    ) -> NDArray[np.int64]:
+    def _too_short(self, lists: NeighborLists, kept: NDArray[np.bool_] | None) -> NDArray[np.int64]:
         return _core.overlap_rows_too_short(
             lists.entries,
             lists.offsets,
