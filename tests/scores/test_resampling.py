@@ -23,7 +23,12 @@ def rows(rng, sizes, *, ties: bool, d: int = 6):
 def replicated(arrays, *, list_length=None, backend="exact", metric="euclidean", **about):
     """Replicates of one layer, and how they were drawn."""
     resampling = Resampling(
-        [len(a) for a in arrays], n_neighbors=K, threshold=T, metric=metric, backend=backend, **about
+        [len(a) for a in arrays],
+        n_neighbors=K,
+        threshold=T,
+        metric=metric,
+        backend=backend,
+        **about,
     )
     assert resampling.why_not() == ""
     stacks = [as_stack(a) for a in arrays]
