@@ -82,3 +82,22 @@ def test_page_of_one_layer_speaks_of_translations_only_if_text_is_parallel(paral
 def test_versions_on_the_page_are_those_of_the_run() -> None:
     info = {"versions": {"ilo_fast": "0.0.old"}}
     assert "0.0.old" in html_report(overlap_scores(info=info))
+
+
+def test_intervals_and_p_values_stand_in_both_tables_and_in_the_data() -> None:
+    scores = overlap_scores(certain=True)
+    assert scores.intervals is not None and scores.mixing_test is not None
+    scores.intervals.low["ilo"][0, 1] = np.nan
+    text = html_report(scores)
+    low, high = scores.intervals.of_layer(1)["ilo"]
+    assert f"{low:.3f} \N{EN DASH} {high:.3f}" in text
+    assert "ILO under perfect mixing" in text and "Given the graph" in text
+    assert f"{scores.mixing_test.p_mixing_mean[2]:.3f}" in text
+    match = re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL)
+    assert match is not None
+    data = json.loads(match[1])
+    assert data["ends"][0][1] is None
+    assert data["ends"][2][3] == pytest.approx(
+        [scores.intervals.low["ilo"][2, 3], scores.intervals.high["ilo"][2, 3]], abs=1e-5
+    )
+    assert "under perfect mixing" not in html_report(overlap_scores())

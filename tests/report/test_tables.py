@@ -32,3 +32,26 @@ def test_names_with_escape_sequences_do_not_reach_the_terminal() -> None:
     )
     text = text_report(scores)
     assert "\x1b" not in text
+
+
+def test_intervals_limits_and_chances_stand_beside_the_means_of_every_layer() -> None:
+    scores = overlap_scores(certain=True)
+    text = text_report(scores)
+    assert scores.intervals is not None and scores.limits is not None
+    for h in range(3):
+        for name, digits in (("ilo", 3), ("translation_share", 4)):
+            low, high = scores.intervals.of_layer(h)[name]
+            assert f"{low:.{digits}f} - {high:.{digits}f}" in text
+    assert f"ILO is {scores.limits.ilo_under_mixing.mean():.3f} where languages mix" in text
+    assert "99 permutations" in text and "chance in graph" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_mean_without_an_interval_says_none() -> None:
+    scores = overlap_scores(certain=True).select(["eng_Latn", "fra_Latn"])
+    assert text_report(scores).count("none") == 6
+
+
+def test_text_that_is_not_parallel_has_one_table() -> None:
+    text = text_report(overlap_scores(parallel=False, certain=True))
+    assert "95 % interval" in text and "transl." not in text
