@@ -1,5 +1,5 @@
-// A task shuffles a few times and counts all layers: a layer's links are then in the cache for all
-// its shuffles, and a shuffle's labels, a byte per point, for all links.
+// A task shuffles a few times and counts layer after layer: the links of a layer stay in the cache
+// for all shuffles of the task, and the labels of a shuffle, a byte per point, for all its links.
 #include "overlap/permutations.h"
 
 #include <algorithm>
@@ -26,7 +26,7 @@ class RandomNumbers {
       : state_(mix(mix(seed) + 2 * static_cast<std::uint64_t>(number) +
                    static_cast<std::uint64_t>(what))) {}
 
-  // In [0, end), where end < 2^32: so even that 2^64 / end is as good as whole.
+  // In [0, end), where end < 2^32; even up to one part in 2^32.
   std::int64_t below(std::int64_t end) {
     state_ += 0x9e3779b97f4a7c15u;
     const std::uint64_t x = mix(state_), e = static_cast<std::uint64_t>(end);

@@ -49,5 +49,10 @@ def test_evidence_in_some_is_found_and_not_spread_to_the_others():
     assert p[10:].min() > 0.05
 
 
+def test_nan_is_refused():
+    with pytest.raises(ValueError, match="values holds NaN"):
+        step_down_p(np.array([[0.0, 1.0], [np.nan, 2.0]]))
+
+
 def test_what_never_changes_is_no_evidence():
     np.testing.assert_array_equal(step_down_p(np.full((9, 2, 3), 0.1)), np.ones((2, 3)))

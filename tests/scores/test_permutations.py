@@ -246,6 +246,7 @@ def test_one_sentence_and_constant_scores_give_no_evidence():
         ({"indices": np.full((1, 4, 2), 2**32)}, "indices holds numbers from 4294967296"),
         ({"languages": np.zeros(3, np.int32)}, r"languages has shape \(3,\), wanted \(4,\)"),
         ({"sentences": np.zeros(5, int)}, r"sentences has shape \(5,\), wanted \(4,\)"),
+        ({"n_languages": 4}, "languages has no point of 2, 3: leave it out"),
         ({"n_languages": 2**16 + 1}, "n_languages=65537 is more than 65536"),
         ({"threshold": 0}, "threshold=0 must be at least 1"),
         ({"n_permutations": 0}, "n_permutations=0 must be at least 1"),

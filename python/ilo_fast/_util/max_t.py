@@ -31,11 +31,18 @@ def step_down_p(values: Floats) -> Floats:
         more extreme has a smaller p. Under the hypothesis that rows are exchangeable, the
         probability that any p is at or below a level is at most that level, exactly.
 
+    Raises
+    ------
+    ValueError
+        NaN, which has no place in an order.
+
     Notes
     -----
     Westfall and Young, *Resampling-Based Multiple Testing* (1993), algorithm 2.8; Ge, Dudoit and
     Speed, TEST 12 (2003).
     """
+    if np.isnan(values).any():
+        raise ValueError("values holds NaN, wanted statistics that are all known")
     flat = values.reshape(len(values), -1)
     deviation = flat - flat.mean(axis=0)
     sd = np.where(np.ptp(flat, axis=0) > 0, flat.std(axis=0), np.inf)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ilo_fast import _core
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.max_t import step_down_p
+from ilo_fast._util.messages import listed
 from ilo_fast.graph.options import thread_count
 from ilo_fast.scores.replicates import Counts
 
@@ -122,7 +123,7 @@ def mixing_test(
     Raises
     ------
     ValueError
-        Shapes and numbers that do not fit.
+        Shapes and numbers that do not fit; a language without points.
 
     Notes
     -----
@@ -142,6 +143,8 @@ def mixing_test(
         progress=progress,
     )
     points = np.bincount(languages, minlength=n_languages).astype(np.int32)
+    if empty := np.flatnonzero(points == 0).tolist():
+        raise ValueError(f"languages has no point of {listed(empty)}: leave it out of n_languages")
     scores = Counts(points, bridging, reached, translations).scores(indices.shape[-1])
     ilo, share = scores["ilo"], scores.get("translation_share")
     return MixingTest(
