@@ -226,7 +226,8 @@ class Resampling:
 def _stacked(layers: Sequence[_Arrays]) -> Counts:
     """The same samples at every layer: shape (samples, layers, languages)."""
     points = layers[0][0]
-    bridging, reached = (np.stack([arrays[i] for arrays in layers], axis=1) for i in (1, 2))
+    bridging = np.stack([bridging for _, bridging, _, _ in layers], axis=1)
+    reached = np.stack([reached for _, _, reached, _ in layers], axis=1)
     of_layers = [translations for *_, translations in layers if translations is not None]
     return Counts(points, bridging, reached, np.stack(of_layers, axis=1) if of_layers else None)
 
