@@ -222,7 +222,9 @@ def _interval(
         return np.full_like(value, np.nan), np.full_like(value, np.nan)
     variance = np.square(standard_error(deviations(replicates, score, weights)))
     n = replicates.n_units
-    steps = replicates.whole.points.shape[-1] - 1 if score == "reach" else n
+    n_languages = replicates.whole.points.shape[-1]
+    n_means = 1 if weights is None else np.count_nonzero(weights)
+    steps = n_means * (n_languages - 1) if score == "reach" else n  # from 0 to 1
     with np.errstate(divide="ignore"):
         trials = np.maximum(_binomial(value, steps) / variance, 1)
     trials = np.where(variance == 0, n, trials)
