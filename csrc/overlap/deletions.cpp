@@ -1,4 +1,4 @@
-// Counts without each unit by what its deletion changes; counts of subsets from the start.
+// Counts without each unit, by what its deletion changes.
 #include "overlap/deletions.h"
 
 #include <algorithm>
@@ -9,7 +9,7 @@ namespace ilo {
 
 namespace {
 
-constexpr std::int64_t kRowsOfTask = 1024, kUnitsOfTask = 16;
+constexpr std::int64_t kUnitsOfTask = 16;
 
 // What points add to the counts of their languages. Sets of languages are words of 64 bits here, to
 // lie one after the other.
@@ -180,17 +180,10 @@ class Touched {
   std::vector<std::int64_t> begin_, rows_;
 };
 
-std::vector<std::int64_t> numbers_of(const std::vector<std::uint8_t>& flags) {
-  std::vector<std::int64_t> rows;
-  for (std::size_t i = 0; i < flags.size(); ++i)
-    if (flags[i]) rows.push_back(static_cast<std::int64_t>(i));
-  return rows;
-}
-
 }  // namespace
 
 std::vector<std::int64_t> rows_too_short(const DeletionInput& in) {
-  std::vector<std::uint8_t> too_short(in.n, 0);
+  std::vector<std::int64_t> too_short;
   std::vector<std::int64_t> times(in.n_units, 0);  // in the list of the point at hand
   for (std::int64_t i = 0; i < in.n; ++i) {
     const std::int64_t begin = in.offsets[i], end = in.offsets[i + 1];
@@ -200,33 +193,9 @@ std::vector<std::int64_t> rows_too_short(const DeletionInput& in) {
       if (unit != in.units[i]) most = std::max(most, ++times[unit]);
     }
     for (std::int64_t p = begin; p < end; ++p) times[in.units[in.entries[p]]] = 0;
-    too_short[i] = end - begin - most < in.k;
+    if (end - begin - most < in.k) too_short.push_back(i);
   }
-  return numbers_of(too_short);
-}
-
-std::vector<std::int64_t> rows_too_short(const DeletionInput& in, const Subsets& subsets,
-                                         Team& team) {
-  std::vector<std::uint8_t> keeps(std::int64_t{in.n_units} * subsets.count);  // (unit, subset)
-  for (std::int64_t s = 0; s < subsets.count; ++s)
-    for (std::int64_t u = 0; u < in.n_units; ++u)
-      keeps[u * subsets.count + s] = subsets.kept[s * in.n_units + u];
-  std::vector<std::uint8_t> too_short(in.n, 0);
-  team.run((in.n + kRowsOfTask - 1) / kRowsOfTask, [&](std::int64_t task, int) {
-    std::vector<std::int32_t> left(subsets.count);
-    const std::int64_t end = std::min(in.n, (task + 1) * kRowsOfTask);
-    for (std::int64_t i = task * kRowsOfTask; i < end; ++i) {
-      std::fill(left.begin(), left.end(), 0);
-      for (std::int64_t p = in.offsets[i]; p < in.offsets[i + 1]; ++p) {
-        const std::uint8_t* kept = keeps.data() + in.units[in.entries[p]] * subsets.count;
-        for (std::int64_t s = 0; s < subsets.count; ++s) left[s] += kept[s];
-      }
-      const std::uint8_t* own = keeps.data() + in.units[i] * subsets.count;
-      for (std::int64_t s = 0; s < subsets.count; ++s)
-        if (own[s] && left[s] < in.k) too_short[i] = 1;
-    }
-  });
-  return numbers_of(too_short);
+  return too_short;
 }
 
 void count_without_each(const DeletionInput& in, const DeletionOutput& out, Team& team) {
@@ -259,29 +228,6 @@ void count_without_each(const DeletionInput& in, const DeletionOutput& out, Team
       }
       links.undo();
     }
-  });
-}
-
-void count_subsets(const DeletionInput& in, const Subsets& subsets, const DeletionOutput& out,
-                   Team& team) {
-  const std::int64_t n_words = (in.n_languages + 63) / 64;
-  team.run(subsets.count, [&](std::int64_t subset, int) {
-    const std::uint8_t* kept = subsets.kept + subset * in.n_units;
-    const auto stays = [&](std::int64_t j) { return kept[in.units[j]] != 0; };
-    const Row row(in, out, subset);
-    std::vector<std::uint64_t> reached(in.n_languages * n_words, 0);
-    PointCounter counter(in);
-    for (std::int64_t i = 0; i < in.n; ++i) {
-      if (!stays(i)) continue;
-      const std::int32_t language = in.languages[i];
-      counter.count(i, stays);
-      row.add(language, 1, counter.bridges(), counter.translations());
-      for (std::int64_t w = 0; w < n_words; ++w)
-        reached[language * n_words + w] |= counter.others()[w];
-    }
-    for (std::int32_t own = 0; own < in.n_languages; ++own)
-      for (std::int64_t w = 0; w < n_words; ++w)
-        row.reached[own] += __builtin_popcountll(reached[own * n_words + w]);
   });
 }
 

@@ -8,7 +8,7 @@ from oracles import resampling as reference
 
 from ilo_fast.graph.arrays import as_stack
 from ilo_fast.graph.knn import stacked_graph
-from ilo_fast.scores.resampling import Resampling, draw_subsets, sampling_units
+from ilo_fast.scores.resampling import Resampling, draw_halves
 
 K, T = 4, 2
 
@@ -65,7 +65,7 @@ def test_replicates_equal_those_of_graphs_computed_anew(unit, ties, list_length)
     X = np.concatenate(arrays)
     labels = np.repeat(np.arange(len(sizes)), sizes)
     sentences = np.tile(np.arange(14), 5) if unit != "point" else None
-    kept = draw_subsets(units, n_subsets=len(found.subsets.points), share=0.75, seed=0)
+    kept = draw_halves(units, n_pairs=len(found.subsets.points) // 2, seed=0)
 
     def check(counts, sample, stays):
         """`sample` indexes the axis of samples: () where there is none."""

@@ -31,7 +31,7 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
 def score_interval(
     share: ArrayLike, n: ArrayLike, quantile: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Wilson's interval of shares that rest on `n` independent trials, no whole number perhaps.
+    """Wilson's interval of shares of `n` independent trials, which may be no whole number.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def t_quantile(probability: float, df: int) -> float:
             (5 * z**5 + 16 * z**3 + 3 * z) / 96,
             (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         )
-        return sum(term / df**power for power, term in enumerate(terms))
+        return math.fsum(term / df**power for power, term in enumerate(terms))
     low, high = 0.0, math.pi / 2  # of the angle whose tangent is t / sqrt(df)
     for _ in range(64):
         middle = (low + high) / 2

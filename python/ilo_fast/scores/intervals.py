@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,38 +15,78 @@ from ilo_fast.scores.replicates import Counts, Replicates
 MIN_UNITS: Final = 10
 """Fewer units than this do not say how far their scores would move."""
 
-_FROM_SUBSETS: Final = frozenset({"reach"})
-
 Array = NDArray[np.float64]
 
 
-def deviations(
-    replicates: Replicates, score: str, weights: NDArray[np.float64] | None = None
-) -> Array:
-    """How far the replicates of a score lie from their mean, scaled so that squares add up.
+def deviations(replicates: Replicates, score: str, weights: Array | None = None) -> Array:
+    """What pairs of disjoint halves say of the error of a score; squares add up to its variance.
 
-    The square root of the sum of squares over the first axis is the standard error. It is linear:
-    the standard error of a difference, between layers, languages or two models on the same corpus,
-    is that of the difference of the deviations (`standard_error`).
+    Both halves of a pair are samples of their own, so half the square of their difference is an
+    unbiased estimate of the variance at half the size. The whole is worth twice as many independent
+    trials: its variance is half of that, times v(whole) / v(halves) with v(x) = x (1 - x), since
+    shares change with the size of the corpus. (Not so for reach, a maximum and no share.) ILO
+    follows from bridge and reach by the delta method.
+
+    Deviations are linear. The standard error of a difference, between layers, languages or two
+    models on the same corpus, is that of the difference of the deviations (`standard_error`).
 
     Parameters
     ----------
     replicates
-        Of two models to be compared: made with the same subsets, thus units and seed.
+        Of two models to be compared: of the same units and seed, so that pairs are the same.
     score
         ``"bridge"``, ``"reach"``, ``"ilo"`` or ``"translation_share"``.
-    weights : shape (languages,) or (groups, languages), optional
+    weights : shape (languages,) or (languages, groups), optional
         Combine languages: ``numpy.full(L, 1 / L)`` is the plain mean. Languages of weight 0 are not
         looked at.
 
     Returns
     -------
-    float64, shape (replicates, layers, languages)
-        With weights (replicates, layers) or (replicates, layers, groups). NaN for a language of
-        which a replicate has no point.
+    float64, shape (pairs, layers, languages)
+        With weights (pairs, layers) or (pairs, layers, groups). NaN for a language of which a half
+        has no point.
+
+    Notes
+    -----
+    Why not the jackknife: leaving one out multiplies what interactions of order c add to the
+    variance by c (Efron and Stein 1981), and neighbourhoods are made of interactions: its variance
+    is up to three times too large (docs/results/coverage.md). Bootstraps are wrong altogether,
+    since copies of a sentence are its nearest neighbours.
     """
-    counts = replicates.subsets if score in _FROM_SUBSETS else replicates.without_one
-    return _scaled(replicates, counts, _combined(_values(counts, replicates, score), weights))
+    if score == "ilo":
+        whole = replicates.whole.scores(replicates.n_neighbors)
+        bridge, reach = whole["bridge"], whole["reach"]
+        total = bridge + reach
+        # Where both are 0, as anywhere with both alike.
+        by_bridge = np.where(total > 0, 2 * (reach / np.where(total > 0, total, 1)) ** 2, 0.5)
+        by_reach = np.where(total > 0, 2 * (bridge / np.where(total > 0, total, 1)) ** 2, 0.5)
+        found = by_bridge * deviations(replicates, "bridge")
+        found = found + by_reach * deviations(replicates, "reach")
+    else:
+        n, n_half = replicates.n_units, replicates.n_kept
+        halves = scores_of(replicates.subsets, replicates, score)
+        n_pairs = len(halves) // 2
+        found = (halves[::2] - halves[1::2]) * np.sqrt(n_half / n / 2 / n_pairs)
+        if score != "reach":
+            whole_score = scores_of(replicates.whole, replicates, score)
+            at_halves = _binomial(halves.mean(axis=0), n_half)
+            found *= np.sqrt(_binomial(whole_score, n) / at_halves)
+    return found if weights is None else combined(found, weights)
+
+
+def jackknife_deviations(replicates: Replicates, score: str) -> Array:
+    """The same from leaving out one unit after the other, shape (units, layers, languages).
+
+    Too large by a factor: for comparison with `deviations`, and to see which unit carries a score.
+    """
+    values = scores_of(replicates.without_one, replicates, score)
+    strata = np.zeros(len(values)) if replicates.strata is None else replicates.strata
+    scaled = np.empty_like(values)
+    for stratum in np.unique(strata):
+        own = strata == stratum
+        n = int(own.sum())
+        scaled[own] = (values[own] - values[own].mean(axis=0)) * np.sqrt((n - 1) / n)
+    return scaled
 
 
 def standard_error(deviations: Array) -> Array:
@@ -57,40 +96,32 @@ def standard_error(deviations: Array) -> Array:
 
 
 def degrees_of_freedom(replicates: Replicates) -> int:
-    """Of Student's t, for `standard_error`: units less strata."""
+    """Of Student's t for `standard_error`: of the units (less strata), and of the pairs drawn."""
     strata = 1 if replicates.strata is None else len(np.unique(replicates.strata))
-    return replicates.n_units - strata
+    of_units = max(1, replicates.n_units - strata)
+    n_pairs = len(replicates.subsets.points) // 2
+    return max(1, int(1 / (1 / of_units + 1 / n_pairs)))
 
 
-def _values(counts: Counts, replicates: Replicates, score: str) -> Array:
+def scores_of(counts: Counts, replicates: Replicates, score: str) -> Array:
+    """One score of the samples of `counts`, shape (..., layers, languages)."""
     scores = counts.scores(replicates.n_neighbors)
     if score not in scores:
         raise ValueError(f"score={score!r} is not known here; use one of {', '.join(scores)}")
     return scores[score]
 
 
-def _combined(values: Array, weights: Array | None) -> Array:
-    if weights is None:
-        return values
-    used = np.atleast_2d(weights).any(axis=0)
-    return values[..., used] @ weights[..., used].T
+def combined(values: Array, weights: Array) -> Array:
+    """Weighted sums over languages, the last axis; a language of weight 0 may be NaN."""
+    used = weights != 0 if weights.ndim == 1 else (weights != 0).any(axis=1)
+    total: Array = values[..., used] @ weights[used]
+    return total
 
 
-def _scaled(replicates: Replicates, counts: Counts, values: Array) -> Array:
-    """Each replicate's share of the variance, with its sign."""
-    if counts is replicates.subsets:
-        # Delete-d: n - d units kept, v = (n - d) / d times the mean of squares.
-        n, kept = replicates.n_units, replicates.n_kept
-        return (values - values.mean(axis=0)) * math.sqrt(kept / (n - kept) / len(values))
-    if replicates.strata is None:
-        n = len(values)
-        return (values - values.mean(axis=0)) * math.sqrt((n - 1) / n)
-    scaled = np.empty_like(values)
-    for stratum in np.unique(replicates.strata):
-        own = replicates.strata == stratum
-        n = int(own.sum())
-        scaled[own] = (values[own] - values[own].mean(axis=0)) * np.sqrt((n - 1) / n)
-    return scaled
+def _binomial(share: Array, n: int) -> Array:
+    """p (1 - p) of a share of n trials, half a trial away from 0 and 1."""
+    inner = (share * n + 0.5) / (n + 1)
+    return inner * (1 - inner)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +140,7 @@ class Intervals:
     reasons : mapping of int to str
         Column of a language -> why it has none.
     unit : str
-        What was left out in turn: ``"document"``, ``"sentence"`` or ``"point"``.
+        What is drawn anew: ``"document"``, ``"sentence"`` or ``"point"``.
     n_units : int
     """
 
@@ -239,19 +270,22 @@ def _interval(
 ) -> tuple[Array, Array]:
     """Wilson's interval at the number of independent trials that the standard error stands for.
 
-    For a share of n independent trials it is Wilson's own; it stays within 0 and 1, and at 0 and 1
-    it has the width that n trials without an exception allow ("rule of three").
+    For a share of n independent trials it is Wilson's own; it stays within 0 and 1. Where no pair
+    of halves differs, every unit is a trial: at 0 and 1, this is the "rule of three".
     """
-    value = _combined(_values(replicates.whole, replicates, score), weights)
+    value = scores_of(replicates.whole, replicates, score)
+    if weights is not None:
+        value = combined(value, weights)
     if _reason(replicates):
         return np.full_like(value, np.nan), np.full_like(value, np.nan)
-    variance = standard_error(deviations(replicates, score, weights)) ** 2
-    n = float(replicates.n_units)
-    # At the ends the variance of a share would be 0: take that of half a trial away from them.
-    inner = (value * n + 0.5) / (n + 1)
+    variance = np.square(standard_error(deviations(replicates, score, weights)))
+    n = replicates.n_units
+    n_languages = replicates.whole.points.shape[-1]
+    n_means = 1 if weights is None else np.count_nonzero(weights)
+    steps = n_means * (n_languages - 1) if score == "reach" else n  # from 0 to 1
     with np.errstate(divide="ignore"):
-        trials = np.where(variance > 0, np.maximum(inner * (1 - inner) / variance, 1), n)
-    trials = np.where(np.isnan(variance), np.nan, trials)
+        trials = np.maximum(_binomial(value, steps) / variance, 1)
+    trials = np.where(variance == 0, n, trials)
     return score_interval(
         value, trials, t_quantile((1 + level) / 2, degrees_of_freedom(replicates))
     )
@@ -272,9 +306,8 @@ def _reasons(replicates: Replicates) -> dict[int, str]:
     """Languages that a replicate leaves without a point."""
     if _reason(replicates):
         return {}
-    empty = (replicates.without_one.points == 0).any(axis=0)
-    empty |= (replicates.subsets.points == 0).any(axis=0)
+    empty = (replicates.subsets.points == 0).any(axis=0)
     return {
-        int(column): f"a single {replicates.unit} holds all of its points"
+        int(column): f"too few {replicates.unit}s hold its points: a random half holds none"
         for column in np.flatnonzero(empty)
     }

@@ -58,7 +58,7 @@ class NeighborLists:
     def asked_again(
         self, rows: Numbers, stacks: Sequence[Stack], search: dict[str, Any]
     ) -> NeighborLists:
-        """These, with lists of twice the length for some of the points.
+        """These, with lists of four times the length for some of the points.
 
         Parameters
         ----------
@@ -73,7 +73,7 @@ class NeighborLists:
         longest = int(np.diff(self.offsets)[rows].max())
         if longest >= n - 1:
             raise ValueError(f"point {rows[0]} has all {n - 1} others in its list, wanted more")
-        length = min(2 * longest, n - 1)
+        length = min(4 * longest, n - 1)  # each search packs all rows again: rather a long list
         if search["backend"] == "hnsw":  # it has no queries
             found = stacked_graph(stacks, length, **search).indices[0]
             return self._continued(rows, found[rows])

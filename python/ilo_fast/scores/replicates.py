@@ -74,8 +74,8 @@ class Replicates:
     without_one : Counts
         First axis: the unit that is left out, shape (units, layers, languages).
     subsets : Counts
-        First axis: random subsets of the units, each of `n_kept`, shape (subsets, layers,
-        languages). Reach is a maximum over points, so that leaving one out says little of it.
+        First axis: random halves of the units, each of `n_kept`, shape (subsets, layers,
+        languages). Those at 2 i and 2 i + 1 have no unit in common.
     n_kept : int
         Units in each subset.
     seed : int
