@@ -198,9 +198,7 @@ def test_error_where_python_has_no_docstrings_names_the_setting() -> None:
     )
     done = python("-OO", "-c", code)
     assert done.returncode == 1
-    assert (
-        "no docstring (transformers reads docstrings, which PYTHONOPTIMIZE=2" in done.stderr
-    )
+    assert "no docstring (transformers reads docstrings, which PYTHONOPTIMIZE=2" in done.stderr
     assert "transformers" not in python("-c", code).stderr
 
 
