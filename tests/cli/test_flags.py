@@ -64,3 +64,11 @@ def test_flags_of_score_reach_the_function(here: Path, monkeypatch: pytest.Monke
         "n_neighbors": 7, "threshold": 4, "metric": "euclidean", "backend": "hnsw",
         "n_threads": 3, "parallel": True, "progress": False,
     }  # fmt: skip
+
+
+def test_codes_of_the_tokenizer_reach_finetune(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = recorded(
+        monkeypatch, "ilo_fast.training.finetune.finetune.finetune",
+        "finetune", "-q", "--tokenizer-languages", "eng_Latn=en_XX", "--limit", "4",
+    )  # fmt: skip
+    assert given["overlap_options"].tokenizer_languages == {"eng_Latn": "en_XX"}

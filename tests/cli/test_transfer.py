@@ -249,6 +249,7 @@ def test_error_names_what_is_wrong_and_leaves_no_folder(
     cases |= {
         ("--source", "english"): "did you mean eng_Latn",
         ("--seed", "-1"): "--seed -1",
+        ("--tokenizer-languages", "fra_Latn=fr"): "--tokenizer-languages is given, but",
     }
     for flags, message in cases.items():
         assert main([*command, *flags]) == 1, flags

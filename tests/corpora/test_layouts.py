@@ -60,6 +60,17 @@ LAYOUTS: dict[str, dict[str, str]] = {
     "opus": {"T.de-en.en": as_text(EN), "T.de-en.de": as_text(DE), "T.de-en.ids": "1\n"},
     "moses gz": {"train.en.gz": as_text(EN), "train.de.gz": as_text(DE)},
     "tsv": {"data.tsv": table("\t")},
+    "csv of semicolons": {"data.csv": table(";")},
+    "csv of tabs": {"data.csv": table("\t")},
+    "folder per language": {"en/text.txt": as_text(EN), "de/text.txt.gz": as_text(DE)},
+    "folder per language, one name each": {"en/a.txt": as_text(EN), "de/b.txt": as_text(DE)},
+    "folder per language and splits": {
+        "eng_Latn/devtest.txt": as_text(EN),
+        "eng_Latn/dev.txt": as_text(DE),
+        "eng_Latn/README.txt": "about\n",
+        "deu_Latn/devtest.txt": as_text(DE),
+        "deu_Latn/dev.txt": as_text(EN),
+    },
     "csv": {"data.csv": table(","), "README.md": "x"},
     "tsv gz": {"data.tsv.gz": table("\t")},
     "jsonl": {"data.jsonl": JSON_LINES},
@@ -315,3 +326,22 @@ def test_real_corpus_is_the_same_in_every_layout(tmp_path: Path, corpora: Path) 
         list(row.values()) for row in rows)]]))  # fmt: skip
     for name in ("moses", "plus", "t.jsonl", "t.tsv.gz"):
         assert ParallelCorpus.load(tmp_path / name).fingerprint() == plain.fingerprint()
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.tgz", "a.TAR"])
+def test_archive_is_to_be_unpacked(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(CorpusError, match="is an archive: unpack it, and give its folder"):
+        ParallelCorpus.load(tmp_path / name)
+
+
+def test_folders_of_languages_have_splits_and_documents(tmp_path: Path) -> None:
+    for file, content in LAYOUTS["folder per language and splits"].items():
+        put(tmp_path / file, content)
+    put(tmp_path / "groups.txt", "a\na\nb\n")
+    dev = ParallelCorpus.load(tmp_path, split="dev")
+    assert dev.sentences["eng_Latn"] == tuple(DE) and dev.info["split"] == "dev"
+    assert dev.groups == ("a", "a", "b") and dev.info["layout"] == "folder per language"
+    put(tmp_path / "eng_Latn" / "test.txt", as_text(EN))
+    with pytest.raises(CorpusError, match=r"split='nosuch': not in .*it has dev, devtest, test"):
+        ParallelCorpus.load(tmp_path, split="nosuch")

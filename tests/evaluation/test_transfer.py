@@ -71,6 +71,21 @@ def run(model: Any, data: LabelledCorpus, **options: Any) -> TransferScores:
     return transfer(model, data, **options)
 
 
+def test_tokenizer_that_marks_languages_is_told_each(data: LabelledCorpus) -> None:
+    model, marking = classifier("bert"), tiny_models.marking_tokenizer(*data.languages)
+    found = run(model, data, tokenizer=marking)
+    assert found.info["language_codes"] == {code: code for code in data.languages}
+    for row, code in enumerate(found.languages):
+        marking.src_lang = code
+        alone_ = [alone(model, marking, text) for text in data.texts(code, "test")]
+        assert found.predictions[row].tolist() == alone_
+    chosen = {"deu_Latn": "fra_Latn"}
+    other = run(model, data, tokenizer=marking, tokenizer_languages=chosen)
+    assert other.info["language_codes"]["deu_Latn"] == "fra_Latn"
+    with pytest.raises(ValueError, match="tokenizer_languages is given, but"):
+        run(model, data, tokenizer_languages=chosen)
+
+
 @pytest.mark.parametrize(
     "name", ["bert", "xlm_roberta", "deberta_v2", "gpt2", "llama", "bart", "t5"]
 )

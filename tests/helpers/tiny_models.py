@@ -204,6 +204,14 @@ def published(model: Any, tokenizer: Any, sentences: Any) -> np.ndarray:
     return np.stack(rows, axis=1)
 
 
+def marking_tokenizer(*languages: str) -> Any:
+    """A tokenizer that marks each sentence with its language, as NLLB does."""
+    letters = {c: i + 5 for i, c in enumerate("abcdefghijklmnopqrstuvwxyz'")}
+    vocabulary = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "\u2581": 4, **letters}
+    tokens = list(languages)
+    return hf.NllbTokenizer(vocab=vocabulary, merges=[], additional_special_tokens=tokens)
+
+
 def run(model: Any, corpus: Any = SENTENCES, *, tok: Any = None, **options: Any) -> Any:
     """extract() with the offline tokenizer."""
     return extract(model, corpus, tokenizer=tok or tokenizer(), **options)

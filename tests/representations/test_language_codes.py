@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
-from helpers.tiny_models import SENTENCES, build, published, run, tokenizer
+from helpers.tiny_models import (
+    SENTENCES,
+    build,
+    marking_tokenizer,
+    published,
+    run,
+    tokenizer,
+)
 from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES
 
 from ilo_fast.representations.language_codes import language_codes, speaking
-
-LETTERS = {c: i + 5 for i, c in enumerate("abcdefghijklmnopqrstuvwxyz'")}
-
-
-def nllb(*languages: str):
-    vocabulary = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "\u2581": 4, **LETTERS}
-    tokens = list(languages)
-    return hf.NllbTokenizer(vocab=vocabulary, merges=[], additional_special_tokens=tokens)
 
 
 class M2M:
@@ -47,7 +46,9 @@ class Seamless(M2M):
 @pytest.mark.parametrize(
     ("tok", "expected"),
     [
-        (nllb("eng_Latn", "zho_Hant"), {"eng_Latn_GB": "eng_Latn", "zho_Hant": "zho_Hant"}),
+        (marking_tokenizer("eng_Latn", "zho_Hant"), {
+            "eng_Latn_GB": "eng_Latn", "zho_Hant": "zho_Hant",
+        }),
         (hf.MBart50Tokenizer(), {
             "eng_Latn": "en_XX", "deu_Latn": "de_DE", "zho_Hans": "zh_CN", "arb_Arab": "ar_AR",
             "ekk_Latn": "et_EE", "swh_Latn": "sw_KE", "pes_Arab": "fa_IR",
@@ -68,7 +69,7 @@ def test_codes_of_the_tokenizer_are_found(tok, expected):
 @pytest.mark.parametrize(
     ("tok", "code"),
     [
-        (nllb("eng_Latn", "srp_Cyrl"), "srp_Latn"),
+        (marking_tokenizer("eng_Latn", "srp_Cyrl"), "srp_Latn"),
         (hf.MBart50Tokenizer(), "zho_Hant"),
         (hf.MBart50Tokenizer(), "min_Latn"),
         (Seamless(), "est_Latn"),  # named, but without a token of its own
@@ -86,8 +87,8 @@ def test_language_that_cannot_be_known_is_refused_and_can_be_chosen(tok, code):
 @pytest.mark.parametrize(
     ("tok", "chosen", "error", "says"),
     [
-        (nllb("eng_Latn"), ["eng_Latn"], TypeError, "wanted a mapping"),
-        (nllb("eng_Latn"), {"eng_Latn": 3}, TypeError, "wanted a mapping"),
+        (marking_tokenizer("eng_Latn"), ["eng_Latn"], TypeError, "wanted a mapping"),
+        (marking_tokenizer("eng_Latn"), {"eng_Latn": 3}, TypeError, "wanted a mapping"),
         (tokenizer(), {"eng_Latn": "en"}, ValueError, "does not depend on the language"),
     ],
 )
@@ -108,7 +109,7 @@ def test_tokenizer_is_as_before_afterwards():
 
 def test_each_language_is_encoded_with_its_own_token(tmp_path):
     torch.manual_seed(0)
-    model, tok = build("m2m_100"), nllb(*SENTENCES)
+    model, tok = build("m2m_100"), marking_tokenizer(*SENTENCES)
     model.resize_token_embeddings(len(tok) + 8)
     got = run(model, tok=tok, cache=tmp_path)
     assert got.info["language_codes"] == {code: code for code in SENTENCES}

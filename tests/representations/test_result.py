@@ -147,6 +147,13 @@ def test_language_code_that_leaves_the_folder_is_refused(tmp_path, code):
         Representations.load(tmp_path)
 
 
+@pytest.mark.parametrize("path", ["a\0b", "", "\ud800", 5, None, b"x"])
+def test_path_that_cannot_name_a_folder_is_said(saved, path):
+    for call in (saved[0].save, Representations.load):
+        with pytest.raises((ValueError, TypeError), match=r"^path(=| must be a path)"):
+            call(path)
+
+
 def test_representations_are_equal_where_values_are(saved):
     representations, folder = saved
     again = Representations.load(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from helpers.tiny_models import SENTENCES, assert_same, build, run, tokenizer
@@ -20,6 +21,18 @@ def test_hooks_in_the_wrong_place_are_noticed():
         ValueError, match=r"LlamaModel: what enters layer 0 is not hidden_states\[0\]"
     ):
         verify(turned, range(4), 1, [[5, 6, 7]])
+
+
+def test_hook_of_the_caller_is_named_and_can_be_measured():
+    model = build("llama")
+    plain = run(model)
+    model.layers[1].register_forward_hook(lambda _, args, output: output * 0.5)
+    with pytest.raises(ValueError, match=r"a hook of yours on layers\.1 .*pass verify=False"):
+        run(model)
+    steered = run(model, verify=False)
+    for code in SENTENCES:
+        np.testing.assert_array_equal(steered[code][:2], plain[code][:2])
+        np.testing.assert_array_equal(steered[code][2], plain[code][2] / 2)
 
 
 def test_model_that_ignores_the_mask_is_noticed(monkeypatch):

@@ -147,13 +147,7 @@ def add_extract_flags(parser: argparse.ArgumentParser) -> None:
         default="include",
         help="whether they count in the pooling (default: include, as published)",
     )
-    group.add_argument(
-        "--tokenizer-languages",
-        type=language_pairs,
-        metavar="CODE=CODE,...",
-        help="for tokenizers that mark the language (NLLB, mBART-50): their codes for languages of "
-        "the corpus, eng_Latn=en_XX, where they are not found by themselves",
-    )
+    add_tokenizer_flag(group)
     add_forward_flags(group)
     cache = group.add_mutually_exclusive_group()
     cache.add_argument(
@@ -164,6 +158,17 @@ def add_extract_flags(parser: argparse.ArgumentParser) -> None:
         "Hugging Face)",
     )
     cache.add_argument("--no-cache", action="store_true", help="neither read nor keep them")
+
+
+def add_tokenizer_flag(group: argparse._ActionsContainer) -> None:
+    """What a tokenizer calls the languages."""
+    group.add_argument(
+        "--tokenizer-languages",
+        type=language_pairs,
+        metavar="CODE=CODE,...",
+        help="for tokenizers that mark the language (NLLB, mBART-50): their codes for languages of "
+        "the text, eng_Latn=en_XX, where they are not found by themselves",
+    )
 
 
 def add_layers_flag(group: argparse._ActionsContainer, what: str) -> None:

@@ -22,6 +22,8 @@ def add_measuring_flags(parser: argparse.ArgumentParser, *, beside_text: bool = 
     """The corpus that is measured on, and how."""
     flags.add_corpus_flags(parser, beside_text=beside_text)
     flags.add_layers_flag(parser, "layers to measure")
+    if not beside_text:  # a tokenizer that is trained here marks no language
+        flags.add_tokenizer_flag(parser)
     flags.add_overlap_flags(parser)
 
 
@@ -84,6 +86,7 @@ def overlap_options(args: argparse.Namespace) -> OverlapOptions:
         metric=args.metric,
         backend=args.backend,
         n_threads=args.n_threads,
+        tokenizer_languages=getattr(args, "tokenizer_languages", None),
     )
 
 

@@ -74,6 +74,7 @@ def add_parser(commands: Commands) -> None:
         "configuration does not name them",
     )
     group = parser.add_argument_group("evaluation")
+    flags.add_tokenizer_flag(group)
     flags.add_forward_flags(group)
     group.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the intervals' bootstraps (default: 0)"
@@ -153,6 +154,7 @@ def _evaluate(args: argparse.Namespace, data: LabelledCorpus) -> TransferScores:
             languages=list(data.languages) if args.languages else None,
             source=None if args.source.lower() == "none" else args.source,
             labels=args.labels,
+            tokenizer_languages=args.tokenizer_languages,
             batch_tokens=args.batch_tokens,
             max_length=args.max_length,
             device=args.device,
@@ -238,6 +240,7 @@ def _settings(args: argparse.Namespace, data: LabelledCorpus) -> dict[str, Any]:
         "labels": args.labels and list(args.labels),
         "dtype": args.dtype or "default",
         "max_length": args.max_length,
+        "tokenizer_languages": args.tokenizer_languages,
         "seed": args.seed,
     }
 

@@ -4,7 +4,7 @@ Sentences of one document resemble each other, so intervals draw documents anew,
 id of each sentence's document is taken from the first of these that is there:
 
 ``groups.txt``
-    In the folder of the text files, one id per line.
+    In the folder of the text files, or around the folders of the languages, one id per line.
 a column ``document``, ``group`` or ``url``
     Of a table or a data set of the Hub, in any case of letters (FLORES+ has ``url``).
 ``metadata_devtest.tsv``, ``metadata_dev.tsv``
@@ -110,7 +110,8 @@ def find_documents(path: Path, files: CorpusFiles, n_sentences: int) -> Found:
     """
     first = next(iter(files.parts.values()))
     folder = first.path.parent
-    own = _present(folder, GROUPS_FILE) if path.is_dir() else None
+    place = path if files.layout.kind == "folder per language" else folder
+    own = _present(place, GROUPS_FILE) if path.is_dir() else None
     if own is not None:  # (counted where the corpus is made, after its languages were compared)
         return tuple(read_lines(own)), plain(own.name)
     if first.column is not None:

@@ -16,8 +16,9 @@ from typing import Any
 
 from ilo_fast._util.messages import plain
 from ilo_fast.corpora.choosing import Languages, choose
-from ilo_fast.corpora.layouts import Layout, Part, find_layout
+from ilo_fast.corpora.layouts import find_layout
 from ilo_fast.corpora.lines import Readable, read_lines
+from ilo_fast.corpora.parts import Layout, Part
 from ilo_fast.errors import AccessError, CorpusError
 
 

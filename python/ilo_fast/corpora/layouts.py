@@ -12,6 +12,8 @@ table per language
     ``<code>.jsonl`` (.csv, .tsv, .parquet) with a column ``text`` or ``sentence``.
 table
     One file with a column per language.
+folder per language
+    ``<code>/<name>.txt``; of several names, ``devtest`` or a split.
 
 Any file may be compressed (``.gz``). A folder without any of these, whose folders hold some, is a
 release with splits (``devtest/``, ``dev/``) or with the corpus in a folder of it.
@@ -29,6 +31,7 @@ from typing import Any, Final
 from ilo_fast._util.messages import elide, listed, plain
 from ilo_fast.corpora.languages import candidates
 from ilo_fast.corpora.lines import check_regular, no_access
+from ilo_fast.corpora.parts import Layout, Part
 from ilo_fast.corpora.tables import Row, document_column, read_rows, table_suffix
 from ilo_fast.errors import AccessError, CorpusError
 
@@ -49,42 +52,9 @@ _ABOUT: Final = re.compile(
     r"languages|document_ids|groups|notes|requirements)\b.*",
     re.IGNORECASE,
 )
+_ARCHIVE: Final = re.compile(r"\.(zip|7z|rar|tgz|tar(\.(gz|xz|bz2|zst))?)$", re.IGNORECASE)
 _COLUMN: Final = re.compile(r"(?:sentence|text)_(.+)")
 _TEXT_COLUMNS: Final = ("text", "sentence")
-
-
-@dataclass(frozen=True)
-class Part:
-    """The text of one language and split as it lies there.
-
-    Attributes
-    ----------
-    name
-        The language as the file or column calls it.
-    place
-        The file, and column, for messages.
-    path
-        The file.
-    split
-        None where no name tells it.
-    column
-        Of a table; None: the lines of a text file.
-    """
-
-    name: str
-    place: str
-    path: Path
-    split: str | None = None
-    column: str | None = None
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The parts of a corpus, and the rows of the tables that were read to find them."""
-
-    kind: str
-    parts: tuple[Part, ...]
-    rows: dict[Path, list[Row]]
 
 
 def find_layout(path: Path, split: str | None = None, *, text_only: bool = False) -> Layout:
@@ -142,6 +112,8 @@ def check_folder(folder: Path, example: str) -> None:
         raise no_access(folder, error) from error
     if not exists:
         raise AccessError(f"path: there is no folder {str(folder)!r}")
+    if not is_folder and _ARCHIVE.search(folder.name):
+        raise CorpusError(f"path: {str(folder)!r} is an archive: unpack it, and give its folder")
     if not is_folder:
         raise CorpusError(
             f"path: {str(folder)!r} is a file; wanted a folder with one file per language "
@@ -186,6 +158,8 @@ def _of_folder(
             f"path: {str(folder)!r} holds corpora in several folders: {listed(list(inner), plain)};"
             " give the path of one, or name it with split= (command line: --split)"
         )
+    if len(parts := _folders_of_codes(folder, folders)) > 1:
+        return Layout("folder per language", tuple(parts), {}), split
     if len(folders) == 1 and depth and not tables.others:  # as archives are unpacked
         return _of_folder(folder / folders[0], split, text_only=text_only, depth=depth - 1)
     if len(tables.others) == 1:  # its columns have other names: the caller may have said which
@@ -248,6 +222,21 @@ def _here(folder: Path, names: Sequence[str], left: _Tables, *, text_only: bool)
     if not found and own:
         return _text_columns(own)
     return Layout("table", tuple(found), rows) if found else None
+
+
+def _folders_of_codes(folder: Path, folders: Sequence[str]) -> list[Part]:
+    """The text files in folders that are named by codes; their names are those of splits."""
+    found: list[Part] = []
+    for code in filter(candidates, folders):
+        for name in visible_names(folder / code):
+            stem, _, suffix = name.removesuffix(".gz").rpartition(".")
+            if suffix == "txt" and not _ABOUT.fullmatch(stem):
+                check_regular(folder / code / name)
+                place = f"{plain(code)}/{plain(name)}"
+                found.append(Part(code, place, folder / code / name, stem))
+    if len({part.name for part in found}) == len(found):  # nothing to choose from
+        found = [replace(part, split=None) for part in found]
+    return found
 
 
 def _text_part(folder: Path, name: str) -> Part | None:

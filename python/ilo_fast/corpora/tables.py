@@ -111,7 +111,11 @@ def _tsv_rows(name: str, lines: Sequence[str]) -> list[Row]:
 
 
 def _csv_rows(name: str, lines: Sequence[str]) -> list[Row]:
-    reader = csv.reader(io.StringIO("\n".join(lines), newline=""), strict=True)
+    # Spreadsheets write semicolons where the comma is in numbers, and call it CSV, too.
+    head = lines[0] if lines else ""
+    separator = next((sign for sign in ",;\t" if sign in head), ",")
+    text = io.StringIO("\n".join(lines), newline="")
+    reader = csv.reader(text, strict=True, delimiter=separator)
     rows: list[Row] = []
     begun = 1  # the line on which the current row began
     try:

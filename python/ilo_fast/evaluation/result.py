@@ -7,13 +7,12 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast._util.checks import whole_number
+from ilo_fast._util.checks import path_of, whole_number
 from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_text
@@ -277,7 +276,7 @@ class TransferScores:
         head = dump(content, 1).removesuffix("}").rstrip()
         text = f'{head},\n "rows": [\n  {rows}\n ]\n}}\n'
         if path is not None:
-            write_text(Path(path), text)
+            write_text(path_of("path", path), text)
         return text
 
     @classmethod

@@ -26,6 +26,7 @@ from ilo_fast.models.forward import accepted, evaluating, inference
 from ilo_fast.models.identity import NUMERIC_PACKAGES, hash_state
 from ilo_fast.models.limits import length_limit, position_limit
 from ilo_fast.representations.batches import batch_workers, default_batch_tokens, run_batches
+from ilo_fast.representations.language_codes import language_codes
 from ilo_fast.representations.tokens import TokenizedText, tokenize
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def transfer(
     data: LabelledCorpus | str | os.PathLike[str],
     *,
     tokenizer: Any = None,
+    tokenizer_languages: Mapping[str, str] | None = None,
     split: str = "test",
     languages: Languages = None,
     source: str | None = "eng_Latn",
@@ -67,6 +69,8 @@ def transfer(
         (``config.id2label``) are matched by name; it may lack some of the model's.
     tokenizer
         Needed for a loaded module whose ``name_or_path`` names none; else the model's own.
+    tokenizer_languages
+        As in `extract`.
     split
         What to evaluate on.
     languages
@@ -137,6 +141,7 @@ def transfer(
     classes, own, given = _match_labels(classifier, corpus)
     config: Any = module.config
     limit = length_limit(classifier.tokenizer, position_limit(module, config), max_length)
+    spoken = language_codes(classifier.tokenizer, codes, tokenizer_languages)
     texts = {
         code: tokenize(
             classifier.tokenizer,
@@ -144,6 +149,7 @@ def transfer(
             corpus.texts(code, split),
             limit=limit,
             exclude_special=False,
+            language=spoken.get(code),
         )
         for code in codes
     }
@@ -167,6 +173,7 @@ def transfer(
             "dtype": str(weight.dtype).removeprefix("torch."),
             "device": str(classifier.device),
             "max_length": limit,
+            "language_codes": spoken or None,
             "truncated": {c: text.truncated for c, text in texts.items() if text.truncated},
             "data": {"name": corpus.name, **corpus.source, "sha256": corpus.fingerprint()},
             "seconds": round(time.perf_counter() - started, 3),

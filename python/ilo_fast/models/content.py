@@ -28,6 +28,7 @@ from torch import nn
 
 from ilo_fast._util.hashing import digest, hash_file
 from ilo_fast._util.versions import installed_version
+from ilo_fast.models.forward import callers_hooks
 
 # What torch and transformers keep on a module that no hidden state depends on.
 _BOOKKEEPING = frozenset(
@@ -325,11 +326,11 @@ class _Content:
 
 
 def _check_hooks(module: nn.Module) -> None:
+    hooked = callers_hooks(module)
+    if hooked:
+        raise UnknownContentError(f"a hook of yours on {hooked[0]}")
     for name, child in module.named_modules():
         where = name or type(child).__name__
-        for hook in [*child._forward_pre_hooks.values(), *child._forward_hooks.values()]:
-            if not str(getattr(hook, "__module__", "")).startswith("transformers."):
-                raise UnknownContentError(f"a hook of yours on {where}")
         for kind, tensor in _own_tensors(child):
             if type(tensor) not in (torch.Tensor, nn.Parameter, nn.Buffer):
                 raise UnknownContentError(f"{kind} of {where} (a {type(tensor).__name__})")

@@ -165,3 +165,13 @@ def own_states(output: Any) -> tuple[torch.Tensor, ...] | None:
     if not isinstance(states, (tuple, list)):
         return None
     return tuple(s for s in states if isinstance(s, torch.Tensor)) or None
+
+
+def callers_hooks(module: nn.Module) -> list[str]:
+    """The modules inside with forward hooks that transformers did not register."""
+    found = []
+    for name, child in module.named_modules():
+        hooks = [*child._forward_pre_hooks.values(), *child._forward_hooks.values()]
+        if any(not str(getattr(h, "__module__", "")).startswith("transformers.") for h in hooks):
+            found.append(name or type(child).__name__)
+    return found

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.arrays import DamagedFileError, read_array, write_array
+from ilo_fast._util.checks import path_of
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import read_json, write_json
 from ilo_fast.corpora.checks import check_code
@@ -149,8 +150,10 @@ class Representations(Mapping[str, NDArray[np.float32]]):
         ------
         OSError
             The disk is full; names the path and the bytes needed.
+        TypeError, ValueError
+            `path` cannot name a folder.
         """
-        folder = Path(path)
+        folder = path_of("path", path)
         folder.mkdir(parents=True, exist_ok=True)
         manifest_path = folder / MANIFEST
         manifest_path.unlink(missing_ok=True)
@@ -187,7 +190,7 @@ class Representations(Mapping[str, NDArray[np.float32]]):
         DamagedFileError
             A file is missing, truncated or altered; names it.
         """
-        folder = Path(path)
+        folder = path_of("path", path)
         manifest_path = folder / MANIFEST
         if not manifest_path.is_file():
             raise FileNotFoundError(

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ilo_fast.errors import CorpusError
-from ilo_fast.models.forward import by_sentence, working_device
+from ilo_fast.models.forward import by_sentence, callers_hooks, working_device
 from ilo_fast.models.structure import ModelParts
 from ilo_fast.representations.pooling import PooledForward
 from ilo_fast.representations.tokens import TokenizedText
@@ -84,6 +84,13 @@ def verify(
         The hooks see something else, which is named; or a sentence is too long for the model.
     """
     name = type(parts.backbone).__name__
+    hooked = callers_hooks(parts.backbone)
+    if parts.confirmed is False and hooked:
+        raise ValueError(
+            f"{name}: a hook of yours on {hooked[0]} changes what the next layer takes, and the "
+            "model's hidden_states do not show it: remove it, or pass verify=False to measure what "
+            "the layers take"
+        )
     if parts.confirmed is False:
         raise ValueError(
             f"{name}: no list of its layers takes its hidden_states one after the other, so which "

@@ -64,6 +64,11 @@ class Watch:
             )
 
     @property
+    def tokenizer_languages(self) -> Mapping[str, str] | None:
+        """The caller's choice of codes, where the tokenizer marks languages."""
+        return self._options.tokenizer_languages
+
+    @property
     def measures(self) -> bool:
         """Whether there is a corpus to measure on."""
         return self._corpus is not None

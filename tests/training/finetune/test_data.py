@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from helpers import tiny_models
 from helpers.training import (
     LINES,
     FolderOf,
     labelled,
     train,
 )
+from transformers import TrainerCallback
 
-from ilo_fast import LabelledCorpus
+from ilo_fast import LabelledCorpus, OverlapOptions
 from ilo_fast.errors import CorpusError
 from ilo_fast.training.finetune.data import hold_out
 
@@ -44,3 +47,23 @@ def test_data_of_one_label_are_refused(folder_of: FolderOf, tmp_path: Path) -> N
     with pytest.raises(ValueError, match=r"all 3 texts of eng_Latn .* label 'x'"):
         train(folder_of("bert"), tmp_path / "run", data)
     assert not (tmp_path / "run").exists()
+
+
+def test_tokenizer_that_marks_languages_is_told_the_language(
+    folder_of: FolderOf, tmp_path: Path
+) -> None:
+    class Seen(TrainerCallback):
+        def on_train_begin(self, *_: Any, train_dataloader: Any, **__: Any) -> None:
+            self.first = {int(row[0]) for batch in train_dataloader for row in batch["input_ids"]}
+
+    marking = tiny_models.marking_tokenizer("eng_Latn", "deu_Latn")
+    options: dict[str, Any] = {"tokenizer": marking, "max_steps": 1, "callbacks": [seen := Seen()]}
+    run = train(folder_of("llama"), tmp_path / "run", language="deu_Latn", **options)
+    assert seen.first == {marking.convert_tokens_to_ids("deu_Latn")}
+    assert marking.src_lang == "eng_Latn"
+    assert run.card["settings"]["tokenizer_language"] == "deu_Latn"
+    options["overlap_options"] = OverlapOptions(tokenizer_languages={"swe_Latn": "deu_Latn"})
+    train(folder_of("llama"), tmp_path / "other", language="swe_Latn", **options)
+    assert seen.first == {marking.convert_tokens_to_ids("deu_Latn")}
+    with pytest.raises(ValueError, match=r"swe_Latn: .*choose one by tokenizer_languages"):
+        train(folder_of("llama"), tmp_path / "none", language="swe_Latn", tokenizer=marking)

@@ -11,8 +11,9 @@ from pathlib import Path
 from ilo_fast._util.messages import plain
 from ilo_fast.corpora.choosing import Languages, choose
 from ilo_fast.corpora.languages import candidates
-from ilo_fast.corpora.layouts import Part, check_folder, visible_names
+from ilo_fast.corpora.layouts import check_folder, visible_names
 from ilo_fast.corpora.lines import check_regular, no_access
+from ilo_fast.corpora.parts import Part
 from ilo_fast.corpora.tables import table_suffix
 from ilo_fast.errors import CorpusError
 

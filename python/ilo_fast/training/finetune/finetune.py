@@ -20,6 +20,7 @@ from ilo_fast.corpora.labelled.corpus import LabelledCorpus
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.models.loading import ModelFiles
 from ilo_fast.models.output import suppress_output
+from ilo_fast.representations.language_codes import language_codes
 from ilo_fast.training.finetune.data import CLASSIFICATION, LANGUAGE_MODEL, read_data, task_of
 from ilo_fast.training.finetune.heads import auto_class, load_model
 from ilo_fast.training.finetune.job import Job, Setup, StartModel
@@ -141,7 +142,8 @@ def finetune(
         Gets ``model/``, ``run_card.json``, ``overlap.jsonl``, checkpoints while it trains, and
         after LoRA ``adapter/``.
     language
-        The language of `data` to train on.
+        The language of `data` to train on. A tokenizer that marks it (NLLB, mBART-50) is told it,
+        by `overlap_options.tokenizer_languages` where its code is not found by itself.
     task
         ``"causal-lm"``, ``"classification"``, or ``"auto"`` by the type of `data`.
     tokenizer
@@ -267,10 +269,12 @@ def finetune(
         start = StartModel(model, tokenizer, revision, trust_remote_code, load)
     if isinstance(model, nn.Module) and adapters is None:
         _check_precision(model)
+    spoken = language_codes(start.tokenizer, [language], watch.tokenizer_languages).get(language)
     run = RunFolder(
         output_dir,
         {
             **start.identity,
+            "tokenizer_language": spoken,
             "data_sha256": text.fingerprint(),
             **asdict(setup),
             **options.identity(),
@@ -282,7 +286,7 @@ def finetune(
         if finished:
             return FineTuned(run)
         with suppress_output(), preserve_random_state(), saving_errors(run.path):
-            job = Job(run, start, text, setup, options, watch, own_callbacks)
+            job = Job(run, start, text, setup, options, watch, own_callbacks, spoken)
             return FineTuned(run, *job.go())
 
 

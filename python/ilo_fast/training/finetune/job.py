@@ -18,6 +18,7 @@ from ilo_fast.models.identity import hash_state
 from ilo_fast.models.limits import length_limit, position_limit
 from ilo_fast.models.loading import ModelFiles, load_tokenizer, open_files
 from ilo_fast.models.source import ModelSource
+from ilo_fast.representations.language_codes import speaking
 from ilo_fast.training.finetune import examples as ex
 from ilo_fast.training.finetune.data import CLASSIFICATION, LANGUAGE_MODEL, TrainingData
 from ilo_fast.training.finetune.heads import Trainee, prepare
@@ -118,7 +119,7 @@ class StartModel:
 
 @dataclass
 class Job:
-    """The parts of a run put together."""
+    """The parts of a run put together; `spoken`: what the tokenizer calls the language."""
 
     run: RunFolder
     start: StartModel
@@ -127,6 +128,7 @@ class Job:
     options: TrainingOptions
     watch: Watch
     callbacks: tuple[Any, ...]
+    spoken: str | None
 
     def go(self) -> tuple[Any, Any]:
         """Train and save; the model and its tokenizer."""
@@ -190,12 +192,13 @@ class Job:
         limit = length_limit(tokenizer, allowed, asked)
         if asked is None or limit is None:
             limit = min(limit or _LONGEST, _LONGEST)
-        if self.setup.task == CLASSIFICATION:
-            train = ex.labelled_examples(tokenizer, text.train, text.train_targets, limit)
-            held = ex.labelled_examples(tokenizer, text.held, text.held_targets, limit)
-        else:
-            train = ex.text_examples(tokenizer, text.train, limit)
-            held = ex.text_examples(tokenizer, text.held, limit)
+        with speaking(tokenizer, self.spoken):
+            if self.setup.task == CLASSIFICATION:
+                train = ex.labelled_examples(tokenizer, text.train, text.train_targets, limit)
+                held = ex.labelled_examples(tokenizer, text.held, text.held_targets, limit)
+            else:
+                train = ex.text_examples(tokenizer, text.train, limit)
+                held = ex.text_examples(tokenizer, text.held, limit)
         if not train:
             raise ValueError("data: no example of two tokens or more to train on")
         # The order of what is evaluated does not matter, but padding does.
