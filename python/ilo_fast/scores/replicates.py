@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +51,16 @@ class Counts:
             found["translation_share"] = self.translations / (points * n_neighbors)
         return found
 
+    def select_layers(self, rows: Sequence[int]) -> Counts:
+        """The same of some layers, by their positions."""
+        kept = list(rows)
+        return Counts(
+            points=self.points,
+            bridging=self.bridging[..., kept, :],
+            reached=self.reached[..., kept, :],
+            translations=None if self.translations is None else self.translations[..., kept, :],
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
@@ -74,6 +86,9 @@ class Replicates:
     strata : int32, shape (units,), or None
         The language of each unit where units are points: languages are drawn apart.
     n_neighbors : int
+    units_sha256 : str or None
+        What the units are and in which order, by the text and its documents: replicates are paired
+        where these agree. None of plain arrays, whose text is not known.
     """
 
     whole: Counts
@@ -84,7 +99,17 @@ class Replicates:
     unit: str
     strata: Ints | None
     n_neighbors: int
+    units_sha256: str | None = None
 
     @property
     def n_units(self) -> int:
         return len(self.without_one.points)
+
+    def select_layers(self, rows: Sequence[int]) -> Replicates:
+        """The same of some layers, by their positions."""
+        return dataclasses.replace(
+            self,
+            whole=self.whole.select_layers(rows),
+            without_one=self.without_one.select_layers(rows),
+            subsets=self.subsets.select_layers(rows),
+        )

@@ -59,6 +59,8 @@ class OverlapScores(ScoreTable):
     info : dict
         How the scores were made: backend, instruction set, certified rows of each layer, seconds,
         under ``"representations"`` what `extract` said, and under ``"run"`` what the command did.
+    replicates : Replicates or None
+        The counts without each sentence: what `compare` needs.
     """
 
     def __repr__(self) -> str:
@@ -134,6 +136,10 @@ class OverlapScores(ScoreTable):
             translation_share=None if share is None else share[np.ix_(rows, columns)],
             translation_chance=None if chance is None else chance[columns],
             info=info,
+            # Reach is a share of all languages: without some of these, its counts mean nothing.
+            replicates=None
+            if self.replicates is None or columns != list(range(len(self.languages)))
+            else self.replicates.select_layers(rows),
         )
 
     def groups(self, by: str = "resource_class") -> list[OverlapGroup]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.messages import counted, elide, listed, plain
 from ilo_fast.corpora.languages import describe_language
+from ilo_fast.scores.replicates import Replicates
 
 SCORE_TITLES: Final[Mapping[str, str]] = {
     "ilo": "Interlingual Local Overlap",
@@ -26,6 +27,8 @@ SCORE_TITLES: Final[Mapping[str, str]] = {
 _MEASURED: Final = (
     "n_sentences", "bridge", "reach", "ilo", "translation_share", "translation_chance",
 )  # fmt: skip
+# How scores were made, and what their intervals are made of: not part of what they are.
+_BESIDE: Final = ("info", "replicates")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +47,12 @@ class ScoreTable:
     translation_share: NDArray[np.float64] | None = None
     translation_chance: NDArray[np.float64] | None = None
     info: dict[str, Any] = field(default_factory=dict)
+    replicates: Replicates | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ScoreTable):
             return NotImplemented
-        names = (field.name for field in dataclasses.fields(self) if field.name != "info")
+        names = (field.name for field in dataclasses.fields(self) if field.name not in _BESIDE)
         return same_fields(self, other, names)
 
     def __hash__(self) -> int:

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from helpers.scores import CODES, overlap_scores
 
-from ilo_fast.scores.comparison import check_comparable
+from ilo_fast.scores.comparable import check_comparable
 
 SCORES = overlap_scores()
 
