@@ -31,4 +31,5 @@ def two_sided_p(t: ArrayLike, df: int) -> NDArray[np.float64]:
         total += term
         term = term * square * (power / (power + 1))
     within = 2 / np.pi * (angle + total) if odd else total
-    return np.clip(1 - within, 0.0, 1.0)
+    p: NDArray[np.float64] = np.clip(1 - within, 0.0, 1.0)
+    return p

@@ -122,8 +122,9 @@ def _draw_differences(ax: Axes, score: ComparedScore) -> None:
                 np.asarray(one.layers)[chosen], values[chosen], lw=0, ms=4.6, zorder=4,
                 marker=_mark(one.other), mec=color, mfc=fill,
             )  # fmt: skip
-    first = elide(score.curves[0].name, 18)
-    ax.set_ylabel(f"{first}\nminus other", fontsize=8.5)
+    alone = len(score.differences) == 1
+    other = elide(score.curves[score.differences[0].other].name, 18) if alone else "other"
+    ax.set_ylabel(f"{elide(score.curves[0].name, 18)}\nminus {other}", fontsize=8.5)
     ax.yaxis.set_major_locator(MaxNLocator(5))
     plain_axes(ax, "y")
     ax.tick_params(labelsize=8)

@@ -41,13 +41,14 @@ def error_draws(
     flat = [d.reshape(len(d), -1).astype(np.float32) for d in deviations]
     for start in range(0, n_draws, _AT_ONCE):
         n = min(_AT_ONCE, n_draws - start)
-        chi = np.sqrt(rng.chisquare(df, (n, 1)) / df).astype(np.float32)
+        chi = np.sqrt(rng.chisquare(df, (n, 1)) / df)
         found: list[NDArray[np.float32]] = []
-        multipliers = None
+        multipliers: NDArray[np.float32] | None = None
         for part, whole in zip(flat, deviations, strict=True):
             if multipliers is None or not paired:
-                multipliers = rng.standard_normal((n, len(part)), dtype=np.float32) / chi
-            found.append((multipliers @ part).reshape(n, *whole.shape[1:]))
+                multipliers = (rng.standard_normal((n, len(part))) / chi).astype(np.float32)
+            errors: NDArray[np.float32] = multipliers @ part
+            found.append(errors.reshape(n, *whole.shape[1:]))
         yield found
 
 
@@ -94,8 +95,8 @@ class Contest:
     """Which of several estimates is the largest, and between which ranks each lies.
 
     Mogstad, Romano, Shaikh and Wilhelm, "Inference for Ranks", Review of Economic Studies 91
-    (2024): an estimate is behind another where their difference is beyond what chance does to the largest
-    of all such differences.
+    (2024): an estimate is behind another where their difference is beyond what chance does to the
+    largest of all such differences.
 
     Parameters
     ----------
@@ -132,7 +133,8 @@ class Contest:
     def candidates(self, level: float) -> NDArray[np.bool_]:
         """Which may be the largest: a set that holds it at this level."""
         critical = np.quantile(np.concatenate(self._behind), level, axis=0, method="higher")
-        return ~(self._observed().max(axis=1) > np.maximum(critical, 0))
+        behind: NDArray[np.bool_] = self._observed().max(axis=1) > np.maximum(critical, 0)
+        return ~behind
 
     def ranks(self, level: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First and last rank of each, for all of them together; the largest has rank 1."""
