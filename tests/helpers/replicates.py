@@ -42,15 +42,13 @@ def from_vectors(
         points = np.full(len(vectors), keep.sum(), np.int32)
         return Counts(points, bridging, reached, translations)
 
-    rng = np.random.default_rng(seed)
-    n_kept = n // 2
-    drawn = np.stack([rng.permutation(n) < n_kept for _ in range(n_subsets)])
+    drawn = _halves(n, n_subsets, seed)
     return _scores(
         tuple(vectors),
         count(np.ones(n, bool)),
         _stacked([count(keep) for keep in ~np.eye(n, dtype=bool)]),
         _stacked([count(keep) for keep in drawn]),
-        n_kept=n_kept,
+        n_kept=n // 2,
         seed=seed,
         n_neighbors=n_neighbors,
         threshold=threshold,
@@ -63,6 +61,7 @@ def from_marks(
     codes: Sequence[str] = CODES,
     *,
     n_subsets: int = 40,
+    seed: int = 0,
     units_sha256: str | None = None,
 ) -> OverlapScores:
     """Of marks (layers, sentences, languages): which points bridge. Reach is 1 everywhere.
@@ -70,8 +69,7 @@ def from_marks(
     Translations are as many as bridges.
     """
     n_layers, n, n_languages = marks.shape
-    n_kept = n // 2
-    drawn = np.stack([np.random.default_rng(i).permutation(n) < n_kept for i in range(n_subsets)])
+    drawn = _halves(n, n_subsets, seed)
 
     def counts(keep: NDArray[np.bool_]) -> Counts:
         bridging = np.einsum("sn,lnc->slc", keep.astype(np.int32), marks.astype(np.int32))
@@ -85,12 +83,20 @@ def from_marks(
         Counts(whole.points[0], whole.bridging[0], whole.reached[0], whole.bridging[0]),
         counts(~np.eye(n, dtype=bool)),
         counts(drawn),
-        n_kept=n_kept,
-        seed=0,
+        n_kept=n // 2,
+        seed=seed,
         n_neighbors=5,
         threshold=3,
         units_sha256=units_sha256,
     )
+
+
+def _halves(n: int, n_subsets: int, seed: int) -> NDArray[np.bool_]:
+    """Subsets (subsets, sentences): pairs of halves that have no sentence in common."""
+    rng = np.random.default_rng(seed)
+    places = np.stack([rng.permutation(n) for _ in range(n_subsets // 2)])
+    pairs = [places < n // 2, (places >= n // 2) & (places < 2 * (n // 2))]
+    return np.stack(pairs, axis=1).reshape(-1, n)
 
 
 def _order(points: Array) -> NDArray[np.int64]:

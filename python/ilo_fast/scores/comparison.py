@@ -55,6 +55,7 @@ def compare(
     t. Corrected p: step-down maxT (Westfall and Young 1993) over all pairs, layers and groups of
     one score and grouping. Where models have other layers, only their best layers are subtracted.
     """
+    _check_numbers(level, seed, n_draws)
     check_alike(scores, paired=truth("paired", paired))
     first = next(iter(scores.values()))
     targets = targets_of(first.languages, by_language=True)
@@ -69,6 +70,7 @@ def compare_layers(
 
     Parameters and errors as `compare`; the layers are named ``"layer 0"``, ...
     """
+    _check_numbers(level, seed, n_draws)
     named = {f"layer {layer}": scores.select(layers=[layer]) for layer in scores.layers}
     check_alike(named, paired=True)
     targets = targets_of(scores.languages, by_language=False)
@@ -85,10 +87,6 @@ def _compared(
     seed: int,
     n_draws: int,
 ) -> Comparison:
-    if not 0.5 <= level < 1:
-        raise ValueError(f"level={level} is not between 0.5 and 1: 0.95 gives intervals of 95 %")
-    whole_number("seed", seed, least=0)
-    whole_number("n_draws", n_draws, least=99)
     curves: list[LayerValue] = []
     best: list[BestLayer] = []
     ranks: list[Rank] = []
@@ -121,3 +119,10 @@ def _compared(
         ranks=tuple(ranks),
         differences=tuple(differences),
     )
+
+
+def _check_numbers(level: float, seed: int, n_draws: int) -> None:
+    if not 0.5 <= level < 1:
+        raise ValueError(f"level={level} is not between 0.5 and 1: 0.95 gives intervals of 95 %")
+    whole_number("seed", seed, least=0)
+    whole_number("n_draws", n_draws, least=99)

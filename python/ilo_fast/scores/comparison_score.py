@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +23,15 @@ Array = NDArray[np.float64]
 class _Place:
     """Where two models are subtracted, and the tests of all pairs there.
 
-    `rows` has the rows of each model's layers; errors and t are of shape (pairs, layers, targets),
-    NaN where no unit moves the difference.
+    `rows` has the rows of each model's layers. The arrays are of shape (pairs, layers, targets):
+    what both models have, the standard error of the difference, and t, both NaN where no unit moves
+    it.
     """
 
     at: str
     rows: list[list[int]]
+    a: Array
+    b: Array
     errors: Array
     t: Array
     families: Mapping[str, StepDown]
@@ -64,22 +68,21 @@ class ComparedModels:
         ]
 
     def _place(self, at: str, rows: list[list[int]]) -> _Place:
-        shape = (len(self._pairs), len(rows[0]), len(self._targets.by))
-        errors, t = np.empty(shape), np.empty(shape)
         parts = [
             m.deviations[self._score][:, own] for m, own in zip(self._models, rows, strict=True)
         ]
         values = [m.values[self._score][own] for m, own in zip(self._models, rows, strict=True)]
-        for p, (i, j) in enumerate(self._pairs):
-            if self._paired:
-                squares = np.square(parts[i] - parts[j]).sum(axis=0)
-            else:
-                squares = np.square(parts[i]).sum(axis=0) + np.square(parts[j]).sum(axis=0)
-            errors[p] = nan_without_error(np.sqrt(squares))
-            t[p] = (values[i] - values[j]) / errors[p]
+        a, b = (np.stack([values[pair[side]] for pair in self._pairs]) for side in (0, 1))
+        if self._paired:
+            squares = [np.square(parts[i] - parts[j]).sum(axis=0) for i, j in self._pairs]
+        else:
+            own = [np.square(part).sum(axis=0) for part in parts]
+            squares = [own[i] + own[j] for i, j in self._pairs]
+        errors = nan_without_error(np.sqrt(squares))
+        t = (a - b) / errors
         kinds = dict.fromkeys(self._targets.by)
         families = {by: StepDown(t[..., self._targets.of(by)]) for by in kinds}
-        return _Place(at, rows, errors, t, families)
+        return _Place(at, rows, a, b, errors, t, families)
 
     def _contest(self, entries: Sequence[tuple[MeasuredModel, int]]) -> Contest | None:
         """Of means over languages, where all of them are known."""
@@ -179,12 +182,15 @@ class ComparedModels:
         # Draws are counted, so that theirs may fall below the formula's by chance.
         corrected = np.maximum(corrected, raw)
         half = t_quantile((1 + self._level) / 2, self._df) * place.errors
-        for where in np.ndindex(place.t.shape):
-            pair, h, target = where
+        apart = place.a - place.b
+        low, high = np.clip(apart - half, -1, 1), np.clip(apart + half, -1, 1)
+        columns = (place.a, place.b, apart, place.errors, low, high, raw, corrected)
+        numbers = np.stack(columns, axis=-1)
+        for (pair, h, target), shown in zip(
+            np.ndindex(place.t.shape), numbers.reshape(-1, len(columns)).tolist(), strict=True
+        ):
             a, b = (self._models[i] for i in self._pairs[pair])
             row_a, row_b = (place.rows[i][h] for i in self._pairs[pair])
-            one, other = a.values[self._score][row_a, target], b.values[self._score][row_b, target]
-            low, high = np.clip([one - other - half[where], one - other + half[where]], -1, 1)
             yield Difference(
                 self._score,
                 a.name,
@@ -195,11 +201,10 @@ class ComparedModels:
                 self._targets.by[target],
                 self._targets.group[target],
                 self._targets.n_languages[target],
-                *_numbers(one, other, one - other),
-                *_numbers(place.errors[where], low, high, raw[where], corrected[where]),
+                *_numbers(*shown),
             )
 
 
 def _numbers(*values: Any) -> list[float | None]:
     """As Python has them, None for NaN: JSON knows no NaN."""
-    return [None if np.isnan(value) else float(value) for value in values]
+    return [None if math.isnan(value) else float(value) for value in values]

@@ -101,7 +101,7 @@ def read_replicates(source: str | os.PathLike[str], scores: ScoreTable) -> Repli
     path = Path(source).expanduser()
     path = path / REPLICATES_FILE if path.is_dir() else path
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return _checked(arrays, scores)
     except _DAMAGE as error:
         raise ValueError(f"{path} is damaged: {error or type(error).__name__}") from error
