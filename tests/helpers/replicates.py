@@ -72,7 +72,7 @@ def from_marks(
     drawn = _halves(n, n_subsets, seed)
 
     def counts(keep: NDArray[np.bool_]) -> Counts:
-        bridging = np.einsum("sn,lnc->slc", keep.astype(np.int32), marks.astype(np.int32))
+        bridging = (keep.astype(np.float64) @ marks.astype(np.float64)).swapaxes(0, 1)
         reached = np.full((len(keep), n_layers, n_languages), n_languages - 1, np.int32)
         points = np.broadcast_to(keep.sum(axis=1)[:, None], (len(keep), n_languages))
         return Counts(points.astype(np.int32), bridging.astype(np.int32), reached, bridging)

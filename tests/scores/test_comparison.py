@@ -11,6 +11,7 @@ from scipy import stats
 
 from ilo_fast.scores.comparison import compare, compare_layers
 from ilo_fast.scores.comparison_result import Comparison
+from ilo_fast.scores.intervals import degrees_of_freedom
 
 DRAWS = 499
 
@@ -47,31 +48,46 @@ def comparison() -> Comparison:
     return compare({"one": ONE, "other": OTHER}, n_draws=DRAWS)
 
 
-def test_differences_and_errors_are_those_of_a_jackknife_by_hand(comparison: Comparison) -> None:
-    n = 24
+def error_by_halves(layer: int, columns: list[int]) -> float:
+    """Of the difference of mean bridges, from pairs of disjoint halves, pair by pair."""
+    n, total = 24, 0.0
+
+    def spread(share: float, trials: int) -> float:
+        inner = (share * trials + 0.5) / (trials + 1)
+        return inner * (1 - inner)
+
+    n_pairs = len(ONE.replicates.subsets.points) // 2
+    for pair in range(n_pairs):
+        apart = 0.0
+        for scores, sign in ((ONE, 1), (OTHER, -1)):
+            counts = scores.replicates.subsets
+            shares = counts.bridging[:, layer] / counts.points
+            for c in columns:
+                widen = spread(scores.bridge[layer, c], n) / spread(shares[:, c].mean(), n // 2)
+                step = shares[2 * pair, c] - shares[2 * pair + 1, c]
+                apart += sign * step * widen**0.5 / len(columns)
+        total += apart**2 / 2  # the variance at half the size
+    return (total / n_pairs / 2) ** 0.5
+
+
+def test_differences_and_errors_are_those_of_halves_by_hand(comparison: Comparison) -> None:
+    df = degrees_of_freedom(ONE.replicates)
     for d in comparison.select(score="bridge", at="layer"):
-        if d.by == "language":
-            columns = [CODES.index(d.group)]
-        elif d.by == "mean":
-            columns = [0, 1, 2, 3]
-        else:
+        if d.by not in ("mean", "language"):
             continue
-        a, b = ONE.replicates.without_one, OTHER.replicates.without_one
-        shares = [c.bridging[:, d.layer_a] / c.points for c in (a, b)]
-        apart = np.array([(shares[0] - shares[1])[s, columns].mean() for s in range(n)])
-        variance = (n - 1) / n * np.square(apart - apart.mean()).sum()
+        columns = [0, 1, 2, 3] if d.by == "mean" else [CODES.index(d.group)]
         value = (ONE.bridge - OTHER.bridge)[d.layer_a, columns].mean()
+        error = error_by_halves(d.layer_a, columns)
         assert d.difference == pytest.approx(value, abs=1e-12)
         if d.se is None:
-            assert variance < 1e-20
+            assert error < 1e-10
             assert (d.low, d.high, d.p, d.p_corrected) == (None,) * 4
             continue
-        half = stats.t.ppf(0.975, n - 1) * variance**0.5
-        assert d.se == pytest.approx(variance**0.5)
-        assert (d.low, d.high) == pytest.approx(
-            (max(-1, value - half), min(1, value + half)), abs=1e-9
-        )
-        assert d.p == pytest.approx(2 * stats.t.sf(abs(value) / d.se, n - 1), abs=1e-9)
+        half = stats.t.ppf(0.975, df) * error
+        assert d.se == pytest.approx(error)
+        assert d.low == pytest.approx(max(-1, value - half), abs=1e-9)
+        assert d.high == pytest.approx(min(1, value + half), abs=1e-9)
+        assert d.p == pytest.approx(2 * stats.t.sf(abs(value) / error, df), abs=1e-9)
 
 
 def test_every_score_layer_language_and_group_is_compared(comparison: Comparison) -> None:
@@ -167,10 +183,11 @@ def test_layers_of_one_model_are_compared_with_each_other() -> None:
 
 def test_one_model_in_two_halves_differs_as_often_as_the_level_says() -> None:
     rng = np.random.default_rng(0)
-    raw, family, n_runs, n_layers = 0, 0, 60, 5
+    raw, family, n_runs, n_layers = 0, 0, 36, 8
     for _ in range(n_runs):
         halves = {
-            name: from_marks(marks(rng, 0.6, 210, sentence=0.4, n_layers=n_layers)) for name in "ab"
+            name: from_marks(marks(rng, 0.6, 210, sentence=0.4, n_layers=n_layers), n_subsets=200)
+            for name in "ab"
         }
         found = compare(halves, paired=False, n_draws=199)
         means = found.select(score="bridge", at="layer", by="mean")
@@ -200,7 +217,7 @@ def test_a_planted_difference_is_found_as_often_as_theory_says() -> None:
     found = 0
     for _ in range(n_runs):
         runs = {
-            name: from_marks(marks(rng, mean, n, n_layers=n_layers))
+            name: from_marks(marks(rng, mean, n, n_layers=n_layers), n_subsets=200)
             for name, mean in (("a", share + gain), ("b", share))
         }
         means = compare(runs, n_draws=99).select(score="bridge", at="layer", by="mean")

@@ -51,9 +51,10 @@ def compare(
 
     Notes
     -----
-    Standard errors: delete-one jackknife of the difference (reach: delete-d), interval by Student's
-    t. Corrected p: step-down maxT (Westfall and Young 1993) over all pairs, layers and groups of
-    one score and grouping. Where models have other layers, only their best layers are subtracted.
+    Standard errors are of the difference itself, by `ilo_fast.scores.intervals`; intervals by
+    Student's t. Corrected p: step-down maxT (Westfall and Young 1993) over all pairs, layers and
+    groups of one score and grouping. Where models have other layers, only their best layers are
+    subtracted.
     """
     _check_numbers(level, seed, n_draws)
     check_alike(scores, paired=truth("paired", paired))

@@ -2,7 +2,7 @@
 
 The errors of estimates that share their sentences move together. Their joint distribution is drawn
 by normal multipliers on the deviations of the replicates (`ilo_fast.scores.intervals.deviations`),
-divided by one chi for all: a multivariate t with the covariance of the jackknife.
+divided by one chi for all: a multivariate t with their covariance.
 """
 
 from __future__ import annotations
