@@ -12,12 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.replicates import from_marks
 from helpers.scores import overlap_scores
 
 from ilo_fast import ParallelCorpus
 from ilo_fast.cli import main
+from ilo_fast.scores.replicates_file import write_replicates
 
-COMMANDS = ("run", "extract", "score", "report", "languages", "cache", "doctor", "completion")
+COMMANDS = (
+    "run", "extract", "score", "compare", "report", "languages", "cache", "doctor", "completion",
+)  # fmt: skip
 LANGUAGES = ("ces_Latn", "deu_Latn", "eng_Latn", "fra_Latn", "nld_Latn", "rus_Cyrl", "spa_Latn")
 
 
@@ -67,11 +71,23 @@ def write_scores(folder: Path) -> None:
     overlap_scores().to_json(folder / "results" / "scores.json")
 
 
+def write_compared(folder: Path) -> None:
+    """Three measurements of the same sentences, with replicates."""
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(("one", "other", "third")):
+        where = folder / "results" / name
+        where.mkdir(parents=True)
+        scores = from_marks(rng.random((2, 20, 4)) < 0.3 + 0.1 * number)
+        scores.to_json(where / "scores.json")
+        write_replicates(scores, where)
+
+
 WORLD = {
     "run": write_texts,
     "extract": write_texts,
     "score": write_arrays,
     "report": write_scores,
+    "compare": write_compared,
 }
 
 

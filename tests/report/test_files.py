@@ -22,7 +22,7 @@ _IMPORT = builtins.__import__
 def test_new_scores_remove_the_figures_of_old_ones(tmp_path: Path) -> None:
     first = overlap_scores(2, ("eng_Latn", "fra_Latn"))
     files.write_scores(first, tmp_path)
-    files.write_table(first, tmp_path)
+    files.write_tables(first, tmp_path)
     files.write_drawn(first, tmp_path)
     expected = {files.SCORES_FILE, files.TABLE_FILE, *files.DRAWN_FILES}
     assert {p.name for p in tmp_path.iterdir()} == expected

@@ -143,9 +143,8 @@ def write_results(scores: OverlapScores, folder: Path, *, fresh: bool) -> list[P
     from ilo_fast.report import files
     from ilo_fast.scores.result import SCORES_FILE
 
-    if fresh:
-        files.write_scores(scores, folder)
-    written = [folder / SCORES_FILE, files.write_table(scores, folder)]
+    written = files.write_scores(scores, folder) if fresh else [folder / SCORES_FILE]
+    written += files.write_tables(scores, folder)
     try:
         files.check_can_draw()
     except ImportError as error:

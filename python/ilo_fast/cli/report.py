@@ -32,7 +32,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ilo_fast.report.files import check_can_draw, write_drawn, write_table
+    from ilo_fast.report.files import check_can_draw, write_drawn, write_tables
     from ilo_fast.scores.result import SCORES_FILE, OverlapScores
 
     source: Path = args.input / SCORES_FILE if args.input.is_dir() else args.input
@@ -44,5 +44,5 @@ def run(args: argparse.Namespace) -> int:
     other = output / SCORES_FILE
     if other.exists() and not other.samefile(source):
         raise FileExistsError(f"{output} holds scores of its own: choose another -o")
-    show(scores, [write_table(scores, output), *write_drawn(scores, output)])
+    show(scores, [*write_tables(scores, output), *write_drawn(scores, output)])
     return 0

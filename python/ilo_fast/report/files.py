@@ -12,9 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.files import replace_atomically
 from ilo_fast._util.messages import elide, plain
 from ilo_fast._util.optional import require
+from ilo_fast.report.groups import group_rows, overlap_by_group
+from ilo_fast.scores.replicates_file import REPLICATES_FILE, replicates_bytes
 from ilo_fast.scores.result import SCORES_FILE
 
 if TYPE_CHECKING:
@@ -24,7 +27,10 @@ if TYPE_CHECKING:
 
 TABLE_FILE = "scores.csv"
 REPORT_FILE = "report.html"
-DRAWN_FILES = ("heatmap.png", "heatmap.svg", "curve.png", "curve.svg", REPORT_FILE)
+GROUPS_FILE = "groups.csv"
+DRAWN_FILES = (
+    "heatmap.png", "heatmap.svg", "curve.png", "curve.svg", "groups.png", "groups.svg", REPORT_FILE,
+)  # fmt: skip
 
 
 def check_can_draw() -> None:
@@ -44,15 +50,23 @@ def check_can_draw() -> None:
         raise ImportError(f"matplotlib cannot start ({said}): correct MPLBACKEND") from error
 
 
-def write_scores(scores: OverlapScores, folder: Path) -> Path:
-    """Write ``scores.json``; what was made from earlier scores in the folder is removed."""
+def write_scores(scores: OverlapScores, folder: Path) -> list[Path]:
+    """Write ``scores.json``, and ``replicates.npz`` where there are any.
+
+    What was made from earlier scores in the folder is removed.
+    """
     contents = {SCORES_FILE: scores.to_json().encode()}
-    return write_files(folder, contents, stale=(TABLE_FILE, *DRAWN_FILES))[0]
+    if scores.replicates is not None:
+        contents[REPLICATES_FILE] = replicates_bytes(scores)
+    return write_files(
+        folder, contents, stale=(TABLE_FILE, GROUPS_FILE, REPLICATES_FILE, *DRAWN_FILES)
+    )
 
 
-def write_table(scores: OverlapScores, folder: Path) -> Path:
-    """Write ``scores.csv``."""
-    return write_files(folder, {TABLE_FILE: scores.to_csv().encode()})[0]
+def write_tables(scores: OverlapScores, folder: Path) -> list[Path]:
+    """Write ``scores.csv``, of every layer and language, and ``groups.csv``, of groups of these."""
+    groups = csv_text(group_rows(scores))
+    return write_files(folder, {TABLE_FILE: scores.to_csv().encode(), GROUPS_FILE: groups.encode()})
 
 
 def write_drawn(scores: OverlapScores, folder: Path) -> list[Path]:
@@ -71,6 +85,7 @@ def write_drawn(scores: OverlapScores, folder: Path) -> list[Path]:
     contents = {
         **rendered("heatmap", heatmap_figure(scores.layer_table()).figure),
         **rendered("curve", curve_figure(scores.layer_curves())),
+        **rendered("groups", overlap_by_group(scores)),
         REPORT_FILE: html_report(scores).encode(),
     }
     return write_files(folder, contents)

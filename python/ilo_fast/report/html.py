@@ -13,6 +13,7 @@ from ilo_fast.corpora.languages import describe_language
 from ilo_fast.plots.curve import curve_figure
 from ilo_fast.plots.heatmap import HeatmapFigure, heatmap_figure
 from ilo_fast.plots.style import svg_text
+from ilo_fast.report.groups import overlap_by_group
 from ilo_fast.report.notes import notes
 from ilo_fast.report.page import environment, flat, inline, read_template
 from ilo_fast.report.summary import best_layer_index, layer_means, ranked_languages
@@ -37,6 +38,7 @@ def html_report(scores: OverlapScores) -> str:
     document = scores.to_dict()
     info = {key: value for key, value in document["info"].items() if key != "run"}
     heatmap = heatmap_figure(scores.layer_table(), titled=False, max_rows=len(scores.languages))
+    groups = overlap_by_group(scores, titled=False)
     curve = curve_figure(scores.layer_curves(), titled=False)
     best = best_layer_index(scores)
     means = layer_means(scores)
@@ -60,6 +62,7 @@ def html_report(scores: OverlapScores) -> str:
         test=scores.mixing_test,
         given_graph=scores.translation_chance_given_graph is not None,
         curve_svg=inline(svg_text(curve, inline=True), "curve"),
+        groups_svg=inline(svg_text(groups, inline=True), "groups"),
         heatmap_svg=inline(svg_text(heatmap.figure, inline=True), "heatmap"),
         settings=flat(_settings(scores, document)),
         versions=flat(_versions(scores, document)),

@@ -196,6 +196,7 @@ def extract(
         "max_length": limit,
         "language_codes": spoken or None,
         "truncated": truncated,
+        "corpus_sha256": opened.sha256,
         "n_tokens": {code: sum(map(len, text.ids)) for code, text in texts.items()},
         "batch_tokens": outcome.batch_tokens,
         "padding": outcome.padding,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast.scores.certainty_file import number
 from ilo_fast.scores.intervals import mean_interval
 from ilo_fast.scores.table import ScoreTable, positions
 
@@ -62,6 +64,22 @@ class OverlapGroup:
             translation_share=None if share is None else share[:, columns].mean(axis=1),
             intervals=intervals,
         )
+
+    def rows(self, by: str) -> list[dict[str, Any]]:
+        """One record for each layer, as in ``groups.csv``."""
+        values = {"ilo": self.ilo, "bridge": self.bridge, "reach": self.reach}
+        if self.translation_share is not None:
+            values["translation_share"] = self.translation_share
+        found = []
+        for h, layer in enumerate(self.layers):
+            row: dict[str, Any] = {"by": by, "group": self.name, "n_languages": len(self.languages)}
+            row["layer"] = layer
+            for score, value in values.items():
+                low, high = self.intervals.get(score, (None, None))
+                row[score] = number(value, h)
+                row[f"{score}_low"], row[f"{score}_high"] = number(low, h), number(high, h)
+            found.append(row)
+        return found
 
     def __repr__(self) -> str:
         best = int(self.ilo.argmax())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -21,12 +21,23 @@ def html_table(title: str, layers: Sequence[int], means: Mapping[str, NDArray[np
     means
         Name of a score -> its means over languages, shape (layers,).
     """
-    head = "".join(f"<th>{escape(_NAMES.get(name, name))}</th>" for name in ("layer", *means))
-    rows = "".join(
-        f"<tr><td>{layer}</td>" + "".join(f"<td>{v[h]:.3f}</td>" for v in means.values()) + "</tr>"
+    columns = [_NAMES.get(name, name) for name in ("layer", *means)]
+    rows = [
+        [str(layer), *(f"{values[h]:.3f}" for values in means.values())]
         for h, layer in enumerate(layers)
+    ]
+    return plain_table([title, "means over languages"], columns, rows)
+
+
+def plain_table(
+    caption: Sequence[str], columns: Sequence[str], rows: Iterable[Sequence[str]]
+) -> str:
+    """Texts in rows and columns below lines of caption; all escaped."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     return (
-        f"<table><caption>{escape(title)}<br>means over languages</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<table><caption>{'<br>'.join(map(escape, caption))}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )

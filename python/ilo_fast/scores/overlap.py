@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ilo_fast import _core
 from ilo_fast._util.checks import whole_number
+from ilo_fast._util.hashing import digest
 from ilo_fast._util.progress import share_bar
 from ilo_fast._util.versions import versions
 from ilo_fast.corpora.documents import check_groups
@@ -140,6 +141,7 @@ def overlap(
     layers = tuple(int(h) for h in getattr(representations, "layers", range(n_layers)))
     if len(layers) != n_layers:
         raise ValueError(f"layers names {len(layers)} layers, but the arrays hold {n_layers}")
+    documents = _groups(representations, groups, sizes, parallel)
     pool = Pool(
         stacks=stacks,
         languages=languages,
@@ -149,7 +151,8 @@ def overlap(
         n_neighbors=n_neighbors,
         threshold=threshold,
         metric=metric,
-        groups=_groups(representations, groups, sizes, parallel),
+        groups=documents,
+        units_sha256=_units_sha256(representations, documents),
     )
     start = time.perf_counter()
     wanted = _Wanted(
@@ -241,6 +244,15 @@ def _groups(
     return check_groups(groups, sizes[0])
 
 
+def _units_sha256(
+    representations: Mapping[str, Any], documents: tuple[str, ...] | None
+) -> str | None:
+    """Which text was measured, and what of it are units; None where the text is not known."""
+    info = getattr(representations, "info", None)
+    text = info.get("corpus_sha256") if isinstance(info, Mapping) else None
+    return digest([text, documents]) if isinstance(text, str) else None
+
+
 def _on_gpu(pool: Pool, threads: int, update: Callable[[float], None] | None) -> _Measured:
     """All layers in one call: the next is copied to the GPU while one is scored."""
     with pool.naming_rows():
@@ -317,7 +329,7 @@ def _layer_by_layer(
         unit, n_units = resampling.units.kind, resampling.units.n
         found.intervals = no_intervals(found.scores(), wanted.level, unit, n_units, reason)
     elif resampling is not None:
-        found.replicates = resampling.replicates()
+        found.replicates = replace(resampling.replicates(), units_sha256=pool.units_sha256)
         found.intervals = intervals_of(found.replicates, level=wanted.level)
     return found
 

@@ -55,6 +55,7 @@ class Pool:
     threshold: int
     metric: str
     groups: tuple[str, ...] | None = None  # the document of each sentence
+    units_sha256: str | None = None
 
     @contextmanager
     def naming_rows(self, first_layer: int = 0) -> Iterator[None]:

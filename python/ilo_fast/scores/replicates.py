@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,14 +51,14 @@ class Counts:
             found["translation_share"] = self.translations / (points * n_neighbors)
         return found
 
-    def of_layers(self, rows: Sequence[int]) -> Counts:
-        """Those of some layers."""
-        at = list(rows)
+    def select_layers(self, rows: Sequence[int]) -> Counts:
+        """The same of some layers, by their positions."""
+        kept = list(rows)
         return Counts(
             points=self.points,
-            bridging=self.bridging[..., at, :],
-            reached=self.reached[..., at, :],
-            translations=None if self.translations is None else self.translations[..., at, :],
+            bridging=self.bridging[..., kept, :],
+            reached=self.reached[..., kept, :],
+            translations=None if self.translations is None else self.translations[..., kept, :],
         )
 
 
@@ -85,6 +86,9 @@ class Replicates:
     strata : int32, shape (units,), or None
         The language of each unit where units are points: languages are drawn apart.
     n_neighbors : int
+    units_sha256 : str or None
+        What the units are and in which order, by the text and its documents: replicates are paired
+        where these agree. None of plain arrays, whose text is not known.
     """
 
     whole: Counts
@@ -95,16 +99,17 @@ class Replicates:
     unit: str
     strata: Ints | None
     n_neighbors: int
+    units_sha256: str | None = None
 
     @property
     def n_units(self) -> int:
         return len(self.without_one.points)
 
-    def of_layers(self, rows: Sequence[int]) -> Replicates:
-        """Those of some layers."""
-        return replace(
+    def select_layers(self, rows: Sequence[int]) -> Replicates:
+        """The same of some layers, by their positions."""
+        return dataclasses.replace(
             self,
-            whole=self.whole.of_layers(rows),
-            without_one=self.without_one.of_layers(rows),
-            subsets=self.subsets.of_layers(rows),
+            whole=self.whole.select_layers(rows),
+            without_one=self.without_one.select_layers(rows),
+            subsets=self.subsets.select_layers(rows),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,11 +25,14 @@ from ilo_fast.scores.certainty_file import intervals_object, test_object
 from ilo_fast.scores.groups import OverlapGroup
 from ilo_fast.scores.notebook import html_table
 from ilo_fast.scores.reading import read_fields
+from ilo_fast.scores.replicates_file import read_replicates
 from ilo_fast.scores.table import SCORE_TITLES, ScoreTable, positions
 
 if TYPE_CHECKING:
     from ilo_fast.plots.curve import LayerCurves
     from ilo_fast.plots.heatmap import LayerTable
+
+logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 2
 _KIND = "ilo_fast.scores"
@@ -65,7 +69,7 @@ class OverlapScores(ScoreTable):
     intervals : Intervals or None
     mixing_test : MixingTest or None
     replicates : Replicates or None
-        What intervals are made of, for those of groups and of differences.
+        What intervals are made of, for those of groups and of differences (`compare`).
     info : dict
         How the scores were made: backend, instruction set, certified rows of each layer, seconds,
         under ``"representations"`` what `extract` said, and under ``"run"`` what the command did.
@@ -152,7 +156,7 @@ class OverlapScores(ScoreTable):
             mixing_test=None if test is None else test.select(rows, columns),
             # Reach is of the whole pool, so replicates of some languages alone would mislead.
             replicates=(
-                self.replicates.of_layers(rows)
+                self.replicates.select_layers(rows)
                 if self.replicates is not None and columns == list(range(len(self.languages)))
                 else None
             ),
@@ -228,14 +232,17 @@ class OverlapScores(ScoreTable):
         Parameters
         ----------
         source
-            The text, the path it was written to, or a folder with a ``scores.json``.
+            The text, the path it was written to, or a folder with a ``scores.json``. With a path,
+            also ``replicates.npz`` beside the file, where there is one.
 
         Raises
         ------
         ValueError
             As `from_dict`; it names the file.
         """
-        return read_result(source, SCORES_FILE, "scores", cls.from_dict)
+        found = read_result(source, SCORES_FILE, "scores", cls.from_dict)
+        text = isinstance(source, str) and source.lstrip().startswith("{")
+        return found if text else _with_replicates(found, Path(source).expanduser())
 
     def plot(self, kind: str = "heatmap", score: str | None = None, ax: Any = None) -> Any:
         """Draw a ``"heatmap"`` (layers x languages) or a ``"curve"`` (means over languages).
@@ -319,6 +326,18 @@ class OverlapScores(ScoreTable):
             subtitle=self.subtitle,
             score=score,
         )
+
+
+def _with_replicates(scores: OverlapScores, path: Path) -> OverlapScores:
+    """With what lies beside the file; scores are good without it, so that its flaws are said."""
+    try:
+        beside = path if path.is_dir() else path.parent
+        return dataclasses.replace(scores, replicates=read_replicates(beside, scores))
+    except FileNotFoundError:
+        return scores
+    except (OSError, ValueError) as error:
+        logger.warning("no intervals of groups and differences: %s", error)
+        return scores
 
 
 def language_label(code: str) -> str:
