@@ -43,8 +43,9 @@ def add_parser(commands: Commands) -> None:
         "inputs",
         nargs="+",
         metavar="RUN",
-        help="two or more folders of run or score, or their scores.json, with replicates.npz "
-        "beside it; NAME=RUN names it (default: by its model)",
+        help="two or more folders of run or score (of finetune and pretrain with --intervals), or "
+        "their scores.json, with replicates.npz beside it; NAME=RUN names it (default: by its "
+        "model)",
     )
     group = parser.add_argument_group("comparison")
     group.add_argument(
@@ -119,6 +120,9 @@ def _read(path: Path) -> OverlapScores:
     from ilo_fast.scores.result import SCORES_FILE, OverlapScores
 
     source = path / SCORES_FILE if path.is_dir() else path
+    trained = path / "overlap_scores" / SCORES_FILE  # of finetune and pretrain with --intervals
+    if not source.is_file() and trained.is_file():
+        source = trained
     if not source.is_file():
         raise AccessError(
             f"RUN {source} does not exist; `ilo-fast run` and `ilo-fast score` write it"

@@ -25,6 +25,11 @@ def add_measuring_flags(parser: argparse.ArgumentParser, *, beside_text: bool = 
     if not beside_text:  # a tokenizer that is trained here marks no language
         flags.add_tokenizer_flag(parser)
     flags.add_overlap_flags(parser)
+    parser.add_argument(
+        "--intervals",
+        action="store_true",
+        help="also intervals at every measurement, and what `ilo-fast compare` needs of the last",
+    )
 
 
 def add_loop_flags(
@@ -87,6 +92,7 @@ def overlap_options(args: argparse.Namespace) -> OverlapOptions:
         backend=args.backend,
         n_threads=args.n_threads,
         tokenizer_languages=getattr(args, "tokenizer_languages", None),
+        intervals=args.intervals,
     )
 
 

@@ -27,6 +27,11 @@ from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.models.folders import display_name
 from ilo_fast.pipeline import measure
 from ilo_fast.scores.result import OverlapScores
+from ilo_fast.training.kept_scores import (
+    keep_for_comparison,
+    logged_metrics,
+    without_replicates,
+)
 from ilo_fast.training.measuring import OverlapOptions
 from ilo_fast.training.process import cuda_in_use, preserve_random_state
 from ilo_fast.training.records import OverlapRecord, RecordFile
@@ -74,6 +79,9 @@ class OverlapCallback(TrainerCallback):
         As in :func:`~ilo_fast.extract`; the hooks are verified at the first measurement.
     n_neighbors, threshold, metric, backend, n_threads, parallel
         As in :func:`~ilo_fast.overlap`.
+    intervals
+        Also measure intervals. The last measurement is then in ``{name}_scores`` beside the file,
+        as ``ilo-fast run`` leaves it, for ``ilo-fast compare``.
 
     Attributes
     ----------
@@ -112,6 +120,7 @@ class OverlapCallback(TrainerCallback):
         max_length: int | None = None,
         verify: bool = True,
         tokenizer_languages: Mapping[str, str] | None = None,
+        intervals: bool = False,
     ) -> None:
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise ValueError(
@@ -128,7 +137,7 @@ class OverlapCallback(TrainerCallback):
             layers=layers, n_neighbors=n_neighbors, threshold=threshold, metric=metric,
             backend=backend, n_threads=n_threads, parallel=parallel, batch_tokens=batch_tokens,
             pooling=pooling, special_tokens=special_tokens, max_length=max_length, verify=verify,
-            tokenizer_languages=tokenizer_languages,
+            tokenizer_languages=tokenizer_languages, intervals=intervals,
         )  # fmt: skip
         self.path: Path | None = None
         self.model_name: str | None = None
@@ -266,7 +275,7 @@ class OverlapCallback(TrainerCallback):
             parallel=options.parallel, batch_tokens=options.batch_tokens,
             pooling=options.pooling, special_tokens=options.special_tokens,
             max_length=options.max_length, verify=options.verify and not self._verified,
-            tokenizer_languages=options.tokenizer_languages,
+            tokenizer_languages=options.tokenizer_languages, intervals=options.intervals,
         )  # fmt: skip
         self._verified = True
         corpus = self._settings["corpus"]
@@ -277,10 +286,12 @@ class OverlapCallback(TrainerCallback):
         return scores
 
     def _keep(self, record: OverlapRecord, first: bool) -> None:
-        self.records.append(record)
+        self.records.append(without_replicates(record))
         assert self.path is not None
         try:
             RecordFile(self.path).append(record)
+            if record.scores is not None and record.scores.replicates is not None:
+                keep_for_comparison(self.path.with_name(f"{self.name}_scores"), record.scores)
         except OSError as error:
             if first:
                 raise
@@ -297,7 +308,7 @@ class OverlapCallback(TrainerCallback):
         before = control.should_log
         # The Trainer's own method, not an override: those of many subclasses add means of what the
         # steps have gathered since the last entry, and start to gather anew.
-        Trainer.log(trainer, _metrics(self.name, record, record.scores))
+        Trainer.log(trainer, logged_metrics(self.name, record, record.scores))
         # Logging counts as the entry that was asked for at this step, but that one is the loss.
         trainer.control.should_log = before
         return trainer.control
@@ -313,22 +324,6 @@ class OverlapCallback(TrainerCallback):
                     f"name={other.name!r}, and write to {self.path} and {theirs}: give each a "
                     "name= and an output= of its own"
                 )
-
-
-def _metrics(name: str, record: OverlapRecord, scores: OverlapScores) -> dict[str, float]:
-    """Means over languages of every layer, and the cost, under the names they are logged by."""
-    tables = {"ilo": scores.ilo, "bridge": scores.bridge, "reach": scores.reach}
-    if scores.translation_share is not None:
-        tables["translations"] = scores.translation_share
-    metrics = {
-        f"{name}/{score}_layer_{layer:02d}": float(table[h].mean())
-        for score, table in tables.items()
-        for h, layer in enumerate(scores.layers)
-    }
-    metrics[f"{name}/seconds"] = record.seconds
-    if record.share_of_time is not None:
-        metrics[f"{name}/share_of_time"] = record.share_of_time
-    return metrics
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from ilo_fast.graph.options import check_metric, chosen_backend
 
 # What scores do not depend on; the approximate backend is told apart below.
 _POOLINGS: Final = ("mean", "last", "first", "weighted_mean", "max")
-_FREE = ("backend", "n_threads", "batch_tokens", "verify")
+_FREE = ("backend", "n_threads", "batch_tokens", "verify", "intervals")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class OverlapOptions:
     max_length: int | None = None
     verify: bool = True
     tokenizer_languages: Mapping[str, str] | None = None
+    intervals: bool = False
 
     def __post_init__(self) -> None:
         # Numbers as JSON can hold them; object.__setattr__ as the dataclass is frozen.
@@ -47,6 +48,7 @@ class OverlapOptions:
         choice("pooling", self.pooling, _POOLINGS)
         choice("special_tokens", self.special_tokens, ("include", "exclude"))
         truth("verify", self.verify)
+        truth("intervals", self.intervals)
         if self.parallel is not None:
             truth("parallel", self.parallel)
         if self.layers is not None:

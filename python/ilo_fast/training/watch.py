@@ -122,6 +122,7 @@ class Watch:
             batch_tokens=options.batch_tokens, pooling=options.pooling,
             special_tokens=options.special_tokens, max_length=options.max_length,
             verify=options.verify, tokenizer_languages=options.tokenizer_languages,
+            intervals=options.intervals,
         )  # fmt: skip
         callback.model_name = self.name
         return [callback]
