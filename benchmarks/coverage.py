@@ -145,7 +145,7 @@ def markdown(records: list[dict]) -> str:
         return " / ".join("-" if r is None else f"{r:.2f}" for r in ratios)
 
     lines = [
-        "| population | score | truth | one language (lowest) | mean | variance ratio | jackknife |",
+        "| population | score | truth | language (lowest) | mean | variance ratio | jackknife |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     for r in records:

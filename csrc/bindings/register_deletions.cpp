@@ -90,8 +90,8 @@ py::tuple deletions_binding(const Numbers& entries, const Numbers& offsets, cons
   const OverlapInput checked =
       overlap_input(languages, sentences, 1, in.n, n_neighbors, n_languages, threshold);
   if (in.n > std::numeric_limits<std::int32_t>::max() / n_neighbors)
-    throw InvalidArgument(text(in.n, " points with ", n_neighbors,
-                               " neighbours each are more than 2^31 - 1 in all"));
+    throw InvalidArgument(
+        text(in.n, " points with ", n_neighbors, " neighbours each are more than 2^31 - 1 in all"));
   in.languages = checked.languages, in.sentences = checked.sentences;
   in.n_languages = n_languages, in.threshold = threshold;
   PythonMonitor monitor{py::none()};
@@ -99,8 +99,8 @@ py::tuple deletions_binding(const Numbers& entries, const Numbers& offsets, cons
   const std::optional<Subsets> subsets =
       kept ? std::optional<Subsets>(subsets_of(*kept, in)) : std::nullopt;
 
-  const std::vector<py::ssize_t> shape{
-      static_cast<py::ssize_t>(subsets ? subsets->count : n_units), n_languages};
+  const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(subsets ? subsets->count : n_units),
+                                       n_languages};
   const auto zeros = [&] {
     Counts counts(shape);
     std::fill_n(counts.mutable_data(), counts.size(), 0);

@@ -2,8 +2,8 @@
 //
 // A unit is a set of points that come and go together: a sentence in all its languages, a document,
 // or a single point. The nearest neighbours of a point among those that are left are the first k of
-// its list that are left, so lists longer than k replace a new graph, as long as k are left in each:
-// `rows_too_short` finds those where they are not, and nothing is counted from these.
+// its list that are left, so lists longer than k replace a new graph, as long as k are left in
+// each: `rows_too_short` finds those where they are not, and nothing is counted from these.
 #pragma once
 
 #include <cstdint>

@@ -88,8 +88,8 @@ std::vector<Word> lanes_of_units(const DeletionInput& in, const Subsets& subsets
   return lanes;
 }
 
-// Calls visit(neighbour, lanes in which it is one of the first k of point i), nearest first; returns
-// the lanes that hold i and fewer than k of its list.
+// Calls visit(neighbour, lanes in which it is one of the first k of point i), nearest first;
+// returns the lanes that hold i and fewer than k of its list.
 template <class Visit>
 Word each_neighbour(const DeletionInput& in, const std::vector<Word>& lanes, std::int64_t i,
                     SmallNumbers& found, Visit visit) {

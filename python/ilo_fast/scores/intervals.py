@@ -63,14 +63,13 @@ def deviations(replicates: Replicates, score: str, weights: Array | None = None)
         found = by_bridge * deviations(replicates, "bridge")
         found = found + by_reach * deviations(replicates, "reach")
     else:
-        n, n_half = replicates.n_units, replicates.n_kept
         halves = scores_of(replicates.subsets, replicates, score)
-        n_pairs = len(halves) // 2
-        found = (halves[::2] - halves[1::2]) * np.sqrt(n_half / n / 2 / n_pairs)
+        share = replicates.n_kept / replicates.n_units  # a half, or a little less of odd numbers
+        found = (halves[::2] - halves[1::2]) * np.sqrt(share / len(halves))
         if score != "reach":
-            whole_score = scores_of(replicates.whole, replicates, score)
-            at_halves = _binomial(halves.mean(axis=0), n_half)
-            found *= np.sqrt(_binomial(whole_score, n) / at_halves)
+            units = _units(replicates)
+            at_whole = _binomial(scores_of(replicates.whole, replicates, score), units)
+            found *= np.sqrt(at_whole / _binomial(halves.mean(axis=0), units * share))
     return found if weights is None else combined(found, weights)
 
 
@@ -118,7 +117,7 @@ def combined(values: Array, weights: Array) -> Array:
     return total
 
 
-def _binomial(share: Array, n: int) -> Array:
+def _binomial(share: Array, n: Array | int) -> Array:
     """p (1 - p) of a share of n trials, half a trial away from 0 and 1."""
     inner = (share * n + 0.5) / (n + 1)
     return inner * (1 - inner)
@@ -274,21 +273,38 @@ def _interval(
     of halves differs, every unit is a trial: at 0 and 1, this is the "rule of three".
     """
     value = scores_of(replicates.whole, replicates, score)
+    units = _units(replicates)
+    steps = len(units) - 1 if score == "reach" else 0  # a share of so many other languages
     if weights is not None:
         value = combined(value, weights)
+        units = np.array(units[weights != 0].sum() if _has_strata(replicates) else units[0])
+        steps *= int(np.count_nonzero(weights))
     if _reason(replicates):
         return np.full_like(value, np.nan), np.full_like(value, np.nan)
     variance = np.square(standard_error(deviations(replicates, score, weights)))
-    n = replicates.n_units
-    n_languages = replicates.whole.points.shape[-1]
-    n_means = 1 if weights is None else np.count_nonzero(weights)
-    steps = n_means * (n_languages - 1) if score == "reach" else n  # from 0 to 1
     with np.errstate(divide="ignore"):
-        trials = np.maximum(_binomial(value, steps) / variance, 1)
-    trials = np.where(variance == 0, n, trials)
-    return score_interval(
-        value, trials, t_quantile((1 + level) / 2, degrees_of_freedom(replicates))
-    )
+        trials = np.maximum(_binomial(value, steps or units) / variance, 1)
+    trials = np.where(variance == 0, units, trials)
+    if weights is None:
+        trials[:, list(_reasons(replicates))] = np.nan
+    quantile = t_quantile((1 + level) / 2, degrees_of_freedom(replicates))
+    low, high = score_interval(value, trials, quantile)
+    if steps:  # it moves in steps that may be coarse: the usual correction by half a step
+        half = np.where(variance == 0, 0, 0.5 / steps)
+        low, high = np.maximum(low - half, 0), np.minimum(high + half, 1)
+    return low, high
+
+
+def _has_strata(replicates: Replicates) -> bool:
+    return replicates.strata is not None
+
+
+def _units(replicates: Replicates) -> Array:
+    """How many units each language has, shape (languages,)."""
+    points = replicates.whole.points
+    if _has_strata(replicates):
+        return points.astype(np.float64)
+    return np.full(points.shape, replicates.n_units, np.float64)
 
 
 def _reason(replicates: Replicates) -> str:
@@ -303,11 +319,10 @@ def _reason(replicates: Replicates) -> str:
 
 
 def _reasons(replicates: Replicates) -> dict[int, str]:
-    """Languages that a replicate leaves without a point."""
+    """Languages that have too few units of their own."""
     if _reason(replicates):
         return {}
-    empty = (replicates.subsets.points == 0).any(axis=0)
     return {
-        int(column): f"too few {replicates.unit}s hold its points: a random half holds none"
-        for column in np.flatnonzero(empty)
+        int(column): f"intervals need at least {MIN_UNITS} {replicates.unit}s per language"
+        for column in np.flatnonzero(_units(replicates) < MIN_UNITS)
     }
