@@ -167,6 +167,9 @@ def test_unknown_code_says_what_to_do() -> None:
         resolve_codes("en_XXX")
     with pytest.raises(CorpusError, match="no known code is near"):
         resolve_codes("xxxxxxxx")
+    for typo, meant in (("paper32", "paper31"), ("Flores-200", "flores200"), ("ntrex", "ntrex128")):
+        with pytest.raises(CorpusError, match=rf"did you mean {meant}\?"):
+            resolve_codes(typo)
 
 
 def test_codes_and_sets_are_resolved_in_order() -> None:

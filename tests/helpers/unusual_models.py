@@ -18,14 +18,18 @@ _GEMMA = {
     "sliding_window": 8,
 }
 
+_XLM = {
+    "vocab_size": VOCABULARY, "emb_dim": 32, "n_layers": 4, "n_heads": 4,
+    "max_position_embeddings": 128, "pad_index": 1, "bos_index": 0, "eos_index": 2, "unk_index": 3,
+}  # fmt: skip
+_MAMBA = {"hidden_size": 32, "state_size": 8, "num_hidden_layers": 3}
+
 CONFIGURATIONS: dict[str, Callable[[], tuple[type, Any]]] = {
     # Attentions, norms and feed-forwards in lists of their own.
-    "xlm": lambda: (
-        hf.XLMWithLMHeadModel,
-        hf.XLMConfig(
-            vocab_size=VOCABULARY, emb_dim=32, n_layers=4, n_heads=4, max_position_embeddings=128,
-            pad_index=1, bos_index=0, eos_index=2, unk_index=3,
-        ),
+    "xlm": lambda: (hf.XLMWithLMHeadModel, hf.XLMConfig(**_XLM)),
+    "flaubert": lambda: (
+        hf.FlaubertWithLMHeadModel,
+        hf.FlaubertConfig(**_XLM, pad_token_id=1),
     ),
     # States of several streams, a second list beside the layers, a table for each layer.
     "gemma3n": lambda: (
@@ -41,9 +45,20 @@ CONFIGURATIONS: dict[str, Callable[[], tuple[type, Any]]] = {
         sized(hf.Gemma4TextConfig, global_head_dim=8, num_kv_shared_layers=0, **_GEMMA),
     ),
     # The embeddings are not among the hidden states.
-    "mamba": lambda: (
-        hf.MambaForCausalLM,
-        named(hf.MambaConfig, hidden_size=32, state_size=8, num_hidden_layers=3, time_step_rank=4),
+    "mamba": lambda: (hf.MambaForCausalLM, named(hf.MambaConfig, time_step_rank=4, **_MAMBA)),
+    "mamba2": lambda: (
+        hf.Mamba2ForCausalLM,
+        named(hf.Mamba2Config, num_heads=4, head_dim=16, n_groups=1, chunk_size=16, **_MAMBA),
+    ),
+    "falcon_mamba": lambda: (
+        hf.FalconMambaForCausalLM, named(hf.FalconMambaConfig, time_step_rank=4, **_MAMBA),
+    ),
+    "rwkv": lambda: (
+        hf.RwkvForCausalLM,
+        named(
+            hf.RwkvConfig, hidden_size=32, attention_hidden_size=32, num_hidden_layers=3,
+            context_length=128,
+        ),
     ),
     # The hidden states end before the final norm; a model of two towers.
     "clip": lambda: (
@@ -66,6 +81,14 @@ CONFIGURATIONS: dict[str, Callable[[], tuple[type, Any]]] = {
         sized(
             hf.Llama4TextConfig, intermediate_size_mlp=48, num_key_value_heads=2, head_dim=8,
             num_local_experts=2,
+        ),
+    ),
+    # The text half of a model that sees: one of its blocks attends to images.
+    "mllama": lambda: (
+        hf.MllamaForCausalLM,
+        sized(
+            type(hf.MllamaConfig().text_config), num_key_value_heads=2, num_hidden_layers=4,
+            cross_attention_layers=[1],
         ),
     ),
     # Blocks take (tokens, sentences, dim).

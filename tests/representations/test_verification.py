@@ -101,15 +101,18 @@ def test_sentences_of_one_length_share_batches_where_padding_is_not_masked(name,
     assert_as_alone(model, model, "none", **options)
 
 
-@pytest.mark.parametrize("name", ["xlm", "xlnet", "gemma3n", "gemma4", "llama4"])
+@pytest.mark.parametrize(
+    "name", ["xlm", "flaubert", "xlnet", "gemma3n", "gemma4", "llama4", "mllama"]
+)
 def test_layers_of_unusual_models_are_their_hidden_states(name):
     model = build_unusual(name)
     # Gemma 3n with its head ends its hidden_states before the final norm.
     assert_as_alone(model, model.model if name == "gemma3n" else model, "right")
 
 
-def test_embeddings_that_a_model_leaves_out_of_its_hidden_states_are_layer_0():
-    model = build_unusual("mamba")
+@pytest.mark.parametrize("name", ["mamba", "mamba2", "falcon_mamba", "rwkv"])
+def test_embeddings_that_a_model_leaves_out_of_its_hidden_states_are_layer_0(name):
+    model = build_unusual(name)
     assert_as_alone(model, model, "right", left_out=1)
     got = run(model)
     ids = torch.tensor([tokenizer()("she reads")["input_ids"]])

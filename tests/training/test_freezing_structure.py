@@ -11,7 +11,7 @@ from ilo_fast.training.freezing import freeze
 IDS = torch.arange(4, 20)[None]
 
 
-@pytest.mark.parametrize("name", ["xlm", "gemma3n", "gemma4", "mamba", "llama4"])
+@pytest.mark.parametrize("name", ["xlm", "flaubert", "gemma3n", "gemma4", "mamba", "llama4"])
 def test_what_is_frozen_is_what_the_first_hidden_states_depend_on(name):
     model = build_unusual(name)
     left_out = name == "mamba"

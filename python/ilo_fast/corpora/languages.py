@@ -354,8 +354,10 @@ def _refuse(item: str) -> str:
     meant = candidates(item)
     if meant:
         raise CorpusError(f"language code {item!r} is ambiguous: it may mean {', '.join(meant)}")
+    sets = difflib.get_close_matches(item[:80].lower(), NAMED_SETS, n=1, cutoff=0.7)
+    near = f"did you mean {sets[0]}?" if sets else did_you_mean(item)
     raise CorpusError(
-        f"unknown language code {item[:80]!r}: "
-        f"{did_you_mean(item) or 'no known code is near.'} Codes look like eng_Latn, en or en-GB; "
-        f"'ilo-fast languages' lists them. Named sets: {', '.join(NAMED_SETS)}."
+        f"unknown language code {item[:80]!r}: {near or 'no known code is near.'} Codes look like "
+        "eng_Latn, en or en-GB; 'ilo-fast languages' lists them. Named sets: "
+        f"{', '.join(NAMED_SETS)}."
     )
