@@ -60,11 +60,12 @@ def test_two_runs_are_compared_in_tables_files_and_a_figure(
 
 
 def test_runs_of_one_model_are_told_apart_by_their_folders_and_by_given_names(
-    runs: Path, undrawn: None
+    runs: Path, undrawn: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["compare", "-q", "one", "other", "third/scores.json"]) == 0
     folder = runs / "ilo_fast_results" / "compare__one__other__org__x"
     assert Comparison.from_json(folder).names == ("one", "other", "org/x")
+    assert "on trust" not in capsys.readouterr().out
     assert main(["compare", "-q", "before=one", "after=one", "-o", "named"]) == 0
     assert Comparison.from_json(runs / "named").names == ("before", "after")
 

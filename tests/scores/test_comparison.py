@@ -114,6 +114,14 @@ def test_the_layer_that_was_made_better_is_found_and_ranked_first(comparison: Co
     assert (ranks["one"].rank_low, ranks["one"].rank_high) == (1, 1)
 
 
+def test_it_is_said_whether_the_text_is_known_to_be_the_same(comparison: Comparison) -> None:
+    assert comparison.text_known
+    unknown = dataclasses.replace(
+        OTHER, replicates=dataclasses.replace(OTHER.replicates, units_sha256=None)
+    )
+    assert not compare({"one": ONE, "other": unknown}, n_draws=99).text_known
+
+
 def test_order_of_models_and_of_languages_changes_signs_alone(comparison: Comparison) -> None:
     order = [2, 0, 3, 1]
     turned = dataclasses.replace(
