@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ilo_fast.pipeline import measure as measure
     from ilo_fast.representations.extraction import extract as extract
     from ilo_fast.representations.result import Representations as Representations
+    from ilo_fast.scores.comparison import compare as compare
+    from ilo_fast.scores.comparison_result import Comparison as Comparison
     from ilo_fast.scores.overlap import overlap as overlap
     from ilo_fast.scores.result import OverlapScores as OverlapScores
     from ilo_fast.training.callback import OverlapCallback as OverlapCallback
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AccessError": "errors",
+    "compare": "scores.comparison",
+    "Comparison": "scores.comparison_result",
     "CorpusError": "errors",
     "extract": "representations.extraction",
     "finetune": "training.finetune.finetune",

@@ -9,6 +9,7 @@ import pytest
 from helpers.replicates import CODES, from_marks, from_vectors
 from scipy import stats
 
+from ilo_fast.corpora.languages import GROUPINGS
 from ilo_fast.scores.comparison import compare, compare_layers
 from ilo_fast.scores.comparison_result import Comparison
 from ilo_fast.scores.intervals import degrees_of_freedom
@@ -92,9 +93,7 @@ def test_differences_and_errors_are_those_of_halves_by_hand(comparison: Comparis
 
 def test_every_score_layer_language_and_group_is_compared(comparison: Comparison) -> None:
     n_groups = len({(d.by, d.group) for d in comparison.differences})
-    assert {d.by for d in comparison.differences} == {
-        "mean", "language", "resource_class", "family", "region", "script",
-    }  # fmt: skip
+    assert {d.by for d in comparison.differences} == {"mean", "language", *GROUPINGS}
     assert len(comparison.differences) == 4 * (3 + 1) * n_groups  # scores, layers and best
     script = comparison.select(score="ilo", at="layer", by="script")
     assert {(d.group, d.n_languages) for d in script} == {("Latn", 3), ("Cyrl", 1)}
@@ -112,6 +111,14 @@ def test_the_layer_that_was_made_better_is_found_and_ranked_first(comparison: Co
     ranks = {r.model: r for r in comparison.ranks if (r.score, r.at) == ("ilo", "best")}
     assert [ranks[m].rank for m in ("one", "other")] == [1, 2]
     assert (ranks["one"].rank_low, ranks["one"].rank_high) == (1, 1)
+
+
+def test_it_is_said_whether_the_text_is_known_to_be_the_same(comparison: Comparison) -> None:
+    assert comparison.text_known
+    unknown = dataclasses.replace(
+        OTHER, replicates=dataclasses.replace(OTHER.replicates, units_sha256=None)
+    )
+    assert not compare({"one": ONE, "other": unknown}, n_draws=99).text_known
 
 
 def test_order_of_models_and_of_languages_changes_signs_alone(comparison: Comparison) -> None:

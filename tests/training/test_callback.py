@@ -22,6 +22,7 @@ from helpers.trainers import (
 from transformers import Trainer, TrainerCallback
 
 from ilo_fast import ParallelCorpus, measure, pipeline
+from ilo_fast.scores.result import OverlapScores
 from ilo_fast.training.callback import OverlapCallback
 from ilo_fast.training.records import read_overlap_log
 
@@ -258,3 +259,20 @@ def test_numpy_numbers_are_taken_as_numbers(tmp_path: Path) -> None:
     make_trainer(tmp_path, [measuring], max_steps=1).train()
     settings = read_overlap_log(tmp_path / "overlap.jsonl")[0].settings
     assert (settings["n_neighbors"], settings["layers"]) == (3, [0, 1])
+
+
+def test_with_intervals_the_last_measurement_can_be_compared(tmp_path: Path) -> None:
+    measuring = OverlapCallback(CORPUS, layers=[0, -1], intervals=True, **OPTIONS)
+    make_trainer(tmp_path, [measuring]).train()
+    last = read_overlap_log(tmp_path / "overlap.jsonl")[-1].scores
+    assert last is not None and last.intervals is not None
+    kept = OverlapScores.from_json(tmp_path / "overlap_scores")
+    assert kept == last and (kept.replicates is not None or kept.intervals.reason)  # type: ignore[union-attr]
+    assert all(r.scores is None or r.scores.replicates is None for r in measuring.records)
+
+
+def test_mixing_is_logged_with_every_measurement(tmp_path: Path) -> None:
+    spy = Spy()
+    make_trainer(tmp_path, [OverlapCallback(CORPUS, **OPTIONS), spy]).train()
+    logged = [logs for _, logs in spy.logged if any(key.startswith("overlap/") for key in logs)]
+    assert logged and all(0 < logs["overlap/ilo_under_mixing"] <= 1 for logs in logged)

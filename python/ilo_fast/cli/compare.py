@@ -116,7 +116,7 @@ def _named_path(word: str) -> tuple[str, Path]:
 
 
 def _read(path: Path) -> OverlapScores:
-    from ilo_fast.scores.replicates_file import REPLICATES_FILE
+    from ilo_fast.scores.replicates_file import REPLICATES_FILE, read_replicates
     from ilo_fast.scores.result import SCORES_FILE, OverlapScores
 
     source = path / SCORES_FILE if path.is_dir() else path
@@ -136,6 +136,8 @@ def _read(path: Path) -> OverlapScores:
             f"{source.parent} has scores without {REPLICATES_FILE}, of which intervals are made: "
             f"measure it again by `ilo-fast {again}` with --overwrite, without --quick"
         )
+    if scores.replicates is None:
+        read_replicates(beside, scores)  # says what is wrong with the file
     return scores
 
 

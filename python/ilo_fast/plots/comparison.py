@@ -29,6 +29,7 @@ Numbers = tuple["float | None", ...]
 # swallows. Lines differ in their dashes and marks, too.
 _COLORS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", INK)
 _MARKS: Final = "osD^vPX"
+_LOW: Final = 0.5  # curves that stay below this are drawn on an axis of their own height
 _DASHES: Final = ((), (5, 2), (1.5, 1.5), (5, 1.5, 1.5, 1.5))
 
 
@@ -68,7 +69,7 @@ class ComparedScore:
 def comparison_figure(scores: Sequence[ComparedScore], *, subtitle: str) -> Figure:
     """One column per score: curves above, differences below where there are any."""
     # Sizes in inches.
-    margin, left, inner, between, right = 0.15, 0.78, 4.3, 0.75, 0.2
+    margin, left, inner, between, right = 0.15, 1.0, 4.3, 1.0, 0.2
     upper, lower, gap, top, bottom = 2.7, 1.6, 0.34, 0.98, 0.78
     below = any(score.differences for score in scores)
     width = left + inner * len(scores) + between * (len(scores) - 1) + right
@@ -104,8 +105,13 @@ def _label(ax: Axes, score: ComparedScore) -> None:
 def _draw_curves(ax: Axes, score: ComparedScore) -> None:
     for number, curve in enumerate(score.curves):
         _draw_band(ax, number, curve.layers, curve.values, curve.low, curve.high)
-    ax.set_ylim(-0.02, 1.02)
-    ax.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
+    shown = [_floats(part) for curve in score.curves for part in (curve.values, curve.high)]
+    highest = float(np.nanmax(np.concatenate(shown)))
+    if highest > _LOW:
+        ax.set_ylim(-0.02, 1.02)
+        ax.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
+    else:
+        ax.set_ylim(-0.03 * highest, 1.1 * highest or 1.0)
     ax.set_ylabel("mean over languages", fontsize=8.5)
     plain_axes(ax, "y")
     ax.tick_params(labelsize=8)

@@ -26,7 +26,7 @@ _HEADS: Final = {
     "family": "family",
     "region": "region",
     "script": "script",
-    "word_order": "word order (WALS 81A)",
+    "word_order": "order of subject, object and verb (WALS 81A)",
 }
 _LABEL = 26  # letters of a group's name at most
 

@@ -123,7 +123,12 @@ def _notes(comparison: Comparison) -> str:
             + listed([f"{_name(n)}: {_layers(h)}" for n, h in _named_layers(comparison)])
             + "), whose numbers mean different depths: only best layers are subtracted.",
         )
-    if any(d.se is None for d in comparison.select(by=MEAN)):
+    if comparison.paired and not comparison.text_known:
+        found.append(
+            f"Not all runs say what text they are of: that their {comparison.unit}s are the same, "
+            "in the same order, was taken on trust."
+        )
+    if any(d.se is None for d in comparison.select(by=MEAN) if d.score in _SHOWN):
         found.append(
             f"Without interval and p: no {comparison.unit} moves the difference, as where both "
             "scores are 0 or both are 1."

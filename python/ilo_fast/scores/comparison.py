@@ -113,6 +113,7 @@ def _compared(
         n_units=tuple(m.n_units for m in models),
         level=level,
         paired=paired,
+        text_known=all(m.text_known for m in models),
         seed=seed,
         n_draws=n_draws,
         curves=tuple(curves),

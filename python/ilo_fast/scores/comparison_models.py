@@ -46,6 +46,7 @@ class MeasuredModel:
     mean_interval: Mapping[str, tuple[Array, Array]]
     df: int
     n_units: int
+    text_known: bool
 
     def best(self, score: str) -> int:
         """Row of the layer with the highest mean; the mean is the first target."""
@@ -90,7 +91,7 @@ def measured(
         interval[score] = mean_interval(replicates, score, order, level=level)
     return MeasuredModel(
         name, scores.layers, values, apart, interval,
-        degrees_of_freedom(replicates), replicates.n_units,
+        degrees_of_freedom(replicates), replicates.n_units, replicates.units_sha256 is not None,
     )  # fmt: skip
 
 

@@ -49,6 +49,8 @@ class Comparison:
     level : float
     paired : bool
         Whether all models saw the same sentences.
+    text_known : bool
+        Whether all say what text they were measured on, so that this was checked.
     seed, n_draws : int
     curves, best_layers, ranks, differences : tuple
         `LayerValue`, `BestLayer`, `Rank` and `Difference`.
@@ -65,6 +67,7 @@ class Comparison:
     n_units: tuple[int, ...]
     level: float
     paired: bool
+    text_known: bool
     seed: int
     n_draws: int
     curves: tuple[LayerValue, ...]
