@@ -74,6 +74,8 @@ def test_documents_are_written_and_are_those_of_the_corpus_now(
     flags = ("-q", "-o", "reps", "--corpus", str(text))
     assert run(*flags, command="extract") == 0
     assert Representations.load(here / "reps").groups == ("a", "a", "b", "b", "c")
+    assert run(*flags[1:], command="extract") == 0
+    assert "text: text, 4 languages x 5 sentences of 3 documents" in capsys.readouterr().err
     assert main(["score", "-q", "reps", "-o", "out"]) == 0
     (text / "groups.txt").write_text("a\nb\nc\nd\ne\n")
     assert run(*flags, command="extract") == 1

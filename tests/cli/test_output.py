@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ilo_fast.cli import build_parser
-from ilo_fast.cli.common import load_corpus, model_name, model_source, model_title
+from ilo_fast.cli.common import load_corpus, model_name, model_title
 from ilo_fast.cli.output import folder_name, kept_scores, settings_names
 from ilo_fast.cli.parser import UsageError
 from ilo_fast.corpora.parallel import ParallelCorpus
@@ -38,7 +38,6 @@ def test_run_folder_gives_its_model_its_name(tmp_path: Path) -> None:
     (run / "model").mkdir(parents=True)
     (run / "model" / "config.json").touch()
     (run / "run_card.json").touch()
-    assert model_source(str(run)) == str(run)  # what loads it finds the model inside
     for given in (run, run / "model"):
         assert model_title(parsed("run", "-m", str(given))) == "my-run"
     assert model_title(parsed("run", "-m", str(run), "--name", "mine")) == "mine"

@@ -16,7 +16,7 @@ from helpers.parallel_text import DE, EN, as_text, flores_plus, write
 from ilo_fast.corpora.documents import partition_hash
 from ilo_fast.corpora.opening import open_corpus
 from ilo_fast.corpora.parallel import ParallelCorpus
-from ilo_fast.errors import CorpusError
+from ilo_fast.errors import AccessError, CorpusError
 
 IDS = ("a", "a", "b")
 TEXT = {"eng_Latn": EN, "deu_Latn": DE}
@@ -145,6 +145,20 @@ def test_groups_file_of_another_text_is_an_error(tmp_path: Path) -> None:
     # Of one file of several that lie in a folder, it need not be.
     put(tmp_path, {"t/data.tsv": "en\tde\na\tb\n", "t/groups.txt": "a\nb\n"})
     assert ParallelCorpus.load(tmp_path / "t" / "data.tsv").groups is None
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling", "latin"])
+def test_groups_file_that_cannot_be_read_is_an_error(tmp_path: Path, kind: str) -> None:
+    write(tmp_path, eng_Latn=as_text(EN), deu_Latn=as_text(DE))
+    file = tmp_path / "groups.txt"
+    if kind == "folder":
+        file.mkdir()
+    elif kind == "dangling":
+        file.symlink_to(tmp_path / "nowhere")
+    else:
+        file.write_bytes("é\n".encode("latin-1") * 3)
+    with pytest.raises((AccessError, CorpusError), match=r"groups\.txt"):
+        ParallelCorpus.load(tmp_path)
 
 
 def test_groups_are_given_in_memory() -> None:

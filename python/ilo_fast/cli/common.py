@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ilo_fast._util.messages import counted
 from ilo_fast._util.processors import usable_processors
 from ilo_fast.cli.output import kept_scores, write_results
 from ilo_fast.cli.parser import UsageError
@@ -49,9 +50,11 @@ def load_corpus(args: argparse.Namespace, languages: str | None) -> ParallelCorp
     )
     if seed is not None:
         corpus = corpus.sample(args.limit, seed=seed)
+    documents = corpus.info["n_documents"]
     logger.info(
-        "text: %s, %d languages x %d sentences%s",
+        "text: %s, %d languages x %d sentences%s%s",
         corpus.name, len(corpus.languages), corpus.n_sentences,
+        "" if documents is None else f" of {counted(documents, 'document')}",
         "" if args.limit is None else " (--limit: for trying out)",
     )  # fmt: skip
     return corpus

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -207,7 +208,7 @@ def _read_companion(file: Path, n_sentences: int) -> tuple[str, ...] | None:
 
 def _present(folder: Path, name: str) -> Path | None:
     files = (folder / name, folder / f"{name}.gz")
-    return next((file for file in files if file.is_file()), None)
+    return next((file for file in files if os.path.lexists(file)), None)
 
 
 def _missing(cell: Any) -> bool:
