@@ -26,7 +26,7 @@ def environment() -> jinja2.Environment:
     engine.filters["plain"] = plain
     engine.filters["fixed"] = lambda value, digits: f"{value:.{digits}f}"
     engine.filters["range"] = lambda ends, digits: (
-        f"{ends[0]:.{digits}f} \N{EN DASH} {ends[1]:.{digits}f}"
+        "" if ends is None else f"{ends[0]:.{digits}f} \N{EN DASH} {ends[1]:.{digits}f}"
     )
     engine.filters["p"] = lambda value: "" if value is None else p_value(value)
     engine.filters["signed"] = lambda value: f"{value:+.3f}"
