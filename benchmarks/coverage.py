@@ -64,6 +64,8 @@ POPULATIONS = (
     Population("languages apart", (120,) * 6, 1.0, 0.6),
     Population("weak meaning", (120,) * 6, 0.6, 1.5),
     Population("more languages", (200,) * 12, 0.7, 0.8),
+    Population("languages far apart", (100,) * 12, 1.4, 0.8),
+    Population("almost no contact", (100,) * 12, 2.0, 0.8),
     Population("documents", (240,) * 6, 0.5, 0.6, documents=True),
     Population("not parallel, unequal", (24, 48, 80, 120, 160, 200), 0.5, 0.6, parallel=False),
 )

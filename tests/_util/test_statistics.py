@@ -1,11 +1,12 @@
-"""The interval of Wilson for a share."""
+"""The interval of Wilson for a share, and quantiles, against SciPy."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
-from ilo_fast._util.statistics import wilson_interval
+from ilo_fast._util.statistics import score_interval, t_quantile, wilson_interval
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 1), (1, 1), (0, 20), (3, 20), (10, 20), (999, 1000)])
@@ -21,3 +22,27 @@ def test_interval_equals_scipy(hits: int, n: int) -> None:
 def test_what_is_no_share_is_refused(share: float, n: int) -> None:
     with pytest.raises(ValueError, match="wanted a share from 0 to 1"):
         wilson_interval(share, n)
+
+
+@pytest.mark.parametrize("probability", [0.6, 0.9, 0.975, 0.9995])
+@pytest.mark.parametrize("df", [1, 2, 3, 9, 30, 199, 200, 201, 1011, 10**6])
+def test_quantile_of_t_equals_scipy(probability: float, df: int) -> None:
+    assert t_quantile(probability, df) == pytest.approx(t.ppf(probability, df), rel=1e-7)
+
+
+@pytest.mark.parametrize(("probability", "df"), [(0.5, 3), (1, 3), (0.975, 0), (float("nan"), 3)])
+def test_what_is_no_probability_is_refused(probability: float, df: int) -> None:
+    with pytest.raises(ValueError, match="wanted a probability between"):
+        t_quantile(probability, df)
+
+
+def test_score_intervals_of_arrays_are_those_of_their_members() -> None:
+    low, high = score_interval([0.0, 0.3, 1.0, np.nan], [20, 20.5, 7, 9], 1.96)
+    for at, (share, n) in enumerate([(0.0, 20), (0.3, 20.5), (1.0, 7)]):
+        # The ends are the shares from which the observed one is 1.96 standard errors away.
+        for end in (low[at], high[at]):
+            assert end in (0, 1) or (share - end) ** 2 == pytest.approx(
+                1.96**2 * end * (1 - end) / n
+            )
+    assert np.isnan([low[3], high[3]]).all()
+    assert (low[0], high[2]) == (0, 1)

@@ -84,7 +84,8 @@ def test_intervals_hold_the_score_within_0_and_1(made):
 
 def test_the_mean_of_one_language_has_its_interval_and_groups_are_means(made):
     found = intervals(made)
-    for score, (low, high) in found.of_mean([3]).items():
+    for score in SCORES:
+        low, high = mean_interval(made, score, [3])
         np.testing.assert_allclose(low, found.low[score][:, 3], rtol=1e-12)
         np.testing.assert_allclose(high, found.high[score][:, 3], rtol=1e-12)
     low, _ = mean_interval(made, "ilo", range(5))
@@ -92,17 +93,20 @@ def test_the_mean_of_one_language_has_its_interval_and_groups_are_means(made):
 
 
 def test_the_variance_is_half_that_between_disjoint_halves(made):
-    """The formula, written as loops over pairs; reach has no factor for its size."""
-    for score in ("bridge", "reach", "translation_share"):
+    """The formula, written as loops over pairs; not half of it for reach."""
+    steps = {"bridge": (60, 30), "reach": (4, 4), "translation_share": (300, 150)}
+    for score, of_steps in steps.items():
         halves = scores_of(made.subsets, made, score)
         whole = scores_of(made.whole, made, score)
         total = np.zeros_like(whole)
         for pair in range(len(halves) // 2):
             total += (halves[2 * pair] - halves[2 * pair + 1]) ** 2 / 2  # unbiased, of a half
-        variance = total / (len(halves) // 2) / 2
-        if score != "reach":
-            at = [(p * n + 0.5) / (n + 1) for p, n in ((whole, 60), (halves.mean(axis=0), 30))]
-            variance *= at[0] * (1 - at[0]) / (at[1] * (1 - at[1]))
+        variance = total / (len(halves) // 2)
+        at = [
+            (p * m + 0.5) / (m + 1)
+            for p, m in zip((whole, halves.mean(axis=0)), of_steps, strict=True)
+        ]
+        variance *= at[0] * (1 - at[0]) / (at[1] * (1 - at[1])) / (1 if score == "reach" else 2)
         found = standard_error(deviations(made, score)) ** 2
         np.testing.assert_allclose(found, variance, rtol=1e-9)
 
@@ -186,7 +190,7 @@ def test_a_language_of_one_point_has_a_reason_and_the_others_have_intervals():
     assert list(found.reasons) == [2]
     assert found.reasons[2] == "intervals need at least 10 points per language"
     assert np.isnan(found.low["bridge"][0]).tolist() == [False, False, True, False, False]
-    low, high = found.of_mean([0, 1, 3, 4])["bridge"]
+    low, high = mean_interval(made, "bridge", [0, 1, 3, 4])
     assert not np.isnan([low, high]).any()
     assert np.isnan(found.mean_low["bridge"]).all()
 

@@ -67,7 +67,7 @@ def t_quantile(probability: float, df: int) -> float:
     Notes
     -----
     Up to 200 degrees of freedom the distribution function in closed form (Abramowitz and Stegun
-    26.7.3 and 26.7.4), inverted by bisection; beyond, the expansion 26.7.5. To 9 digits or more.
+    26.7.3 and 26.7.4), inverted by bisection; beyond, the expansion 26.7.5. To 7 digits or more.
     """
     if not 0.5 < probability < 1 or df < 1:
         raise ValueError(

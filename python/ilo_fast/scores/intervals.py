@@ -24,8 +24,8 @@ def deviations(replicates: Replicates, score: str, weights: Array | None = None)
     Both halves of a pair are samples of their own, so half the square of their difference is an
     unbiased estimate of the variance at half the size. The whole is worth twice as many independent
     trials: its variance is half of that, times v(whole) / v(halves) with v(x) = x (1 - x), since
-    shares change with the size of the corpus. (Not so for reach, a maximum and no share.) ILO
-    follows from bridge and reach by the delta method.
+    scores change with the size of the corpus. The trials of reach are the other languages, which do
+    not become more: nothing is halved there. ILO follows from both by the delta method.
 
     Deviations are linear. The standard error of a difference, between layers, languages or two
     models on the same corpus, is that of the difference of the deviations (`standard_error`).
@@ -64,12 +64,15 @@ def deviations(replicates: Replicates, score: str, weights: Array | None = None)
         found = found + by_reach * deviations(replicates, "reach")
     else:
         halves = scores_of(replicates.subsets, replicates, score)
-        share = replicates.n_kept / replicates.n_units  # a half, or a little less of odd numbers
-        found = (halves[::2] - halves[1::2]) * np.sqrt(share / len(halves))
-        if score != "reach":
-            units = _units(replicates)
-            at_whole = _binomial(scores_of(replicates.whole, replicates, score), units)
-            found *= np.sqrt(at_whole / _binomial(halves.mean(axis=0), units * share))
+        # A half, or a little less of odd numbers; other languages do not grow with the corpus.
+        worth = 1 if score == "reach" else replicates.n_kept / replicates.n_units
+        found = (halves[::2] - halves[1::2]) * np.sqrt(worth / len(halves))
+        at_whole = _binomial(
+            scores_of(replicates.whole, replicates, score),
+            _steps(replicates.whole, replicates, score),
+        )
+        steps = _steps(replicates.subsets, replicates, score).mean(axis=0)
+        found *= np.sqrt(at_whole / _binomial(halves.mean(axis=0), steps))
     return found if weights is None else combined(found, weights)
 
 
@@ -117,9 +120,17 @@ def combined(values: Array, weights: Array) -> Array:
     return total
 
 
-def _binomial(share: Array, n: Array | int) -> Array:
-    """p (1 - p) of a share of n trials, half a trial away from 0 and 1."""
-    inner = (share * n + 0.5) / (n + 1)
+def _steps(counts: Counts, replicates: Replicates, score: str) -> Array:
+    """In how many steps the score of a language goes from 0 to 1, shape (..., languages)."""
+    points = counts.points.astype(np.float64)
+    if score == "reach":
+        return np.full_like(points, points.shape[-1] - 1)
+    return points * replicates.n_neighbors if score == "translation_share" else points
+
+
+def _binomial(share: Array, steps: Array) -> Array:
+    """p (1 - p), half a step away from 0 and 1."""
+    inner = (share * steps + 0.5) / (steps + 1)
     return inner * (1 - inner)
 
 
@@ -269,27 +280,27 @@ def _interval(
 ) -> tuple[Array, Array]:
     """Wilson's interval at the number of independent trials that the standard error stands for.
 
-    For a share of n independent trials it is Wilson's own; it stays within 0 and 1. Where no pair
-    of halves differs, every unit is a trial: at 0 and 1, this is the "rule of three".
+    For a share of n independent trials it is Wilson's own; it stays within 0 and 1. At 0 and 1, and
+    where no pair of halves differs, no unit is more than one trial: the "rule of three".
     """
     value = scores_of(replicates.whole, replicates, score)
     units = _units(replicates)
-    steps = len(units) - 1 if score == "reach" else 0  # a share of so many other languages
+    steps = _steps(replicates.whole, replicates, score)
     if weights is not None:
-        value = combined(value, weights)
+        value, steps = combined(value, weights), steps[weights != 0].sum()
         units = np.array(units[weights != 0].sum() if _has_strata(replicates) else units[0])
-        steps *= int(np.count_nonzero(weights))
     if _reason(replicates):
         return np.full_like(value, np.nan), np.full_like(value, np.nan)
     variance = np.square(standard_error(deviations(replicates, score, weights)))
     with np.errstate(divide="ignore"):
-        trials = np.maximum(_binomial(value, steps or units) / variance, 1)
-    trials = np.where(variance == 0, units, trials)
+        trials = np.maximum(_binomial(value, steps) / variance, 1)
+    at_an_end = (variance == 0) | (value == 0) | (value == 1)
+    trials = np.where(at_an_end, np.minimum(trials, units), trials)
     if weights is None:
         trials[:, list(_reasons(replicates))] = np.nan
     quantile = t_quantile((1 + level) / 2, degrees_of_freedom(replicates))
     low, high = score_interval(value, trials, quantile)
-    if steps:  # it moves in steps that may be coarse: the usual correction by half a step
+    if score == "reach":  # its steps may be coarse: the usual correction by half a step
         half = np.where(variance == 0, 0, 0.5 / steps)
         low, high = np.maximum(low - half, 0), np.minimum(high + half, 1)
     return low, high
