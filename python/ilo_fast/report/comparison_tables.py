@@ -128,7 +128,8 @@ def _notes(comparison: Comparison) -> str:
             f"Not all runs say what text they are of: that their {comparison.unit}s are the same, "
             "in the same order, was taken on trust."
         )
-    if any(d.se is None for d in comparison.select(by=MEAN) if d.score in _SHOWN):
+    shown = [d for d in comparison.differences if d.score in _SHOWN and d.by != LANGUAGE]
+    if any(d.se is None for d in shown):
         found.append(
             f"Without interval and p: no {comparison.unit} moves the difference, as where both "
             "scores are 0 or both are 1."
