@@ -58,11 +58,13 @@ def test_flags_of_score_reach_the_function(here: Path, monkeypatch: pytest.Monke
     given = recorded(
         monkeypatch, "ilo_fast.scores.overlap.overlap",
         "score", "arrays.npz", "-q", "-k", "7", "--threshold", "4", "--metric", "euclidean",
-        "--backend", "hnsw", "--n-threads", "3", "--parallel",
+        "--backend", "hnsw", "--n-threads", "3", "--parallel", "--permutations", "9",
+        "--unit", "sentence",
     )  # fmt: skip
     assert given == {
         "n_neighbors": 7, "threshold": 4, "metric": "euclidean", "backend": "hnsw",
-        "n_threads": 3, "parallel": True, "progress": False,
+        "n_threads": 3, "parallel": True, "progress": False, "intervals": True,
+        "n_permutations": 9, "groups": False,
     }  # fmt: skip
 
 

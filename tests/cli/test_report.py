@@ -11,7 +11,10 @@ from ilo_fast.cli import main
 from ilo_fast.report import files
 
 Run = Callable[..., int]
-ALL_FILES = {files.SCORES_FILE, files.TABLE_FILE, *files.DRAWN_FILES}
+ALL_FILES = {
+    files.SCORES_FILE, files.REPLICATES_FILE, files.TABLE_FILE, files.GROUPS_FILE,
+    *files.DRAWN_FILES,
+}  # fmt: skip
 
 
 def test_report_rebuilds_from_scores_alone(
@@ -19,7 +22,7 @@ def test_report_rebuilds_from_scores_alone(
 ) -> None:
     assert drawing_run("-q", "-o", "out") == 0
     pictures = {name: (here / "out" / name).read_bytes() for name in ALL_FILES}
-    for name in ALL_FILES - {files.SCORES_FILE}:
+    for name in ALL_FILES - {files.SCORES_FILE, files.REPLICATES_FILE}:
         (here / "out" / name).unlink()
     assert main(["report", "out"]) == 0
     assert {name: (here / "out" / name).read_bytes() for name in ALL_FILES} == pictures
@@ -31,7 +34,7 @@ def test_report_elsewhere_never_mixes_with_other_scores(
     assert run("-q", "-o", "out") == 0
     assert run("-q", "-o", "other", "-k", "4") == 0
     assert main(["report", "-q", "out/scores.json", "-o", "copy"]) == 0
-    assert {p.name for p in (here / "copy").iterdir()} == {files.TABLE_FILE}
+    assert {p.name for p in (here / "copy").iterdir()} == {files.TABLE_FILE, files.GROUPS_FILE}
     capsys.readouterr()
     assert main(["report", "-q", "out", "-o", "other"]) == 1
     assert "scores of its own" in capsys.readouterr().err

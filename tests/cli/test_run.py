@@ -15,7 +15,10 @@ from ilo_fast.report import files
 from ilo_fast.scores.result import OverlapScores
 
 Run = Callable[..., int]
-ALL_FILES = {files.SCORES_FILE, files.TABLE_FILE, *files.DRAWN_FILES}
+ALL_FILES = {
+    files.SCORES_FILE, files.REPLICATES_FILE, files.TABLE_FILE, files.GROUPS_FILE,
+    *files.DRAWN_FILES,
+}  # fmt: skip
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -36,7 +39,7 @@ def test_run_writes_everything_and_prints_the_tables(
     assert "4 languages x 5 sentences" in err
 
     data = read(folder)
-    assert (data["schema_version"], data["kind"]) == (1, "ilo_fast.scores")
+    assert (data["schema_version"], data["kind"]) == (2, "ilo_fast.scores")
     assert {"n_neighbors": 5, "threshold": 3, "metric": "cosine"}.items() <= data[
         "settings"
     ].items()
@@ -173,7 +176,8 @@ def test_without_matplotlib_scores_are_written_and_the_cure_is_named(
 
     monkeypatch.setattr(files, "check_can_draw", missing)
     assert drawing_run("-o", "out") == 0
-    assert {p.name for p in (here / "out").iterdir()} == {files.SCORES_FILE, files.TABLE_FILE}
+    wanted = {files.SCORES_FILE, files.REPLICATES_FILE, files.TABLE_FILE, files.GROUPS_FILE}
+    assert {p.name for p in (here / "out").iterdir()} == wanted
     err = capsys.readouterr().err
     assert "pip install 'ilo_fast[report]'" in err
     assert "ilo-fast report out" in err
@@ -203,3 +207,26 @@ def test_full_disk_is_a_clean_error_and_loses_nothing(
     assert run("-q", "-o", "out", "--overwrite") == 1
     assert "No space left on device" in capsys.readouterr().err
     assert {p.name: p.read_bytes() for p in (here / "out").iterdir()} == before
+
+
+def test_quick_leaves_intervals_out_and_a_later_run_adds_them(
+    run: Run, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("-q", "-o", "out", "--quick") == 0
+    quick = read(here / "out")
+    assert quick["intervals"] is None and quick["mixing_test"] is None
+    assert not (here / "out" / files.REPLICATES_FILE).exists()
+    assert run("-q", "-o", "out", "--permutations", "9") == 0
+    full = read(here / "out")
+    assert full["intervals"] is not None and full["mixing_test"]["n_permutations"] == 9
+    assert [row["ilo"] for row in quick["rows"]] == [row["ilo"] for row in full["rows"]]
+    assert run("-o", "out", "--quick") == 0  # what is there is more than what was asked for
+    assert "kept" in capsys.readouterr().err
+    assert read(here / "out") == full
+
+
+def test_unit_that_the_corpus_does_not_know_is_refused(
+    run: Run, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("-q", "-o", "out", "--unit", "document") == 2
+    assert "--unit document" in capsys.readouterr().err

@@ -24,7 +24,7 @@ def test_new_scores_remove_the_figures_of_old_ones(tmp_path: Path) -> None:
     files.write_scores(first, tmp_path)
     files.write_tables(first, tmp_path)
     files.write_drawn(first, tmp_path)
-    expected = {files.SCORES_FILE, files.TABLE_FILE, *files.DRAWN_FILES}
+    expected = {files.SCORES_FILE, files.TABLE_FILE, files.GROUPS_FILE, *files.DRAWN_FILES}
     assert {p.name for p in tmp_path.iterdir()} == expected
     (tmp_path / "mine.txt").write_text("kept")
     files.write_scores(overlap_scores(2), tmp_path)

@@ -40,7 +40,7 @@ def test_page_asks_for_nothing_outside_itself_and_ids_are_unique() -> None:
     page = Page(text)
     assert all(a.startswith(("#", "data:")) for a in page.addresses)
     assert len(page.ids) == len(set(page.ids))
-    assert page.elements.count("svg") == 2
+    assert page.elements.count("svg") == 3
     assert "default-src 'none'" in text
     for reference in re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text):
         assert (reference[0] or reference[1]) in page.ids

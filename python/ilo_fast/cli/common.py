@@ -155,6 +155,15 @@ def score_into(
     return scores, write_results(scores, folder, fresh=fresh)
 
 
+def check_unit(args: argparse.Namespace, text: Any) -> None:
+    """Refuse documents as units where `text` (a corpus, or representations) knows none."""
+    if args.unit == "document" and getattr(text, "groups", None) is None:
+        raise UsageError(
+            "--unit document: this text does not say which sentences are of one document; put a "
+            "groups.txt beside it (one name per sentence), or leave --unit out"
+        )
+
+
 def extract_settings(args: argparse.Namespace, corpus: ParallelCorpus) -> dict[str, Any]:
     """What the representations depend on, as far as it is known before the model runs."""
     return {

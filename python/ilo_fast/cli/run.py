@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     corpus = common.load_corpus(args, args.languages)
     common.check_scorable(args, corpus)
+    common.check_unit(args, corpus)
     path = args.output or RESULTS_FOLDER / folder_name(
         common.model_name(args), corpus.name, *settings_names(args)
     )

@@ -74,6 +74,7 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     representations = read_representations(args.input)
+    common.check_unit(args, representations)
     path = args.output or default_output(args.input, settings_names(args))
     settings = origin(representations, args.input)
     settings |= {"model_name": args.name} if args.name else {}

@@ -100,7 +100,9 @@ def _certainty(
     shape = fields["bridge"].shape
     whole = "selected_from" not in info  # of some of the languages, no limits can be computed
     sizes, k, t = fields["n_sentences"], fields["n_neighbors"], fields["threshold"]
-    limits = Limits.of(sizes, k, t) if whole and len(sizes) > 1 else None
+    # Nor can they of a file that somebody has cut or merged by hand.
+    known = whole and len(sizes) > 1 and t <= min(k, len(sizes) - 1) and k < sum(sizes)
+    limits = Limits.of(sizes, k, t) if known else None
     if "intervals" not in data:
         return {"limits": limits}
     if not whole:
