@@ -9,7 +9,7 @@ namespace ilo {
 
 namespace {
 
-constexpr std::int64_t kUnitsOfTask = 16;
+constexpr std::int64_t kRowsBetweenPolls = 1024;
 
 // What points add to the counts of their languages. Sets of languages are words of 64 bits here, to
 // lie one after the other.
@@ -54,130 +54,72 @@ class PointCounter {
   std::int32_t translations_ = 0;
 };
 
-// One row of the output: the counts of one sample, by language.
-struct Row {
-  Row(const DeletionInput& in, const DeletionOutput& out, std::int64_t row)
-      : points(out.points + row * in.n_languages),
-        bridging(out.bridging + row * in.n_languages),
-        reached(out.reached + row * in.n_languages),
-        translations(out.translations ? out.translations + row * in.n_languages : nullptr) {}
-  void add(std::int32_t language, std::int32_t points_, std::int32_t bridging_,
-           std::int32_t translations_) const {
-    points[language] += points_;
-    bridging[language] += bridging_;
-    if (translations) translations[language] += translations_;
-  }
-  std::int32_t *points, *bridging, *reached, *translations;
+using Words = std::vector<std::uint64_t>;
+
+// Calls visit(language) for each of a set.
+template <class Visit>
+void each_language(const Words& set, Visit visit) {
+  for (std::size_t w = 0; w < set.size(); ++w)
+    for (std::uint64_t left = set[w]; left; left &= left - 1)
+      visit(static_cast<std::int32_t>(64 * w) + __builtin_ctzll(left));
+}
+
+// Calls visit(language, whether it comes) for each that is in one set alone.
+template <class Visit>
+void each_language(const Words& before, const Words& after, Visit visit) {
+  for (std::size_t w = 0; w < before.size(); ++w)
+    for (std::uint64_t left = before[w] ^ after[w]; left; left &= left - 1)
+      visit(static_cast<std::int32_t>(64 * w) + __builtin_ctzll(left),
+            (after[w] & left & -left) != 0);
+}
+
+// Where a unit goes, a point of `own` gets `other` near it, or loses it.
+struct LinkChange {
+  std::int32_t unit, own, other;
+  bool comes;
 };
 
-// What every point adds where all units stay, and what this makes together.
-struct Whole {
-  explicit Whole(const DeletionInput& in)
-      : n_words((in.n_languages + 63) / 64),
-        others(in.n * n_words),
-        bridges(in.n),
-        translations(in.n),
-        points(in.n_languages, 0),
-        bridging(in.n_languages, 0),
-        reached(in.n_languages, 0),
-        translated(in.n_languages, 0),
-        links(std::int64_t{in.n_languages} * in.n_languages, 0) {
-    PointCounter counter(in);
-    for (std::int64_t i = 0; i < in.n; ++i) {
-      counter.count(i, [](std::int64_t) { return true; });
-      std::copy(counter.others().begin(), counter.others().end(), others.begin() + i * n_words);
-      bridges[i] = counter.bridges();
-      translations[i] = counter.translations();
-      const std::int32_t own = in.languages[i];
-      ++points[own];
-      bridging[own] += bridges[i];
-      translated[own] += translations[i];
-      for (std::int64_t w = 0; w < n_words; ++w)
-        for (std::uint64_t left = others[i * n_words + w]; left; left &= left - 1)
-          ++links[std::int64_t{own} * in.n_languages + 64 * w + __builtin_ctzll(left)];
-    }
-    for (std::int32_t own = 0; own < in.n_languages; ++own)
-      for (std::int32_t other = 0; other < in.n_languages; ++other)
-        reached[own] += links[std::int64_t{own} * in.n_languages + other] > 0;
-  }
-  void write(const Row& row) const {
-    std::copy(points.begin(), points.end(), row.points);
-    std::copy(bridging.begin(), bridging.end(), row.bridging);
-    std::copy(reached.begin(), reached.end(), row.reached);
-    if (row.translations) std::copy(translated.begin(), translated.end(), row.translations);
-  }
+// The changes of each unit together: a counting sort.
+std::vector<LinkChange> by_unit(const std::vector<LinkChange>& changes, std::int32_t n_units) {
+  std::vector<std::int64_t> next(n_units + 1, 0);
+  for (const LinkChange& change : changes) ++next[change.unit + 1];
+  for (std::int32_t u = 0; u < n_units; ++u) next[u + 1] += next[u];
+  std::vector<LinkChange> sorted(changes.size());
+  for (const LinkChange& change : changes) sorted[next[change.unit]++] = change;
+  return sorted;
+}
 
-  std::int64_t n_words;
-  // Of each point.
-  std::vector<std::uint64_t> others;
-  std::vector<std::uint8_t> bridges;
-  std::vector<std::int32_t> translations;
-  // Of each language; links (own, other): points of own that have other near them.
-  std::vector<std::int32_t> points, bridging, reached, translated, links;
-};
-
-// Links that come and go; undo() brings back those of the whole.
-class Links {
+// Counts of all samples: first how they differ from those of the whole.
+class Rows {
  public:
-  explicit Links(const Whole& whole) : count_(whole.links) {}
-
-  // The languages near a point of `own` were `before` and are `after`, each of n_words.
-  void change(std::int32_t own, std::int32_t n_languages, const std::uint64_t* before,
-              const std::uint64_t* after, std::int64_t n_words, std::int32_t* reached) {
-    for (std::int64_t w = 0; w < n_words; ++w)
-      for (std::uint64_t left = before[w] ^ after[w]; left; left &= left - 1) {
-        const std::int64_t other = 64 * w + __builtin_ctzll(left);
-        const bool comes = after[w] & left & -left;
-        const std::int64_t at = std::int64_t{own} * n_languages + other;
-        count_[at] += comes ? 1 : -1;
-        if (comes && count_[at] == 1) ++reached[own];
-        if (!comes && count_[at] == 0) --reached[own];
-        changed_.push_back({at, comes});
-      }
+  Rows(const DeletionInput& in, const DeletionOutput& out)
+      : in_(in),
+        out_(out),
+        points_(in.n_languages, 0),
+        bridging_(in.n_languages, 0),
+        translations_(in.n_languages, 0) {}
+  void add_to_whole(std::int32_t language, const PointCounter& point) {
+    ++points_[language];
+    bridging_[language] += point.bridges();
+    translations_[language] += point.translations();
   }
-  void undo() {
-    for (const Change& change : changed_) count_[change.at] -= change.comes ? 1 : -1;
-    changed_.clear();
+  void add(std::int32_t unit, std::int32_t language, std::int32_t points, std::int32_t bridging,
+           std::int32_t translations) const {
+    const std::int64_t at = std::int64_t{unit} * in_.n_languages + language;
+    out_.points[at] += points;
+    out_.bridging[at] += bridging;
+    if (out_.translations) out_.translations[at] += translations;
+  }
+  void add_whole_to_all() const {
+    for (std::int32_t unit = 0; unit < in_.n_units; ++unit)
+      for (std::int32_t own = 0; own < in_.n_languages; ++own)
+        add(unit, own, points_[own], bridging_[own], translations_[own]);
   }
 
  private:
-  struct Change {
-    std::int64_t at;
-    bool comes;
-  };
-  std::vector<std::int32_t> count_;
-  std::vector<Change> changed_;
-};
-
-// For each unit the points that it holds, or that have it among their first k; each point once.
-class Touched {
- public:
-  explicit Touched(const DeletionInput& in) : begin_(in.n_units + 1, 0) {
-    each(in, [&](std::int32_t unit, std::int64_t) { ++begin_[unit + 1]; });
-    for (std::int32_t u = 0; u < in.n_units; ++u) begin_[u + 1] += begin_[u];
-    rows_.resize(begin_.back());
-    std::vector<std::int64_t> next(begin_.begin(), begin_.end() - 1);
-    each(in, [&](std::int32_t unit, std::int64_t i) { rows_[next[unit]++] = i; });
-  }
-  const std::int64_t* begin(std::int64_t unit) const { return rows_.data() + begin_[unit]; }
-  const std::int64_t* end(std::int64_t unit) const { return rows_.data() + begin_[unit + 1]; }
-
- private:
-  template <class Visit>
-  static void each(const DeletionInput& in, Visit visit) {
-    std::vector<std::int64_t> seen_by(in.n_units, -1);
-    for (std::int64_t i = 0; i < in.n; ++i) {
-      seen_by[in.units[i]] = i;
-      visit(in.units[i], i);
-      const std::int64_t* list = in.entries + in.offsets[i];
-      for (std::int64_t p = 0; p < in.k; ++p) {
-        const std::int32_t unit = in.units[list[p]];
-        if (seen_by[unit] != i) visit(unit, i);
-        seen_by[unit] = i;
-      }
-    }
-  }
-  std::vector<std::int64_t> begin_, rows_;
+  const DeletionInput& in_;
+  const DeletionOutput& out_;
+  std::vector<std::int32_t> points_, bridging_, translations_;
 };
 
 }  // namespace
@@ -199,36 +141,55 @@ std::vector<std::int64_t> rows_too_short(const DeletionInput& in) {
 }
 
 void count_without_each(const DeletionInput& in, const DeletionOutput& out, Team& team) {
-  const Whole whole(in);
-  const Touched touched(in);
-  const std::vector<std::uint64_t> nothing(whole.n_words, 0);
-  std::vector<Links> links_of_workers(team.size(), Links(whole));
-  team.run((in.n_units + kUnitsOfTask - 1) / kUnitsOfTask, [&](std::int64_t task, int worker) {
-    Links& links = links_of_workers[worker];
-    PointCounter counter(in);
-    const std::int64_t end = std::min<std::int64_t>(in.n_units, (task + 1) * kUnitsOfTask);
-    for (std::int64_t unit = task * kUnitsOfTask; unit < end; ++unit) {
-      const Row row(in, out, unit);
-      whole.write(row);
-      for (const std::int64_t* at = touched.begin(unit); at != touched.end(unit); ++at) {
-        const std::int64_t i = *at;
-        const std::int32_t language = in.languages[i];
-        const std::uint64_t* before = whole.others.data() + i * whole.n_words;
-        if (in.units[i] == unit) {
-          row.add(language, -1, -whole.bridges[i], -whole.translations[i]);
-          links.change(language, in.n_languages, before, nothing.data(), whole.n_words,
-                       row.reached);
-        } else {
-          counter.count(i, [&](std::int64_t j) { return in.units[j] != unit; });
-          row.add(language, 0, counter.bridges() - whole.bridges[i],
-                  counter.translations() - whole.translations[i]);
-          links.change(language, in.n_languages, before, counter.others().data(), whole.n_words,
-                       row.reached);
-        }
-      }
-      links.undo();
+  Rows rows(in, out);
+  // Of (own, other): points of own that have other near them; and what changes there.
+  std::vector<std::int32_t> links(std::int64_t{in.n_languages} * in.n_languages, 0);
+  std::vector<LinkChange> changes;
+  PointCounter before(in), after(in);
+  std::vector<std::int64_t> seen_by(in.n_units, -1);
+  for (std::int64_t i = 0; i < in.n; ++i) {
+    if (i % kRowsBetweenPolls == 0) team.poll();
+    const std::int32_t own = in.languages[i], own_unit = in.units[i];
+    before.count(i, [](std::int64_t) { return true; });
+    rows.add_to_whole(own, before);
+    rows.add(own_unit, own, -1, -before.bridges(), -before.translations());
+    each_language(before.others(), [&](std::int32_t other) {
+      ++links[std::int64_t{own} * in.n_languages + other];
+      changes.push_back({own_unit, own, other, false});
+    });
+    seen_by[own_unit] = i;
+    for (std::int64_t p = in.offsets[i]; p < in.offsets[i] + in.k; ++p) {
+      const std::int32_t unit = in.units[in.entries[p]];
+      if (seen_by[unit] == i) continue;
+      seen_by[unit] = i;
+      after.count(i, [&](std::int64_t j) { return in.units[j] != unit; });
+      rows.add(unit, own, 0, after.bridges() - before.bridges(),
+               after.translations() - before.translations());
+      each_language(before.others(), after.others(), [&](std::int32_t other, bool comes) {
+        changes.push_back({unit, own, other, comes});
+      });
     }
-  });
+  }
+  rows.add_whole_to_all();
+
+  std::vector<std::int32_t> reached(in.n_languages, 0);
+  for (std::int32_t own = 0; own < in.n_languages; ++own)
+    for (std::int32_t other = 0; other < in.n_languages; ++other)
+      reached[own] += links[std::int64_t{own} * in.n_languages + other] > 0;
+  changes = by_unit(changes, in.n_units);
+  auto change = changes.begin();
+  for (std::int32_t unit = 0; unit < in.n_units; ++unit) {
+    std::int32_t* const row = out.reached + std::int64_t{unit} * in.n_languages;
+    std::copy(reached.begin(), reached.end(), row);
+    const auto first = change;
+    for (; change != changes.end() && change->unit == unit; ++change) {
+      std::int32_t& points = links[std::int64_t{change->own} * in.n_languages + change->other];
+      points += change->comes ? 1 : -1;
+      if (points == (change->comes ? 1 : 0)) row[change->own] += change->comes ? 1 : -1;
+    }
+    for (auto undone = first; undone != change; ++undone)
+      links[std::int64_t{undone->own} * in.n_languages + undone->other] -= undone->comes ? 1 : -1;
+  }
 }
 
 }  // namespace ilo
