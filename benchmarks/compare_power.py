@@ -15,7 +15,6 @@ the normal power of the mean difference over its standard deviation, both taken 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,13 +26,10 @@ from numpy.typing import NDArray
 
 from ilo_fast import OverlapScores, ParallelCorpus, Representations, extract, overlap
 from ilo_fast._util.statistics import t_quantile
-from ilo_fast.graph.arrays import as_stack
-from ilo_fast.graph.knn import stacked_graph
 from ilo_fast.models.demo import demo_model_path
 from ilo_fast.scores.comparison import compare
 from ilo_fast.scores.comparison_result import Comparison
 from ilo_fast.scores.intervals import degrees_of_freedom
-from ilo_fast.scores.resampling import Resampling
 
 LANGUAGES, DIMENSION, OFFSET, NOISE = 6, 16, 0.6, 0.6
 Arrays = Mapping[str, NDArray[np.float32]]
@@ -41,19 +37,7 @@ Arrays = Mapping[str, NDArray[np.float32]]
 
 def measured(arrays: Arrays, *, seed: int) -> OverlapScores:
     """Scores with replicates, of parallel text."""
-    scores = overlap(arrays, parallel=True, n_threads=1)
-    resampling = Resampling(
-        scores.n_sentences, parallel=True, n_neighbors=5, threshold=3, n_threads=1, seed=seed
-    )
-    stacks = [as_stack(array) for array in arrays.values()]
-    for h in range(len(scores.layers)):
-        rows = [stack.layer(h) for stack in stacks]
-        graph = stacked_graph(
-            rows, resampling.list_length,
-            metric="cosine", backend="exact", n_threads=1, progress=False,
-        )  # fmt: skip
-        resampling.add_layer(graph.indices[0], rows)
-    return dataclasses.replace(scores, replicates=resampling.replicates())
+    return overlap(arrays, parallel=True, n_threads=1, intervals=True, seed=seed)
 
 
 def population(rng: np.random.Generator, n: int, noises: Sequence[float]) -> list[Arrays]:

@@ -91,17 +91,6 @@ def test_differences_and_errors_are_those_of_halves_by_hand(comparison: Comparis
         assert d.p == pytest.approx(2 * stats.t.sf(abs(value) / error, df), abs=1e-9)
 
 
-def test_errors_of_reach_are_those_of_halves_which_do_not_shrink(comparison: Comparison) -> None:
-    steps = []
-    for scores in (ONE, OTHER):
-        reached = scores.replicates.subsets.reached.mean(axis=2) / 3
-        steps.append(reached[::2] - reached[1::2])
-    errors = np.sqrt(np.square(steps[0] - steps[1]).mean(axis=0) / 2)
-    for d in comparison.select(score="reach", at="layer", by="mean"):
-        assert (d.se or 0.0) == pytest.approx(errors[d.layer_a])
-    assert (errors > 0).any()
-
-
 def test_every_score_layer_language_and_group_is_compared(comparison: Comparison) -> None:
     n_groups = len({(d.by, d.group) for d in comparison.differences})
     assert {d.by for d in comparison.differences} == {"mean", "language", *GROUPINGS}

@@ -65,7 +65,7 @@ def check_alike(scores: Mapping[str, OverlapScores], *, paired: bool) -> None:
         if one.replicates is None:
             raise ValueError(
                 f"scores[{name!r}] carries no replicates, of which intervals are made: measure it "
-                "again with intervals"
+                "again with intervals=True"
             )
     (first, one), *others = scores.items()
     for name, other in others:

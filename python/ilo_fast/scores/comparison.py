@@ -51,10 +51,10 @@ def compare(
 
     Notes
     -----
-    Standard errors are of the difference itself, by `ilo_fast.scores.intervals`; of reach, which is
-    no mean, the variance of halves is taken for that of the whole. Intervals are by Student's t.
-    Corrected p: step-down maxT (Westfall and Young 1993) over all pairs, layers and groups of one
-    score and grouping. Where models have other layers, only their best layers are subtracted.
+    Standard errors are of the difference itself, by `ilo_fast.scores.intervals`; intervals by
+    Student's t. Corrected p: step-down maxT (Westfall and Young 1993) over all pairs, layers and
+    groups of one score and grouping. Where models have other layers, only their best layers are
+    subtracted.
     """
     _check_numbers(level, seed, n_draws)
     check_alike(scores, paired=truth("paired", paired))

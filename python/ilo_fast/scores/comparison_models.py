@@ -87,11 +87,7 @@ def measured(
         if score == "translation_share" and scores.translation_share is None:
             continue
         values[score] = _combined(scores.values(score)[:, order], targets.weights)
-        errors = deviations(replicates, score)[..., order]
-        if score == "reach":
-            # A maximum, which need not vary less in the whole than in a half, as means do.
-            errors = errors * np.sqrt(replicates.n_units / replicates.n_kept)
-        apart[score] = _combined(errors, targets.weights)
+        apart[score] = _combined(deviations(replicates, score)[..., order], targets.weights)
         interval[score] = mean_interval(replicates, score, order, level=level)
     return MeasuredModel(
         name, scores.layers, values, apart, interval,

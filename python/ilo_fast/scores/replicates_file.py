@@ -43,7 +43,7 @@ def replicates_bytes(scores: ScoreTable) -> bytes:
     """
     found = scores.replicates
     if found is None:
-        raise ValueError("these scores carry no replicates: measure them with intervals")
+        raise ValueError("these scores carry no replicates: measure with intervals=True")
     head = {
         "kind": _KIND,
         "schema_version": SCHEMA_VERSION,
