@@ -50,7 +50,7 @@ def deviations(replicates: Replicates, score: str, weights: Array | None = None)
     -----
     Why not the jackknife: leaving one out multiplies what interactions of order c add to the
     variance by c (Efron and Stein 1981), and neighbourhoods are made of interactions: its variance
-    is up to three times too large (docs/results/coverage.md). Bootstraps are wrong altogether,
+    is up to four times too large (docs/results/coverage.md). Bootstraps are wrong altogether,
     since copies of a sentence are its nearest neighbours.
     """
     if score == "ilo":
