@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.messages import counted, plain
 from ilo_fast.report.summary import best_layer_index, layer_means
+from ilo_fast.scores.sample_size import size_warnings
 
 if TYPE_CHECKING:
     from ilo_fast.scores.result import OverlapScores
@@ -40,8 +41,28 @@ def notes(scores: OverlapScores) -> list[str]:
             f"{best.times_chance:.1f} times as often as chance: the mixing there is hardly by "
             "meaning."
         )
+    found += size_warnings(
+        scores.n_sentences, n_neighbors=scores.n_neighbors, threshold=scores.threshold
+    )
+    found += _interval_notes(scores)
     found += _representation_notes(scores.recorded("representations"))
     found += _graph_notes(scores)
+    return found
+
+
+def _interval_notes(scores: OverlapScores) -> list[str]:
+    intervals = scores.intervals
+    if intervals is None:
+        return []
+    if intervals.reason:
+        return [f"No intervals: {intervals.reason}."]
+    found = [
+        f"Intervals are of {100 * intervals.level:g} %, were other {intervals.unit}s drawn "
+        f"({intervals.n_units} here); a difference of two models is surer than they look: "
+        "`ilo-fast compare`."
+    ]
+    for column, reason in list(intervals.reasons.items())[:3]:
+        found.append(f"No intervals of {plain(scores.languages[column])}: {reason}.")
     return found
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ilo_fast._util.checks import path_of
 from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.files import write_text
 from ilo_fast._util.messages import counted, plain
@@ -143,7 +144,7 @@ class Comparison:
         """`rows` as CSV, floats in full precision; with ``path``, also written there."""
         text = csv_text(self.rows())
         if path is not None:
-            write_text(Path(path), text)
+            write_text(path_of("path", path), text)
         return text
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,7 +160,7 @@ class Comparison:
         """`to_dict` as JSON text; with ``path``, also written there, whole or not at all."""
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         if path is not None:
-            write_text(Path(path), text)
+            write_text(path_of("path", path), text)
         return text
 
     @classmethod

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from ilo_fast._util.checks import path_of
 from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.files import write_text
 from ilo_fast._util.messages import counted, elide, plain
@@ -102,7 +103,7 @@ class OverlapScores(ScoreTable):
         """`rows` as CSV, floats in full precision; with ``path``, also written there."""
         text = csv_text(self.rows())
         if path is not None:
-            write_text(Path(path), text)
+            write_text(path_of("path", path), text)
         return text
 
     def select(
@@ -208,7 +209,7 @@ class OverlapScores(ScoreTable):
         """`to_dict` as JSON text; with ``path``, also written there, whole or not at all."""
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         if path is not None:
-            write_text(Path(path), text)
+            write_text(path_of("path", path), text)
         return text
 
     @classmethod
