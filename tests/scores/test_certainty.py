@@ -90,7 +90,7 @@ def test_a_language_of_one_sentence_has_a_reason_and_the_others_intervals() -> N
     data["short"] = data["language 0"][:, :1]
     scores = overlap(data, intervals=True)
     assert scores.intervals is not None
-    assert "single point" in scores.intervals.reasons[5]
+    assert "at least 10 points per language" in scores.intervals.reasons[5]
     assert np.isnan(scores.intervals.low["ilo"][:, 5]).all()
     assert np.isfinite(scores.intervals.low["ilo"][:, :5]).all()
 
