@@ -81,6 +81,8 @@ def jackknife_deviations(replicates: Replicates, score: str) -> Array:
 
     Too large by a factor: for comparison with `deviations`, and to see which unit carries a score.
     """
+    if not len(replicates.without_one.points):
+        raise ValueError("these replicates were made without a jackknife (units are points)")
     values = scores_of(replicates.without_one, replicates, score)
     strata = np.zeros(len(values)) if replicates.strata is None else replicates.strata
     scaled = np.empty_like(values)

@@ -83,7 +83,7 @@ def overlap(
     level : float
         Of the intervals.
     seed : int
-        Of the permutations, and of the random subsets that the intervals of reach are made of.
+        Of the permutations, and of the random halves that intervals are made of.
     progress : bool
         A bar on standard error.
 
@@ -335,7 +335,7 @@ def _layer_by_layer(
 
 
 def _resampling(pool: Pool, backend: str, threads: int, wanted: _Wanted) -> Resampling:
-    resampling = Resampling(
+    return Resampling(
         [stack.values.shape[1] for stack in pool.stacks],
         parallel=pool.sentences is not None,
         groups=pool.groups,
@@ -345,8 +345,8 @@ def _resampling(pool: Pool, backend: str, threads: int, wanted: _Wanted) -> Resa
         backend=backend,
         n_threads=threads,
         seed=wanted.seed,
+        jackknife=pool.sentences is not None,
     )
-    return resampling
 
 
 def _test(

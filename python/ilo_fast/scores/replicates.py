@@ -73,7 +73,8 @@ class Replicates:
     ----------
     whole : Counts
     without_one : Counts
-        First axis: the unit that is left out, shape (units, layers, languages).
+        First axis: the unit that is left out, shape (units, layers, languages). Empty where units
+        are points: they are many, and no interval is made of these.
     subsets : Counts
         First axis: random halves of the units, each of `n_kept`, shape (subsets, layers,
         languages). Those at 2 i and 2 i + 1 have no unit in common.
@@ -103,7 +104,7 @@ class Replicates:
 
     @property
     def n_units(self) -> int:
-        return len(self.without_one.points)
+        return len(self.without_one.points if self.strata is None else self.strata)
 
     def select_layers(self, rows: Sequence[int]) -> Replicates:
         """The same of some layers, by their positions."""

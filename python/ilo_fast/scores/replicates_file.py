@@ -51,6 +51,7 @@ def replicates_bytes(scores: ScoreTable) -> bytes:
         "units_sha256": found.units_sha256,
         "unit": found.unit,
         "n_units": found.n_units,
+        "n_deletions": len(found.without_one.points),
         "n_subsets": len(found.subsets.points),
         "n_kept": found.n_kept,
         "seed": found.seed,
@@ -138,6 +139,7 @@ def _checked(arrays: Mapping[str, NDArray[Any]], scores: ScoreTable) -> Replicat
     if head["unit"] not in _UNITS:
         raise ValueError(f"unit={head['unit']!r} is not known: wanted one of {', '.join(_UNITS)}")
     n_units = whole_number("n_units", head["n_units"], least=2)
+    n_deletions = n_units if head["n_deletions"] else 0
     n_subsets = whole_number("n_subsets", head["n_subsets"], least=0)
     n_kept = whole_number("n_kept", head["n_kept"], least=1, most=n_units - 1)
     parallel = scores.translation_share is not None
@@ -145,7 +147,7 @@ def _checked(arrays: Mapping[str, NDArray[Any]], scores: ScoreTable) -> Replicat
         raise ValueError("translations are counted here and not in the scores, or the reverse")
     found = Replicates(
         whole=_counts(arrays, "whole", (), scores, parallel),
-        without_one=_counts(arrays, "without_one", (n_units,), scores, parallel),
+        without_one=_counts(arrays, "without_one", (n_deletions,), scores, parallel),
         subsets=_counts(arrays, "subsets", (n_subsets,), scores, parallel),
         n_kept=n_kept,
         seed=whole_number("seed", head["seed"], least=0),

@@ -113,6 +113,8 @@ class Resampling:
         Of the scores, as `ilo_fast.overlap` has them.
     seed
         Of the subsets; they depend on it and on the units alone.
+    jackknife
+        Whether to count the corpus without each of its units, too.
 
     Attributes
     ----------
@@ -133,7 +135,9 @@ class Resampling:
         backend: str = "exact",
         n_threads: int = 1,
         seed: int = 0,
+        jackknife: bool = True,
     ) -> None:
+        self._jackknife = jackknife
         self.units = sampling_units(sizes, parallel=parallel, groups=groups)
         self._labels = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         self._sentences = np.tile(np.arange(sizes[0]), len(sizes)) if parallel else None
@@ -173,11 +177,13 @@ class Resampling:
             again with more neighbours.
         """
         lists = NeighborLists.of_graph(indices)
-        for kept in (None, self._kept):
+        nothing = self._kept[:0]
+        without_one = None if self._jackknife else nothing
+        for kept in (without_one, self._kept):
             while len(short := self._too_short(lists, kept)):
                 lists = lists.asked_again(short, rows, self._search)
         everything = np.ones((1, self.units.n), np.bool_)
-        samples = [self._counts(lists, kept) for kept in (everything, None, self._kept)]
+        samples = [self._counts(lists, kept) for kept in (everything, without_one, self._kept)]
         self._layers.append(samples)
 
     def replicates(self) -> Replicates:
