@@ -62,6 +62,11 @@ def check_alike(scores: Mapping[str, OverlapScores], *, paired: bool) -> None:
     if len(scores) < 2:
         raise ValueError(f"scores holds {counted(len(scores), 'model')}: a comparison needs two")
     for name, one in scores.items():
+        if one.replicates is None and one.intervals is not None and one.intervals.reason:
+            raise ValueError(
+                f"scores[{name!r}] has no intervals, so that nothing can be compared: "
+                f"{one.intervals.reason}"
+            )
         if one.replicates is None:
             raise ValueError(
                 f"scores[{name!r}] carries no replicates, of which intervals are made: measure it "
@@ -103,7 +108,7 @@ def _facts(
     yield f"the number of {here.unit}s", here.n_units, there.n_units
     if here.units_sha256 is not None and there.units_sha256 is not None:
         # Of equal length, so that the hashes differ where they are shown.
-        yield "their text", here.units_sha256[:12], there.units_sha256[:12]
+        yield "their text or its documents", here.units_sha256[:12], there.units_sha256[:12]
     if here.unit == "point":
         yield "the order of their languages", listed(one.languages), listed(other.languages)
     yield "the seed of their subsets", here.seed, there.seed

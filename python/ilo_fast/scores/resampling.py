@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast import _core
+from ilo_fast._util.messages import counted
 from ilo_fast.graph.arrays import Stack
 from ilo_fast.scores.neighbor_lists import NeighborLists
 from ilo_fast.scores.replicates import Counts, Ints, Replicates
@@ -160,9 +161,10 @@ class Resampling:
         fewest = min(len(self._labels) - of_unit.max(), (self._kept @ of_unit).min())
         if self.units.n > 1 and fewest > self._k and self._kept.any():
             return ""
+        verb = "is" if self.units.n == 1 else "are"
         return (
-            f"{self.units.n} {self.units.kind}s are too few: without some of them the points have "
-            f"fewer than n_neighbors={self._k} others"
+            f"{counted(self.units.n, self.units.kind)} {verb} too few: without some of them the "
+            f"points have fewer than n_neighbors={self._k} others"
         )
 
     def add_layer(self, indices: NDArray[np.int64], rows: Sequence[Stack]) -> None:

@@ -45,7 +45,8 @@ _SCORES: Final = ("bridge", "reach", "ilo")
 class OverlapScores(ScoreTable):
     """Scores of every layer and language.
 
-    Two are equal where all is equal but ``info``, which says how they were made.
+    Two are equal where all is equal but ``info``, which says how they were made, and
+    ``replicates``, which may not have been read with them.
 
     Attributes
     ----------
@@ -170,7 +171,7 @@ class OverlapScores(ScoreTable):
         Parameters
         ----------
         by
-            ``"resource_class"``, ``"family"``, ``"region"`` or ``"script"``.
+            ``"resource_class"``, ``"family"``, ``"region"``, ``"script"`` or ``"word_order"``.
 
         Returns
         -------
