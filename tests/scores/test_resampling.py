@@ -170,6 +170,11 @@ def test_too_few_points_without_some_units_have_a_reason(sizes, groups):
     assert "too few: without some of them the points have fewer than" in resampling.why_not()
 
 
+def test_sentences_are_left_out_one_by_one_always():
+    with pytest.raises(ValueError, match="jackknife=False is for points alone"):
+        Resampling([9, 9], parallel=True, n_neighbors=K, threshold=1, jackknife=False)
+
+
 def test_lists_that_do_not_suffice_are_told_and_refused():
     lists = {"entries": np.array([1, 2, 0, 2, 0, 1]), "offsets": np.array([0, 2, 4, 6])}
     units = np.array([0, 1, 2], np.int32)
