@@ -146,13 +146,13 @@ def size_warnings(sizes: Sequence[int], *, n_neighbors: int, threshold: int) -> 
         found.append(
             f"{fewest} sentences per language are few: scores change with their number, so "
             f"compare only what was measured on the same sentences, and take {FEW_SENTENCES} or "
-            "more if there are any"
+            "more if there are any."
         )
     if (n_languages := len(sizes)) < FEW_LANGUAGES:
         found.append(
             f"{n_languages} languages are few: a point has {n_neighbors} neighbours and must meet "
             f"{threshold} other languages among them, so that even languages that mix perfectly "
-            "stay far below 1; read ILO beside its value under mixing"
+            "stay far below 1; read ILO beside its value under mixing."
         )
     return tuple(found)
 
