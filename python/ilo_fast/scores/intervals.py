@@ -266,20 +266,30 @@ def check_level(level: float) -> float:
 
 
 def mean_interval(
-    replicates: Replicates, score: str, columns: Sequence[int], *, level: float = 0.95
+    replicates: Replicates,
+    score: str,
+    columns: Sequence[int],
+    *,
+    level: float = 0.95,
+    known: Array | None = None,
 ) -> tuple[Array, Array]:
     """Low and high of a score's plain mean over languages, each of shape (layers,).
 
     Languages share their sentences, so that their scores move together: the replicates keep that.
-    NaN where these languages have fewer than `MIN_UNITS` units in all.
+    NaN where these languages have fewer than `MIN_UNITS` units in all. `known`: the `deviations` of
+    the score, so that those of many groups are made once.
     """
     weights = np.zeros(replicates.whole.points.shape[-1])
     weights[list(columns)] = 1 / len(columns)
-    return _interval(replicates, score, weights, level)
+    return _interval(replicates, score, weights, level, known)
 
 
 def _interval(
-    replicates: Replicates, score: str, weights: Array | None, level: float
+    replicates: Replicates,
+    score: str,
+    weights: Array | None,
+    level: float,
+    known: Array | None = None,
 ) -> tuple[Array, Array]:
     """Wilson's interval at the number of independent trials that the standard error stands for.
 
@@ -294,7 +304,9 @@ def _interval(
         units = np.array(units[weights != 0].sum() if _has_strata(replicates) else units[0])
     if _reason(replicates) or (weights is not None and units < MIN_UNITS):
         return np.full_like(value, np.nan), np.full_like(value, np.nan)
-    variance = np.square(standard_error(deviations(replicates, score, weights)))
+    apart = deviations(replicates, score) if known is None else known
+    apart = apart if weights is None else combined(apart, weights)
+    variance = np.square(standard_error(apart))
     with np.errstate(divide="ignore"):
         trials = np.maximum(_binomial(value, steps) / variance, 1)
     at_an_end = (variance == 0) | (value == 0) | (value == 1)
