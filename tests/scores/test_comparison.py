@@ -242,6 +242,10 @@ def test_a_planted_difference_is_found_as_often_as_theory_says() -> None:
     [
         (dataclasses.replace(OTHER, replicates=None), r"scores\['b'\] carries no replicates"),
         (dataclasses.replace(OTHER, n_neighbors=9), r"differ in n_neighbors \(5 and 9\)"),
+        (
+            dataclasses.replace(OTHER, info={**OTHER.info, "backend": "hnsw"}),
+            r"in backend \(exact and hnsw\)",
+        ),
         (dataclasses.replace(OTHER, metric="cosine"), r"in metric \(euclidean and cosine\)"),
         (
             dataclasses.replace(OTHER, languages=(*CODES[:3], "tha_Thai")),

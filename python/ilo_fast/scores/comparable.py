@@ -96,6 +96,8 @@ def _facts(
     assert here is not None and there is not None
     for name in ("n_neighbors", "threshold", "metric"):
         yield name, getattr(one, name), getattr(other, name)
+    # Approximate neighbours are others; all other backends give the same.
+    yield "backend", *("hnsw" if s.info.get("backend") == "hnsw" else "exact" for s in (one, other))
     yield "their unit", here.unit, there.unit
     # How far a neighbourhood reaches depends on how many points there are.
     of_other = dict(zip(other.languages, other.n_sentences, strict=True))
