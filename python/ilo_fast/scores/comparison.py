@@ -10,6 +10,7 @@ from ilo_fast.scores.comparison_models import MeasuredModel, Targets, measured, 
 from ilo_fast.scores.comparison_records import BestLayer, Difference, LayerValue, Rank
 from ilo_fast.scores.comparison_result import Comparison
 from ilo_fast.scores.comparison_score import ComparedModels
+from ilo_fast.scores.intervals import check_level
 from ilo_fast.scores.result import OverlapScores
 
 
@@ -124,7 +125,6 @@ def _compared(
 
 
 def _check_numbers(level: float, seed: int, n_draws: int) -> None:
-    if not 0.5 <= level < 1:
-        raise ValueError(f"level={level} is not between 0.5 and 1: 0.95 gives intervals of 95 %")
+    check_level(level)
     whole_number("seed", seed, least=0)
     whole_number("n_draws", n_draws, least=99)

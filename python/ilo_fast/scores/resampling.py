@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast import _core
+from ilo_fast._util.messages import counted
 from ilo_fast.graph.arrays import Stack
 from ilo_fast.scores.neighbor_lists import NeighborLists
 from ilo_fast.scores.replicates import Counts, Ints, Replicates
@@ -161,7 +162,8 @@ class Resampling:
         if self.units.n > 1 and fewest > self._k and self._kept.any():
             return ""
         return (
-            f"{self.units.n} {self.units.kind}s are too few: without some of them the points have "
+            f"{counted(self.units.n, self.units.kind)} {'is' if self.units.n == 1 else 'are'} too "
+            f"few: without some of them the points have "
             f"fewer than n_neighbors={self._k} others"
         )
 

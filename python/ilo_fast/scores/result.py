@@ -170,7 +170,7 @@ class OverlapScores(ScoreTable):
         Parameters
         ----------
         by
-            ``"resource_class"``, ``"family"``, ``"region"`` or ``"script"``.
+            ``"resource_class"``, ``"family"``, ``"region"``, ``"script"`` or ``"word_order"``.
 
         Returns
         -------
