@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ilo_fast import overlap
+from ilo_fast import OverlapScores, compare, overlap
 
 BACKENDS = ("exact", "hnsw")
 
@@ -134,3 +134,27 @@ def test_groups_of_languages_have_intervals_of_their_own() -> None:
         low, high = group.intervals["ilo"]
         assert ((low <= group.ilo) & (group.ilo <= high)).all()
     assert all(not group.intervals for group in overlap(data, parallel=True).groups("script"))
+
+
+def test_a_group_of_too_few_points_has_neither_interval_nor_comparison() -> None:
+    def scores(seed: int) -> OverlapScores:
+        english, german, russian = corpus(30, 3, seed=seed).values()
+        data = {"eng_Latn": english, "deu_Latn": german, "rus_Cyrl": russian[:, :6]}
+        return overlap(data, threshold=2, intervals=True)
+
+    one, other = scores(0), scores(1)
+    known = {group.name: bool(group.intervals) for group in one.groups("script")}
+    assert known == {"Latn": True, "Cyrl": False}
+    comparison = compare({"a": one, "b": other}, n_draws=99)
+    for by, few in (("language", "rus_Cyrl"), ("script", "Cyrl")):
+        for d in comparison.select(by=by):
+            assert (d.group == few) <= (d.se is d.low is d.p is d.p_corrected is None)
+    assert all(d.se for d in comparison.select(score="ilo", by="mean"))
+
+
+def test_scores_without_intervals_are_not_compared_and_say_why() -> None:
+    one = overlap(corpus(), parallel=True, intervals=True, groups=["a"] * 30)
+    with pytest.raises(
+        ValueError, match=r"scores\['a'\] has no intervals, .* 1 document is too few"
+    ):
+        compare({"a": one, "b": one})

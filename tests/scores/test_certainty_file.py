@@ -63,6 +63,7 @@ def test_version_1_is_read_and_gets_its_limits() -> None:
         (lambda d: d["rows"][0].pop("p_mixing"), "incomplete: there is no 'p_mixing'"),
         (lambda d: d["intervals"].update(level=7), "level is 7"),
         (lambda d: d["intervals"].update(unit="word"), "unit is 'word'"),
+        (lambda d: d["intervals"].update(reasons={"99": "few"}), "reasons are of columns 99"),
         (lambda d: d["intervals"]["means"].pop(), "2 means for 3 layers"),
         (lambda d: d["mixing_test"]["means"].pop(), "2 means for 3 layers"),
         (lambda d: d.update(intervals=[]), "damaged"),

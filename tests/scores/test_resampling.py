@@ -167,7 +167,12 @@ def test_halves_of_a_pair_share_no_unit():
 )
 def test_too_few_points_without_some_units_have_a_reason(sizes, groups):
     resampling = Resampling(sizes, parallel=True, groups=groups, n_neighbors=K, threshold=1)
-    assert "are too few: without some of them the points have fewer than" in resampling.why_not()
+    assert "too few: without some of them the points have fewer than" in resampling.why_not()
+
+
+def test_sentences_are_left_out_one_by_one_always():
+    with pytest.raises(ValueError, match="jackknife=False is for points alone"):
+        Resampling([9, 9], parallel=True, n_neighbors=K, threshold=1, jackknife=False)
 
 
 def test_lists_that_do_not_suffice_are_told_and_refused():

@@ -68,6 +68,17 @@ def test_documents_stay_whole():
     np.testing.assert_allclose(curve.means["translation_share"][3].mean(), 0.2, atol=0.05)
 
 
+def test_documents_may_be_left_out_of_account_as_overlap_does():
+    reps = corpus()
+    reps.groups = [str(s // 4) for s in range(96)]
+    for settings in ({"groups": False}, {"parallel": False}):
+        found = size_curve(reps, threshold=2, seed=3, **settings)
+        assert found.sizes == (12, 24, 48, 96)
+    wanted = size_curve(corpus(), threshold=2, seed=3)
+    found = size_curve(reps, threshold=2, seed=3, groups=False)
+    np.testing.assert_array_equal(found.means["ilo"], wanted.means["ilo"])
+
+
 def test_languages_of_different_sizes_shrink_alike_and_small_parts_are_left_out():
     rng = np.random.default_rng(3)
     reps = {c: rng.standard_normal((n, 5)) for c, n in (("a", 30), ("b", 160), ("c", 90))}

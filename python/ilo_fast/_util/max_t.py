@@ -27,9 +27,9 @@ def step_down_p(values: Floats) -> Floats:
     Returns
     -------
     float64, shape (...)
-        Never below 1 / (1 + permutations); 1 where a statistic never changes and nothing that is
-        more extreme has a smaller p. Under the hypothesis that rows are exchangeable, the
-        probability that any p is at or below a level is at most that level, exactly.
+        Never below 1 / (1 + permutations); 1 where a statistic never changes. Under the hypothesis
+        that rows are exchangeable, the probability that any p is at or below a level is at most
+        that level, exactly.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from statistics import NormalDist
 from typing import Final
@@ -54,6 +55,7 @@ def score_interval(
     return low, np.clip(np.maximum(share, middle + half), 0, 1)
 
 
+@functools.cache
 def t_quantile(probability: float, df: int) -> float:
     """The quantile of Student's t distribution.
 

@@ -18,7 +18,8 @@ def two_sided_p(t: ArrayLike, df: int) -> NDArray[np.float64]:
 
     Notes
     -----
-    The distribution function in closed form, Abramowitz and Stegun 26.7.3 and 26.7.4.
+    The distribution function in closed form, Abramowitz and Stegun 26.7.3 and 26.7.4; right to some
+    1e-15, so that what is smaller may be 0.
     """
     if df < 1:
         raise ValueError(f"df={df}: wanted at least 1 degree of freedom")

@@ -132,6 +132,11 @@ def _read(path: Path) -> OverlapScores:
         )
     beside = source.parent / REPLICATES_FILE
     scores = OverlapScores.from_json(source)
+    if scores.intervals is not None and scores.intervals.reason:
+        raise AccessError(
+            f"{source.parent} has no intervals, so that nothing can be compared: "
+            f"{scores.intervals.reason}"
+        )
     if not beside.is_file():
         command = scores.recorded("run").get("command")
         again = command if command in ("run", "score") else "run"

@@ -10,6 +10,7 @@ from ilo_fast._util.messages import elide, listed, plain
 from ilo_fast.corpora.languages import GROUPINGS
 from ilo_fast.report.columns import columns, pad
 from ilo_fast.scores.comparison_records import LANGUAGE, MEAN, Difference
+from ilo_fast.scores.intervals import MIN_UNITS
 
 if TYPE_CHECKING:
     from ilo_fast.scores.comparison_result import Comparison
@@ -132,7 +133,7 @@ def _notes(comparison: Comparison) -> str:
     if any(d.se is None for d in shown):
         found.append(
             f"Without interval and p: no {comparison.unit} moves the difference, as where both "
-            "scores are 0 or both are 1."
+            f"scores are 0 or both are 1, or there are fewer than {MIN_UNITS} {comparison.unit}s."
         )
     wrapped = (textwrap.wrap(f"- {note}", 88, subsequent_indent="  ") for note in found)
     return "\n".join(line for lines in wrapped for line in lines)

@@ -60,9 +60,9 @@ def _interval_notes(scores: OverlapScores) -> list[str]:
     if intervals.reason:
         return [f"No intervals: {intervals.reason}."]
     found = [
-        f"Intervals are of {100 * intervals.level:g} %, were other {intervals.unit}s drawn "
-        f"({intervals.n_units} here); a difference of two models is surer than they look: "
-        "`ilo-fast compare`."
+        f"Intervals of {100 * intervals.level:g} % say what other {intervals.unit}s, as many as "
+        f"the {intervals.n_units} here, would give on average; a difference of two models is surer "
+        "than they look: `ilo-fast compare`."
     ]
     for column, reason in list(intervals.reasons.items())[:3]:
         found.append(f"No intervals of {plain(scores.languages[column])}: {reason}.")

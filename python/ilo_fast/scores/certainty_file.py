@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.checks import real_number, share, whole_number
+from ilo_fast._util.messages import listed
 from ilo_fast.scores.intervals import Intervals
 from ilo_fast.scores.permutations import MixingTest
 
@@ -76,7 +77,7 @@ def read_intervals(data: Any, rows: Rows, shape: tuple[int, int]) -> Intervals |
     Raises
     ------
     ValueError
-        Ends that no interval of the scores has.
+        Ends that no interval of the scores has, or reasons of languages that are not there.
     """
     if data is None:
         return None
@@ -90,6 +91,9 @@ def read_intervals(data: Any, rows: Rows, shape: tuple[int, int]) -> Intervals |
     for row in rows:
         for name in names:
             _check_ends(row, name)
+    reasons = {int(column): str(reason) for column, reason in data["reasons"].items()}
+    if not reasons.keys() <= set(range(shape[1])):
+        raise ValueError(f"reasons are of columns {listed(sorted(reasons))}, of {shape[1]} there")
     if len(data["means"]) != shape[0]:
         raise ValueError(f"intervals of {len(data['means'])} means for {shape[0]} layers")
     ends = {
@@ -103,7 +107,7 @@ def read_intervals(data: Any, rows: Rows, shape: tuple[int, int]) -> Intervals |
         mean_low={name: _column(data["means"], f"{name}_low") for name in names},
         mean_high={name: _column(data["means"], f"{name}_high") for name in names},
         reason=str(data["reason"]),
-        reasons={int(column): str(reason) for column, reason in data["reasons"].items()},
+        reasons=reasons,
         unit=data["unit"],
         n_units=whole_number("n_units", data["n_units"]),
     )

@@ -68,6 +68,11 @@ def check_alike(scores: Mapping[str, OverlapScores], *, paired: bool) -> None:
     for name, one in scores.items():
         if not isinstance(one, OverlapScores):
             raise TypeError(f"scores[{name!r}] must be OverlapScores, got {type(one).__name__}")
+        if one.replicates is None and one.intervals is not None and one.intervals.reason:
+            raise ValueError(
+                f"scores[{name!r}] has no intervals, so that nothing can be compared: "
+                f"{one.intervals.reason}"
+            )
         if one.replicates is None:
             raise ValueError(
                 f"scores[{name!r}] carries no replicates, of which intervals are made: "
@@ -93,8 +98,6 @@ def _how_to_have_them(scores: OverlapScores) -> str:
     """What to do where scores carry no replicates."""
     if scores.intervals is None:
         return "measure it again with intervals=True"
-    if scores.intervals.reason:
-        return scores.intervals.reason
     # They are of the whole pool, and `replicates.npz` lies beside the file alone.
     return (
         "compare before selecting languages, and read scores from their folder, with "
@@ -122,7 +125,7 @@ def _facts(
     yield f"the number of {here.unit}s", here.n_units, there.n_units
     if here.units_sha256 is not None and there.units_sha256 is not None:
         # Of equal length, so that the hashes differ where they are shown.
-        yield "their text", here.units_sha256[:12], there.units_sha256[:12]
+        yield "their text or its documents", here.units_sha256[:12], there.units_sha256[:12]
     if here.unit == "point":
         yield "the order of their languages", listed(one.languages), listed(other.languages)
     yield "the seed of their subsets", here.seed, there.seed

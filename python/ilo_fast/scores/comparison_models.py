@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from ilo_fast.corpora.grouping import group_languages
 from ilo_fast.corpora.languages import GROUPINGS
 from ilo_fast.scores.comparison_records import LANGUAGE, MEAN
-from ilo_fast.scores.intervals import MIN_UNITS, degrees_of_freedom, deviations, mean_interval
+from ilo_fast.scores.intervals import (
+    MIN_UNITS,
+    degrees_of_freedom,
+    deviations,
+    mean_interval,
+    too_few_units,
+)
 from ilo_fast.scores.result import OverlapScores
 from ilo_fast.scores.table import SCORE_TITLES
 
@@ -83,11 +89,15 @@ def measured(
         )
     order = [scores.languages.index(code) for code in languages]
     values, apart, interval = {}, {}, {}
+    by_column = np.empty_like(targets.weights)
+    by_column[:, order] = targets.weights  # in the order of the replicates
+    few = too_few_units(replicates, by_column.T)
     for score in SCORE_TITLES:
         if score == "translation_share" and scores.translation_share is None:
             continue
         values[score] = _combined(scores.values(score)[:, order], targets.weights)
         apart[score] = _combined(deviations(replicates, score)[..., order], targets.weights)
+        apart[score][..., few] = np.nan
         interval[score] = mean_interval(replicates, score, order, level=level)
     return MeasuredModel(
         name, scores.layers, values, apart, interval,

@@ -29,7 +29,8 @@ class Difference:
     n_languages : int
     value_a, value_b, difference : float or None
     se, low, high : float or None
-        Standard error and interval of this difference alone; None where no unit moves it.
+        Standard error and interval of this difference alone; None where no unit moves it, or its
+        languages have too few units.
     p, p_corrected : float or None
         Alone, and corrected for all of the same `score`, `at` and `by`: pairs, layers, groups.
     """

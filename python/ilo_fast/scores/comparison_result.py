@@ -105,7 +105,7 @@ class Comparison:
 
     @property
     def subject(self) -> str:
-        """``"paired over 1012 sentences"``, ``"two samples of 506 sentences"``."""
+        """``"paired over 1012 sentences"``, ``"samples of 506 sentences each"``."""
         n = counted(self.n_units[0], self.unit)
         return f"paired over {n}" if self.paired else f"samples of {n} each"
 

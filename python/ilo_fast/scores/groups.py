@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast.scores.certainty_file import number
-from ilo_fast.scores.intervals import mean_interval
+from ilo_fast.scores.intervals import deviations, mean_interval
 from ilo_fast.scores.table import ScoreTable, positions
 
 
@@ -43,15 +43,25 @@ class OverlapGroup:
     )
 
     @classmethod
-    def of(cls, scores: ScoreTable, name: str, codes: Sequence[str]) -> OverlapGroup:
-        """The group of these languages."""
+    def of(
+        cls,
+        scores: ScoreTable,
+        name: str,
+        codes: Sequence[str],
+        deviations: Mapping[str, NDArray[np.float64]],
+    ) -> OverlapGroup:
+        """The group of these languages.
+
+        `deviations` has those of each score that gets an interval, as `group_deviations` makes
+        them.
+        """
         columns = positions("languages", scores.languages, codes)
         share, replicates = scores.translation_share, scores.replicates
         intervals = {}
         if replicates is not None and scores.intervals is not None:
             level = scores.intervals.level
-            for score in scores.intervals.low:
-                low, high = mean_interval(replicates, score, columns, level=level)
+            for score, known in deviations.items():
+                low, high = mean_interval(replicates, score, columns, level=level, known=known)
                 if not np.isnan(low).any():
                     intervals[score] = low, high
         return cls(
@@ -87,3 +97,10 @@ class OverlapGroup:
             f"OverlapGroup({self.name!r}, {len(self.languages)} languages; mean ILO is highest at "
             f"layer {self.layers[best]}: {self.ilo[best]:.3f})"
         )
+
+
+def group_deviations(scores: ScoreTable) -> dict[str, NDArray[np.float64]]:
+    """By score, what intervals of all groups are made of; empty where there can be none."""
+    if scores.replicates is None or scores.intervals is None:
+        return {}
+    return {score: deviations(scores.replicates, score) for score in scores.intervals.low}

@@ -51,8 +51,8 @@ def deviations(replicates: Replicates, score: str, weights: Array | None = None)
     -----
     Why not the jackknife: leaving one out multiplies what interactions of order c add to the
     variance by c (Efron and Stein 1981), and neighbourhoods are made of interactions: its variance
-    is up to four times too large (docs/results/coverage.md). Bootstraps are wrong altogether,
-    since copies of a sentence are its nearest neighbours.
+    is up to five times too large (docs/results/coverage.md), and more of reach. Bootstraps are
+    wrong altogether, since copies of a sentence are its nearest neighbours.
     """
     if score == "ilo":
         whole = replicates.whole.scores(replicates.n_neighbors)
@@ -268,19 +268,30 @@ def check_level(level: float) -> float:
 
 
 def mean_interval(
-    replicates: Replicates, score: str, columns: Sequence[int], *, level: float = 0.95
+    replicates: Replicates,
+    score: str,
+    columns: Sequence[int],
+    *,
+    level: float = 0.95,
+    known: Array | None = None,
 ) -> tuple[Array, Array]:
     """Low and high of a score's plain mean over languages, each of shape (layers,).
 
     Languages share their sentences, so that their scores move together: the replicates keep that.
+    NaN where these languages have fewer than `MIN_UNITS` units in all. `known`: the `deviations` of
+    the score, so that those of many groups are made once.
     """
     weights = np.zeros(replicates.whole.points.shape[-1])
     weights[list(columns)] = 1 / len(columns)
-    return _interval(replicates, score, weights, level)
+    return _interval(replicates, score, weights, level, known)
 
 
 def _interval(
-    replicates: Replicates, score: str, weights: Array | None, level: float
+    replicates: Replicates,
+    score: str,
+    weights: Array | None,
+    level: float,
+    known: Array | None = None,
 ) -> tuple[Array, Array]:
     """Wilson's interval at the number of independent trials that the standard error stands for.
 
@@ -293,9 +304,11 @@ def _interval(
     if weights is not None:
         value, steps = combined(value, weights), steps[weights != 0].sum()
         units = np.array(units[weights != 0].sum() if _has_strata(replicates) else units[0])
-    if _reason(replicates):
+    if _reason(replicates) or (weights is not None and units < MIN_UNITS):
         return np.full_like(value, np.nan), np.full_like(value, np.nan)
-    variance = np.square(standard_error(deviations(replicates, score, weights)))
+    apart = deviations(replicates, score) if known is None else known
+    apart = apart if weights is None else combined(apart, weights)
+    variance = np.square(standard_error(apart))
     with np.errstate(divide="ignore"):
         trials = np.maximum(_binomial(value, steps) / variance, 1)
     at_an_end = (variance == 0) | (value == 0) | (value == 1)
@@ -308,6 +321,24 @@ def _interval(
         half = np.where(variance == 0, 0, 0.5 / steps)
         low, high = np.maximum(low - half, 0), np.minimum(high + half, 1)
     return low, high
+
+
+def too_few_units(replicates: Replicates, weights: Array) -> NDArray[np.bool_]:
+    """Which combinations rest on too few units for an interval.
+
+    Parameters
+    ----------
+    weights : shape (languages, groups)
+        As in `deviations`.
+
+    Returns
+    -------
+    bool, shape (groups,)
+    """
+    if not _has_strata(replicates):
+        return np.full(weights.shape[1], replicates.n_units < MIN_UNITS)
+    few: NDArray[np.bool_] = _units(replicates) @ (weights != 0) < MIN_UNITS
+    return few
 
 
 def _has_strata(replicates: Replicates) -> bool:

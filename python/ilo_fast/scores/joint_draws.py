@@ -60,6 +60,9 @@ def nan_without_error(errors: Array) -> Array:
 class StepDown:
     """Step-down maxT (Westfall and Young 1993) over one family of tests.
 
+    Like `ilo_fast._util.max_t.step_down_p`, which has all permutations at hand and standardises by
+    them; here draws of t come in parts, too many to be kept, and count on both sides.
+
     Parameters
     ----------
     observed

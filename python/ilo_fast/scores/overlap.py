@@ -26,7 +26,7 @@ from ilo_fast.scores.checks import check_pool
 from ilo_fast.scores.intervals import Intervals, check_level, no_intervals
 from ilo_fast.scores.intervals import intervals as intervals_of
 from ilo_fast.scores.limits import Limits
-from ilo_fast.scores.nulls import translation_chance_given_graph
+from ilo_fast.scores.nulls import translation_chance, translation_chance_given_graph
 from ilo_fast.scores.permutations import MixingTest, mixing_test
 from ilo_fast.scores.pool import Pool, as_stacks, layer_graph, layer_rows
 from ilo_fast.scores.replicates import Replicates
@@ -76,7 +76,9 @@ def overlap(
         repeated. By default what `Representations` say; False: each sentence by itself.
     intervals : bool
         Also the interval of every score (`Intervals`), of every mean over languages, and the
-        replicates that groups and comparisons are made of. Costs about as much again.
+        replicates that groups and comparisons are made of. Takes some 1.4 times as long
+        (docs/results/coverage.md). Of ``"hnsw"`` scores may then differ a little from those
+        without, since a search for more neighbours finds more.
     n_permutations : int
         Of languages within sentences, and of sentences within languages, for p-values
         (`MixingTest`). 0: none.
@@ -102,7 +104,8 @@ def overlap(
     Memory of the backend ``"exact"``: the input and at most 512 MiB, one layer at a time, whatever
     the number of layers. Beyond some 500 000 points, or with many neighbours, the lists of
     neighbours (about 16 to 28 bytes per point and neighbour) may need more. Languages whose arrays
-    differ in memory order, and arrays that are not native or not aligned, are copied on top. The
+    differ in memory order, and arrays that are not native or not aligned, are copied on top.
+    Permutations keep the graphs of all layers, 4 bytes per layer, point and neighbour. The
     backend ``"cuda"`` takes of the GPU's memory what is free; graphs never leave it.
     """
     n_neighbors = whole_number("n_neighbors", n_neighbors)
@@ -173,7 +176,6 @@ def overlap(
     source = getattr(representations, "info", None)
     if source is not None:
         info["representations"] = source
-    n = sum(sizes)
     return OverlapScores(
         bridge=found.bridge,
         reach=found.reach,
@@ -185,7 +187,9 @@ def overlap(
         threshold=threshold,
         metric=metric,
         translation_share=found.share,
-        translation_chance=np.full(len(sizes), (len(sizes) - 1) / (n - 1)) if parallel else None,
+        translation_chance=(
+            np.full(len(sizes), translation_chance(len(sizes), sizes[0])) if parallel else None
+        ),
         translation_chance_given_graph=(
             translation_chance_given_graph(found.cross, sizes[0]) if parallel else None
         ),

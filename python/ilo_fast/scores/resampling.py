@@ -115,7 +115,13 @@ class Resampling:
     seed
         Of the subsets; they depend on it and on the units alone.
     jackknife
-        Whether to count the corpus without each of its units, too.
+        Whether to count the corpus without each of its units, too. False is for points alone: of
+        other units, what is counted without each tells how many there are.
+
+    Raises
+    ------
+    ValueError
+        As `sampling_units`; no jackknife of units that are no points.
 
     Attributes
     ----------
@@ -138,8 +144,10 @@ class Resampling:
         seed: int = 0,
         jackknife: bool = True,
     ) -> None:
-        self._jackknife = jackknife
         self.units = sampling_units(sizes, parallel=parallel, groups=groups)
+        if not jackknife and self.units.strata is None:
+            raise ValueError("jackknife=False is for points alone, not for sentences or documents")
+        self._jackknife = jackknife
         self._labels = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         self._sentences = np.tile(np.arange(sizes[0]), len(sizes)) if parallel else None
         self._k, self._threshold, self._seed = n_neighbors, threshold, seed
@@ -161,10 +169,10 @@ class Resampling:
         fewest = min(len(self._labels) - of_unit.max(), (self._kept @ of_unit).min())
         if self.units.n > 1 and fewest > self._k and self._kept.any():
             return ""
+        verb = "is" if self.units.n == 1 else "are"
         return (
-            f"{counted(self.units.n, self.units.kind)} {'is' if self.units.n == 1 else 'are'} too "
-            f"few: without some of them the points have "
-            f"fewer than n_neighbors={self._k} others"
+            f"{counted(self.units.n, self.units.kind)} {verb} too few: without some of them the "
+            f"points have fewer than n_neighbors={self._k} others"
         )
 
     def add_layer(self, indices: NDArray[np.int64], rows: Sequence[Stack]) -> None:

@@ -23,7 +23,7 @@ from ilo_fast._util.versions import versions
 from ilo_fast.corpora.grouping import group_languages
 from ilo_fast.corpora.languages import describe_language
 from ilo_fast.scores.certainty_file import intervals_object, test_object
-from ilo_fast.scores.groups import OverlapGroup
+from ilo_fast.scores.groups import OverlapGroup, group_deviations
 from ilo_fast.scores.notebook import html_table
 from ilo_fast.scores.reading import read_fields
 from ilo_fast.scores.replicates_file import read_replicates
@@ -45,7 +45,8 @@ _SCORES: Final = ("bridge", "reach", "ilo")
 class OverlapScores(ScoreTable):
     """Scores of every layer and language.
 
-    Two are equal where all is equal but ``info``, which says how they were made.
+    Two are equal where all is equal but ``info``, which says how they were made, and
+    ``replicates``, which may not have been read with them.
 
     Attributes
     ----------
@@ -182,8 +183,9 @@ class OverlapScores(ScoreTable):
         ValueError
             An unknown `by`.
         """
+        deviations = group_deviations(self)
         return [
-            OverlapGroup.of(self, name, codes)
+            OverlapGroup.of(self, name, codes, deviations)
             for name, codes in group_languages(self.languages, by).items()
         ]
 

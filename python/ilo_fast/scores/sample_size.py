@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,7 @@ def size_curve(
     backend: str = "auto",
     n_threads: int | None = None,
     parallel: bool | None = None,
-    groups: Sequence[str] | None = None,
+    groups: Sequence[str] | Literal[False] | None = None,
     seed: int = 0,
 ) -> SizeCurve:
     """Score random parts of a corpus: eight eighths, in pairs four quarters, in pairs two halves.
@@ -71,7 +71,8 @@ def size_curve(
     whole
         The scores of all of it, if they are there already.
     groups
-        The document of each sentence: documents stay whole. By default what `Representations` say.
+        The document of each sentence: documents stay whole. By default what `Representations` say;
+        False: each sentence by itself.
     seed
         Of the parts.
 
@@ -95,9 +96,9 @@ def size_curve(
     }
     whole = overlap(representations, **settings) if whole is None else whole
     settings["parallel"] = whole.translation_share is not None
-    if groups is None:
+    if groups is None and settings["parallel"]:
         groups = getattr(representations, "groups", None)
-    units = sampling_units(whole.n_sentences, parallel=settings["parallel"], groups=groups)
+    units = sampling_units(whole.n_sentences, parallel=settings["parallel"], groups=groups or None)
     eighths = _blocks(units, seed)
     sizes, n_blocks = [float(np.mean(whole.n_sentences))], [1]
     scored = [_of_blocks([whole])]
