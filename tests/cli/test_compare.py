@@ -122,3 +122,21 @@ def test_what_cannot_be_compared_is_refused_in_one_line(
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert re.search(message, error), error
     assert not Path("ilo_fast_results").exists()
+
+
+def test_a_comparison_among_the_runs_is_named(
+    runs: Path, undrawn: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", "one", "third", "-o", "both"]) == 0
+    assert main(["compare", "both", "one", "third"]) == 2
+    assert "both holds a comparison, and no scores" in capsys.readouterr().err
+
+
+def test_a_text_in_place_of_replicates_is_no_advice_to_trust_it(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (runs / "other" / "replicates.npz").write_text("hello")
+    assert main(["compare", "one", "other"]) == 1
+    said = capsys.readouterr().err
+    assert "other/replicates.npz is damaged: it is no .npz file" in said
+    assert "pickle" not in said

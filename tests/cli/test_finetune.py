@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ import ilo_fast.cli as cli
 from ilo_fast._util import progress
 from ilo_fast.cli import finetune as command
 from ilo_fast.cli import flags
+from ilo_fast.cli.training import written
 from ilo_fast.models.output import suppress_output
 from ilo_fast.training.records import read_overlap_log
 from ilo_fast.training.trainer import Checkpoints
@@ -188,3 +190,17 @@ def test_quiet_run_prints_the_table_alone(run: Run, capfd: pytest.CaptureFixture
     assert read_overlap_log(Path("out/overlap.jsonl"))[0].settings["model"] == "mine"
     printed = capfd.readouterr()
     assert printed.err == "" and "ILO" in printed.out
+
+
+def test_what_compare_needs_is_among_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def undrawn() -> None:
+        raise ImportError("no matplotlib")
+
+    monkeypatch.setattr("ilo_fast.report.files.check_can_draw", undrawn)
+    result = SimpleNamespace(path=tmp_path / "model")
+    records = [object()]
+    assert tmp_path / "overlap_scores" not in written(result, records, "")  # type: ignore[arg-type]
+    (tmp_path / "overlap_scores").mkdir()
+    assert tmp_path / "overlap_scores" in written(result, records, "")  # type: ignore[arg-type]

@@ -242,3 +242,15 @@ def test_flores_200_has_281_documents() -> None:
     folder = Path(os.environ["ILO_FAST_TEST_CORPORA"]) / "flores200_devtest"
     corpus = ParallelCorpus.load(folder, "eng,deu")
     assert (corpus.n_sentences, corpus.info["n_documents"]) == (1012, 281)
+
+
+def test_the_groups_file_is_not_said_to_be_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, eng_Latn=as_text(EN), deu_Latn=as_text(DE))
+    (tmp_path / "groups.txt").write_text("a\n" * len(EN))
+    (tmp_path / "README.md").write_text("about")
+    with caplog.at_level("INFO"):
+        ParallelCorpus.load(tmp_path)
+    assert "README.md" in caplog.text
+    assert "groups.txt" not in caplog.text

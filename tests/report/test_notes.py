@@ -46,3 +46,28 @@ def test_notes_of_an_approximate_graph_give_the_lowest_recall() -> None:
     layers = [{"recall": r, "recall_sample_rows": 100} for r in (0.99, 0.97)]
     found = notes(overlap_scores(info={"backend": "hnsw", "layers": layers}))
     assert any("recall 0.9700" in note and "100 random rows" in note for note in found)
+
+
+def test_notes_name_the_layers_whose_rows_are_mostly_copies() -> None:
+    layers = [{"layer": h, "rows": 100, "unique_rows": n} for h, n in enumerate((20, 99, 89))]
+    text = "\n".join(notes(overlap_scores(info={"layers": layers})))
+    assert "At layers 0, 2 many rows are copies" in text
+    assert "copies" not in "\n".join(notes(overlap_scores(info={"layers": layers[1:2]})))
+
+
+@pytest.mark.parametrize(
+    ("pooling", "special", "said"),
+    [
+        ("mean", "include", "count in the mean over tokens, as in the published code."),
+        ("mean", "exclude", "not count in the mean over tokens (the published code counts them)."),
+        ("last", "include", "Special tokens count in the pooling (last)."),
+        ("max", "exclude", "Special tokens do not count in the pooling (max)."),
+    ],
+)
+def test_notes_speak_of_the_mean_where_one_was_taken(pooling: str, special: str, said: str) -> None:
+    info = {"representations": {"special_tokens": special, "pooling": pooling}}
+    assert said in "\n".join(notes(overlap_scores(info=info)))
+
+
+def test_every_note_is_a_sentence() -> None:
+    assert all(note.endswith(".") for note in notes(overlap_scores()))

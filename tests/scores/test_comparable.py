@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 from helpers.scores import CODES, overlap_scores
 
-from ilo_fast.scores.comparable import check_comparable
+from ilo_fast import overlap
+from ilo_fast.scores.comparable import check_alike, check_comparable
 
 SCORES = overlap_scores()
 
@@ -28,3 +30,29 @@ def test_scores_of_the_same_settings_and_languages_may_be_compared() -> None:
 def test_scores_that_differ_in_more_than_the_model_are_refused(after, languages, message) -> None:
     with pytest.raises(ValueError, match=message):
         check_comparable(SCORES, after, languages)
+
+
+@pytest.mark.parametrize(
+    ("scores", "error", "said"),
+    [
+        ([SCORES, SCORES], TypeError, "must map a name"),
+        ({"one": SCORES, "other": None}, (TypeError, ValueError), "scores\\["),
+        ({"one": None, "other": SCORES}, TypeError, "must be OverlapScores, got NoneType"),
+        ({"one": SCORES, "other": SCORES}, ValueError, "again with intervals=True"),
+    ],
+)
+def test_what_cannot_be_compared_says_what_is_wanted(scores, error, said) -> None:
+    with pytest.raises(error, match=said):
+        check_alike(scores, paired=True)
+
+
+def test_scores_without_replicates_say_why_they_have_none() -> None:
+    rng = np.random.default_rng(0)
+    arrays = {code: rng.normal(size=(12, 8)) for code in CODES}
+    scores = overlap(arrays, parallel=True, intervals=True)
+    part = scores.select(languages=CODES[:2])
+    with pytest.raises(ValueError, match="before selecting languages"):
+        check_alike({"one": part, "other": part}, paired=True)
+    many = overlap(arrays, parallel=True, intervals=True, n_neighbors=40)
+    with pytest.raises(ValueError, match="12 sentences are too few"):
+        check_alike({"one": many, "other": many}, paired=True)

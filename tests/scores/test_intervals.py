@@ -12,6 +12,7 @@ from ilo_fast import knn_graph, overlap
 from ilo_fast.graph.arrays import as_stack
 from ilo_fast.graph.knn import stacked_graph
 from ilo_fast.scores.intervals import (
+    check_level,
     degrees_of_freedom,
     deviations,
     intervals,
@@ -267,3 +268,22 @@ def test_counts_give_nan_for_a_language_without_a_point(made):
     for values in counts.scores(5).values():
         assert np.isnan(values[:, 1]).all()
         assert not np.isnan(values[:, 0]).any()
+
+
+@pytest.mark.parametrize("level", ["0.9", None, True, float("nan")])
+def test_a_level_that_is_no_number_is_refused(level):
+    with pytest.raises((TypeError, ValueError), match="level"):
+        check_level(level)
+
+
+def test_intervals_are_wanted_or_not():
+    arrays = {code: np.eye(9)[:4] for code in ("a", "b")}
+    with pytest.raises(TypeError, match=r"intervals must be True or False, got 0\.9"):
+        overlap(arrays, threshold=1, intervals=0.9)
+
+
+def test_one_document_has_no_intervals_and_says_why():
+    rng = np.random.default_rng(0)
+    arrays = {code: rng.normal(size=(12, 4)) for code in ("a", "b")}
+    found = overlap(arrays, threshold=1, parallel=True, groups=["x"] * 12, intervals=True)
+    assert found.intervals.reason.startswith("1 document is too few")

@@ -116,6 +116,7 @@ def _named_path(word: str) -> tuple[str, Path]:
 
 
 def _read(path: Path) -> OverlapScores:
+    from ilo_fast.scores.comparison_result import COMPARISON_FILE
     from ilo_fast.scores.replicates_file import REPLICATES_FILE, read_replicates
     from ilo_fast.scores.result import SCORES_FILE, OverlapScores
 
@@ -123,6 +124,8 @@ def _read(path: Path) -> OverlapScores:
     trained = path / "overlap_scores" / SCORES_FILE  # of finetune and pretrain with --intervals
     if not source.is_file() and trained.is_file():
         source = trained
+    if not source.is_file() and (path / COMPARISON_FILE).is_file():
+        raise UsageError(f"{path} holds a comparison, and no scores: give the runs it is of")
     if not source.is_file():
         raise AccessError(
             f"RUN {source} does not exist; `ilo-fast run` and `ilo-fast score` write it"

@@ -120,6 +120,8 @@ def written(result: Trained, records: Sequence[OverlapRecord], title: str) -> li
     if not records:
         return paths
     paths.append(folder / OVERLAP_FILE)
+    if (scores := folder / "overlap_scores").is_dir():  # with --intervals, for `compare`
+        paths.append(scores)
     from ilo_fast.report.files import REPORT_FILE, check_can_draw, write_files
 
     try:

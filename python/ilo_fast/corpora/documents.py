@@ -29,14 +29,13 @@ from ilo_fast._util.messages import counted, plain
 from ilo_fast.corpora.checks import check_strings
 from ilo_fast.corpora.files import CorpusFiles
 from ilo_fast.corpora.fingerprint import add_words
-from ilo_fast.corpora.layouts import NTREX_FILE
+from ilo_fast.corpora.layouts import GROUPS_FILE, NTREX_FILE
 from ilo_fast.corpora.lines import is_blank, read_lines
 from ilo_fast.corpora.tables import document_column, read_rows
 from ilo_fast.errors import AccessError, CorpusError
 
 logger = logging.getLogger(__name__)
 
-GROUPS_FILE: Final = "groups.txt"
 _NTREX_IDS: Final = "DOCUMENT_IDS.tsv"
 _SPLITS: Final = ("devtest", "dev")
 

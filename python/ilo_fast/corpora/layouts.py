@@ -45,6 +45,7 @@ UNDERSTOOD: Final = (
 """For messages: what a corpus may look like."""
 
 _SPLITS: Final = ("dev", "devtest")
+GROUPS_FILE: Final = "groups.txt"
 NTREX_FILE: Final = re.compile(r"newstest2019-(?:src|ref)\.(?P<name>.+)\.txt")
 _CODE: Final = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}(?:_\w+)?")
 _ABOUT: Final = re.compile(
@@ -371,7 +372,7 @@ def _one_split(layout: Layout, split: str | None, path: Path) -> Layout:
 
 
 def _remark(folder: Path, names: Sequence[str], parts: Sequence[Part]) -> None:
-    taken = {part.path.name for part in parts}
+    taken = {part.path.name for part in parts} | {GROUPS_FILE}  # which `documents` reads
     others = [name for name in names if name not in taken]
     if others:
         logger.info("%s: left out, no text of a language: %s", plain(folder), listed(others, plain))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ilo_fast._util.messages import counted, plain
+from ilo_fast._util.messages import counted, listed, plain
 from ilo_fast.report.summary import best_layer_index, layer_means
 from ilo_fast.scores.sample_size import size_warnings
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 # Below this multiple of chance, neighbours are not translations to any extent worth the name.
 _MEANINGFUL_RATIO = 3.0
+
+# Below this share of distinct rows, ties are no accident of a few equal sentences.
+_FEW_COPIES = 0.9
 
 
 def notes(scores: OverlapScores) -> list[str]:
@@ -69,12 +72,17 @@ def _interval_notes(scores: OverlapScores) -> list[str]:
 def _representation_notes(info: Mapping[str, Any]) -> list[str]:
     found = []
     special = info.get("special_tokens")
+    if info.get("pooling", "mean") != "mean":
+        published = ""  # which takes the mean
+    elif special == "include":
+        published = ", as in the published code"
+    else:
+        published = " (the published code counts them)"
+    what = "mean over tokens" if published else f"pooling ({plain(info.get('pooling'))})"
     if special == "include":
-        found.append("Special tokens count in the mean over tokens, as in the published code.")
+        found.append(f"Special tokens count in the {what}{published}.")
     elif special == "exclude":
-        found.append(
-            "Special tokens do not count in the mean over tokens (the published code counts them)."
-        )
+        found.append(f"Special tokens do not count in the {what}{published}.")
     truncated = info.get("truncated")
     if isinstance(truncated, Mapping):
         cut = {code: int(count) for code, count in truncated.items() if count}
@@ -101,6 +109,17 @@ def _graph_notes(scores: OverlapScores) -> list[str]:
         found.append(
             f"Neighbours are exact: {certified} of {certified + fallback} rows ({share:.2f} %) "
             f"were certified in the first pass, the fallback decided {fallback} in float64."
+        )
+    copies = [
+        layer["layer"]
+        for layer in layers
+        if "layer" in layer and layer.get("unique_rows", 1) < _FEW_COPIES * layer.get("rows", 0)
+    ]
+    if copies:
+        found.append(
+            f"At layer{'' if len(copies) == 1 else 's'} {listed(copies)} many rows are copies of "
+            "others; among equal ones the order of rows decides which are neighbours, and scores "
+            "there say little."
         )
     recalls = [float(layer["recall"]) for layer in layers if "recall" in layer]
     if recalls:

@@ -59,9 +59,15 @@ def check_alike(scores: Mapping[str, OverlapScores], *, paired: bool) -> None:
     ValueError
         Scores without replicates, or of other settings, languages or sentences; names them.
     """
+    if not isinstance(scores, Mapping):
+        raise TypeError(
+            f"scores must map a name to each model's OverlapScores, got {type(scores).__name__}"
+        )
     if len(scores) < 2:
         raise ValueError(f"scores holds {counted(len(scores), 'model')}: a comparison needs two")
     for name, one in scores.items():
+        if not isinstance(one, OverlapScores):
+            raise TypeError(f"scores[{name!r}] must be OverlapScores, got {type(one).__name__}")
         if one.replicates is None and one.intervals is not None and one.intervals.reason:
             raise ValueError(
                 f"scores[{name!r}] has no intervals, so that nothing can be compared: "
@@ -69,8 +75,8 @@ def check_alike(scores: Mapping[str, OverlapScores], *, paired: bool) -> None:
             )
         if one.replicates is None:
             raise ValueError(
-                f"scores[{name!r}] carries no replicates, of which intervals are made: measure it "
-                "again with intervals=True"
+                f"scores[{name!r}] carries no replicates, of which intervals are made: "
+                f"{_how_to_have_them(one)}"
             )
     (first, one), *others = scores.items()
     for name, other in others:
@@ -86,6 +92,17 @@ def check_alike(scores: Mapping[str, OverlapScores], *, paired: bool) -> None:
                     f"{first!r} and {name!r} differ in {what} ({here} and {there}), so that their "
                     "scores cannot be compared: measure both alike"
                 )
+
+
+def _how_to_have_them(scores: OverlapScores) -> str:
+    """What to do where scores carry no replicates."""
+    if scores.intervals is None:
+        return "measure it again with intervals=True"
+    # They are of the whole pool, and `replicates.npz` lies beside the file alone.
+    return (
+        "compare before selecting languages, and read scores from their folder, with "
+        "replicates.npz beside scores.json"
+    )
 
 
 def _facts(

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast._util.checks import real_number
 from ilo_fast._util.statistics import score_interval, t_quantile
 from ilo_fast.scores.replicates import Counts, Replicates
 
@@ -259,10 +260,11 @@ def no_intervals(
 
 
 def check_level(level: float) -> float:
-    """The level of an interval, or a ValueError."""
-    if not 0.5 <= level < 1:
+    """The level of an interval as a float; TypeError or ValueError where it is none."""
+    number = real_number("level", level)
+    if not 0.5 <= number < 1:
         raise ValueError(f"level={level} is not between 0.5 and 1: 0.95 gives intervals of 95 %")
-    return float(level)
+    return number
 
 
 def mean_interval(

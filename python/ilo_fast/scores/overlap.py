@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast import _core
-from ilo_fast._util.checks import whole_number
+from ilo_fast._util.checks import truth, whole_number
 from ilo_fast._util.hashing import digest
 from ilo_fast._util.progress import share_bar
 from ilo_fast._util.versions import versions
@@ -159,7 +159,7 @@ def overlap(
     )
     start = time.perf_counter()
     wanted = _Wanted(
-        intervals=intervals,
+        intervals=truth("intervals", intervals),
         n_permutations=whole_number("n_permutations", n_permutations, least=0),
         level=check_level(level),
         seed=whole_number("seed", seed, least=0),

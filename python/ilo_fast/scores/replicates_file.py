@@ -102,8 +102,12 @@ def read_replicates(source: str | os.PathLike[str], scores: ScoreTable) -> Repli
     path = Path(source).expanduser()
     path = path / REPLICATES_FILE if path.is_dir() else path
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return _checked(arrays, scores)
+        with open(path, "rb") as file:
+            if file.read(2) != b"PK":  # else NumPy takes it for a pickle, and advises to trust it
+                raise zipfile.BadZipFile("it is no .npz file")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                return _checked(arrays, scores)
     except _DAMAGE as error:
         raise ValueError(f"{path} is damaged: {error or type(error).__name__}") from error
     except ValueError as error:

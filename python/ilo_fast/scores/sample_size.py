@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast._util.messages import counted
 from ilo_fast.scores.overlap import overlap
 from ilo_fast.scores.resampling import Units, sampling_units
 from ilo_fast.scores.result import OverlapScores
@@ -144,9 +145,9 @@ def size_warnings(sizes: Sequence[int], *, n_neighbors: int, threshold: int) -> 
     found = []
     if (fewest := min(sizes)) < FEW_SENTENCES:
         found.append(
-            f"{fewest} sentences per language are few: scores change with their number, so "
-            f"compare only what was measured on the same sentences, and take {FEW_SENTENCES} or "
-            "more if there are any."
+            f"{counted(fewest, 'sentence')} per language {'is' if fewest == 1 else 'are'} few: "
+            "scores change with their number, so compare only what was measured on the same "
+            f"sentences, and take {FEW_SENTENCES} or more if there are any."
         )
     if (n_languages := len(sizes)) < FEW_LANGUAGES:
         found.append(
