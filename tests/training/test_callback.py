@@ -271,6 +271,24 @@ def test_with_intervals_the_last_measurement_can_be_compared(tmp_path: Path) -> 
     assert all(r.scores is None or r.scores.replicates is None for r in measuring.records)
 
 
+def test_a_failed_measurement_leaves_no_scores_of_an_earlier_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measuring = OverlapCallback(CORPUS, intervals=True, **OPTIONS)
+    once = iter([True])
+
+    def fails_later(*args: Any, **kwargs: Any) -> Any:
+        if next(once, None):
+            return measure(*args, **kwargs)
+        raise FloatingPointError("not finite")
+
+    monkeypatch.setattr("ilo_fast.training.callback.measure", fails_later)
+    make_trainer(tmp_path, [measuring]).train()
+    first, *_, last = read_overlap_log(tmp_path / "overlap.jsonl")
+    assert first.scores is not None and last.failed is not None
+    assert not list((tmp_path / "overlap_scores").glob("*"))
+
+
 def test_mixing_is_logged_with_every_measurement(tmp_path: Path) -> None:
     spy = Spy()
     make_trainer(tmp_path, [OverlapCallback(CORPUS, **OPTIONS), spy]).train()

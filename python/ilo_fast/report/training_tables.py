@@ -101,6 +101,12 @@ def layer_lines(
         lines.append(f"{row.name:>7}  {_numbers(row)}{'  frozen' if row.is_frozen else ''}")
     lines.append(f"means over {len(before.languages)} languages; layer 0 is the embeddings, "
                  "layer h the output of block h-1")  # fmt: skip
+    if after.limits is not None:
+        limits = after.limits.means()
+        lines.append(
+            f"ILO is {limits['ilo_under_mixing']:.3f} where languages mix perfectly, at most "
+            f"{limits['ilo_max']:.3f}"
+        )
     if parallel:
         lines.append("transl.: share of a sentence's neighbours that are its translations")
     return lines

@@ -114,7 +114,8 @@ def _facts(
     for name in ("n_neighbors", "threshold", "metric"):
         yield name, getattr(one, name), getattr(other, name)
     # Approximate neighbours are others; all other backends give the same.
-    yield "backend", *("hnsw" if s.info.get("backend") == "hnsw" else "exact" for s in (one, other))
+    found = ["hnsw" if s.info.get("backend") == "hnsw" else "exact" for s in (one, other)]
+    yield "backend", found[0], found[1]
     yield "their unit", here.unit, there.unit
     # How far a neighbourhood reaches depends on how many points there are.
     of_other = dict(zip(other.languages, other.n_sentences, strict=True))

@@ -28,6 +28,7 @@ from ilo_fast.models.folders import display_name
 from ilo_fast.pipeline import measure
 from ilo_fast.scores.result import OverlapScores
 from ilo_fast.training.kept_scores import (
+    forget,
     keep_for_comparison,
     logged_metrics,
     without_replicates,
@@ -290,8 +291,11 @@ class OverlapCallback(TrainerCallback):
         assert self.path is not None
         try:
             RecordFile(self.path).append(record)
+            folder = self.path.with_name(f"{self.name}_scores")
             if record.scores is not None and record.scores.replicates is not None:
-                keep_for_comparison(self.path.with_name(f"{self.name}_scores"), record.scores)
+                keep_for_comparison(folder, record.scores)
+            elif self.options.intervals:
+                forget(folder)
         except OSError as error:
             if first:
                 raise

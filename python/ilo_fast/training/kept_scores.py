@@ -31,9 +31,15 @@ def logged_metrics(name: str, record: OverlapRecord, scores: OverlapScores) -> d
 def keep_for_comparison(folder: Path, scores: OverlapScores) -> None:
     """Scores with replicates as `run` would leave them; those of an earlier step are replaced."""
     folder.mkdir(exist_ok=True)
-    (folder / REPLICATES_FILE).unlink(missing_ok=True)  # never beside scores of another step
+    forget(folder)  # replicates never lie beside scores of another step
     scores.to_json(folder / SCORES_FILE)
     write_replicates(scores, folder)
+
+
+def forget(folder: Path) -> None:
+    """Remove what an earlier step left: it is not the last measurement any more."""
+    for name in (REPLICATES_FILE, SCORES_FILE):
+        (folder / name).unlink(missing_ok=True)
 
 
 def without_replicates(record: OverlapRecord) -> OverlapRecord:
