@@ -102,6 +102,7 @@ class Soak:
                 X = np.ma.array(X, mask=rng.random(X.shape) < rng.choice([0, 0.05]))
             elif way == 5:
                 X = np.broadcast_to(X[:1], X.shape)
+                break  # nothing can be written into it
             elif way == 6 and X.dtype.kind == "f" and X.dtype.isnative:
                 X = torch.tensor(np.ascontiguousarray(X), requires_grad=True)
                 break

@@ -163,3 +163,18 @@ def test_card_without_what_a_run_needs_is_refused(interrupted: Path) -> None:
 def test_folder_that_is_no_path_is_refused(output: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="output_dir"):
         RunFolder(output, {})  # type: ignore[arg-type]
+
+
+def test_what_a_killed_run_left_of_its_first_file_is_no_obstacle(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    # As _util.files names it, of a process number that no process has.
+    leftover = folder / ".run_card.json.host-999999999-0123456789ab.tmp"
+    leftover.write_text("{")
+    run = RunFolder(folder, {"seed": 0})
+    with run.held(overwrite=False) as finished:
+        assert not finished
+    (folder / "mine.txt").write_text("")
+    wanted = pytest.raises(ValueError, match=r"holds something else \(mine\.txt\)")
+    with wanted, run.held(overwrite=False):
+        pass

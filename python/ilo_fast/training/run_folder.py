@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ilo_fast._util.checks import path_of
-from ilo_fast._util.files import read_json, write_json
+from ilo_fast._util.files import is_leftover, read_json, write_json
 from ilo_fast._util.folders import made_folder, refuse_other
 from ilo_fast._util.locks import locked
 from ilo_fast._util.messages import listed
@@ -203,7 +203,12 @@ class RunFolder:
         return [p for p in found if p.is_dir() and p.name.removeprefix(_CHECKPOINT).isdigit()]
 
     def _refuse_foreign(self) -> None:
-        held = sorted(entry.name for entry in self.path.iterdir() if entry.name != _LOCK)
+        # What a run leaves that was killed while it wrote its first file is nobody else's.
+        held = sorted(
+            entry.name
+            for entry in self.path.iterdir()
+            if entry.name != _LOCK and not is_leftover(entry)
+        )
         if held:
             raise ValueError(
                 f"{self.path} holds something else ({listed(held)}) and no {CARD_FILE}: choose an "
