@@ -13,6 +13,7 @@ from ilo_fast.graph.arrays import as_stack
 from ilo_fast.graph.knn import stacked_graph
 from ilo_fast.scores.intervals import (
     check_level,
+    combined,
     degrees_of_freedom,
     deviations,
     intervals,
@@ -287,3 +288,12 @@ def test_one_document_has_no_intervals_and_says_why():
     arrays = {code: rng.normal(size=(12, 4)) for code in ("a", "b")}
     found = overlap(arrays, threshold=1, parallel=True, groups=["x"] * 12, intervals=True)
     assert found.intervals.reason.startswith("1 document is too few")
+
+
+def test_a_language_without_a_value_spoils_its_own_groups_alone() -> None:
+    values = np.array([[[1.0, np.nan, 3.0]]])
+    weights = np.array([[0.5, 0.5], [0.5, 0.0], [0.0, 0.5]])
+    found = combined(values, weights)
+    assert np.isnan(found[0, 0, 0]) and found[0, 0, 1] == 2.0
+    assert combined(values, weights[:, 1])[0, 0] == 2.0
+    assert np.isnan(combined(values, weights[:, 0])[0, 0])

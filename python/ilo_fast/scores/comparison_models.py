@@ -13,6 +13,7 @@ from ilo_fast.corpora.languages import GROUPINGS
 from ilo_fast.scores.comparison_records import LANGUAGE, MEAN
 from ilo_fast.scores.intervals import (
     MIN_UNITS,
+    combined,
     degrees_of_freedom,
     deviations,
     mean_interval,
@@ -95,19 +96,11 @@ def measured(
     for score in SCORE_TITLES:
         if score == "translation_share" and scores.translation_share is None:
             continue
-        values[score] = _combined(scores.values(score)[:, order], targets.weights)
-        apart[score] = _combined(deviations(replicates, score)[..., order], targets.weights)
+        values[score] = combined(scores.values(score)[:, order], targets.weights.T)
+        apart[score] = combined(deviations(replicates, score)[..., order], targets.weights.T)
         apart[score][..., few] = np.nan
         interval[score] = mean_interval(replicates, score, order, level=level)
     return MeasuredModel(
         name, scores.layers, values, apart, interval,
         degrees_of_freedom(replicates), replicates.n_units, replicates.units_sha256 is not None,
     )  # fmt: skip
-
-
-def _combined(values: Array, weights: Array) -> Array:
-    """Languages combined to targets; NaN where a language of the target is NaN."""
-    missing = np.isnan(values).any(axis=tuple(range(values.ndim - 1)))
-    found: Array = np.nan_to_num(values) @ weights.T
-    found[..., weights[:, missing].any(axis=1)] = np.nan
-    return found

@@ -118,8 +118,10 @@ def scores_of(counts: Counts, replicates: Replicates, score: str) -> Array:
 
 def combined(values: Array, weights: Array) -> Array:
     """Weighted sums over languages, the last axis; a language of weight 0 may be NaN."""
-    used = weights != 0 if weights.ndim == 1 else (weights != 0).any(axis=1)
-    total: Array = values[..., used] @ weights[used]
+    missing = np.isnan(values)
+    total: Array = np.where(missing, 0, values) @ weights
+    if missing.any():
+        total[missing @ (weights != 0)] = np.nan  # of one group alone, where weights are of several
     return total
 
 
