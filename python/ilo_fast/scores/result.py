@@ -22,8 +22,8 @@ from ilo_fast._util.schema import check_schema, read_result
 from ilo_fast._util.versions import versions
 from ilo_fast.corpora.grouping import group_languages
 from ilo_fast.corpora.languages import describe_language
-from ilo_fast.scores.certainty_file import intervals_object, test_object
 from ilo_fast.graph.result import NeighborGraph
+from ilo_fast.scores.certainty_file import intervals_object, test_object
 from ilo_fast.scores.groups import OverlapGroup, group_deviations
 from ilo_fast.scores.neighbors_file import read_neighbors
 from ilo_fast.scores.notebook import html_table
