@@ -1,8 +1,8 @@
-"""A model whose vocabulary is cut to what some texts use: the same values for these, less to train.
+"""A model whose vocabulary is cut to what some texts use: the same values, less to train.
 
-Multilingual vocabularies have 250 000 pieces or more, and AdamW moves every row of the embeddings at
-every step, read or not: most of the time that a small model trains on a CPU. Rows that no text reads
-get no gradient, and without weight decay do not move, so that the cut model trains to the same.
+Multilingual vocabularies have 250 000 pieces or more, and AdamW moves every row of the embeddings
+at every step, read or not: most of the time that a small model trains on a CPU. Rows that no text
+reads get no gradient, so that the others, and the scores, come out the same without them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .journal import write_text
 
 
 def cut_vocabulary(model: str, texts: Sequence[str], folder: Path) -> dict[str, int]:
-    """Write a copy of a model to `folder` that knows the pieces of `texts` and no others; say how many.
+    """Write a copy of a model that knows the pieces of `texts` and no others; say how many.
 
     A Unigram tokenizer takes the likeliest split into pieces; leaving out pieces of splits that are
     not the likeliest changes no split of these texts. This is checked text by text.
