@@ -41,8 +41,7 @@ CommunityGraph checked_graph(const Flat<std::int64_t>& offsets, const Flat<std::
         throw InvalidArgument(
             text("weights[", at, "]=", graph.weights[at], ", wanted above 0 and at most 1e9"));
     }
-}
-return graph;
+  return graph;
 }
 
 Flat<std::int32_t> communities_binding(const Flat<std::int64_t>& offsets,
