@@ -67,7 +67,7 @@ def layer_figure(measured: Mapping[str, Any]) -> Figure:
 
 
 def language_figure(measured: Mapping[str, Any]) -> Figure:
-    """Translation share of every language at the best layer of each model, and whether it is held."""
+    """Translation share of every language at each best layer, and whether the core holds it."""
     first = next(iter(measured.values())).scores
     rows = {name: best_row(one.scores, "translation_share") for name, one in measured.items()}
     order = np.argsort(
