@@ -26,7 +26,8 @@ from ilo_fast.scores.fragments import (
 from ilo_fast.scores.graph_overlap_moments import LinkSums
 from ilo_fast.scores.language_shares import link_counts
 from ilo_fast.scores.result import OverlapScores
-from ilo_fast.scores.structure_result import Component, LayerComponents, Structure
+from ilo_fast.scores.structure_components import Component, LayerComponents
+from ilo_fast.scores.structure_result import Structure
 
 _LEAST_OF_A_LANGUAGE: Final = 0.1  # a fragment has at least so much of a language's points
 _DRAWS: Final = 4  # of languages exchanged at random; the core under mixing hardly varies
