@@ -13,6 +13,7 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
 from ilo_fast._util.messages import elide
+from ilo_fast.plots.dendrogram_matrix import NARROW
 from ilo_fast.plots.style import INK, ShownFigure, draw_title, label_layers, style, text_width
 
 CORE, REST = 0, -1
@@ -26,7 +27,6 @@ OTHER_COLOR: Final = "#a9b1b8"
 _BAR: Final = 0.34  # of the distance between layers
 _NUMBERED: Final = 0.035  # of all points: a smaller part has no room for its number
 _MOST_NUMBERED: Final = 20  # layers; of more, bars are too narrow
-_LONGEST_NAME: Final = 34
 _TOP: Final = 0.68  # inches above the bars, with a title
 _MIXING: Final = "core under mixing"
 _DASHES: Final = (1.6, 1)
@@ -89,11 +89,16 @@ def components_figure(shown: ComponentFlows, *, width: float = 6.3) -> Figure:
     width : float
         In inches: 3.3 is one column of a paper, 6.3 two.
     """
-    font = 7.0 if width > 4.5 else 6.0
+    narrow = width < NARROW
+    font = 6.0 if narrow else 7.0
     colors = fragment_colors(shown.sizes)
-    named = [f"{n}  {elide(shown.names[n], _LONGEST_NAME)}" for n in _coloured(colors)]
-    right = text_width([*named, _MIXING], font) + 0.33
-    left, top, bottom, inner = 0.52, _TOP if shown.title else 0.12, 0.4, max(1.9, 0.45 * width)
+    entries = _entries(shown, colors, longest=22 if narrow else 38)
+    legend = text_width([name for _, name in entries], font) + 0.4
+    right, lines = (0.05, -(-len(entries) // 2)) if narrow else (legend, 0)
+    titled = bool(shown.title) and not narrow
+    left, top, inner = 0.52, _TOP if titled else 0.12, max(1.9, 0.45 * width)
+    step = 1.75 * font / 72
+    bottom = 0.4 + lines * step
     height = top + inner + bottom
     with style():
         figure = ShownFigure(figsize=(width, height))
@@ -104,20 +109,24 @@ def components_figure(shown: ComponentFlows, *, width: float = 6.3) -> Figure:
         for h, flows in enumerate(shown.flows):
             _draw_ribbons(ax, h, flows, spans[h], spans[h + 1], colors)
         _draw_bars(ax, shown, spans, colors, font)
-        _draw_legend(figure, shown, colors, width - right + 0.05, font)
+        if narrow:
+            _draw_legend(figure, entries[:lines], 0.1, lines * step, font)
+            _draw_legend(figure, entries[lines:], 0.5 * width, lines * step, font)
+        else:
+            _draw_legend(figure, entries, width - right + 0.05, height - top, font)
         n, last = sum(shown.sizes[0].values()), len(shown.layers) - 1
         ax.set_ylim(0, n)
         ax.set_xlim(-0.5, last + 0.25)
         ax.set_yticks([0, 0.5 * n, n], ["0", "50", "100 %"], fontsize=font)
         ax.set_ylabel("points", fontsize=font, labelpad=0)
         label_layers(
-            ax, shown.layers, positions=range(last + 1), room=int(4 * (width - left - right)),
+            ax, shown.layers, positions=range(last + 1), room=int(5 * (width - left - right)),
             embeddings=shown.embeddings,
         )  # fmt: skip
         ax.tick_params(length=2, width=0.5, labelsize=font)
         ax.xaxis.label.set_fontsize(font)
         ax.spines[["top", "right", "bottom"]].set_visible(False)
-        if shown.title:
+        if titled:
             draw_title(figure, shown.title, shown.subtitle, 0.12 / width, height)
     return figure
 
@@ -188,36 +197,44 @@ def _draw_ribbons(
         ax.add_patch(PathPatch(Path(outline, curve), fc=color, ec="none", alpha=0.4))
 
 
-def _draw_legend(
-    figure: Figure, shown: ComponentFlows, colors: Mapping[int, str], left: float, font: float
-) -> None:
-    """From the top: the rest, the coloured fragments by number, the core, the mark of mixing."""
-    width, height = figure.get_size_inches()
+def _entries(
+    shown: ComponentFlows, colors: Mapping[int, str], longest: int
+) -> list[tuple[str, str]]:
+    """Colour and name from the top of a bar: fragments by number; last the mark of mixing."""
     others = any(color == OTHER_COLOR for color in colors.values())
-    entries = [(REST_COLOR, "neither")]
-    entries += [(OTHER_COLOR, "other fragments")] if others else []
-    entries += [
-        (colors[label], f"{label}  {elide(shown.names[label], _LONGEST_NAME)}")
-        for label in sorted(_coloured(colors))
+    return [
+        (REST_COLOR, "neither"),
+        *([(OTHER_COLOR, "other fragments")] if others else []),
+        *(
+            (colors[label], f"{label}  {elide(shown.names[label], longest)}")
+            for label in sorted(_coloured(colors), reverse=True)
+        ),
+        (CORE_COLOR, "core"),
+        (INK, _MIXING),
     ]
-    entries += [(CORE_COLOR, "core")]
+
+
+def _draw_legend(
+    figure: Figure, entries: Sequence[tuple[str, str]], left: float, upper: float, font: float
+) -> None:
+    """From `upper` downwards, in inches."""
+    width, height = figure.get_size_inches()
     step = 1.75 * font / 72
-    y = height - (_TOP if shown.title else 0.12) - step / 2
-    for color, name in entries:
-        figure.patches.append(
-            Rectangle(
+    for i, (color, name) in enumerate(entries):
+        y = upper - (i + 0.5) * step
+        if name == _MIXING:
+            line = Line2D(
+                [left / width, (left + 0.1) / width], [y / height] * 2, color=color, lw=1.1,
+                dashes=_DASHES, transform=figure.transFigure, figure=figure,
+            )  # fmt: skip
+            figure.lines.append(line)
+        else:
+            patch = Rectangle(
                 (left / width, (y - 0.32 * step) / height), 0.1 / width, 0.64 * step / height,
                 fc=color, ec="none", transform=figure.transFigure, figure=figure,
-            )
-        )  # fmt: skip
+            )  # fmt: skip
+            figure.patches.append(patch)
         figure.text((left + 0.15) / width, y / height, name, fontsize=font, va="center")
-        y -= step
-    line = Line2D(
-        [left / width, (left + 0.1) / width], [y / height] * 2, color=INK, lw=1.1,
-        dashes=_DASHES, transform=figure.transFigure, figure=figure,
-    )  # fmt: skip
-    figure.lines.append(line)
-    figure.text((left + 0.15) / width, y / height, _MIXING, fontsize=font, va="center")
 
 
 def _coloured(colors: Mapping[int, str]) -> list[int]:

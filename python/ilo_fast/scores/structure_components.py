@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+
+from ilo_fast.corpora.languages import describe_language
 
 
 @dataclass(frozen=True)
@@ -75,3 +77,19 @@ class LayerComponents:
     largest: int
     core_under_mixing: float
     translations: float | None = None
+
+
+def short_name(code: str, languages: Collection[str]) -> str:
+    """``"Banjar"`` of ``"Banjar (Latin script)"``, unless another of the languages is Banjar, too.
+
+    Parameters
+    ----------
+    languages
+        Codes, this one among them.
+    """
+    name = str(describe_language(code)["name"])
+    if not name.endswith(" script)"):
+        return name
+    stem = name.split(" (")[0]
+    others = (str(describe_language(other)["name"]) for other in languages if other != code)
+    return name if any(other.split(" (")[0] == stem for other in others) else stem

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from ilo_fast._util.messages import elide
+from ilo_fast.plots.dendrogram_matrix import NARROW
 from ilo_fast.plots.style import INK, ShownFigure, draw_title, style
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _LONGEST_NAME: Final = 20
 
 
 @dataclass(frozen=True)
-class PointMap:
+class LayerMaps:
     """What the maps show.
 
     Attributes
@@ -63,7 +64,7 @@ def group_colors(groups: Sequence[str]) -> dict[str, str]:
     }
 
 
-def map_figure(shown: PointMap, *, width: float = 6.3, columns: int = 3) -> Figure:
+def layer_maps_figure(shown: LayerMaps, *, width: float = 6.3, columns: int = 3) -> Figure:
     """A square panel per layer, the legend of the groups below.
 
     Parameters
@@ -81,7 +82,8 @@ def map_figure(shown: PointMap, *, width: float = 6.3, columns: int = 3) -> Figu
     names = [*_legend_names(colors)]
     per_line = max(1, int((width - 2 * margin) / 1.35))
     foot = 0.16 * math.ceil(len(names) / per_line) + 0.1
-    top = 0.6 if shown.title else 0.03
+    titled = bool(shown.title) and width >= NARROW
+    top = 0.6 if titled else 0.03
     height = top + lines * (side + head) + (lines - 1) * gap + foot
     with style():
         figure = ShownFigure(figsize=(width, height))
@@ -97,7 +99,7 @@ def map_figure(shown: PointMap, *, width: float = 6.3, columns: int = 3) -> Figu
             x, y = margin + 1.35 * column, foot - 0.14 - 0.16 * line
             figure.text(x / width, y / height, "\N{BLACK CIRCLE}", color=color, fontsize=8)
             figure.text((x + 0.13) / width, y / height, elide(name, _LONGEST_NAME), fontsize=7)
-        if shown.title:
+        if titled:
             draw_title(figure, shown.title, shown.subtitle, margin / width, height)
     return figure
 
@@ -107,7 +109,7 @@ def _legend_names(colors: dict[str, str]) -> list[tuple[str, str]]:
     return named + ([("others", OTHER_COLOR)] if len(named) < len(colors) else [])
 
 
-def _draw_points(ax: Axes, shown: PointMap, h: int, colors: dict[str, str], side: float) -> None:
+def _draw_points(ax: Axes, shown: LayerMaps, h: int, colors: dict[str, str], side: float) -> None:
     at, of = shown.positions[h], shown.language_of_point
     of_language = np.array([colors[group] for group in shown.group_of_language], object)
     # In a fixed random order: else the last language hides the others where they mix.
@@ -123,7 +125,7 @@ def _draw_points(ax: Axes, shown: PointMap, h: int, colors: dict[str, str], side
     _name_clusters(ax, shown, at, reach)
 
 
-def _name_clusters(ax: Axes, shown: PointMap, at: NDArray[np.float32], reach: float) -> None:
+def _name_clusters(ax: Axes, shown: LayerMaps, at: NDArray[np.float32], reach: float) -> None:
     """Languages of which half of the points lie together, unless a name is there already."""
     placed: list[tuple[float, float]] = []
     for c, name in enumerate(shown.languages):
