@@ -16,6 +16,7 @@ void register_simd(pybind11::module_& m);
 void register_knn(pybind11::module_& m);
 void register_overlap(pybind11::module_& m);
 void register_deletions(pybind11::module_& m);
+void register_communities(pybind11::module_& m);
 void register_set_overlap(pybind11::module_& m);
 void register_cuda(pybind11::module_& m);
 

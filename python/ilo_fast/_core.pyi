@@ -51,6 +51,14 @@ def overlap_permutations(
     n_threads: int,
     progress: Callable[[float], object] | None = ...,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32] | None]: ...
+def communities(
+    offsets: NDArray[np.int64],
+    ends: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    *,
+    resolution: float,
+    seed: int,
+) -> NDArray[np.int32]: ...
 def overlap_rows_too_short(
     entries: NDArray[np.int64],
     offsets: NDArray[np.int64],

@@ -17,6 +17,7 @@ from ilo_fast._util.files import replace_atomically
 from ilo_fast._util.messages import elide, plain
 from ilo_fast._util.optional import require
 from ilo_fast.report.groups import group_rows, overlap_by_group
+from ilo_fast.scores.neighbors_file import NEIGHBORS_FILE, write_neighbors
 from ilo_fast.scores.replicates_file import REPLICATES_FILE, replicates_bytes
 from ilo_fast.scores.result import SCORES_FILE
 
@@ -51,16 +52,17 @@ def check_can_draw() -> None:
 
 
 def write_scores(scores: OverlapScores, folder: Path) -> list[Path]:
-    """Write ``scores.json``, and ``replicates.npz`` where there are any.
+    """Write ``scores.json``, and ``replicates.npz`` and ``neighbors.npz`` where there are any.
 
     What was made from earlier scores in the folder is removed.
     """
     contents = {SCORES_FILE: scores.to_json().encode()}
     if scores.replicates is not None:
         contents[REPLICATES_FILE] = replicates_bytes(scores)
-    return write_files(
-        folder, contents, stale=(TABLE_FILE, GROUPS_FILE, REPLICATES_FILE, *DRAWN_FILES)
-    )
+    stale = (TABLE_FILE, GROUPS_FILE, REPLICATES_FILE, NEIGHBORS_FILE, *DRAWN_FILES)
+    written = write_files(folder, contents, stale=stale)
+    graph = write_neighbors(scores, folder)
+    return written if graph is None else [*written, graph]
 
 
 def write_tables(scores: OverlapScores, folder: Path) -> list[Path]:

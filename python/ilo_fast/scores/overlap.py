@@ -21,6 +21,7 @@ from ilo_fast._util.versions import versions
 from ilo_fast.corpora.documents import check_groups
 from ilo_fast.graph.cuda import check as check_cuda
 from ilo_fast.graph.options import check_metric, chosen_backend, thread_count
+from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores import cuda
 from ilo_fast.scores.checks import check_pool
 from ilo_fast.scores.intervals import Intervals, check_level, no_intervals
@@ -48,6 +49,7 @@ def overlap(
     n_permutations: int = 0,
     level: float = 0.95,
     seed: int = 0,
+    neighbors: bool = False,
     progress: bool = False,
 ) -> OverlapScores:
     """Score how far the neighbourhoods of each language reach into the others, layer by layer.
@@ -86,6 +88,9 @@ def overlap(
         Of the intervals.
     seed : int
         Of the permutations, and of the random halves that intervals are made of.
+    neighbors : bool
+        Also keep the graph of every layer (`OverlapScores.neighbors`), 12 bytes per layer, point
+        and neighbour: what `structure` and the report look at.
     progress : bool
         A bar on standard error.
 
@@ -163,9 +168,10 @@ def overlap(
         n_permutations=whole_number("n_permutations", n_permutations, least=0),
         level=check_level(level),
         seed=whole_number("seed", seed, least=0),
+        neighbors=truth("neighbors", neighbors),
     )
     with share_bar(progress, "overlap") as update:
-        if backend == "cuda" and not (wanted.intervals or wanted.n_permutations):
+        if backend == "cuda" and not wanted.lists:
             found = _on_gpu(pool, threads, update)
         else:
             found = _layer_by_layer(pool, backend, threads, wanted, update)
@@ -197,6 +203,7 @@ def overlap(
         intervals=found.intervals,
         mixing_test=test,
         replicates=found.replicates,
+        neighbors=found.graph(),
         info=info,
     )
 
@@ -209,6 +216,12 @@ class _Wanted:
     n_permutations: int
     level: float
     seed: int
+    neighbors: bool
+
+    @property
+    def lists(self) -> bool:
+        """Whether the lists of neighbours are needed, beyond what is counted in them."""
+        return self.intervals or self.neighbors or self.n_permutations > 0
 
 
 @dataclass
@@ -221,9 +234,16 @@ class _Measured:
     share: NDArray[np.float64] | None
     cross: NDArray[np.float64]
     info: dict[str, Any]
-    neighbors: NDArray[np.int32] | None = None  # (layers, n, k), for permutations
+    neighbors: NDArray[np.int32] | None = None  # (layers, n, k), for permutations and `graph`
+    distances: NDArray[np.float32] | None = None
     replicates: Replicates | None = None
     intervals: Intervals | None = None
+
+    def graph(self) -> NeighborGraph | None:
+        """The graphs of all layers, where they are to be kept."""
+        if self.neighbors is None or self.distances is None:
+            return None
+        return NeighborGraph(self.neighbors.astype(np.int64), self.distances, dict(self.info))
 
     def scores(self) -> dict[str, NDArray[np.float64]]:
         """By name, those that there are."""
@@ -295,9 +315,11 @@ def _layer_by_layer(
         cross=np.empty(shape),
         info={"layers": []},
     )
-    if wanted.n_permutations:
-        n = len(pool.labels)
-        found.neighbors = np.empty((shape[0], n, pool.n_neighbors), np.int32)
+    lists = (shape[0], len(pool.labels), pool.n_neighbors)
+    if wanted.n_permutations or wanted.neighbors:
+        found.neighbors = np.empty(lists, np.int32)
+    if wanted.neighbors:
+        found.distances = np.empty(lists, np.float32)
     resampling = _resampling(pool, backend, threads, wanted) if wanted.intervals else None
     reason = "" if resampling is None else resampling.why_not()
     seconds_scoring = 0.0
@@ -321,6 +343,8 @@ def _layer_by_layer(
             found.share[h] = s[0]
         if found.neighbors is not None:
             found.neighbors[h] = indices[0]
+        if found.distances is not None:
+            found.distances[h] = graph.distances[0, :, : pool.n_neighbors]
         if resampling is not None and not reason:
             resampling.add_layer(graph.indices[0], one)
         details = graph.info.pop("layers")[0]
@@ -356,7 +380,7 @@ def _resampling(pool: Pool, backend: str, threads: int, wanted: _Wanted) -> Resa
 def _test(
     pool: Pool, found: _Measured, wanted: _Wanted, threads: int, *, progress: bool
 ) -> MixingTest | None:
-    if found.neighbors is None:
+    if found.neighbors is None or not wanted.n_permutations:
         return None
     start = time.perf_counter()
     with share_bar(progress, "permutations") as update:

@@ -22,8 +22,10 @@ from ilo_fast._util.schema import check_schema, read_result
 from ilo_fast._util.versions import versions
 from ilo_fast.corpora.grouping import group_languages
 from ilo_fast.corpora.languages import describe_language
+from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores.certainty_file import intervals_object, test_object
 from ilo_fast.scores.groups import OverlapGroup, group_deviations
+from ilo_fast.scores.neighbors_file import read_neighbors
 from ilo_fast.scores.notebook import html_table
 from ilo_fast.scores.reading import read_fields
 from ilo_fast.scores.replicates_file import read_replicates
@@ -46,7 +48,7 @@ class OverlapScores(ScoreTable):
     """Scores of every layer and language.
 
     Two are equal where all is equal but ``info``, which says how they were made, and
-    ``replicates``, which may not have been read with them.
+    ``replicates`` and ``neighbors``, which may not have been read with them.
 
     Attributes
     ----------
@@ -72,6 +74,9 @@ class OverlapScores(ScoreTable):
     mixing_test : MixingTest or None
     replicates : Replicates or None
         What intervals are made of, for those of groups and of differences (`compare`).
+    neighbors : NeighborGraph or None
+        The graph of every layer. Its rows are the points of the languages, one language after the
+        other in the order of `languages`.
     info : dict
         How the scores were made: backend, instruction set, certified rows of each layer, seconds,
         under ``"representations"`` what `extract` said, and under ``"run"`` what the command did.
@@ -162,6 +167,11 @@ class OverlapScores(ScoreTable):
                 if self.replicates is not None and columns == list(range(len(self.languages)))
                 else None
             ),
+            neighbors=(
+                NeighborGraph(self.neighbors.indices[rows], self.neighbors.distances[rows])
+                if self.neighbors is not None and columns == list(range(len(self.languages)))
+                else None
+            ),
             info=info,
         )
 
@@ -236,7 +246,7 @@ class OverlapScores(ScoreTable):
         ----------
         source
             The text, the path it was written to, or a folder with a ``scores.json``. With a path,
-            also ``replicates.npz`` beside the file, where there is one.
+            also ``replicates.npz`` and ``neighbors.npz`` beside the file, where they are.
 
         Raises
         ------
@@ -245,7 +255,7 @@ class OverlapScores(ScoreTable):
         """
         found = read_result(source, SCORES_FILE, "scores", cls.from_dict)
         text = isinstance(source, str) and source.lstrip().startswith("{")
-        return found if text else _with_replicates(found, Path(source).expanduser())
+        return found if text else _with_files_beside(found, Path(source).expanduser())
 
     def plot(self, kind: str = "heatmap", score: str | None = None, ax: Any = None) -> Any:
         """Draw a ``"heatmap"`` (layers x languages) or a ``"curve"`` (means over languages).
@@ -331,15 +341,21 @@ class OverlapScores(ScoreTable):
         )
 
 
-def _with_replicates(scores: OverlapScores, path: Path) -> OverlapScores:
+def _with_files_beside(scores: OverlapScores, path: Path) -> OverlapScores:
     """With what lies beside the file; scores are good without it, so that its flaws are said."""
+    beside = path if path.is_dir() else path.parent
     try:
-        beside = path if path.is_dir() else path.parent
-        return dataclasses.replace(scores, replicates=read_replicates(beside, scores))
+        scores = dataclasses.replace(scores, replicates=read_replicates(beside, scores))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        logger.warning("no intervals of groups and differences: %s", error)
+    try:
+        return dataclasses.replace(scores, neighbors=read_neighbors(beside, scores))
     except FileNotFoundError:
         return scores
     except (OSError, ValueError) as error:
-        logger.warning("no intervals of groups and differences: %s", error)
+        logger.warning("no neighbours: %s", error)
         return scores
 
 

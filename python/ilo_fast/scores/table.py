@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.messages import counted, elide, listed, plain
 from ilo_fast.corpora.languages import describe_language
+from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores.certainty_file import number
 from ilo_fast.scores.intervals import Intervals
 from ilo_fast.scores.limits import Limits
@@ -28,8 +29,8 @@ SCORE_TITLES: Final[Mapping[str, str]] = {
 """The scores that figures can show, and what they call them."""
 
 # What equal scores need not share: how they were made, what follows from the rest, and what the
-# intervals were made of.
-_ASIDE: Final = ("info", "limits", "replicates")
+# intervals were made of, or from which graph the scores were counted.
+_ASIDE: Final = ("info", "limits", "replicates", "neighbors")
 _LIMITS: Final = tuple(limit.name for limit in dataclasses.fields(Limits))
 
 
@@ -53,6 +54,7 @@ class ScoreTable:
     intervals: Intervals | None = None
     mixing_test: MixingTest | None = None
     replicates: Replicates | None = None
+    neighbors: NeighborGraph | None = None
     info: dict[str, Any] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
