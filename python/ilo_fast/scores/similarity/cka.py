@@ -203,7 +203,8 @@ def alignment(products: Products) -> Array:
     """Inner products over the lengths of both; NaN where a kernel has none."""
     lengths = np.sqrt(np.maximum(np.outer(products.own_a, products.own_b), 0))
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Array = np.where(lengths > 0, np.clip(products.table / lengths, -1, 1), np.nan)
+        found: Array = np.clip(products.table / lengths, -1, 1)
+    found[lengths == 0] = np.nan
     return found
 
 
