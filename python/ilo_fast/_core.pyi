@@ -142,6 +142,27 @@ def top_overlaps(
     n_threads: int,
     progress: Callable[[float], object] | None = ...,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
+def ranks_of_chosen(
+    distances: NDArray[np.float32],
+    own: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    tolerances: NDArray[np.float32],
+) -> NDArray[np.float64]: ...
+
+class TranslationRanks:
+    def __init__(
+        self,
+        own: NDArray[np.float32],
+        *,
+        shift: float,
+        tolerance: float,
+        csls_neighbors: int,
+        margin_neighbors: int,
+    ) -> None: ...
+    def first(self, cosines: NDArray[np.float32], start: int) -> None: ...
+    def second(self, cosines: NDArray[np.float32], start: int) -> None: ...
+    def ranks(self) -> NDArray[np.int32]: ...
+
 def cuda_status() -> dict[str, Any]: ...
 def cuda_knn_graph(
     segments: Sequence[Any],
