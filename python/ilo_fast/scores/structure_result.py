@@ -1,0 +1,299 @@
+"""What `structure` returns: who neighbours whom, the shared core, the fragments around it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ilo_fast._util.checks import path_of
+from ilo_fast._util.equality import same_fields
+from ilo_fast._util.files import write_text
+from ilo_fast._util.schema import read_result
+from ilo_fast.corpora.grouping import group_languages
+from ilo_fast.scores.dendrogram import average_linkage, language_distance, leaf_order
+from ilo_fast.scores.graph_overlap_moments import LinkSums
+from ilo_fast.scores.language_shares import (
+    expected_shares,
+    groups_of,
+    modularity,
+    modularity_chance,
+    z_scores,
+)
+from ilo_fast.scores.structure_file import (
+    STRUCTURE_FILE,
+    read_fields,
+    read_labels,
+    structure_object,
+    write_labels,
+)
+
+PARTITIONS: Final = ("language", "family", "script", "region")
+
+
+@dataclass(frozen=True)
+class Component:
+    """The core of a layer, or one of its fragments.
+
+    Attributes
+    ----------
+    label : int
+        What `Structure.labels` says of its points: 0 the core, from 1 on fragments. A fragment of
+        the same language, or of the same script, has the same label at every layer.
+    name : str
+        ``"core"``, the code of a language, or that of a script.
+    kind : {"core", "language", "script"}
+    size : int
+        Points.
+    n_parts : int
+        How many connected components the core is made of, or how many communities the fragment.
+    purity : float or None
+        Share of the points of a fragment that are of its language or script.
+    counts : tuple of int
+        Of the points, how many are of each language.
+    languages : tuple of str
+        Those that it holds: at least half of their points are inside.
+    """
+
+    label: int
+    name: str
+    kind: str
+    size: int
+    n_parts: int
+    purity: float | None
+    counts: tuple[int, ...]
+    languages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LayerComponents:
+    """How the points of one layer fall apart.
+
+    Attributes
+    ----------
+    core : Component
+        Of size 0 where nothing is shared.
+    fragments : tuple of Component
+        The largest first.
+    rest : int
+        Points in neither: their community mixes some languages, too few for the core.
+    largest : int
+        Points of the largest connected component of mutual links across languages.
+    core_under_mixing : float
+        Points of the core where languages are exchanged at random: within sentences if the text is
+        parallel, else among all points. The mean of some draws; more than this is not to be
+        expected of this graph.
+    """
+
+    core: Component
+    fragments: tuple[Component, ...]
+    rest: int
+    largest: int
+    core_under_mixing: float
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """Which language neighbours which, what all share, and what stays apart, layer by layer.
+
+    Only counts are kept; shares, z, dendrogram and modularity follow from them when asked for.
+
+    Attributes
+    ----------
+    layers : tuple of int
+    languages : tuple of str
+    n_points : tuple of int
+        Of each language.
+    n_neighbors : int
+    counts : int64, shape (layers, languages, languages)
+        Links from the points of a language (row) to those of another (column).
+    link_sums : tuple of LinkSums
+        Of each layer's graph: what the spread of the counts by chance depends on.
+    components : tuple of LayerComponents
+    names : dict of int to str
+        What each label stands for: 0 ``"core"``, fragments, -1 ``"rest"``.
+    flows : tuple of tuple of (int, int, int)
+        Between each layer and the next: a label there, a label here, and how many points have both.
+    labels : int32, shape (layers, N), or None
+        The component of each point: 0 the core, -1 neither core nor fragment. None after reading
+        a text, or a file without its ``structure.npz``.
+    settings : dict
+    info : dict
+    """
+
+    layers: tuple[int, ...]
+    languages: tuple[str, ...]
+    n_points: tuple[int, ...]
+    n_neighbors: int
+    counts: NDArray[np.int64]
+    link_sums: tuple[LinkSums, ...]
+    components: tuple[LayerComponents, ...]
+    names: Mapping[int, str]
+    flows: tuple[tuple[tuple[int, int, int], ...], ...]
+    labels: NDArray[np.int32] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        names = [f.name for f in dataclasses.fields(self) if f.name != "info"]
+        return isinstance(other, Structure) and same_fields(self, other, names)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        best = int(np.argmax([layer.core.size for layer in self.components]))
+        return (
+            f"Structure({len(self.layers)} layers, {len(self.languages)} languages, "
+            f"k={self.n_neighbors}; the core is largest at layer {self.layers[best]}: "
+            f"{self.core_share[best]:.0%} of the points, "
+            f"{len(self.components[best].core.languages)} languages)"
+        )
+
+    @cached_property
+    def share(self) -> NDArray[np.float64]:
+        """(layers, languages, languages): of the neighbours of row c, the share in column c'."""
+        shares: NDArray[np.float64] = self.counts / self.counts.sum(axis=2, keepdims=True)
+        return shares
+
+    @cached_property
+    def expected(self) -> NDArray[np.float64]:
+        """(languages, languages): the same where languages mix perfectly."""
+        return expected_shares(self.n_points)
+
+    @cached_property
+    def log_ratio(self) -> NDArray[np.float64]:
+        """(layers, languages, languages): log2 of `share` over `expected`, each with half a link.
+
+        0 is chance, 1 twice as many links as by chance, -1 half as many. The half link keeps pairs
+        without links finite, and those of few points near 0. NaN for a language of one point and
+        itself, which can have no link.
+        """
+        by_chance = self.expected * self.counts.sum(axis=2, keepdims=True)
+        ratios: NDArray[np.float64] = np.log2((self.counts + 0.5) / (by_chance + 0.5))
+        ratios[:, self.expected == 0] = np.nan
+        return ratios
+
+    @cached_property
+    def z(self) -> NDArray[np.float64]:
+        """(layers, languages, languages): `counts` in exact standard deviations above chance.
+
+        Chance: labels given to the points at random, the graph kept. NaN where there is no spread.
+        """
+        pairs = zip(self.counts, self.link_sums, strict=True)
+        return np.stack([z_scores(counts, links, self.n_points) for counts, links in pairs])
+
+    @cached_property
+    def distance(self) -> NDArray[np.float64]:
+        """(layers, languages, languages): 0 always neighbours, 1/2 as by chance, 1 never."""
+        by_layer = (language_distance(c, self.n_points, self.expected) for c in self.counts)
+        return np.stack(list(by_layer))
+
+    @cached_property
+    def linkage(self) -> NDArray[np.float64]:
+        """(layers, languages - 1, 4): average linkage of `distance`, as SciPy writes it."""
+        return np.stack([average_linkage(d) for d in self.distance])
+
+    @cached_property
+    def orders(self) -> NDArray[np.int64]:
+        """(layers, languages): the leaves of each layer's dendrogram from end to end."""
+        pairs = zip(self.linkage, self.distance, strict=True)
+        return np.stack([leaf_order(tree, distance) for tree, distance in pairs])
+
+    @cached_property
+    def modularity(self) -> dict[str, NDArray[np.float64]]:
+        """Of the partition by language, family, script and region: (layers,) each."""
+        return {
+            by: np.array([modularity(counts, self._partition(by)) for counts in self.counts])
+            for by in PARTITIONS
+        }
+
+    @cached_property
+    def modularity_chance(self) -> dict[str, float]:
+        """The exact mean of `modularity` where languages mix perfectly."""
+        return {by: modularity_chance(self.n_points, self._partition(by)) for by in PARTITIONS}
+
+    @property
+    def core_share(self) -> NDArray[np.float64]:
+        """(layers,): the share of all points that the core holds."""
+        return np.array([c.core.size for c in self.components]) / sum(self.n_points)
+
+    @property
+    def core_share_under_mixing(self) -> NDArray[np.float64]:
+        """(layers,): the same where languages are exchanged at random."""
+        return np.array([c.core_under_mixing for c in self.components]) / sum(self.n_points)
+
+    @property
+    def language_core_share(self) -> NDArray[np.float64]:
+        """(layers, languages): the share of the points of each language inside the core."""
+        inside = np.array([c.core.counts for c in self.components])
+        return inside / np.array(self.n_points)
+
+    def _partition(self, by: str) -> list[list[int]]:
+        if by == "language":
+            return [[c] for c in range(len(self.languages))]
+        return groups_of(group_languages(self.languages, by), self.languages)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the labels of points, as JSON can hold it."""
+        return structure_object(self)
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """`to_dict` as JSON text; with ``path``, also written there, labels beside it.
+
+        Labels of points go into ``structure.npz`` in the folder of ``path``.
+        """
+        text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"
+        if path is not None:
+            target = path_of("path", path)
+            if self.labels is not None:
+                write_labels(self.labels, target.parent)
+            write_text(target, text)
+        return text
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Structure:
+        """The inverse of `to_dict`.
+
+        Raises
+        ------
+        ValueError
+            Something else, another schema version, or what contradicts itself.
+        """
+        fields = read_fields(data)
+        components = tuple(
+            LayerComponents(
+                core=Component(**layer["core"]),
+                fragments=tuple(Component(**one) for one in layer["fragments"]),
+                rest=layer["rest"],
+                largest=layer["largest"],
+                core_under_mixing=layer["core_under_mixing"],
+            )
+            for layer in fields.pop("components")
+        )
+        return cls(components=components, **fields)
+
+    @classmethod
+    def from_json(cls, source: str | os.PathLike[str]) -> Structure:
+        """Read what `to_json` gave: the text, the file, or its folder.
+
+        Of a file or a folder, also the labels beside it, where there are any.
+
+        Raises
+        ------
+        ValueError
+            As `from_dict`, or labels that are damaged or belong to another structure.
+        """
+        found = read_result(source, STRUCTURE_FILE, "structure", cls.from_dict)
+        if isinstance(source, str) and source.lstrip().startswith("{"):
+            return found
+        path = Path(source).expanduser()
+        labels = read_labels(path if path.is_dir() else path.parent, found)
+        return dataclasses.replace(found, labels=labels)
