@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from ilo_fast.scores.companions import Companion
     from ilo_fast.scores.result import OverlapScores
 
-PAGE_BYTES: Final = 6_000_000
-"""The most that a page of one run takes, as far as points and texts can give way."""
-
 _MATRIX_BYTES: Final = 1_500_000  # of all matrices of companions together
 _FRAGMENTS: Final = 12  # of a layer that the page names
 _FEW_LANGUAGES: Final = 64  # matrices of more are shown in 254 steps, and without z
@@ -47,7 +44,7 @@ _MATRIX_TITLES: Final = {
 }  # fmt: skip
 
 
-def run_record(run: RunData, room: int = PAGE_BYTES) -> dict[str, Any]:
+def run_record(run: RunData, room: int) -> dict[str, Any]:
     """All that the script needs of one run, in at most about `room` bytes of JSON."""
     scores = run.scores
     companions = () if run.companions is None else run.companions.scores
