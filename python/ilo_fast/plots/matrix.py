@@ -79,7 +79,7 @@ def matrix_figure(matrix: LanguageMatrix, *, title: str = "", subtitle: str = ""
             )
         )
         draw_color_bar(figure, image, bar)
-        bar.set_yticks([-4, -2, 0, 2, 4], ["1/16", "1/4", "chance", "4 ×", "16 ×"])
+        bar.set_yticks([-4, -2, 0, 2, 4], ["1/16", "1/4", "chance", "4", "16"])
         bar.axhline(0, color=INK, lw=0.8)
         if title:
             draw_title(figure, title, subtitle, margin / width, height)

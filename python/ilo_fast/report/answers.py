@@ -100,9 +100,7 @@ def _outside(scores: OverlapScores, structure: Structure | None, at: int) -> Ans
             question, "All of them", f"Of no language do half of the sentences {what}: nothing is "
             "shared by many, even at this layer."
         )  # fmt: skip
-    named = ", ".join(
-        f"{_name(scores, c)} ({_percent(taking_part[c])})" for c in outside[:_NAMED]
-    )
+    named = ", ".join(f"{_name(scores, c)} ({_percent(taking_part[c])})" for c in outside[:_NAMED])
     more = f" and {len(outside) - _NAMED} more" if len(outside) > _NAMED else ""
     return Answer(
         question,
@@ -124,9 +122,13 @@ def _chance(
     )
     if structure is not None and structure.core_share_under_mixing[at] > _INSIDE:
         by_chance = _percent(structure.core_share_under_mixing[at])
-        alone += f" Nor could the core: mixing at random ties {by_chance} of all sentences together."
+        alone += (
+            f" Nor could the core: mixing at random ties {by_chance} of all sentences together."
+        )
     if here.translation_share is None:
-        short = "Cannot be told" if mixing is None or here.ilo > mixing / 2 else "No, more than this"
+        short = (
+            "Cannot be told" if mixing is None or here.ilo > mixing / 2 else "No, more than this"
+        )
         return Answer(question, short, (alone or "Nothing asks for meaning here.").strip())
     chance = here.translation_chance_given_graph
     chance = here.translation_chance if chance is None else chance
@@ -136,8 +138,9 @@ def _chance(
     p = here.p_translation
     tested = "" if p is None else f" (permutations: p {_p(p)})"
     text = (
-        f"If sentences of other languages were neighbours regardless of meaning, {_percent(chance)} "
-        f"would be translations; here they are {_percent(here.translation_share)}, "
+        "If sentences of other languages were neighbours regardless of meaning, "
+        f"{_percent(chance)} would be translations; here they are "
+        f"{_percent(here.translation_share)}, "
         f"{ratio:.3g} times as many{tested}.{alone}"
     )
     if p is not None and p >= _SURE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ilo_fast._util.messages import plain
 from ilo_fast.corpora.languages import describe_language
 from ilo_fast.report.packing import packed, packed_codes, packed_size
-from ilo_fast.report.points import point_data
 from ilo_fast.report.summary import most_shared_layer_index
 
 if TYPE_CHECKING:
@@ -44,11 +43,11 @@ _MATRIX_TITLES: Final = {
 }  # fmt: skip
 
 
-def run_record(run: RunData, room: int) -> dict[str, Any]:
-    """All that the script needs of one run, in at most about `room` bytes of JSON."""
+def run_record(run: RunData) -> dict[str, Any]:
+    """All that the script needs of one run but its points, see `point_data`."""
     scores = run.scores
     companions = () if run.companions is None else run.companions.scores
-    record: dict[str, Any] = {
+    return {
         "name": plain(run.name),
         "layers": [int(layer) for layer in scores.layers],
         "languages": _languages(scores),
@@ -59,9 +58,6 @@ def run_record(run: RunData, room: int) -> dict[str, Any]:
         "tree": _tree(run),
         "parts": _parts(run),
     }
-    taken = sum(packed_size(part) for part in _packed_parts(record))
-    record["points"] = point_data(run, room - taken)
-    return record
 
 
 def _languages(scores: OverlapScores) -> list[dict[str, Any]]:
@@ -242,14 +238,3 @@ def _tree(run: RunData) -> dict[str, Any] | None:
 
 def _maybe(values: Any, pack: Callable[[Any], dict[str, Any]] = packed) -> dict[str, Any] | None:
     return None if values is None else pack(values)
-
-
-def _packed_parts(record: Any) -> Sequence[dict[str, Any]]:
-    """The packed arrays in a nest of records."""
-    if isinstance(record, dict):
-        if "data" in record:
-            return [record]
-        return [part for value in record.values() for part in _packed_parts(value)]
-    if isinstance(record, list):
-        return [part for value in record for part in _packed_parts(value)]
-    return []

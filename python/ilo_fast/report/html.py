@@ -20,6 +20,7 @@ from ilo_fast.report.groups import overlap_by_group
 from ilo_fast.report.matrix import language_matrix
 from ilo_fast.report.notes import notes
 from ilo_fast.report.page import environment, explorer_script, flat, inline, read_template
+from ilo_fast.report.points import point_data
 from ilo_fast.report.run_data import RunData
 from ilo_fast.report.summary import (
     best_layer_index,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 PAGE_BYTES: Final = 6_000_000
 """The most that a page takes, as far as points and texts can give way."""
 
-_FRAME_BYTES: Final = 450_000  # of one run: tables and static figures; style and script
+_DATA: Final = '<script id="data" type="application/json"></script>'
 
 # What extract() says of itself that a reader of the settings wants to see.
 _TAKEN = (
@@ -94,24 +95,27 @@ def report_of_runs(
         Why there is none.
     """
     shown = [_shown(run, number) for number, run in enumerate(runs)]
-    room = PAGE_BYTES // len(runs) - _FRAME_BYTES
-    data = {
+    data: dict[str, Any] = {
         "embeddings": all(run.scores.starts_at_embeddings for run in runs),
-        "runs": [run_record(run, room) for run in runs],
+        "runs": [run_record(run) for run in runs],
         "comparison": [] if comparison is None else difference_curves(comparison),
     }
     template = environment().from_string(read_template("report.html.j2"))
-    return template.render(
+    page = template.render(
         title=" and ".join(run.name for run in runs) if len(runs) < 4 else f"{len(runs)} runs",
         subtitle=_subtitle(runs),
         runs=shown,
         first_note=notes(runs[0].scores)[0],
         differences=difference_table(comparison, reason) if len(runs) > 1 else None,
         comparison_level="" if comparison is None else f"{100 * comparison.level:g} %",
-        data=_script_json(data),
         style=Markup(read_template("report.css")),
         script=Markup(explorer_script()),
     )
+    room = PAGE_BYTES - len(page.encode()) - len(_script_json(data))
+    for run, record in zip(runs, data["runs"], strict=True):
+        record["points"] = point_data(run, room // len(runs))
+    # What came from outside is escaped, so that no text in the page looks like this element.
+    return page.replace(_DATA, _DATA.replace("><", f">{_script_json(data)}<"), 1)
 
 
 def _subtitle(runs: Sequence[RunData]) -> str:
@@ -179,9 +183,9 @@ def _settings(scores: OverlapScores, document: dict[str, Any]) -> dict[str, Any]
     return {key: value for key, value in merged.items() if value is not None}
 
 
-def _script_json(data: Any) -> Markup:
+def _script_json(data: Any) -> str:
     """JSON that can stand in a script element: no ``<`` can end it, or begin a comment."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)  # ASCII only by default
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
+    return text

@@ -23,13 +23,16 @@ _CODES: Final = {8: 255, 16: 65535}  # the last code of each width stands for Na
 _FORMATTING: Final = "\u200c\u200d\u200e\u200f"  # joiners and marks that scripts need
 
 
-def packed(values: ArrayLike, *, bits: int = 16) -> dict[str, Any]:
-    """Real numbers, to within half of a step of (largest - smallest) / 65534; NaN stays NaN."""
+def packed(values: ArrayLike, *, bits: int = 16, n_steps: int | None = None) -> dict[str, Any]:
+    """Real numbers, rounded to one of `n_steps` + 1 values between their ends; NaN stays NaN.
+
+    `n_steps` is 254 or 65 534, as many as there are codes of so many bits; fewer deflate better.
+    """
     array = np.asarray(values, np.float64)
     finite = array[np.isfinite(array)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     last = _CODES[bits]
-    step = (high - low) / (last - 1) or 1.0
+    step = (high - low) / (n_steps or last - 1) or 1.0
     clipped = np.clip(np.where(np.isnan(array), 0.0, array), low, high)
     codes = np.where(np.isnan(array), last, np.rint((clipped - low) / step))
     return {**_coded(codes.astype(np.int64), bits), "low": _short(low), "step": _short(step)}
@@ -61,7 +64,7 @@ def shown_text(text: str) -> str:
 
 
 def _is_letter_like(c: str) -> bool:
-    return c.isprintable() or c.isspace() and c not in "\n\r\v\f\x1c\x1d\x1e\x1f\x85\u2028\u2029"
+    return c.isprintable() or (c.isspace() and c not in "\n\r\v\f\x1c\x1d\x1e\x1f\x85\u2028\u2029")
 
 
 def packed_size(record: Any) -> int:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ilo_fast.report.run_data import RunData
 
 _LEAST_SENTENCES: Final = 12  # of each language, however little room there is
+_PLACES: Final = 2000  # along a side of the map: a pixel or two
 _MOST_POINTS: Final = 40_000  # that a browser draws in a blink
 
 
@@ -69,8 +70,8 @@ def _geometry(run: RunData, kept: NDArray[Any], sizes: NDArray[Any]) -> dict[str
     rows = kept_rows(sizes, kept)
     found: dict[str, Any] = dict.fromkeys(("x", "y", "neighbor_language", "neighbor_step", "label"))
     if run.positions is not None:
-        found["x"] = packed(run.positions[:, rows, 0])
-        found["y"] = packed(run.positions[:, rows, 1])
+        found["x"] = packed(run.positions[:, rows, 0], n_steps=_PLACES)
+        found["y"] = packed(run.positions[:, rows, 1], n_steps=_PLACES)
     if run.scores.neighbors is not None:
         starts = np.concatenate([[0], np.cumsum(sizes)])
         language_of = np.repeat(np.arange(len(sizes)), sizes)

@@ -77,17 +77,32 @@ function inflate(source, size) {
       literals = huffmanTable(lengths.slice(0, nLiterals));
       distances = huffmanTable(lengths.slice(nLiterals));
     }
+    // The loop that takes the time: its state in variables of its own.
+    const { table, bits } = literals, near = distances.table, nearBits = distances.bits;
+    const mask = (1 << bits) - 1, nearMask = (1 << nearBits) - 1;
+    let i = at, h = held, m = n, o = to;
     for (;;) {
-      const s = symbol(literals);
-      if (s < 256) { out[to++] = s; continue; }
+      while (m < bits) { h |= source[i++] << m; m += 8; }
+      const entry = table[h & mask];
+      h >>>= entry & 15; m -= entry & 15;
+      const s = entry >> 4;
+      if (s < 256) { out[o++] = s; continue; }
       if (s === 256) break;
-      const [base, extra] = LENGTHS[s - 257];
-      const length = base + take(extra);
-      const [far, more] = DISTANCES[symbol(distances)];
-      const from = to - far - take(more);
-      for (let i = 0; i < length; i++) out[to++] = out[from + i];
-      if (to > size) throw new Error("packed data are damaged");
+      let length = LENGTHS[s - 257][0], extra = LENGTHS[s - 257][1];
+      while (m < extra) { h |= source[i++] << m; m += 8; }
+      length += h & (1 << extra) - 1;
+      h >>>= extra; m -= extra;
+      while (m < nearBits) { h |= source[i++] << m; m += 8; }
+      const back = near[h & nearMask];
+      h >>>= back & 15; m -= back & 15;
+      extra = DISTANCES[back >> 4][1];
+      while (m < extra) { h |= source[i++] << m; m += 8; }
+      let from = o - DISTANCES[back >> 4][0] - (h & (1 << extra) - 1);
+      h >>>= extra; m -= extra;
+      if (o + length > size || from < 0) throw new Error("packed data are damaged");
+      for (const end = o + length; o < end;) out[o++] = out[from++];
     }
+    at = i; held = h; n = m; to = o;
   }
   return out;
 }

@@ -11,11 +11,10 @@ function drawCurves(host, spec) {
   const at = (i, n) => n > 1 ? i / (n - 1) : 0.5;
   const svg = drawn("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": spec.label });
 
-  const marks = ticks(spec.low, spec.high, spec.bare ? 3 : 5), digits = digitsFor(spec.low, spec.high);
-  const few = Math.max(0, ...marks.map((mark) => (String(Number(mark.toFixed(6))).split(".")[1] || "").length));
-  for (const mark of marks) {
+  const marks = ticks(spec.low, spec.high, spec.bare ? 3 : 5), texts = tickTexts(marks);
+  for (const [i, mark] of marks.entries()) {
     svg.append(drawn("line", { x1: left, x2: width - right, y1: y(mark), y2: y(mark), class: spec.zero && mark === 0 ? "zero" : "rule" }));
-    svg.append(drawn("text", { x: left - 7, y: y(mark) + 4, "text-anchor": "end", class: "tick" }, mark.toFixed(Math.min(digits, few))));
+    svg.append(drawn("text", { x: left - 7, y: y(mark) + 4, "text-anchor": "end", class: "tick" }, texts[i]));
   }
   const n = spec.layers.length;
   if (!spec.bare) {

@@ -19,7 +19,12 @@ function drawn(tag, attributes = {}, text) {
   return made;
 }
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// Asking for a style may lay the page out: each colour is asked for once for a theme.
+const colours = new Map();
+function colour(name) {
+  if (!colours.has(name)) colours.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  return colours.get(name);
+}
 const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
 const N_COLOURS = 8;
 
@@ -60,13 +65,20 @@ function shortened(pen, text, width) {
   return `${text.slice(0, low)}…`;
 }
 
+const widths = new Map(), ruler = document.createElement("canvas").getContext("2d");
+function labelWidth(text) {
+  if (!widths.has(text)) { ruler.font = `11px ${FONT}`; widths.set(text, ruler.measureText(text).width); }
+  return widths.get(text);
+}
+
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
 
 // A bar of colours with the values below it.
-function colourBar(host, ramp, low, high, label, name) {
+function colourBar(host, ramp, low, high, name, label) {
   const steps = Array.from({ length: 21 }, (_, i) => css(ramp(low + (high - low) * i / 20)));
-  const marks = ticks(low, high, 4).map((value) =>
-    element("span", { style: `left:${100 * (value - low) / (high - low || 1)}%` }, label(value)));
+  const values = ticks(low, high, 4), texts = label ? values.map(label) : tickTexts(values);
+  const marks = values.map((value, i) =>
+    element("span", { style: `left:${100 * (value - low) / (high - low || 1)}%` }, texts[i]));
   host.replaceChildren(
     element("span", { class: "bar-name" }, name),
     element("span", { class: "ramp" },

@@ -127,6 +127,7 @@ function order(run) {
   return ordered(run.languages, { order: order === "leaves" ? "tree" : order, by, only, leaves, means: run.means(scoreOf(run)) });
 }
 const endsOf = (run, rows) => state.order === "group" && !state.only ? groupEnds(run.languages, rows, state.by) : [];
+const namesOf = (run, rows) => state.order === "group" && !state.only ? rows.map((l) => groupOf(run.languages[l], state.by)) : null;
 const pickedIn = (run, rows) => state.picked === null ? -1 : rows.findIndex((l) => run.languages[l].code === state.picked);
 const pickLanguage = (code) => change({ picked: state.picked === code ? null : code });
 
@@ -135,8 +136,11 @@ function drawControls() {
   layerName.textContent = sameLayers ? names[0] : names.join(" / ");
   slider.setAttribute("aria-valuetext", `layer ${layerName.textContent}`);
   slider.value = Math.round(state.depth * (steps - 1));
-  const groups = groupNames(runs.flatMap((run) => run.languages), state.by);
-  options(id("only"), [["", "All languages"], ...groups.map((name) => [name, name])], state.only);
+  if (id("only").dataset.by !== state.by) {
+    const groups = groupNames(runs.flatMap((run) => run.languages), state.by);
+    options(id("only"), [["", "All languages"], ...groups.map((name) => [name, name])], state.only);
+    id("only").dataset.by = state.by;
+  }
   const score = runs.map(scoreOf).find(Boolean);
   id("about").textContent = score.about;
   id("score-name").textContent = score.title;
@@ -176,6 +180,7 @@ function drawCurveView() {
   }
   const digits = Math.max(2, digitsFor(low, high));
   drawCurves(curves, {
+    height: !several && curves.clientWidth > 460 && innerWidth > 1000 ? 400 : 260,
     series, layers: sameLayers ? first.layers : [0, 25, 50, 75, 100].map((share) => `${share} %`), here: state.depth, low, high,
     axis: sameLayers ? (data.embeddings ? "layer (0 = embeddings)" : "layer") : "depth",
     label: `${id("score-name").textContent} over layers: ${series.map((one) => `${one.name} ${one.values.map((value) => fixed(value, 2)).join(", ")}`).join("; ")}`,
@@ -192,7 +197,8 @@ function drawCurveView() {
   id("curve-keys").replaceChildren(...series.map((one) => key("mean", several ? one.name : state.only ? `mean of ${state.only}` : "mean over languages", one.colour)),
     ...(series.some((one) => one.low) ? [key("band", `${level}interval`, several ? "var(--muted)" : "var(--accent)")] : []),
     ...(series.some((one) => one.chance) ? [key("chance", score.chance_name === "chance" ? "what chance gives" : score.chance_name)] : []),
-    ...(several || !series[0].lines.length ? [] : [key("language", "single languages")]));
+    ...(several || !series[0].lines.length ? [] : [key("language", "single languages")]),
+    ...(series.some((one) => one.lines.some((line) => line.strong)) ? [key("picked", languageName(state.picked))] : []));
   drawDifferences();
 }
 
@@ -226,7 +232,7 @@ function drawHeat(run, i) {
   if (!score || !score.values) { heats[i].draw({ rows: [], columns: [] }); return; }
   const { low, high } = scaleOf(score), ramp = sequential(low, high), rows = order(run), digits = high - low > 20 ? 0 : high - low > 2 ? 1 : 2;
   heats[i].draw({
-    rows: rows.map((l) => run.languages[l].name), columns: run.layers.map(String), least: 9, most: 46, column: here(run), picked: pickedIn(run, rows), ends: endsOf(run, rows),
+    rows: rows.map((l) => run.languages[l].name), columns: run.layers.map(String), least: 9, most: 46, column: here(run), picked: pickedIn(run, rows), ends: endsOf(run, rows), names: namesOf(run, rows),
     label: `${score.title} of every language at every layer of ${run.name}. Arrow keys move, Enter chooses layer and language`,
     fill: (r, h) => ramp(run.at(score, "values", h, rows[r])),
     text: (r, h) => fixed(run.at(score, "values", h, rows[r]), digits).replace(/^(-?)0\./, "$1."),
@@ -237,7 +243,7 @@ function drawHeat(run, i) {
       change({ depth, picked: h === undefined && state.picked === code ? null : code });
     },
   });
-  if (!i) colourBar(id("heat-bar"), ramp, low, high, (value) => fixed(value, digitsFor(low, high) > 2 ? 2 : Math.min(1, digitsFor(low, high))), score.title);
+  if (!i) colourBar(id("heat-bar"), ramp, low, high, score.title);
 }
 
 const LOG_REACH = 4;
@@ -267,8 +273,8 @@ function drawMatrix(run, i) {
   });
   if (i) return;
   id("matrix-about").textContent = matrix.about;
-  if (matrix.ratio) colourBar(id("matrix-bar"), ramp, -LOG_REACH, LOG_REACH, (value) => value < 0 ? `1/${2 ** -value}` : `${2 ** value}×`, "links over chance");
-  else colourBar(id("matrix-bar"), ramp, matrix.lowest, matrix.highest, (value) => fixed(value, 1), matrix.title);
+  if (matrix.ratio) colourBar(id("matrix-bar"), ramp, -LOG_REACH, LOG_REACH, "links over chance", (value) => value < 0 ? `1/${2 ** -value}` : `${2 ** value}×`);
+  else colourBar(id("matrix-bar"), ramp, matrix.lowest, matrix.highest, matrix.title);
 }
 
 const packedColour = (text) => {
@@ -295,6 +301,7 @@ function colouring(run, h) {
   }
   return { codes, names, dim: shown.map((yes) => !yes), rest: codes.includes(N_COLOURS) };
 }
+const languageName = (code) => runs.flatMap((run) => run.languages).find((language) => language.code === code).name;
 const nameOf = (run, name) => (run.languages.find((language) => language.code === name) || { name }).name;
 
 function drawMap(run, i, still) {
@@ -346,7 +353,8 @@ function drawTables() {
 function drawAll(still) {
   drawControls();
   drawCurveView();
-  runs.forEach((run, i) => { drawHeat(run, i); drawMatrix(run, i); drawMap(run, i, still); });
+  runs.forEach((run, i) => { drawHeat(run, i); drawMatrix(run, i); });
+  if (ready) runs.forEach((run, i) => drawMap(run, i, still));
   drawTables();
 }
 
@@ -366,7 +374,9 @@ function change(parts, mapsOnly) {
 
 document.documentElement.classList.add("live");
 id("explore").hidden = false;
+let ready = false; // points and texts are megabytes: they are unpacked behind the first picture
 drawAll(true);
+setTimeout(() => { ready = true; runs.forEach((run, i) => drawMap(run, i, true)); }, 30);
 let wide = innerWidth;
 addEventListener("resize", () => { if (innerWidth !== wide) { wide = innerWidth; drawAll(true); } });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll(true));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { colours.clear(); drawAll(true); });

@@ -9,24 +9,18 @@ function makeGrid(host, name) {
   function layout() {
     const { rows, columns } = spec, width = host.clientWidth;
     const narrow = width < 560;
-    const labels = Math.min(narrow ? 92 : 190, 14 + Math.max(...rows.map((row) => measure(row))));
-    const tree = spec.tree && !narrow ? 70 : 0;
+    const labels = Math.min(narrow ? 92 : 190, 14 + Math.max(...rows.map((row) => labelWidth(row))));
+    const tree = narrow ? 0 : spec.tree ? 70 : spec.names ? 12 + Math.max(...spec.names.map((text) => labelWidth(text))) : 0;
     const room = width - labels - tree - 4;
     const cellWidth = Math.max(spec.least, Math.min(spec.most, Math.floor(room / columns.length)));
     const cellHeight = spec.square ? cellWidth : rows.length > 60 ? 12 : 17;
-    const head = spec.tall ? Math.min(110, 10 + Math.max(...columns.map((column) => measure(column)))) : 20;
+    const head = spec.tall ? Math.min(110, 10 + Math.max(...columns.map((column) => labelWidth(column)))) : 20;
     box = {
       left: labels, top: head, cellWidth, cellHeight, tree,
       width: labels + cellWidth * columns.length + tree + 4,
       height: head + cellHeight * rows.length + 4,
     };
   }
-  const measure = (text) => {
-    const pen = canvas.getContext("2d");
-    pen.font = `11px ${FONT}`;
-    return pen.measureText(text).width;
-  };
-
   function draw(next) {
     if (next) spec = next;
     if (!spec || !spec.rows.length) { sized(canvas, 1, 1); return; }
@@ -57,7 +51,7 @@ function makeGrid(host, name) {
       const strong = spec.picked === r;
       pen.fillStyle = strong ? colour("--accent") : ink;
       pen.font = `${strong ? "600 " : ""}${cellHeight < 13 ? 10 : 11}px ${FONT}`;
-      pen.fillText(shortened(pen, row, left - 8), left - 6, top + (r + 0.5) * cellHeight);
+      pen.fillText(labelWidth(row) < left - 10 ? row : shortened(pen, row, left - 8), left - 6, top + (r + 0.5) * cellHeight);
     });
     pen.font = `11px ${FONT}`;
     columns.forEach((column, c) => {
@@ -68,7 +62,7 @@ function makeGrid(host, name) {
       const x = left + (c + 0.5) * cellWidth;
       if (spec.tall) {
         pen.save(); pen.translate(x, top - 5); pen.rotate(-Math.PI / 2); pen.textAlign = "left";
-        pen.fillText(shortened(pen, column, top - 6), 0, 0); pen.restore();
+        pen.fillText(labelWidth(column) < top - 8 ? column : shortened(pen, column, top - 6), 0, 0); pen.restore();
       } else { pen.textAlign = "center"; pen.font = `${here ? "600 " : ""}11px ${FONT}`; pen.fillText(column, x, top - 9); }
     });
     if (spec.text && cellWidth >= 34 && cellHeight >= 15) {
@@ -95,7 +89,8 @@ function makeGrid(host, name) {
       pen.strokeStyle = colour("--accent"); pen.lineWidth = 1.5;
       pen.strokeRect(left, top + spec.picked * cellHeight, columns.length * cellWidth, cellHeight);
     }
-    if (box.tree) drawTree(pen);
+    if (box.tree && spec.tree) drawTree(pen);
+    else if (box.tree) drawNames(pen);
     if (cursor) {
       pen.strokeStyle = ink; pen.lineWidth = 2;
       pen.strokeRect(left + cursor[1] * cellWidth, top + cursor[0] * cellHeight, cellWidth, cellHeight);
@@ -113,6 +108,19 @@ function makeGrid(host, name) {
       pen.moveTo(x(tallA), top + a * cellHeight); pen.lineTo(x(height), top + a * cellHeight);
       pen.lineTo(x(height), top + b * cellHeight); pen.lineTo(x(tallB), top + b * cellHeight);
       pen.stroke();
+    }
+  }
+
+  // What the rows between two ends have in common, where they have room for it.
+  function drawNames(pen) {
+    const starts = [0, ...(spec.ends || [])];
+    pen.fillStyle = colour("--muted"); pen.textAlign = "left"; pen.font = `11px ${FONT}`;
+    let free = -Infinity;
+    for (const start of starts) {
+      const y = box.top + (start + 0.5) * box.cellHeight;
+      if (y < free) continue;
+      pen.fillText(spec.names[start], box.left + spec.columns.length * box.cellWidth + 8, y);
+      free = y + 12;
     }
   }
 

@@ -84,7 +84,7 @@ function makeMap(host, run, choose) {
     const before = style && style.h;
     if (next) style = next;
     if (!style || !points.x) return;
-    size = Math.max(240, Math.min(host.clientWidth, 620));
+    size = Math.max(240, Math.min(host.clientWidth - 2, 620));
     const target = places(style.h);
     cancelAnimationFrame(frame);
     const calm = style.still || matchMedia("(prefers-reduced-motion: reduce)").matches;

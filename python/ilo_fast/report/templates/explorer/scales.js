@@ -39,6 +39,12 @@ function ticks(low, high, wanted) {
   return found;
 }
 
+// Marks as text, with as many decimals as the finest of them needs.
+function tickTexts(marks) {
+  const decimals = Math.max(0, ...marks.map((mark) => (String(Number(mark.toFixed(6))).split(".")[1] || "").length));
+  return marks.map((mark) => mark.toFixed(decimals));
+}
+
 // As many digits as tell the values of a scale apart.
 function digitsFor(low, high) {
   const width = high - low;
