@@ -116,7 +116,7 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _components(layer: Mapping[str, Any]) -> dict[str, Any]:
     def one(component: Mapping[str, Any]) -> dict[str, Any]:
-        tuples = {name: tuple(component[name]) for name in ("counts", "languages")}
+        tuples = {name: tuple(component[name]) for name in ("counts", "languages", "main")}
         return {**component, **tuples}
 
     return {**layer, "core": one(layer["core"]), "fragments": [*map(one, layer["fragments"])]}

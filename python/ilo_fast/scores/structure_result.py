@@ -47,30 +47,35 @@ class Component:
     ----------
     label : int
         What `Structure.labels` says of its points: 0 the core, from 1 on fragments. A fragment of
-        the same language, or of the same script, has the same label at every layer.
+        the same languages has the same label at every layer.
     name : str
-        ``"core"``, the code of a language, or that of a script.
-    kind : {"core", "language", "script"}
+        ``"core"``, or the main languages of the fragment in this layer: ``"Danish, Swedish"``.
     size : int
         Points.
     n_parts : int
         How many connected components the core is made of, or how many communities the fragment.
-    purity : float or None
-        Share of the points of a fragment that are of its language or script.
     counts : tuple of int
         Of the points, how many are of each language.
     languages : tuple of str
         Those that it holds: at least half of their points are inside.
+    main : tuple of str
+        The fewest languages that make up a fragment of this layer (``settings["purity"]`` of its
+        points), the largest first; of the core none.
+    purity : float or None
+        The share of the fragment's points that are of these languages.
+    common : dict
+        What these languages have in common: any of ``"family"``, ``"script"``, ``"region"``.
     """
 
     label: int
     name: str
-    kind: str
     size: int
     n_parts: int
-    purity: float | None
     counts: tuple[int, ...]
     languages: tuple[str, ...]
+    main: tuple[str, ...] = ()
+    purity: float | None = None
+    common: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,13 +89,17 @@ class LayerComponents:
     fragments : tuple of Component
         The largest first.
     rest : int
-        Points in neither: their community mixes some languages, too few for the core.
+        Points in neither: loosely attached, or in a small community, or in one that mixes many
+        languages without mutual links that hold them together.
     largest : int
         Points of the largest connected component of mutual links across languages.
     core_under_mixing : float
         Points of the core where languages are exchanged at random: within sentences if the text is
         parallel, else among all points. The mean of some draws; more than this is not to be
         expected of this graph.
+    translations : float or None
+        Of the links that hold the core together, the share between translations: by chance one of
+        as many as there are sentences. None where the text is not parallel, or without a core.
     """
 
     core: Component
@@ -98,6 +107,7 @@ class LayerComponents:
     rest: int
     largest: int
     core_under_mixing: float
+    translations: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +129,8 @@ class Structure:
         Of each layer's graph: what the spread of the counts by chance depends on.
     components : tuple of LayerComponents
     names : dict of int to str
-        What each label stands for: 0 ``"core"``, fragments, -1 ``"rest"``.
+        What each label stands for: 0 ``"core"``, -1 ``"rest"``, and the main languages of each
+        fragment over all layers.
     flows : tuple of tuple of (int, int, int)
         Between each layer and the next: a label there, a label here, and how many points have both.
     labels : int32, shape (layers, N), or None
@@ -275,6 +286,7 @@ class Structure:
                 rest=layer["rest"],
                 largest=layer["largest"],
                 core_under_mixing=layer["core_under_mixing"],
+                translations=layer["translations"],
             )
             for layer in fields.pop("components")
         )
