@@ -20,7 +20,7 @@ from ilo_fast.report.summary import (
 
 if TYPE_CHECKING:
     from ilo_fast.scores.result import OverlapScores
-    from ilo_fast.scores.structure import Structure
+    from ilo_fast.scores.structure_result import Structure
 
 _INSIDE: Final = 0.5  # a language is outside if fewer of its sentences take part
 _NAMED: Final = 8  # languages that a sentence names
@@ -102,12 +102,18 @@ def _outside(scores: OverlapScores, structure: Structure | None, at: int) -> Ans
         )  # fmt: skip
     named = ", ".join(f"{_name(scores, c)} ({_percent(taking_part[c])})" for c in outside[:_NAMED])
     more = f" and {len(outside) - _NAMED} more" if len(outside) > _NAMED else ""
-    return Answer(
-        question,
-        f"{len(outside)} of {n}",
+    text = (
         f"{named}{more}: so many of their sentences {what} at this layer; of each other language "
-        "at least half do.",
+        "at least half do."
     )
+    least_mixed = float(scores.bridge[at][outside].min())
+    if structure is not None and least_mixed >= _INSIDE:
+        text += (
+            f" They are no islands: {_percent(least_mixed)} or more of their sentences have "
+            f"neighbours from {scores.threshold} other languages, but not in mutual links with "
+            "the core."
+        )
+    return Answer(question, f"{len(outside)} of {n}", text)
 
 
 def _chance(

@@ -8,7 +8,7 @@ from ilo_fast.scores.result import language_label
 
 if TYPE_CHECKING:
     from ilo_fast.plots.matrix import LanguageMatrix
-    from ilo_fast.scores.structure import Structure
+    from ilo_fast.scores.structure_result import Structure
 
 
 def language_matrix(structure: Structure | None, layer_index: int) -> LanguageMatrix | None:
