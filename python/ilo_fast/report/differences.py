@@ -9,7 +9,8 @@ from ilo_fast.scores.comparison_records import MEAN
 from ilo_fast.scores.table import SCORE_TITLES
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.comparison_result import Comparison, Difference
+    from ilo_fast.scores.comparison_records import Difference
+    from ilo_fast.scores.comparison_result import Comparison
 
 
 def difference_curves(comparison: Comparison) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -12,16 +13,17 @@ from ilo_fast._util.messages import plain
 from ilo_fast.plots.curve import curve_figure
 from ilo_fast.plots.heatmap import heatmap_figure
 from ilo_fast.plots.matrix import matrix_figure
+from ilo_fast.plots.point_map import point_map_figure
 from ilo_fast.plots.style import svg_text
 from ilo_fast.report.answers import answers
 from ilo_fast.report.differences import difference_curves, difference_table
 from ilo_fast.report.explorer import run_record
 from ilo_fast.report.groups import overlap_by_group
-from ilo_fast.report.matrix import language_matrix
 from ilo_fast.report.notes import notes
 from ilo_fast.report.page import environment, explorer_script, flat, inline, read_template
 from ilo_fast.report.points import point_data
 from ilo_fast.report.run_data import RunData
+from ilo_fast.report.structure_figures import language_matrix, point_map
 from ilo_fast.report.summary import (
     best_layer_index,
     layer_means,
@@ -134,7 +136,12 @@ def _shown(run: RunData, number: int) -> dict[str, Any]:
     heatmap = heatmap_figure(table, titled=False, max_rows=len(scores.languages))
     shared = most_shared_layer_index(scores)
     intervals = scores.intervals
-    matrix = language_matrix(run.structure, shared)
+    matrix = places = None
+    if run.structure is not None:
+        matrix = matrix_figure(language_matrix(run.structure, shared))
+    if run.positions is not None:
+        at = point_map(scores, run.positions, shared)
+        places = point_map_figure(dataclasses.replace(at, title="", subtitle=""))
 
     def drawn(figure: Any, name: str) -> Markup:
         return inline(svg_text(figure, inline=True), f"{name}-{number}")
@@ -161,7 +168,8 @@ def _shown(run: RunData, number: int) -> dict[str, Any]:
         "curve_svg": drawn(curve_figure(scores.layer_curves(), titled=False), "curve"),
         "groups_svg": drawn(overlap_by_group(scores, titled=False), "groups"),
         "heatmap_svg": drawn(heatmap.figure, "heatmap"),
-        "matrix_svg": None if matrix is None else drawn(matrix_figure(matrix), "matrix"),
+        "matrix_svg": None if matrix is None else drawn(matrix, "matrix"),
+        "map_svg": None if places is None else drawn(places, "map"),
         "settings": flat(_settings(scores, document)),
         "versions": flat(_versions(scores, document)),
         "details": json.dumps(info, indent=2, ensure_ascii=False, default=str),
