@@ -74,8 +74,10 @@ class Browser:
         """Until what was queued for the next frames is drawn."""
         self._wait(
             lambda done: self._page.runJavaScript(
-                "(() => { window.__settled = 0; const later = () => requestAnimationFrame(() => "
-                "{ window.__settled++; if (window.__settled < 3) later(); }); later(); return 1; })()",
+                "(() => { window.__settled = 0;"
+                " const later = () => requestAnimationFrame(() => {"
+                " window.__settled++; if (window.__settled < 3) later(); });"
+                " later(); return 1; })()",
                 done,
             )
         )
