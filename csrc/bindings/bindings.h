@@ -16,6 +16,8 @@ void register_simd(pybind11::module_& m);
 void register_knn(pybind11::module_& m);
 void register_overlap(pybind11::module_& m);
 void register_deletions(pybind11::module_& m);
+void register_communities(pybind11::module_& m);
+void register_set_overlap(pybind11::module_& m);
 void register_cuda(pybind11::module_& m);
 
 // Lets Python look for Ctrl-C, and tells it the finished share, while the core works.

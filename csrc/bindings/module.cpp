@@ -8,5 +8,7 @@ PYBIND11_MODULE(_core, m) {
   ilo::register_knn(m);
   ilo::register_overlap(m);
   ilo::register_deletions(m);
+  ilo::register_communities(m);
+  ilo::register_set_overlap(m);
   ilo::register_cuda(m);
 }

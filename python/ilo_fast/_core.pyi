@@ -51,6 +51,14 @@ def overlap_permutations(
     n_threads: int,
     progress: Callable[[float], object] | None = ...,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32] | None]: ...
+def communities(
+    offsets: NDArray[np.int64],
+    ends: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    *,
+    resolution: float,
+    seed: int,
+) -> NDArray[np.int32]: ...
 def overlap_rows_too_short(
     entries: NDArray[np.int64],
     offsets: NDArray[np.int64],
@@ -75,6 +83,57 @@ def overlap_deletions(
     threshold: int,
     n_threads: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32] | None]: ...
+def compare_rows(
+    A: NDArray[np.int32],
+    B: NDArray[np.int32],
+    *,
+    n_points: int,
+    measure: str,
+    n_threads: int,
+) -> NDArray[np.int32]: ...
+def sum_rows(
+    A: NDArray[np.int32],
+    B: NDArray[np.int32],
+    *,
+    measure: str,
+    weights: NDArray[np.float64],
+    permutations: NDArray[np.int32],
+    n_threads: int,
+    progress: Callable[[float], object] | None = ...,
+) -> NDArray[np.float64]: ...
+def masked_hsic(
+    A: NDArray[np.int32],
+    A_values: NDArray[np.float64],
+    B: NDArray[np.int32],
+    B_values: NDArray[np.float64],
+    *,
+    permutations: NDArray[np.int32],
+    n_threads: int,
+    progress: Callable[[float], object] | None = ...,
+) -> NDArray[np.float64]: ...
+def count_overlaps(
+    A_offsets: NDArray[np.int64],
+    A_elements: NDArray[np.int32],
+    B_offsets: NDArray[np.int64],
+    B_elements: NDArray[np.int32],
+    *,
+    n_elements: int,
+    n_threads: int,
+    progress: Callable[[float], object] | None = ...,
+) -> NDArray[np.int32]: ...
+def top_overlaps(
+    A_offsets: NDArray[np.int64],
+    A_elements: NDArray[np.int32],
+    B_offsets: NDArray[np.int64],
+    B_elements: NDArray[np.int32],
+    *,
+    n_elements: int,
+    top: int,
+    by_jaccard: bool,
+    only_others: bool,
+    n_threads: int,
+    progress: Callable[[float], object] | None = ...,
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
 def cuda_status() -> dict[str, Any]: ...
 def cuda_knn_graph(
     segments: Sequence[Any],

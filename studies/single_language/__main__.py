@@ -31,6 +31,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,11 @@ from single_language.plan import (
     CONDITIONS,
     DEFAULT_CONDITIONS,
     LM,
+    RATES_ASIDE,
     Run,
     bands,
     frozen_blocks,
+    label_at,
     runs,
     slug,
 )
@@ -68,6 +71,7 @@ from single_language.plan import (
 DEFAULTS = {
     (CLASSIFICATION, ""): (2, 2e-4),
     (CLASSIFICATION, "ilo_fast-demo"): (5, 5e-4),
+    (CLASSIFICATION, "multilingual-e5-small"): (2, 1e-4),
     (LM, ""): (1, 2e-3),
 }
 
@@ -106,6 +110,14 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     add("--max-length", type=int, default=96, help="tokens of a sentence, everywhere (default: 96)")
     add("--learning-rate", type=float, help="of all tasks and models (default: as tuned here)")
     add(
+        "--rates-aside",
+        nargs="+",
+        type=float,
+        default=[],
+        metavar="RATE",
+        help=f"other learning rates, at which {' and '.join(RATES_ASIDE)} are repeated",
+    )
+    add(
         "--tune",
         nargs="+",
         type=float,
@@ -119,6 +131,17 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     add("--lm-epochs", type=float, help="of lm (default: 1)")
     add("--device", help="default: a GPU where there is one")
     add("--dtype", help="of finetune(): float32, bfloat16 (default: what it takes)")
+    add(
+        "--cut-vocabulary",
+        action="store_true",
+        help="train copies of the models that know the pieces of the study's text alone: the same "
+        "values, in less time on a CPU",
+    )
+    add(
+        "--keep-representations",
+        action="store_true",
+        help="keep those of every run: companion scores need them",
+    )
     add("--keep-models", action="store_true", help="keep the weights of every run")
     add("--report-only", action="store_true", help="make tables and figures of finished runs anew")
     return parser.parse_args(given)
@@ -176,6 +199,8 @@ def study(args: argparse.Namespace) -> int:
         lm_text=args.lm_text,
         lm_lines=args.lm_lines,
     )
+    if args.cut_vocabulary:
+        models = {label: cut(args, journal, label, path, data) for label, path in models.items()}
     options = Options(args.batch_size, args.max_length, args.dtype, args.device)
     weights = {label: weights_hash(path) for label, path in models.items()}
     common = {"data": data.info["sha256"], "precision": options.precision, **options.to_dict()}
@@ -188,7 +213,9 @@ def study(args: argparse.Namespace) -> int:
         label: journal.once(
             f"before/{slug(label)}",
             {"weights_sha256": weights[label], **measured},
-            lambda path=path: describe_model(path, data, options),
+            lambda path=path, label=label: describe_model(
+                path, data, options, kept_before(args, label)
+            ),
         )
         for label, path in models.items()
     }
@@ -202,7 +229,12 @@ def study(args: argparse.Namespace) -> int:
         for task in args.tasks
     }
     tasks[LM] = [c for c in tasks.get(LM, ()) if c != "head"]
-    plan = runs(models, tasks, args.seeds, causal)
+    plan = runs(models, tasks, args.seeds, causal, args.rates_aside)
+    for rate in args.rates_aside:  # a model of its own, that started as the same
+        for label in models:
+            aside = label_at(label, rate)
+            before[aside], freeze_n[aside] = before[label], freeze_n[label]
+            weights[aside] = weights[label]
     check_blocks(plan, before, freeze_n)
     recipes = {
         (run.task, run.label): recipe(
@@ -234,6 +266,7 @@ def study(args: argparse.Namespace) -> int:
             n_blocks=before[run.label]["n_blocks"],
             freeze_n=freeze_n[run.label],
             keep_model=args.keep_models,
+            keep_representations=args.keep_representations,
         )
 
     if not args.report_only:
@@ -291,6 +324,29 @@ def do_runs(
             return
 
 
+def cut(args: argparse.Namespace, journal: Journal, label: str, path: str, data: Any) -> str:
+    """The path of a model that knows the pieces of the study's text alone, made once."""
+    from single_language.vocabulary import cut_vocabulary
+    from single_language.work import weights_hash
+
+    folder = args.out / "models" / slug(label)
+    settings = {"data": data.info["sha256"], "weights_sha256": weights_hash(path)}
+    journal.once(
+        f"models/{slug(label)}", settings, lambda: cut_vocabulary(path, data.texts(), folder)
+    )
+    return str(folder)
+
+
+def kept_before(args: argparse.Namespace, label: str) -> Path | None:
+    """Where representations before training stay, if they are to."""
+    from single_language.work import REPRESENTATIONS
+
+    if not args.keep_representations:
+        return None
+    folder: Path = args.out / "before" / f"{slug(label)}-{REPRESENTATIONS}"
+    return folder
+
+
 def check_blocks(plan: Sequence[Run], before: dict[str, Any], freeze_n: dict[str, int]) -> None:
     """A ValueError where a model has too few blocks for n, or for a condition."""
     for label, start in before.items():
@@ -314,7 +370,7 @@ def write_report(
     if not found:
         say("no seed is finished in every condition yet: nothing to compare")
         return
-    left_out = ("corpora", "out", "report_only", "keep_models", "models")
+    left_out = ("corpora", "out", "report_only", "keep_models", "keep_representations", "models")
     left_out += ("epochs", "lm_epochs", "learning_rate", "freeze_n")
     settings = {k: v for k, v in vars(args).items() if k not in left_out}
     described = {
@@ -368,6 +424,10 @@ def recipe(
     """Epochs and learning rate of a task and model: as the flags say, tuned, or as tuned before."""
     from single_language.work import Recipe, tune
 
+    if run.rate is not None:
+        beside = replace(run, label=run.label.removesuffix(label_at("", run.rate)), rate=None)
+        usual = recipe(args, journal, beside, common, data, options)
+        return Recipe(usual.epochs, run.rate, "aside, by --rates-aside")
     default = DEFAULTS.get((run.task, slug(run.label)), DEFAULTS[run.task, ""])
     given = args.epochs if run.task == CLASSIFICATION else args.lm_epochs
     epochs = default[0] if given is None else given

@@ -42,6 +42,15 @@ class Data:
     lines: tuple[str, ...]
     info: dict[str, Any]
 
+    def texts(self) -> list[str]:
+        """Every sentence that is trained on, tested on or measured on, once."""
+        found = [text for lines in self.flores.sentences.values() for text in lines]
+        for corpus in (self.training, self.tuning, self.testing):
+            for code in corpus.languages:
+                for split in corpus.splits_of(code):
+                    found += corpus.texts(code, split)
+        return list(dict.fromkeys([*found, *self.lines]))
+
 
 def read_data(
     corpora: Path,

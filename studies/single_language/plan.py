@@ -25,6 +25,7 @@ DEFAULT_CONDITIONS = {
     CLASSIFICATION: ("none", "embeddings", "first", "last", "random", "head"),
     LM: ("none", "embeddings", "first", "last", "random"),
 }
+RATES_ASIDE = ("none", "first")  # the conditions that are repeated at other learning rates
 NOTE = (
     "first, last and random freeze the same number of parameters: n blocks of equal size, and with "
     "them the embeddings and the head (the output projection onto the vocabulary, where the model "
@@ -43,6 +44,7 @@ class Run:
     label: str
     condition: str
     seed: int
+    rate: float | None = None  # a learning rate aside from the recipe's, part of the label
 
     @property
     def name(self) -> str:
@@ -51,7 +53,7 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
-        return asdict(self)
+        return {k: v for k, v in asdict(self).items() if k != "rate" or v is not None}
 
 
 def slug(text: str) -> str:
@@ -60,21 +62,33 @@ def slug(text: str) -> str:
 
 
 def runs(
-    models: dict[str, str], tasks: dict[str, Sequence[str]], seeds: int, lm_labels: Iterable[str]
+    models: dict[str, str],
+    tasks: dict[str, Sequence[str]],
+    seeds: int,
+    lm_labels: Iterable[str],
+    rates_aside: Sequence[float] = (),
 ) -> list[Run]:
     """All runs, seed by seed: what is there of an interrupted study is balanced.
 
-    ``models`` maps a label to a path or hub name, ``tasks`` a task to its conditions.
+    ``models`` maps a label to a path or hub name, ``tasks`` a task to its conditions. Of each of
+    ``rates_aside`` there are runs of `RATES_ASIDE`, as if it were a model of its own.
     """
     lm_labels = set(lm_labels)
     return [
-        Run(task, path, label, condition, seed)
+        Run(task, path, label_at(label, rate), condition, seed, rate)
         for seed in range(seeds)
+        for rate in (None, *rates_aside)
         for task, conditions in tasks.items()
         for label, path in models.items()
         if task != LM or label in lm_labels
         for condition in conditions
+        if rate is None or condition in RATES_ASIDE
     ]
+
+
+def label_at(label: str, rate: float | None) -> str:
+    """What a model is called where it is trained at a learning rate aside from its recipe's."""
+    return label if rate is None else f"{label} at {rate:g}"
 
 
 def frozen_blocks(condition: str, n_blocks: int, n: int, seed: int) -> tuple[int, ...] | None:

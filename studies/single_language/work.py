@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ilo_fast import measure
+from ilo_fast import extract, overlap
 from ilo_fast._util.hashing import digest, hash_file
 from ilo_fast.models.loading import open_files
 from ilo_fast.models.output import suppress_output
@@ -23,6 +23,7 @@ from .data import Data
 from .journal import say
 from .plan import CLASSIFICATION, SOURCE, Run, frozen_blocks
 
+REPRESENTATIONS = "representations"
 TUNING_SEED = 1000  # no run of the study has it
 EARLY_GUESS = 4.5  # a training sentence costs so many times what measuring one does (see `cost`)
 
@@ -88,7 +89,9 @@ def weights_hash(model: str) -> str:
     return digest([hash_file(path) for path in files.weight_files()])
 
 
-def describe_model(model: str, data: Data, options: Options) -> dict[str, Any]:
+def describe_model(
+    model: str, data: Data, options: Options, kept: Path | None = None
+) -> dict[str, Any]:
     """Blocks and parameters of a model, and its scores before any training."""
     from transformers import AutoModel, AutoTokenizer
 
@@ -96,7 +99,7 @@ def describe_model(model: str, data: Data, options: Options) -> dict[str, Any]:
         module = AutoModel.from_pretrained(model, dtype=MEASURED_IN).to(options.place)
     parts = find_parts(module)
     started = time.perf_counter()
-    scores = _scores(module, AutoTokenizer.from_pretrained(model), data, options)
+    scores = _scores(module, AutoTokenizer.from_pretrained(model), data, options, kept)
     return {
         **scores,
         "kind": parts.kind,
@@ -117,6 +120,7 @@ def perform(
     n_blocks: int,
     freeze_n: int,
     keep_model: bool,
+    keep_representations: bool,
 ) -> dict[str, Any]:
     """Fine-tune, measure, test. The weights go when the scores are in, unless they are to stay."""
     started = time.perf_counter()
@@ -124,7 +128,8 @@ def perform(
     trained = train(run, folder / "training", data, options, recipe, blocks)
     after_training = time.perf_counter()
     # A run that was finished before, but for its scores, comes back from disk on the CPU.
-    after = _scores(trained.model.to(options.place), trained.tokenizer, data, options)
+    kept = folder / REPRESENTATIONS if keep_representations else None
+    after = _scores(trained.model.to(options.place), trained.tokenizer, data, options, kept)
     after_measuring = time.perf_counter()
     result: dict[str, Any] = {
         "frozen": trained.frozen and _short(trained.frozen),
@@ -225,16 +230,16 @@ def cost(run: Run, before: dict[str, Any], data: Data, epochs: float) -> float:
     return total
 
 
-def _scores(module: Any, tokenizer: Any, data: Data, options: Options) -> dict[str, Any]:
-    scores = measure(
-        module,
-        data.flores,
-        tokenizer=tokenizer,
-        max_length=options.max_length,
-        n_neighbors=options.n_neighbors,
-        threshold=options.threshold,
-        progress=False,
+def _scores(
+    module: Any, tokenizer: Any, data: Data, options: Options, kept: Path | None = None
+) -> dict[str, Any]:
+    representations = extract(
+        module, data.flores, tokenizer=tokenizer, max_length=options.max_length, progress=False
     )
+    if kept is not None:
+        shutil.rmtree(kept, ignore_errors=True)  # of a run that was killed here
+        representations.save(kept)
+    scores = overlap(representations, n_neighbors=options.n_neighbors, threshold=options.threshold)
     assert scores.translation_share is not None  # parallel text
     return {
         "layers": list(scores.layers),

@@ -1,0 +1,1 @@
+"""Which layers and languages share a region, in three models: see __main__.py."""
