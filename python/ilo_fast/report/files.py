@@ -10,28 +10,36 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.files import replace_atomically
 from ilo_fast._util.messages import elide, plain
 from ilo_fast._util.optional import require
 from ilo_fast.report.groups import group_rows, overlap_by_group
+from ilo_fast.report.summary import most_shared_layer_index
 from ilo_fast.scores.neighbors_file import NEIGHBORS_FILE, write_neighbors
 from ilo_fast.scores.replicates_file import REPLICATES_FILE, replicates_bytes
 from ilo_fast.scores.result import SCORES_FILE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
+    from ilo_fast.scores.companions_result import Companions
     from ilo_fast.scores.result import OverlapScores
+    from ilo_fast.scores.structure_result import Structure
 
 TABLE_FILE = "scores.csv"
 REPORT_FILE = "report.html"
 GROUPS_FILE = "groups.csv"
-DRAWN_FILES = (
-    "heatmap.png", "heatmap.svg", "curve.png", "curve.svg", "groups.png", "groups.svg", REPORT_FILE,
-)  # fmt: skip
+_KINDS = ("png", "svg", "pdf")
+_ALWAYS_DRAWN = ("heatmap", "curve", "groups")
+_DRAWN_IF_KNOWN = ("matrix", "map")
+DRAWN_FILES = (*(f"{name}.{kind}" for name in _ALWAYS_DRAWN for kind in _KINDS), REPORT_FILE)
+"""What is drawn of any scores."""
+MORE_DRAWN_FILES = tuple(f"{name}.{kind}" for name in _DRAWN_IF_KNOWN for kind in _KINDS)
+"""What is drawn beside it where the structure of the graph, or a map of it, is known."""
 
 
 def check_can_draw() -> None:
@@ -59,7 +67,9 @@ def write_scores(scores: OverlapScores, folder: Path) -> list[Path]:
     contents = {SCORES_FILE: scores.to_json().encode()}
     if scores.replicates is not None:
         contents[REPLICATES_FILE] = replicates_bytes(scores)
-    stale = (TABLE_FILE, GROUPS_FILE, REPLICATES_FILE, NEIGHBORS_FILE, *DRAWN_FILES)
+    stale = (
+        TABLE_FILE, GROUPS_FILE, REPLICATES_FILE, NEIGHBORS_FILE, *DRAWN_FILES, *MORE_DRAWN_FILES,
+    )  # fmt: skip
     written = write_files(folder, contents, stale=stale)
     graph = write_neighbors(scores, folder)
     return written if graph is None else [*written, graph]
@@ -71,8 +81,16 @@ def write_tables(scores: OverlapScores, folder: Path) -> list[Path]:
     return write_files(folder, {TABLE_FILE: scores.to_csv().encode(), GROUPS_FILE: groups.encode()})
 
 
-def write_drawn(scores: OverlapScores, folder: Path) -> list[Path]:
-    """Write the figures and ``report.html``.
+def write_drawn(
+    scores: OverlapScores,
+    folder: Path,
+    *,
+    companions: Companions | None = None,
+    structure: Structure | None = None,
+    positions: NDArray[Any] | None = None,
+    texts: Mapping[str, Sequence[str]] | None = None,
+) -> list[Path]:
+    """Write the figures and ``report.html``; what is None is left out, see `html_report`.
 
     Raises
     ------
@@ -82,22 +100,39 @@ def write_drawn(scores: OverlapScores, folder: Path) -> list[Path]:
     check_can_draw()
     from ilo_fast.plots.curve import curve_figure
     from ilo_fast.plots.heatmap import heatmap_figure
+    from ilo_fast.plots.matrix import matrix_figure
+    from ilo_fast.plots.point_map import point_map_figure
     from ilo_fast.report.html import html_report
+    from ilo_fast.report.structure_figures import language_matrix, point_map
 
     contents = {
         **rendered("heatmap", heatmap_figure(scores.layer_table()).figure),
         **rendered("curve", curve_figure(scores.layer_curves())),
         **rendered("groups", overlap_by_group(scores)),
-        REPORT_FILE: html_report(scores).encode(),
     }
-    return write_files(folder, contents)
+    shared = most_shared_layer_index(scores)
+    if structure is not None:
+        title = f"Neighbours over chance, layer {scores.layers[shared]}"
+        matrix = language_matrix(structure, shared)
+        contents |= rendered("matrix", matrix_figure(matrix, title=title, subtitle=scores.subtitle))
+    if positions is not None:
+        contents |= rendered("map", point_map_figure(point_map(scores, positions, shared)))
+    page = html_report(
+        scores, companions=companions, structure=structure, positions=positions, texts=texts
+    )
+    contents[REPORT_FILE] = page.encode("utf-8", "replace")
+    return write_files(folder, contents, stale=MORE_DRAWN_FILES)
 
 
 def rendered(name: str, figure: Figure) -> dict[str, bytes]:
-    """``name.png`` and ``name.svg``, and what they hold."""
-    from ilo_fast.plots.style import png_bytes, svg_text
+    """``name.png``, ``name.svg`` and ``name.pdf``, and what they hold."""
+    from ilo_fast.plots.style import pdf_bytes, png_bytes, svg_text
 
-    return {f"{name}.png": png_bytes(figure), f"{name}.svg": svg_text(figure).encode()}
+    return {
+        f"{name}.png": png_bytes(figure),
+        f"{name}.svg": svg_text(figure).encode(),
+        f"{name}.pdf": pdf_bytes(figure),
+    }
 
 
 def write_files(
