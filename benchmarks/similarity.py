@@ -241,14 +241,20 @@ def contestants(n: int, args: argparse.Namespace) -> list[dict[str, Any]]:
     return tasks
 
 
+def spaces(n: int, d: int, noise: float, seed: int) -> tuple[Rows, Rows]:
+    """Two layers, so to speak: variances fall as 1 / i, and Y is X turned round, with noise."""
+    rng = np.random.default_rng(seed)
+    spread = (1 + np.arange(d, dtype=np.float32)) ** -0.5
+    X, other = (spread * rng.standard_normal((n, d), dtype=np.float32) for _ in "XY")
+    return X, (X + noise * other)[:, ::-1].copy()
+
+
 def measure(n: int, d: int, args: argparse.Namespace) -> dict[str, Any]:
     tasks = contestants(n, args)
     runs: list[list[dict[str, Any]]] = [[] for _ in tasks]
     load = []
     with tempfile.TemporaryDirectory() as folder:
-        rng = np.random.default_rng(args.seed)
-        X = common.rows(args.data, n, d, args.seed)
-        Y = X[:, ::-1] + args.noise * X.std() * rng.standard_normal((n, d), dtype=np.float32)
+        X, Y = spaces(n, d, args.noise, args.seed)
         np.save(Path(folder) / "X.npy", X)
         np.save(Path(folder) / "Y.npy", Y)
         del X, Y
@@ -270,7 +276,7 @@ def measure(n: int, d: int, args: argparse.Namespace) -> dict[str, Any]:
     return {
         "n": n,
         "d": d,
-        "data": args.data,
+        "noise": args.noise,
         "n_neighbors": args.n_neighbors,
         "threads": args.threads,
         "load": [min(load), max(load)],
@@ -311,7 +317,7 @@ def ratios(results: list[dict[str, Any]], n: int) -> list[dict[str, Any]]:
 
 def show(case: dict[str, Any]) -> None:
     low, high = case["load"]
-    print(f"\n{case['n']} x {case['d']}, k = {case['n_neighbors']}, {case['data']}, "
+    print(f"\n{case['n']} x {case['d']}, k = {case['n_neighbors']}, "
           f"{case['threads']} threads, load {low:.1f} to {high:.1f}\n")  # fmt: skip
     print("| measure | way | rows | median s | CPU s | memory beside the rows, MB | value |")
     print("|---" * 7 + "|")
@@ -347,8 +353,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--shape", action="append", help="N x D, e.g. 31372x1024; repeatable")
     parser.add_argument("--measures", nargs="+", default=list(MEASURES), choices=MEASURES)
-    parser.add_argument("--data", default="isotropic", choices=common.DATA)
-    parser.add_argument("--noise", type=float, default=1.0, help="of Y, in deviations of X")
+    parser.add_argument("--noise", type=float, default=0.5, help="of Y, in deviations of X")
     parser.add_argument("-k", "--n-neighbors", type=int, default=10)
     parser.add_argument("--threads", type=int, default=common.default_threads())
     parser.add_argument("--repeats", type=int, default=3)

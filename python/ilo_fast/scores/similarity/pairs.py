@@ -33,9 +33,6 @@ class Measure:
     compare : callable
         Takes two lists of what `prepare` gave, the second None for the first again, and gives the
         float64 table of all pairs. `each_pair` makes it of a function of two.
-    restrict : callable or None
-        Takes what `prepare` gave, the rows and numbers of some of them, ascending; gives what
-        `prepare` would give of these alone, for less work. None: `prepare` it is.
     null : callable or None
         The same as `compare`, giving tables of mean and standard deviation by chance. A standard
         deviation may be NaN: then there is no z.
@@ -47,6 +44,9 @@ class Measure:
         Rows that it needs.
     zero_rows : bool
         Whether a row may be zero. A cosine is of directions, and this has none.
+    restrict : callable or None
+        Takes what `prepare` gave, the rows and numbers of some of them, ascending; gives what
+        `prepare` would give of these alone, for less work. None: `prepare` it is.
     settings : mapping
         Keywords that the values depend on.
     """
@@ -54,13 +54,13 @@ class Measure:
     name: str
     prepare: Callable[[Rows], Any]
     compare: Callable[[Sequence[Any], Sequence[Any] | None], Array]
-    restrict: Callable[[Any, Rows, NDArray[np.int64]], Any] | None = None
     null: Callable[[Sequence[Any], Sequence[Any] | None], tuple[Array, Array]] | None = None
     lowest: float = 0.0
     highest: float = 1.0
     share: bool = False
     least: int = 2
     zero_rows: bool = True
+    restrict: Callable[[Any, Rows, NDArray[np.int64]], Any] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
