@@ -8,7 +8,7 @@ torch float32, written out here from the formulas. Every run is a process of its
 peak memory is its own; contestants take turns, round by round. Rows are drawn before the clock
 starts; the published way also gets them at unit length.
 
-What the published way cannot do here in ``--memory`` is not guessed. Mutual k-NN then runs in blocks
+What the published way cannot do in ``--memory`` is not guessed. Mutual k-NN then runs in blocks
 of rows, a ``--share`` of them, and its seconds are divided by that share: every row costs the same.
 CKNNA and CKA multiply n x n matrices with each other: they run on the first ``--rows`` rows, and so
 do we for the ratio. For all rows they take at least (n / rows)^2 times that: a lower bound, since

@@ -18,6 +18,8 @@ void register_overlap(pybind11::module_& m);
 void register_deletions(pybind11::module_& m);
 void register_communities(pybind11::module_& m);
 void register_set_overlap(pybind11::module_& m);
+void register_layout(pybind11::module_& m);
+void register_ranks(pybind11::module_& m);
 void register_cuda(pybind11::module_& m);
 
 // Lets Python look for Ctrl-C, and tells it the finished share, while the core works.

@@ -1,7 +1,7 @@
 // The unbiased Hilbert-Schmidt independence criterion of two kernels, each only where the
 // neighbourhoods of both agree: what CKNNA is made of.
 //
-// K, L: kernels; m_ij = 1 where j is among the neighbours of i in both graphs, else 0.
+// K, L: symmetric kernels; m_ij = 1 where j is among the neighbours of i in both graphs, else 0.
 //   HSIC1(m*K, m*L) = [tr(m*K m*L) + sum(m*K) sum(m*L) / ((n-1)(n-2)) - 2 sum(m*K m*L) / (n-2)]
 //                     / (n (n-3))
 // Sources: Song, Smola, Gretton, Bedo and Borgwardt 2012, eq. 5; Huh, Cheung, Wang and Isola 2024.

@@ -59,6 +59,14 @@ def communities(
     resolution: float,
     seed: int,
 ) -> NDArray[np.int32]: ...
+def layout(
+    indices: NDArray[np.int32],
+    start: NDArray[np.float32],
+    *,
+    n_epochs: int,
+    n_pushes: int,
+    seed: int,
+) -> NDArray[np.float32]: ...
 def overlap_rows_too_short(
     entries: NDArray[np.int64],
     offsets: NDArray[np.int64],
@@ -134,6 +142,27 @@ def top_overlaps(
     n_threads: int,
     progress: Callable[[float], object] | None = ...,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
+def ranks_of_chosen(
+    distances: NDArray[np.float32],
+    own: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    tolerances: NDArray[np.float32],
+) -> NDArray[np.float64]: ...
+
+class TranslationRanks:
+    def __init__(
+        self,
+        own: NDArray[np.float32],
+        *,
+        shift: float,
+        tolerance: float,
+        csls_neighbors: int,
+        margin_neighbors: int,
+    ) -> None: ...
+    def first(self, cosines: NDArray[np.float32], start: int) -> None: ...
+    def second(self, cosines: NDArray[np.float32], start: int) -> None: ...
+    def ranks(self) -> NDArray[np.int32]: ...
+
 def cuda_status() -> dict[str, Any]: ...
 def cuda_knn_graph(
     segments: Sequence[Any],

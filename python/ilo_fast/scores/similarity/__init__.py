@@ -17,22 +17,39 @@
 
 from __future__ import annotations
 
+from ilo_fast.scores.similarity.cka import cka
 from ilo_fast.scores.similarity.cknna import cknna
 from ilo_fast.scores.similarity.hubness import Hubness, hubness
+from ilo_fast.scores.similarity.information_imbalance import information_imbalance
+from ilo_fast.scores.similarity.isotropy import Isotropy, isotropy
+from ilo_fast.scores.similarity.language_variance import LanguageVariance, language_variance
+from ilo_fast.scores.similarity.mexa import mexa
 from ilo_fast.scores.similarity.mutual import cycle_knn, jaccard_knn, mutual_knn
+from ilo_fast.scores.similarity.retrieval import Retrieval, retrieval
 from ilo_fast.scores.similarity.sequence import edit_distance_knn, lcs_knn
 from ilo_fast.scores.similarity.set_overlap import SparseSets, TopOverlaps, set_overlap
+from ilo_fast.scores.similarity.svcca import svcca
 
 __all__ = (
     "Hubness",
+    "Isotropy",
+    "LanguageVariance",
+    "Retrieval",
     "SparseSets",
     "TopOverlaps",
+    "cka",
     "cknna",
     "cycle_knn",
     "edit_distance_knn",
     "hubness",
+    "information_imbalance",
+    "isotropy",
     "jaccard_knn",
+    "language_variance",
     "lcs_knn",
+    "mexa",
     "mutual_knn",
+    "retrieval",
     "set_overlap",
+    "svcca",
 )
