@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ilo_fast.report.run_data import RunData
-from ilo_fast.scores.companions_result import Companion, Companions
+from ilo_fast.scores.companions_result import Companion, Companions, DirectionsRemoved
 from ilo_fast.scores.overlap import overlap
 from ilo_fast.scores.result import OverlapScores
 from ilo_fast.scores.structure import structure
@@ -61,6 +61,14 @@ def companions_of(scores: OverlapScores, seed: int = 1) -> Companions:
         languages=scores.languages,
         scores=tuple(found),
         matrices={"retrieval_p1": matrix},
+        removed=DirectionsRemoved(
+            layers=scores.layers,
+            ranks=(-1, 0, 1, 2),
+            ilo=rng.random((4, shape[0])),
+            translation_share=rng.random((4, shape[0])),
+            n_fitted=5,
+            n_scored=5,
+        ),
     )
 
 

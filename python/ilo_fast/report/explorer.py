@@ -57,6 +57,7 @@ def run_record(run: RunData) -> dict[str, Any]:
         "matrices": _matrices(run),
         "tree": _tree(run),
         "parts": _parts(run),
+        "removed": _removed(run),
     }
 
 
@@ -182,6 +183,20 @@ def _companion(one: Companion) -> dict[str, Any]:
             )
         },
     }  # fmt: skip
+
+
+def _removed(run: RunData) -> dict[str, Any] | None:
+    """Means after directions that tell languages apart are removed."""
+    removed = None if run.companions is None else run.companions.removed
+    if removed is None:
+        return None
+    return {
+        "layers": [int(layer) for layer in removed.layers],
+        "ranks": [int(rank) for rank in removed.ranks],
+        "ilo": packed(removed.ilo),
+        "translation_share": packed(removed.translation_share),
+        "n_scored": removed.n_scored,
+    }
 
 
 def _matrices(run: RunData) -> list[dict[str, Any]]:

@@ -34,8 +34,9 @@ TABLE_FILE = "scores.csv"
 REPORT_FILE = "report.html"
 GROUPS_FILE = "groups.csv"
 _KINDS = ("png", "svg", "pdf")
+_WIDE = 6.3  # inches; two columns of a paper
 _ALWAYS_DRAWN = ("heatmap", "curve", "groups")
-_DRAWN_IF_KNOWN = ("matrix", "map")
+_DRAWN_IF_KNOWN = ("components", "matrix", "map")
 DRAWN_FILES = (*(f"{name}.{kind}" for name in _ALWAYS_DRAWN for kind in _KINDS), REPORT_FILE)
 """What is drawn of any scores."""
 MORE_DRAWN_FILES = tuple(f"{name}.{kind}" for name in _DRAWN_IF_KNOWN for kind in _KINDS)
@@ -98,25 +99,27 @@ def write_drawn(
         Where matplotlib or jinja2 is missing.
     """
     check_can_draw()
+    from ilo_fast.plots.column import COLUMN, curve_column, heatmap_column
     from ilo_fast.plots.curve import curve_figure
     from ilo_fast.plots.heatmap import heatmap_figure
-    from ilo_fast.plots.matrix import matrix_figure
-    from ilo_fast.plots.point_map import point_map_figure
     from ilo_fast.report.html import html_report
-    from ilo_fast.report.structure_figures import language_matrix, point_map
 
+    table, curves = scores.layer_table(), scores.layer_curves()
     contents = {
-        **rendered("heatmap", heatmap_figure(scores.layer_table()).figure),
-        **rendered("curve", curve_figure(scores.layer_curves())),
+        **rendered("heatmap", heatmap_figure(table).figure, heatmap_column(table)),
+        **rendered("curve", curve_figure(curves), curve_column(curves)),
         **rendered("groups", overlap_by_group(scores)),
     }
-    shared = most_shared_layer_index(scores)
     if structure is not None:
-        title = f"Neighbours over chance, layer {scores.layers[shared]}"
-        matrix = language_matrix(structure, shared)
-        contents |= rendered("matrix", matrix_figure(matrix, title=title, subtitle=scores.subtitle))
-    if positions is not None:
-        contents |= rendered("map", point_map_figure(point_map(scores, positions, shared)))
+        layer = scores.layers[most_shared_layer_index(scores)]
+        shown = {
+            "components": lambda width: structure.plot("components", width=width),
+            "matrix": lambda width: structure.plot("languages", layer=layer, width=width),
+        }
+        if positions is not None:
+            shown["map"] = lambda width: structure.plot_map(positions, width=width)
+        for name, draw in shown.items():
+            contents |= rendered(name, draw(_WIDE), draw(COLUMN))
     page = html_report(
         scores, companions=companions, structure=structure, positions=positions, texts=texts
     )
@@ -124,14 +127,17 @@ def write_drawn(
     return write_files(folder, contents, stale=MORE_DRAWN_FILES)
 
 
-def rendered(name: str, figure: Figure) -> dict[str, bytes]:
-    """``name.png``, ``name.svg`` and ``name.pdf``, and what they hold."""
+def rendered(name: str, figure: Figure, column: Figure | None = None) -> dict[str, bytes]:
+    """``name.png``, ``name.svg`` and ``name.pdf``, and what they hold.
+
+    The PDF is for papers: it is `column`, where there is one, as wide as a column of a paper.
+    """
     from ilo_fast.plots.style import pdf_bytes, png_bytes, svg_text
 
     return {
         f"{name}.png": png_bytes(figure),
         f"{name}.svg": svg_text(figure).encode(),
-        f"{name}.pdf": pdf_bytes(figure),
+        f"{name}.pdf": pdf_bytes(column or figure),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -12,8 +11,6 @@ from markupsafe import Markup
 from ilo_fast._util.messages import plain
 from ilo_fast.plots.curve import curve_figure
 from ilo_fast.plots.heatmap import heatmap_figure
-from ilo_fast.plots.matrix import matrix_figure
-from ilo_fast.plots.point_map import point_map_figure
 from ilo_fast.plots.style import svg_text
 from ilo_fast.report.answers import answers
 from ilo_fast.report.differences import difference_curves, difference_table
@@ -23,7 +20,6 @@ from ilo_fast.report.notes import notes
 from ilo_fast.report.page import environment, explorer_script, flat, inline, read_template
 from ilo_fast.report.points import point_data
 from ilo_fast.report.run_data import RunData
-from ilo_fast.report.structure_figures import language_matrix, point_map
 from ilo_fast.report.summary import (
     best_layer_index,
     layer_means,
@@ -42,6 +38,7 @@ if TYPE_CHECKING:
 PAGE_BYTES: Final = 6_000_000
 """The most that a page takes, as far as points and texts can give way."""
 
+_COLUMN: Final = 4.9  # inches; figures so narrow leave title and settings to the page
 _DATA: Final = '<script id="data" type="application/json"></script>'
 
 # What extract() says of itself that a reader of the settings wants to see.
@@ -136,12 +133,6 @@ def _shown(run: RunData, number: int) -> dict[str, Any]:
     heatmap = heatmap_figure(table, titled=False, max_rows=len(scores.languages))
     shared = most_shared_layer_index(scores)
     intervals = scores.intervals
-    matrix = places = None
-    if run.structure is not None:
-        matrix = matrix_figure(language_matrix(run.structure, shared))
-    if run.positions is not None:
-        at = point_map(scores, run.positions, shared)
-        places = point_map_figure(dataclasses.replace(at, title="", subtitle=""))
 
     def drawn(figure: Any, name: str) -> Markup:
         return inline(svg_text(figure, inline=True), f"{name}-{number}")
@@ -168,12 +159,25 @@ def _shown(run: RunData, number: int) -> dict[str, Any]:
         "curve_svg": drawn(curve_figure(scores.layer_curves(), titled=False), "curve"),
         "groups_svg": drawn(overlap_by_group(scores, titled=False), "groups"),
         "heatmap_svg": drawn(heatmap.figure, "heatmap"),
-        "matrix_svg": None if matrix is None else drawn(matrix, "matrix"),
-        "map_svg": None if places is None else drawn(places, "map"),
+        **{f"{name}_svg": drawn(figure, name) for name, figure in _structure(run, shared).items()},
         "settings": flat(_settings(scores, document)),
         "versions": flat(_versions(scores, document)),
         "details": json.dumps(info, indent=2, ensure_ascii=False, default=str),
     }
+
+
+def _structure(run: RunData, shared: int) -> dict[str, Any]:
+    """Figures of core and fragments, of the layer that shares most, and of its map."""
+    if run.structure is None:
+        return {}
+    layer = run.structure.layers[shared]
+    figures = {
+        "components": run.structure.plot("components", width=_COLUMN),
+        "matrix": run.structure.plot("languages", layer=layer, width=_COLUMN),
+    }
+    if run.positions is not None:
+        figures["map"] = run.structure.plot_map(run.positions, layers=[layer], width=_COLUMN)
+    return figures
 
 
 def _versions(scores: OverlapScores, document: dict[str, Any]) -> dict[str, Any]:

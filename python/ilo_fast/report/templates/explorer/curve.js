@@ -25,10 +25,11 @@ function drawCurves(host, spec) {
     });
     svg.append(drawn("text", { x: x(0.5), y: height - 4, "text-anchor": "middle", class: "tick name" }, spec.axis));
   }
-  svg.append(drawn("line", { x1: x(spec.here), x2: x(spec.here), y1: top, y2: top + tall, class: "here" }));
+  if (spec.here !== undefined) svg.append(drawn("line", { x1: x(spec.here), x2: x(spec.here), y1: top, y2: top + tall, class: "here" }));
 
   // Gaps stay gaps: a path starts anew behind a value that is not there.
   const path = (values) => {
+    if (values.length === 1) return Number.isNaN(values[0]) ? "" : `M${x(0.3)} ${y(values[0])}L${x(0.7)} ${y(values[0])}`;
     let text = "", open = false;
     values.forEach((value, i) => {
       if (Number.isNaN(value)) { open = false; return; }

@@ -112,6 +112,13 @@ function pointOf(run) {
   return run.near({ language: Math.min(point.language, run.languages.length - 1), sentence: point.sentence });
 }
 
+const removals = places("removed", (run, place) => {
+  const plot = element("div", { class: "plot" });
+  if (run.removed) place.append(plot);
+  return plot;
+});
+id("removed-part").hidden = !runs.some((run) => run.removed);
+
 const tables = places("tables", (run, place) => {
   const table = element("table", {}, element("thead", {}, element("tr")), element("tbody"));
   table.setAttribute("aria-label", several ? `Languages of ${run.name}` : "Languages");
@@ -181,7 +188,7 @@ function drawCurveView() {
   const digits = Math.max(2, digitsFor(low, high));
   drawCurves(curves, {
     height: !several && curves.clientWidth > 460 && innerWidth > 1000 ? 400 : 260,
-    series, layers: sameLayers ? first.layers : [0, 25, 50, 75, 100].map((share) => `${share} %`), here: state.depth, low, high,
+    series, layers: sameLayers ? first.layers : [0, 25, 50, 75, 100].map((share) => `${share} %`), here: steps > 1 ? state.depth : 0.5, low, high,
     axis: sameLayers ? (data.embeddings ? "layer (0 = embeddings)" : "layer") : "depth",
     label: `${id("score-name").textContent} over layers: ${series.map((one) => `${one.name} ${one.values.map((value) => fixed(value, 2)).join(", ")}`).join("; ")}`,
     pick: (share) => change({ depth: Math.round(share * (steps - 1)) / Math.max(1, steps - 1) }),
@@ -329,6 +336,25 @@ function drawMap(run, i, still) {
   view.note.textContent = notes.join(" ");
 }
 
+const REMOVED = [["ilo", "ILO", "var(--c0)", ""], ["translation_share", "Translations", "var(--c1)", "6 3"]];
+function drawRemoved(run, i) {
+  const { removed } = run, layer = run.layers[here(run)];
+  if (!removed) return;
+  const h = removed.layers.indexOf(layer), n = removed.layers.length;
+  if (h < 0) { removals[i].replaceChildren(); return; }
+  const series = REMOVED.map(([name, title, shade, dash]) => ({
+    name: title, colour: shade, dash, values: removed.ranks.map((_, r) => run.get(removed[name]).values[r * n + h]),
+  }));
+  const names = removed.ranks.map((rank) => rank < 0 ? "none" : rank === 0 ? "means" : String(rank));
+  const text = (share) => {
+    const r = layerAt(share, names.length);
+    return [names[r] === "none" ? "nothing removed" : names[r] === "means" ? "mean of each language removed" : `${names[r]} directions removed`, ...series.map((one) => `${one.name} ${fixed(one.values[r], 3)}`)];
+  };
+  drawCurves(removals[i], { series, layers: names, low: 0, high: 1, height: 220, axis: `directions removed, layer ${layer}`,
+    label: `Scores at layer ${layer} by directions removed`, pick: () => {}, tip: text });
+  id("removed-keys").replaceChildren(...REMOVED.map(([, title, shade]) => element("span", { class: "key" }, element("i", { style: `--colour:${shade}` }), title)));
+}
+
 function drawTables() {
   runs.forEach((run, i) => {
     const h = here(run), wanted = id("find").value, rows = order(run).filter((l) => matches(run.languages[l], wanted));
@@ -353,7 +379,7 @@ function drawTables() {
 function drawAll(still) {
   drawControls();
   drawCurveView();
-  runs.forEach((run, i) => { drawHeat(run, i); drawMatrix(run, i); });
+  runs.forEach((run, i) => { drawHeat(run, i); drawMatrix(run, i); drawRemoved(run, i); });
   if (ready) runs.forEach((run, i) => drawMap(run, i, still));
   drawTables();
 }
