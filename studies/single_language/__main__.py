@@ -178,6 +178,7 @@ def check(args: argparse.Namespace) -> None:
 def study(args: argparse.Namespace) -> int:
     from transformers.utils.logging import disable_progress_bar
 
+    from single_language import models as at_hand
     from single_language.data import read_data
     from single_language.work import (
         MEASURED_IN,
