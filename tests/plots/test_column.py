@@ -15,7 +15,7 @@ from ilo_fast.plots.style import pdf_bytes
 MANY = tuple(f"language_number_{i}" for i in range(90))
 
 
-@pytest.mark.parametrize("codes", [("eng_Latn", "min_Latn", "zho_Hans"), MANY])
+@pytest.mark.parametrize("codes", [("eng_Latn", "fra_Latn", "min_Latn", "zho_Hans"), MANY])
 @pytest.mark.parametrize("n_layers", [1, 33])
 @pytest.mark.parametrize("parallel", [True, False])
 def test_figures_fit_a_column(codes: tuple[str, ...], n_layers: int, parallel: bool) -> None:

@@ -92,13 +92,13 @@ def heatmap_column(table: LayerTable) -> Figure:
 
 
 def _legend(ax: Axes) -> int:
-    """The legend in three columns; how many lines it has."""
+    """The legend in two columns; how many lines it has."""
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(
-        handles[::-1], labels[::-1], loc="upper left", ncols=3, frameon=False, fontsize=_SMALL,
+        handles[::-1], labels[::-1], loc="upper left", ncols=2, frameon=False, fontsize=_SMALL,
         handlelength=2, columnspacing=1, labelspacing=0.25, borderaxespad=0, borderpad=0,
     )  # fmt: skip
-    return -(-len(labels) // 3)
+    return -(-len(labels) // 2)
 
 
 def _shrink(ax: Axes) -> None:

@@ -8,7 +8,7 @@ not at all.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,7 @@ def write_drawn(
     }
     if structure is not None:
         layer = scores.layers[most_shared_layer_index(scores)]
-        shown = {
+        shown: dict[str, Callable[[float], Any]] = {
             "components": lambda width: structure.plot("components", width=width),
             "matrix": lambda width: structure.plot("languages", layer=layer, width=width),
         }
