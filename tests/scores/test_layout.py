@@ -7,6 +7,7 @@ from ilo_fast import _core
 from ilo_fast.graph.knn import knn_graph
 from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores.layout import layout
+from ilo_fast.scores.overlap import overlap
 
 
 def clusters(n: int = 40, n_clusters: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -71,8 +72,11 @@ def test_copies_and_few_points_have_finite_places(n: int) -> None:
 
 def test_what_has_no_graph_is_refused() -> None:
     rows, _ = clusters(10)
+    with pytest.raises(TypeError, match="OverlapScores or a graph, got ndarray"):
+        layout(rows)  # type: ignore[arg-type]
+    scores = overlap({"a": rows[:20], "b": rows[20:]}, n_neighbors=2, threshold=1)
     with pytest.raises(ValueError, match=r"neighbors=True"):
-        layout(None)  # type: ignore[arg-type]
+        layout(scores)
     with pytest.raises(ValueError, match="one of queries"):
         layout(knn_graph(rows, 2, queries=rows[:3]))
     with pytest.raises(ValueError, match="method='tsne' is not known"):
