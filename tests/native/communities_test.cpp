@@ -16,6 +16,12 @@
 namespace native {
 namespace {
 
+struct Unheard : ilo::Monitor {
+  void poll(double) override {}
+};
+
+Unheard monitor;
+
 using Labels = std::vector<std::int32_t>;
 
 struct Graph {
@@ -86,8 +92,8 @@ void one_graph(Random& random) {
   const Graph graph = random_graph(random, n, random.of({0.0f, 0.03f, 0.1f, 0.5f}));
   const double resolution = random.of({0.3, 1.0, 2.5});
   doing = "communities of " + std::to_string(n) + " points";
-  const Labels found = ilo::communities(graph.view(), resolution, seed);
-  check(found == ilo::communities(graph.view(), resolution, seed), "not the same again");
+  const Labels found = ilo::communities(graph.view(), resolution, seed, monitor);
+  check(found == ilo::communities(graph.view(), resolution, seed, monitor), "not the same again");
   std::map<std::int32_t, Index> size;
   std::map<std::int32_t, std::int32_t> first;
   for (std::int32_t i = 0; i < n; ++i) {
@@ -112,8 +118,8 @@ void one_map(Random& random) {
     for (float& at : start) at = random.real(-9, 9);
   const ilo::LayoutInput in{indices.data(), n, k, random.whole(0, 30), random.whole(0, 5), seed};
   std::vector<float> moved = start, again = start;
-  ilo::lay_out(in, moved.data());
-  ilo::lay_out(in, again.data());
+  ilo::lay_out(in, moved.data(), monitor);
+  ilo::lay_out(in, again.data(), monitor);
   check(moved == again, "not the same again");
   for (const float at : moved) check(std::isfinite(at), "a place is not finite");
 }

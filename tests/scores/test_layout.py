@@ -1,4 +1,5 @@
 import itertools
+import signal
 
 import numpy as np
 import pytest
@@ -125,3 +126,17 @@ def test_without_umap_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     rows, _ = clusters(10)
     with pytest.raises(ImportError, match=r"ilo_fast\[map\]"):
         layout(knn_graph(rows, 2), method="umap")
+
+
+def test_ctrl_c_is_heard() -> None:
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            _core.layout(
+                np.array([[1], [0]], np.int32), np.zeros((2, 2), np.float32),
+                n_epochs=10**7, n_pushes=5, seed=0,
+            )  # fmt: skip
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
