@@ -67,7 +67,7 @@ def layout(
 
     Notes
     -----
-    Some 4 seconds per layer of 31 372 points on one core, without UMAP.
+    Some 5 seconds per layer of 31 372 points on one core, without UMAP (benchmarks/structure.py).
     """
     if not isinstance(scores, (NeighborGraph, OverlapScores)):
         raise TypeError(f"scores must be OverlapScores or a graph, got {type(scores).__name__}")

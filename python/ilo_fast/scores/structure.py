@@ -93,7 +93,7 @@ def structure(
 
     Notes
     -----
-    Some 5 seconds per layer of 31 372 points on one core, nearly all of it for communities.
+    Some 2 seconds per layer of 31 372 points on one core (benchmarks/structure.py).
     """
     pool = _pool(scores, languages, sentences, layers)
     rules = _Rules(
