@@ -18,6 +18,7 @@ void register_overlap(pybind11::module_& m);
 void register_deletions(pybind11::module_& m);
 void register_communities(pybind11::module_& m);
 void register_set_overlap(pybind11::module_& m);
+void register_layout(pybind11::module_& m);
 void register_ranks(pybind11::module_& m);
 void register_cuda(pybind11::module_& m);
 

@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m) {
   ilo::register_deletions(m);
   ilo::register_communities(m);
   ilo::register_set_overlap(m);
+  ilo::register_layout(m);
   ilo::register_ranks(m);
   ilo::register_cuda(m);
 }

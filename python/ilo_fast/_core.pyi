@@ -59,6 +59,14 @@ def communities(
     resolution: float,
     seed: int,
 ) -> NDArray[np.int32]: ...
+def layout(
+    indices: NDArray[np.int32],
+    start: NDArray[np.float32],
+    *,
+    n_epochs: int,
+    n_pushes: int,
+    seed: int,
+) -> NDArray[np.float32]: ...
 def overlap_rows_too_short(
     entries: NDArray[np.int64],
     offsets: NDArray[np.int64],

@@ -16,7 +16,7 @@ from ilo_fast.report import comparison_files
 from ilo_fast.scores.comparison_result import Comparison
 from ilo_fast.scores.replicates_file import write_replicates
 
-FILES = {"comparison.json", "comparison.csv", "comparison.png", "comparison.svg"}
+FILES = {"comparison.json", "comparison.csv", *comparison_files.FIGURE_FILES}
 
 
 @pytest.fixture

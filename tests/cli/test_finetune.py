@@ -75,7 +75,8 @@ def test_run_writes_everything_and_prints_layers_before_and_after(
     out, err = capsys.readouterr()
     assert "model: tiny\n" in err and "train 2/4 steps: 50 %, about " in err
     folder = tmp_path / "ilo_fast_results" / "finetune__tiny__train__freeze-0"
-    names = {"model", "run_card.json", "overlap.jsonl", "trajectory.png", "trajectory.svg"}
+    names = {"model", "run_card.json", "overlap.jsonl"}
+    names |= {f"trajectory.{kind}" for kind in ("png", "svg", "pdf")}
     names.add("report.html")
     assert {path.name for path in folder.iterdir()} == names
     assert all(f"finetune__tiny__train__freeze-0/{name}" in out for name in names)

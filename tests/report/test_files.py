@@ -38,7 +38,7 @@ def test_a_failure_while_drawing_leaves_the_folder_as_it_was(
         (tmp_path / name).write_text("of before")
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
 
-    def fail(*_: object) -> str:
+    def fail(*_: object, **__: object) -> str:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("ilo_fast.report.html.html_report", fail)

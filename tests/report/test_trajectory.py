@@ -41,11 +41,13 @@ def test_text_that_is_not_parallel_has_no_panel_of_translations() -> None:
 
 def test_files_are_the_same_each_time(tmp_path: Path) -> None:
     records = overlap_records()
-    png, svg = write_trajectory(records, tmp_path / "new")
-    assert sorted(p.name for p in png.parent.iterdir()) == ["trajectory.png", "trajectory.svg"]
+    png, svg, pdf = write_trajectory(records, tmp_path / "new")
+    assert sorted(p.name for p in png.parent.iterdir()) == [
+        "trajectory.pdf", "trajectory.png", "trajectory.svg",
+    ]  # fmt: skip
     assert png.read_bytes().startswith(b"\x89PNG") and ET.parse(svg).getroot().tag.endswith("svg")
     again = write_trajectory(records, tmp_path)
-    assert [p.read_bytes() for p in again] == [png.read_bytes(), svg.read_bytes()]
+    assert [p.read_bytes() for p in again] == [path.read_bytes() for path in (png, svg, pdf)]
 
 
 def test_records_without_scores_or_of_different_layers_are_refused() -> None:

@@ -16,7 +16,7 @@ def test_figure_is_the_same_each_time_and_gone_with_new_scores(tmp_path: Path) -
     pytest.importorskip("matplotlib")
     scores, overlap = transfer_scores(ACCURACY), overlap_scores(codes=tuple(ACCURACY))
     written = write_transfer(scores, tmp_path, before=overlap, after=overlap)
-    names = {"transfer.json", "transfer.csv", "transfer.png", "transfer.svg"}
+    names = {"transfer.json", "transfer.csv", "transfer.png", "transfer.svg", "transfer.pdf"}
     assert {path.name for path in written} == names == {p.name for p in tmp_path.iterdir()}
     picture = (tmp_path / "transfer.svg").read_bytes()
     write_transfer(scores, tmp_path, before=overlap, after=overlap)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +11,7 @@ from ilo_fast._util.folders import made_folder
 from ilo_fast._util.messages import listed
 from ilo_fast.cli import flags
 from ilo_fast.cli.console import emit
+from ilo_fast.cli.named_runs import distinct_names, named_path
 from ilo_fast.cli.output import OVERWRITE, RESULTS_FOLDER, folder_name
 from ilo_fast.cli.parser import Commands, UsageError
 from ilo_fast.errors import AccessError
@@ -81,9 +80,9 @@ def run(args: argparse.Namespace) -> int:
 
     if len(args.inputs) < 2:
         raise UsageError(f"a comparison needs two runs or more, got {listed(args.inputs)}")
-    given = [_named_path(word) for word in args.inputs]
+    given = [named_path(word) for word in args.inputs]
     scores = [_read(path) for _, path in given]
-    names = _names(
+    names = distinct_names(
         [
             name or one.model_name or path.name
             for (name, path), one in zip(given, scores, strict=True)
@@ -103,16 +102,6 @@ def run(args: argparse.Namespace) -> int:
     emit(text_report(comparison))
     emit("\n" + "".join(f"{path}\n" for path in written))
     return 0
-
-
-def _named_path(word: str) -> tuple[str, Path]:
-    """``NAME=RUN``; a path that has a = of its own stays one."""
-    name, sign, path = word.partition("=")
-    if Path(word).exists() or not sign:
-        return "", Path(word)
-    if not (name and path):
-        raise UsageError(f"{word!r} is no NAME=RUN")
-    return name, Path(path)
 
 
 def _read(path: Path) -> OverlapScores:
@@ -147,24 +136,6 @@ def _read(path: Path) -> OverlapScores:
     if scores.replicates is None:
         read_replicates(beside, scores)  # says what is wrong with the file
     return scores
-
-
-def _names(wanted: Sequence[str], paths: Sequence[Path]) -> list[str]:
-    """Distinct ones: of models of one name those of their folders, then numbers."""
-    often = Counter(wanted)
-    folders = [path.resolve() for path in paths]
-    names = [
-        name if often[name] == 1 else (folder if folder.is_dir() else folder.parent).name
-        for name, folder in zip(wanted, folders, strict=True)
-    ]
-    found: list[str] = []
-    for name in names:
-        number, distinct = 1, name
-        while distinct in found:
-            number += 1
-            distinct = f"{name} ({number})"
-        found.append(distinct)
-    return found
 
 
 def _refuse_other(folder: Path, comparison: Comparison, *, overwrite: bool) -> None:

@@ -71,6 +71,11 @@ def svg_text(figure: Figure, *, inline: bool = False) -> str:
     return _render(figure, "svg", inline=inline, facecolor="none" if inline else "white").decode()
 
 
+def pdf_bytes(figure: Figure) -> bytes:
+    """``figure`` as PDF on white, letters as TrueType fonts that can be searched."""
+    return _render(figure, "pdf", facecolor="white")
+
+
 def text_width(texts: Sequence[str], size: float) -> float:
     """Width in inches of the widest of ``texts`` in our font at ``size`` points."""
     with style(), warnings.catch_warnings():
@@ -127,8 +132,13 @@ def _render(
 ) -> bytes:
     stream = io.BytesIO()
     # Without a date and with a fixed salt for its ids, an SVG depends on the arrays alone.
-    metadata = {"Date": None} if kind == "svg" else {}
-    settings = {"svg.hashsalt": "ilo_fast", "svg.fonttype": "none" if inline else "path"}
+    dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    metadata: dict[str, Any] = dated.get(kind, {})
+    settings = {
+        "svg.hashsalt": "ilo_fast",
+        "svg.fonttype": "none" if inline else "path",
+        "pdf.fonttype": 42,
+    }
     with style(settings), warnings.catch_warnings():
         # A code of the user's own may hold letters that the font lacks; they become boxes.
         warnings.filterwarnings("ignore", message=_MISSING_GLYPH, category=UserWarning)

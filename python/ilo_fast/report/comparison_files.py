@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ilo_fast.scores.comparison_result import Comparison
 
 TABLE_FILE = "comparison.csv"
-FIGURE_FILES = ("comparison.png", "comparison.svg")
+FIGURE_FILES = ("comparison.png", "comparison.svg", "comparison.pdf")
 _DRAWN = ("ilo", "translation_share")
 
 

@@ -8,30 +8,39 @@ not at all.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.files import replace_atomically
 from ilo_fast._util.messages import elide, plain
 from ilo_fast._util.optional import require
 from ilo_fast.report.groups import group_rows, overlap_by_group
+from ilo_fast.report.summary import most_shared_layer_index
 from ilo_fast.scores.neighbors_file import NEIGHBORS_FILE, write_neighbors
 from ilo_fast.scores.replicates_file import REPLICATES_FILE, replicates_bytes
 from ilo_fast.scores.result import SCORES_FILE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
+    from ilo_fast.scores.companions_result import Companions
     from ilo_fast.scores.result import OverlapScores
+    from ilo_fast.scores.structure_result import Structure
 
 TABLE_FILE = "scores.csv"
 REPORT_FILE = "report.html"
 GROUPS_FILE = "groups.csv"
-DRAWN_FILES = (
-    "heatmap.png", "heatmap.svg", "curve.png", "curve.svg", "groups.png", "groups.svg", REPORT_FILE,
-)  # fmt: skip
+_KINDS = ("png", "svg", "pdf")
+_WIDE = 6.3  # inches; two columns of a paper
+_ALWAYS_DRAWN = ("heatmap", "curve", "groups")
+_DRAWN_IF_KNOWN = ("components", "matrix", "map")
+DRAWN_FILES = (*(f"{name}.{kind}" for name in _ALWAYS_DRAWN for kind in _KINDS), REPORT_FILE)
+"""What is drawn of any scores."""
+MORE_DRAWN_FILES = tuple(f"{name}.{kind}" for name in _DRAWN_IF_KNOWN for kind in _KINDS)
+"""What is drawn beside it where the structure of the graph, or a map of it, is known."""
 
 
 def check_can_draw() -> None:
@@ -59,7 +68,9 @@ def write_scores(scores: OverlapScores, folder: Path) -> list[Path]:
     contents = {SCORES_FILE: scores.to_json().encode()}
     if scores.replicates is not None:
         contents[REPLICATES_FILE] = replicates_bytes(scores)
-    stale = (TABLE_FILE, GROUPS_FILE, REPLICATES_FILE, NEIGHBORS_FILE, *DRAWN_FILES)
+    stale = (
+        TABLE_FILE, GROUPS_FILE, REPLICATES_FILE, NEIGHBORS_FILE, *DRAWN_FILES, *MORE_DRAWN_FILES,
+    )  # fmt: skip
     written = write_files(folder, contents, stale=stale)
     graph = write_neighbors(scores, folder)
     return written if graph is None else [*written, graph]
@@ -71,8 +82,16 @@ def write_tables(scores: OverlapScores, folder: Path) -> list[Path]:
     return write_files(folder, {TABLE_FILE: scores.to_csv().encode(), GROUPS_FILE: groups.encode()})
 
 
-def write_drawn(scores: OverlapScores, folder: Path) -> list[Path]:
-    """Write the figures and ``report.html``.
+def write_drawn(
+    scores: OverlapScores,
+    folder: Path,
+    *,
+    companions: Companions | None = None,
+    structure: Structure | None = None,
+    positions: NDArray[Any] | None = None,
+    texts: Mapping[str, Sequence[str]] | None = None,
+) -> list[Path]:
+    """Write the figures and ``report.html``; what is None is left out, see `html_report`.
 
     Raises
     ------
@@ -80,24 +99,46 @@ def write_drawn(scores: OverlapScores, folder: Path) -> list[Path]:
         Where matplotlib or jinja2 is missing.
     """
     check_can_draw()
+    from ilo_fast.plots.column import COLUMN, curve_column, heatmap_column
     from ilo_fast.plots.curve import curve_figure
     from ilo_fast.plots.heatmap import heatmap_figure
     from ilo_fast.report.html import html_report
 
+    table, curves = scores.layer_table(), scores.layer_curves()
     contents = {
-        **rendered("heatmap", heatmap_figure(scores.layer_table()).figure),
-        **rendered("curve", curve_figure(scores.layer_curves())),
+        **rendered("heatmap", heatmap_figure(table).figure, heatmap_column(table)),
+        **rendered("curve", curve_figure(curves), curve_column(curves)),
         **rendered("groups", overlap_by_group(scores)),
-        REPORT_FILE: html_report(scores).encode(),
     }
-    return write_files(folder, contents)
+    if structure is not None:
+        layer = scores.layers[most_shared_layer_index(scores)]
+        shown: dict[str, Callable[[float], Any]] = {
+            "components": lambda width: structure.plot("components", width=width),
+            "matrix": lambda width: structure.plot("languages", layer=layer, width=width),
+        }
+        if positions is not None:
+            shown["map"] = lambda width: structure.plot_map(positions, width=width)
+        for name, draw in shown.items():
+            contents |= rendered(name, draw(_WIDE), draw(COLUMN))
+    page = html_report(
+        scores, companions=companions, structure=structure, positions=positions, texts=texts
+    )
+    contents[REPORT_FILE] = page.encode("utf-8", "replace")
+    return write_files(folder, contents, stale=MORE_DRAWN_FILES)
 
 
-def rendered(name: str, figure: Figure) -> dict[str, bytes]:
-    """``name.png`` and ``name.svg``, and what they hold."""
-    from ilo_fast.plots.style import png_bytes, svg_text
+def rendered(name: str, figure: Figure, column: Figure | None = None) -> dict[str, bytes]:
+    """``name.png``, ``name.svg`` and ``name.pdf``, and what they hold.
 
-    return {f"{name}.png": png_bytes(figure), f"{name}.svg": svg_text(figure).encode()}
+    The PDF is for papers: it is `column`, where there is one, as wide as a column of a paper.
+    """
+    from ilo_fast.plots.style import pdf_bytes, png_bytes, svg_text
+
+    return {
+        f"{name}.png": png_bytes(figure),
+        f"{name}.svg": svg_text(figure).encode(),
+        f"{name}.pdf": pdf_bytes(column or figure),
+    }
 
 
 def write_files(

@@ -1,26 +1,45 @@
-"""One HTML file with everything a run found. It loads nothing from outside itself."""
+"""One HTML file with everything that runs found. It loads nothing from outside itself."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 from markupsafe import Markup
 
 from ilo_fast._util.messages import plain
-from ilo_fast.corpora.languages import describe_language
 from ilo_fast.plots.curve import curve_figure
-from ilo_fast.plots.heatmap import HeatmapFigure, heatmap_figure
+from ilo_fast.plots.heatmap import heatmap_figure
 from ilo_fast.plots.style import svg_text
+from ilo_fast.report.answers import answers
+from ilo_fast.report.differences import difference_curves, difference_table
+from ilo_fast.report.explorer import run_record
 from ilo_fast.report.groups import overlap_by_group
 from ilo_fast.report.notes import notes
-from ilo_fast.report.page import environment, flat, inline, read_template
-from ilo_fast.report.summary import best_layer_index, layer_means, ranked_languages
+from ilo_fast.report.page import environment, explorer_script, flat, inline, read_template
+from ilo_fast.report.points import point_data
+from ilo_fast.report.run_data import RunData
+from ilo_fast.report.summary import (
+    best_layer_index,
+    layer_means,
+    most_shared_layer_index,
+    ranked_languages,
+)
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.result import OverlapScores
+    from numpy.typing import NDArray
 
+    from ilo_fast.scores.companions_result import Companions
+    from ilo_fast.scores.comparison_result import Comparison
+    from ilo_fast.scores.result import OverlapScores
+    from ilo_fast.scores.structure_result import Structure
+
+PAGE_BYTES: Final = 6_000_000
+"""The most that a page takes, as far as points and texts can give way."""
+
+_COLUMN: Final = 4.9  # inches; figures so narrow leave title and settings to the page
+_DATA: Final = '<script id="data" type="application/json"></script>'
 
 # What extract() says of itself that a reader of the settings wants to see.
 _TAKEN = (
@@ -29,48 +48,136 @@ _TAKEN = (
 )  # fmt: skip
 
 
-def html_report(scores: OverlapScores) -> str:
-    """The report as one page: figures, tables, settings, versions and caveats.
+def html_report(
+    scores: OverlapScores,
+    *,
+    companions: Companions | None = None,
+    structure: Structure | None = None,
+    positions: NDArray[Any] | None = None,
+    texts: Mapping[str, Sequence[str]] | None = None,
+) -> str:
+    """The report of one run as one page: answers, views to explore, tables, settings, caveats.
 
-    Text that came from outside (names of models, corpora, languages, anything in ``info``) is
-    escaped; a content security policy in the page refuses every request to elsewhere.
+    Text that came from outside (names of models, corpora, languages, sentences, anything in
+    ``info``) is escaped; a content security policy in the page refuses every request to elsewhere.
+
+    Parameters
+    ----------
+    scores
+        With ``neighbors``, readers can walk from sentence to sentence.
+    companions, structure, positions
+        Of the same run; what is None is left out.
+    texts
+        Language -> its sentences, as scored. None: the page shows their numbers alone.
+
+    Raises
+    ------
+    ValueError
+        Parts that belong to another run.
     """
+    name = scores.model_name or "Overlap scores"
+    return report_of_runs([RunData(name, scores, companions, structure, positions, texts)])
+
+
+def report_of_runs(
+    runs: Sequence[RunData], comparison: Comparison | None = None, reason: str = ""
+) -> str:
+    """One or several runs side by side on one page.
+
+    Parameters
+    ----------
+    runs
+        The first is the one that others are compared to.
+    comparison
+        Of all of them, by the names of the runs.
+    reason
+        Why there is none.
+    """
+    shown = [_shown(run, number) for number, run in enumerate(runs)]
+    data: dict[str, Any] = {
+        "embeddings": all(run.scores.starts_at_embeddings for run in runs),
+        "runs": [run_record(run) for run in runs],
+        "comparison": [] if comparison is None else difference_curves(comparison),
+    }
+    template = environment().from_string(read_template("report.html.j2"))
+    page = template.render(
+        title=" and ".join(run.name for run in runs) if len(runs) < 4 else f"{len(runs)} runs",
+        subtitle=_subtitle(runs),
+        runs=shown,
+        first_note=notes(runs[0].scores)[0],
+        differences=difference_table(comparison, reason) if len(runs) > 1 else None,
+        comparison_level="" if comparison is None else f"{100 * comparison.level:g} %",
+        style=Markup(read_template("report.css")),
+        script=Markup(explorer_script()),
+    )
+    room = PAGE_BYTES - len(page.encode()) - len(_script_json(data))
+    for run, record in zip(runs, data["runs"], strict=True):
+        record["points"] = point_data(run, room // len(runs))
+    # What came from outside is escaped, so that no text in the page looks like this element.
+    return page.replace(_DATA, _DATA.replace("><", f">{_script_json(data)}<"), 1)
+
+
+def _subtitle(runs: Sequence[RunData]) -> str:
+    scores = runs[0].scores
+    settings = f"k = {scores.n_neighbors}, t = {scores.threshold}, {plain(scores.metric)}"
+    parts = (scores.corpus_name, scores.corpus_size, settings)
+    return " · ".join(part for part in parts if part)
+
+
+def _shown(run: RunData, number: int) -> dict[str, Any]:
+    """What the template says of a run without its script."""
+    scores = run.scores
     document = scores.to_dict()
     info = {key: value for key, value in document["info"].items() if key != "run"}
-    heatmap = heatmap_figure(scores.layer_table(), titled=False, max_rows=len(scores.languages))
-    groups = overlap_by_group(scores, titled=False)
-    curve = curve_figure(scores.layer_curves(), titled=False)
-    best = best_layer_index(scores)
-    means = layer_means(scores)
+    table = scores.layer_table()
+    heatmap = heatmap_figure(table, titled=False, max_rows=len(scores.languages))
+    shared = most_shared_layer_index(scores)
     intervals = scores.intervals
-    template = environment().from_string(read_template("report.html.j2"))
-    return template.render(
-        title=scores.model_name or "Overlap scores",
-        corpus=scores.corpus_name,
-        size=scores.corpus_size,
-        scores=scores,
-        best=best,
-        best_means=means[best],
-        means=means,
-        ranked=ranked_languages(scores, best),
-        notes=notes(scores),
-        embeddings=scores.starts_at_embeddings,
-        parallel=scores.translation_share is not None,
-        level=None if intervals is None else f"{100 * intervals.level:g}",
-        unit=None if intervals is None else intervals.unit,
-        limits=None if scores.limits is None else scores.limits.means(),
-        test=scores.mixing_test,
-        given_graph=scores.translation_chance_given_graph is not None,
-        curve_svg=inline(svg_text(curve, inline=True), "curve"),
-        groups_svg=inline(svg_text(groups, inline=True), "groups"),
-        heatmap_svg=inline(svg_text(heatmap.figure, inline=True), "heatmap"),
-        settings=flat(_settings(scores, document)),
-        versions=flat(_versions(scores, document)),
-        details=json.dumps(info, indent=2, ensure_ascii=False, default=str),
-        data=_script_json(_page_data(scores, heatmap)),
-        style=Markup(read_template("report.css")),
-        script=Markup(read_template("report.js")),
-    )
+
+    def drawn(figure: Any, name: str) -> Markup:
+        return inline(svg_text(figure, inline=True), f"{name}-{number}")
+
+    return {
+        "id": number,
+        "name": plain(run.name),
+        "scores": scores,
+        "structure": run.structure,
+        "answers": answers(scores, run.structure),
+        "shared": shared,
+        "shared_layer": scores.layers[shared],
+        "best_layer": scores.layers[best_layer_index(scores)],
+        "means": layer_means(scores),
+        "ranked": ranked_languages(scores, shared),
+        "notes": notes(scores)[1:],
+        "embeddings": scores.starts_at_embeddings,
+        "parallel": scores.translation_share is not None,
+        "level": None if intervals is None else f"{100 * intervals.level:g}",
+        "unit": None if intervals is None else intervals.unit,
+        "limits": None if scores.limits is None else scores.limits.means(),
+        "test": scores.mixing_test,
+        "given_graph": scores.translation_chance_given_graph is not None,
+        "curve_svg": drawn(curve_figure(scores.layer_curves(), titled=False), "curve"),
+        "groups_svg": drawn(overlap_by_group(scores, titled=False), "groups"),
+        "heatmap_svg": drawn(heatmap.figure, "heatmap"),
+        **{f"{name}_svg": drawn(figure, name) for name, figure in _structure(run, shared).items()},
+        "settings": flat(_settings(scores, document)),
+        "versions": flat(_versions(scores, document)),
+        "details": json.dumps(info, indent=2, ensure_ascii=False, default=str),
+    }
+
+
+def _structure(run: RunData, shared: int) -> dict[str, Any]:
+    """Figures of core and fragments, of the layer that shares most, and of its map."""
+    if run.structure is None:
+        return {}
+    layer = run.structure.layers[shared]
+    figures = {
+        "components": run.structure.plot("components", width=_COLUMN),
+        "matrix": run.structure.plot("languages", layer=layer, width=_COLUMN),
+    }
+    if run.positions is not None:
+        figures["map"] = run.structure.plot_map(run.positions, layers=[layer], width=_COLUMN)
+    return figures
 
 
 def _versions(scores: OverlapScores, document: dict[str, Any]) -> dict[str, Any]:
@@ -88,58 +195,9 @@ def _settings(scores: OverlapScores, document: dict[str, Any]) -> dict[str, Any]
     return {key: value for key, value in merged.items() if value is not None}
 
 
-def _page_data(scores: OverlapScores, heatmap: HeatmapFigure) -> dict[str, Any]:
-    """What the page's script needs for the layer menu and the values under the pointer."""
-    chance = scores.translation_chance
-    languages = []
-    for column, code in enumerate(scores.languages):
-        known = describe_language(code)
-        languages.append(
-            {
-                "code": plain(code),
-                **{field: plain(known[field]) for field in ("name", "family", "script")},
-                "resource": known["resource_class"],
-                "chance": None if chance is None else _rounded(chance[column].tolist()),
-            }
-        )
-    column_of = {code: column for column, code in enumerate(scores.languages)}
-    share = scores.translation_share
-    return {
-        "layers": [int(layer) for layer in scores.layers],
-        "languages": languages,
-        "bridge": _rounded(scores.bridge.tolist()),
-        "reach": _rounded(scores.reach.tolist()),
-        "ilo": _rounded(scores.ilo.tolist()),
-        "ends": _ends(scores),
-        "share": None if share is None else _rounded(share.tolist()),
-        "panels": [
-            {
-                "box": _rounded([panel.left, panel.top, panel.width, panel.height]),
-                "languages": [column_of[code] for code in panel.languages],
-            }
-            for panel in heatmap.panels
-        ],
-    }
-
-
-def _ends(scores: OverlapScores) -> list[list[list[float] | None]] | None:
-    """Of every layer and language, the ends of the interval of ILO; None where there is none."""
-    low, high = (None, None) if scores.intervals is None else scores.intervals.ends("ilo")
-    if low is None or high is None:
-        return None
-    return [
-        [None if np.isnan(a) else _rounded([float(a), float(b)]) for a, b in zip(*row, strict=True)]
-        for row in zip(low, high, strict=True)
-    ]
-
-
-def _rounded(value: Any) -> Any:
-    return [_rounded(item) for item in value] if isinstance(value, list) else round(value, 5)
-
-
-def _script_json(data: Any) -> Markup:
+def _script_json(data: Any) -> str:
     """JSON that can stand in a script element: no ``<`` can end it, or begin a comment."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)  # ASCII only by default
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
+    return text

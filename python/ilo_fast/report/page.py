@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 import jinja2
 from markupsafe import Markup
@@ -38,6 +38,19 @@ def read_template(name: str) -> str:
     """A file of the folder ``templates``."""
     folder = resources.files("ilo_fast.report").joinpath("templates")
     return folder.joinpath(name).read_text(encoding="utf-8")
+
+
+# In the order in which the later need the earlier.
+_SCRIPTS: Final = (
+    "bytes", "scales", "orders", "dom", "grid", "curve", "map", "sentence", "table", "runs",
+    "explorer",
+)  # fmt: skip
+
+
+def explorer_script() -> str:
+    """The page's script: the files of ``templates/explorer``, in a scope of their own."""
+    files = "\n".join(read_template(f"explorer/{name}.js") for name in _SCRIPTS)
+    return f'"use strict";\n(() => {{\n{files}\n}})();'
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, str]:

@@ -82,3 +82,14 @@ def ranked_languages(scores: OverlapScores, layer_index: int) -> list[dict[str, 
     layer = scores.layers[layer_index]
     rows = [row for row in scores.rows() if row["layer"] == layer]
     return sorted(rows, key=lambda row: (-row["ilo"], row["language"]))
+
+
+def most_shared_layer_index(scores: OverlapScores) -> int:
+    """Index into ``scores.layers`` of the layer that shares most meaning.
+
+    The highest mean share of translations among neighbours; of text that is not parallel, where
+    nothing asks for meaning, the highest mean ILO.
+    """
+    if scores.translation_share is None:
+        return best_layer_index(scores)
+    return int(np.argmax(scores.translation_share.mean(axis=1)))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ilo_fast.scores.result import OverlapScores
 
 TABLE_FILE = "transfer.csv"
-FIGURE_FILES = ("transfer.png", "transfer.svg")
+FIGURE_FILES = ("transfer.png", "transfer.svg", "transfer.pdf")
 
 
 def write_transfer(

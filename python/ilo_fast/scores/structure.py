@@ -26,7 +26,8 @@ from ilo_fast.scores.fragments import (
 from ilo_fast.scores.graph_overlap_moments import LinkSums
 from ilo_fast.scores.language_shares import link_counts
 from ilo_fast.scores.result import OverlapScores
-from ilo_fast.scores.structure_result import Component, LayerComponents, Structure
+from ilo_fast.scores.structure_components import Component, LayerComponents, short_name
+from ilo_fast.scores.structure_result import Structure
 
 _LEAST_OF_A_LANGUAGE: Final = 0.1  # a fragment has at least so much of a language's points
 _DRAWS: Final = 4  # of languages exchanged at random; the core under mixing hardly varies
@@ -300,8 +301,7 @@ def _common(pool: _Points, languages: Sequence[int]) -> dict[str, str]:
 
 def _title(pool: _Points, languages: Sequence[int]) -> str:
     """``"Danish, Swedish"``; of many languages two, and what so few others have in common."""
-    names = [str(describe_language(pool.languages[c])["name"]) for c in languages]
-    names = [name.split(" (")[0] if name.endswith(" script)") else name for name in names]
+    names = [short_name(pool.languages[c], pool.languages) for c in languages]
     if len(names) <= 3:
         return ", ".join(names)
 

@@ -6,7 +6,7 @@ import dataclasses
 import io
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -17,6 +17,7 @@ from ilo_fast._util.checks import whole_number
 from ilo_fast._util.files import replace_atomically
 from ilo_fast._util.schema import check_schema
 from ilo_fast.scores.graph_overlap_moments import LinkSums
+from ilo_fast.scores.structure_components import Component, LayerComponents
 
 STRUCTURE_FILE: Final = "structure.json"
 LABELS_FILE: Final = "structure.npz"
@@ -41,7 +42,7 @@ class StructureFields(Protocol):
     @property
     def link_sums(self) -> tuple[LinkSums, ...]: ...
     @property
-    def components(self) -> Sequence[Any]: ...
+    def components(self) -> tuple[LayerComponents, ...]: ...
     @property
     def names(self) -> Mapping[int, str]: ...
     @property
@@ -79,7 +80,7 @@ def structure_object(found: StructureFields) -> dict[str, Any]:
 
 
 def read_fields(data: Any) -> dict[str, Any]:
-    """The fields of a `Structure`, from what `structure_object` gave; components as objects.
+    """The fields of a `Structure`, from what `structure_object` gave.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
         "n_neighbors": whole_number("n_neighbors", data["n_neighbors"]),
         "counts": np.array([one["counts"] for one in layers], np.int64),
         "link_sums": tuple(LinkSums(**one["link_sums"]) for one in layers),
-        "components": [_components(one["components"]) for one in layers],
+        "components": tuple(_components(one["components"]) for one in layers),
         "names": {int(label): str(name) for label, name in data["names"].items()},
         "flows": tuple(
             tuple((int(a), int(b), int(n)) for a, b, n in flows) for flows in data["flows"]
@@ -114,12 +115,14 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _components(layer: Mapping[str, Any]) -> dict[str, Any]:
-    def one(component: Mapping[str, Any]) -> dict[str, Any]:
-        tuples = {name: tuple(component[name]) for name in ("counts", "languages", "main")}
-        return {**component, **tuples}
+def _components(layer: Mapping[str, Any]) -> LayerComponents:
+    fragments = tuple(_component(one) for one in layer["fragments"])
+    return LayerComponents(**{**layer, "core": _component(layer["core"]), "fragments": fragments})
 
-    return {**layer, "core": one(layer["core"]), "fragments": [*map(one, layer["fragments"])]}
+
+def _component(one: Mapping[str, Any]) -> Component:
+    tuples = {name: tuple(one[name]) for name in ("counts", "languages", "main")}
+    return Component(**{**one, **tuples})
 
 
 def _check(fields: Mapping[str, Any]) -> None:
@@ -134,8 +137,8 @@ def _check(fields: Mapping[str, Any]) -> None:
     if len(fields["flows"]) != max(0, shape[0] - 1):
         raise ValueError(f"flows are {len(fields['flows'])}, wanted one between layers each")
     for layer in fields["components"]:
-        inside = sum(one["size"] for one in (layer["core"], *layer["fragments"]))
-        if inside + layer["rest"] != sizes.sum():
+        inside = sum(one.size for one in (layer.core, *layer.fragments))
+        if inside + layer.rest != sizes.sum():
             raise ValueError("core, fragments and rest do not add up to all points")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast._util.checks import path_of
+from ilo_fast._util.checks import choice, path_of
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_text
+from ilo_fast._util.optional import require
 from ilo_fast._util.schema import read_result
 from ilo_fast.corpora.grouping import group_languages
 from ilo_fast.scores.dendrogram import average_linkage, language_distance, leaf_order
@@ -28,6 +29,7 @@ from ilo_fast.scores.language_shares import (
     modularity_chance,
     z_scores,
 )
+from ilo_fast.scores.structure_components import LayerComponents, short_name
 from ilo_fast.scores.structure_file import (
     STRUCTURE_FILE,
     read_fields,
@@ -35,79 +37,9 @@ from ilo_fast.scores.structure_file import (
     structure_object,
     write_labels,
 )
+from ilo_fast.scores.table import positions as places
 
 PARTITIONS: Final = ("language", "family", "script", "region")
-
-
-@dataclass(frozen=True)
-class Component:
-    """The core of a layer, or one of its fragments.
-
-    Attributes
-    ----------
-    label : int
-        What `Structure.labels` says of its points: 0 the core, from 1 on fragments. A fragment of
-        the same languages has the same label at every layer.
-    name : str
-        ``"core"``, or the main languages of the fragment in this layer: ``"Danish, Swedish"``.
-    size : int
-        Points.
-    n_parts : int
-        How many connected components the core is made of, or how many communities the fragment.
-    counts : tuple of int
-        Of the points, how many are of each language.
-    languages : tuple of str
-        Those that it holds: at least half of their points are inside.
-    main : tuple of str
-        The fewest languages that make up a fragment of this layer (``settings["purity"]`` of its
-        points), the largest first; of the core none.
-    purity : float or None
-        The share of the fragment's points that are of these languages.
-    common : dict
-        What these languages have in common: any of ``"family"``, ``"script"``, ``"region"``.
-    """
-
-    label: int
-    name: str
-    size: int
-    n_parts: int
-    counts: tuple[int, ...]
-    languages: tuple[str, ...]
-    main: tuple[str, ...] = ()
-    purity: float | None = None
-    common: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class LayerComponents:
-    """How the points of one layer fall apart.
-
-    Attributes
-    ----------
-    core : Component
-        Of size 0 where nothing is shared.
-    fragments : tuple of Component
-        The largest first.
-    rest : int
-        Points in neither: loosely attached, or in a small community, or in one that mixes many
-        languages without mutual links that hold them together.
-    largest : int
-        Points of the largest connected component of mutual links across languages.
-    core_under_mixing : float
-        Points of the core where languages are exchanged at random: within sentences if the text is
-        parallel, else among all points. The mean of some draws; more than this is not to be
-        expected of this graph.
-    translations : float or None
-        Of the links that hold the core together, the share between translations: by chance one of
-        as many as there are sentences. None where the text is not parallel, or without a core.
-    """
-
-    core: Component
-    fragments: tuple[Component, ...]
-    rest: int
-    largest: int
-    core_under_mixing: float
-    translations: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,12 +177,123 @@ class Structure:
     def language_core_share(self) -> NDArray[np.float64]:
         """(layers, languages): the share of the points of each language inside the core."""
         inside = np.array([c.core.counts for c in self.components])
-        return inside / np.array(self.n_points)
+        shares: NDArray[np.float64] = inside / np.array(self.n_points)
+        return shares
 
     def _partition(self, by: str) -> list[list[int]]:
         if by == "language":
             return [[c] for c in range(len(self.languages))]
         return groups_of(group_languages(self.languages, by), self.languages)
+
+    def plot(
+        self, kind: str = "components", *, layer: int | None = None, width: float = 6.3
+    ) -> Any:
+        """Draw the parts of all layers, or who neighbours whom in one.
+
+        Parameters
+        ----------
+        kind
+            ``"components"``: core, fragments and the rest layer by layer, and where their points
+            go. ``"languages"``: links between languages over chance, with their dendrogram.
+        layer
+            As in `layers`, for ``"languages"``; None for the last.
+        width
+            In inches: 3.3 is one column of a paper, without a title; 6.3 two.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+        """
+        require("matplotlib", "report")
+        choice("kind", kind, ("components", "languages"))
+        if kind == "languages":
+            from ilo_fast.plots.dendrogram_matrix import DendrogramMatrix, dendrogram_matrix_figure
+
+            h = self._layer(layer)
+            matrix = DendrogramMatrix(
+                log_ratio=self.log_ratio[h],
+                linkage=self.linkage[h],
+                order=self.orders[h],
+                labels=tuple(short_name(code, self.languages) for code in self.languages),
+                title=f"Neighbours across languages, layer {self.layers[h]}",
+                subtitle=f"links to the {self.n_neighbors} nearest neighbours, over chance",
+            )
+            return dendrogram_matrix_figure(matrix, width=width)
+        from ilo_fast.plots.components import ComponentFlows, components_figure
+
+        flows = ComponentFlows(
+            layers=self.layers,
+            sizes=tuple(
+                {-1: c.rest, 0: c.core.size, **{one.label: one.size for one in c.fragments}}
+                for c in self.components
+            ),
+            flows=self.flows,
+            names=self.names,
+            under_mixing=tuple(c.core_under_mixing for c in self.components),
+            title="The shared core and the fragments around it",
+            subtitle=f"{len(self.languages)} languages, {self.n_neighbors} nearest neighbours",
+        )
+        return components_figure(flows, width=width)
+
+    def plot_map(
+        self,
+        positions: NDArray[np.float32],
+        *,
+        layers: Sequence[int] | None = None,
+        by: str = "family",
+        width: float = 6.3,
+    ) -> Any:
+        """Draw what `layout` gave, a panel per layer.
+
+        Parameters
+        ----------
+        positions : (layers, N, 2)
+            Rows in the order of `languages`, as scores have them.
+        layers
+            As in `layers`; None for all.
+        by
+            What gives the colour: ``"family"``, ``"script"``, ``"region"`` or another grouping.
+        width
+            In inches: 3.3 is one column of a paper, without a title; 6.3 two.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            Positions of another shape, a layer that is not there.
+        """
+        require("matplotlib", "report")
+        from ilo_fast.plots.layer_maps import LayerMaps, layer_maps_figure
+
+        shape = (len(self.layers), sum(self.n_points), 2)
+        if positions.shape != shape:
+            raise ValueError(f"positions has shape {positions.shape}, wanted {shape}")
+        rows = [self._layer(layer) for layer in (self.layers if layers is None else layers)]
+        group = {
+            code: name for name, codes in group_languages(self.languages, by).items()
+            for code in codes
+        }  # fmt: skip
+        maps = LayerMaps(
+            positions=positions[rows],
+            layers=tuple(self.layers[h] for h in rows),
+            language_of_point=np.repeat(np.arange(len(self.languages)), self.n_points),
+            languages=tuple(code.split("_")[0] for code in self.languages),
+            group_of_language=tuple(group[code] for code in self.languages),
+            title=f"Map of neighbours, by {by}",
+            subtitle=f"{len(self.languages)} languages, {self.n_neighbors} nearest neighbours",
+        )
+        return layer_maps_figure(maps, width=width)
+
+    def _layer(self, layer: int | None) -> int:
+        return places("layer", self.layers, None if layer is None else [layer])[-1]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the labels of points, as JSON can hold it."""
@@ -278,19 +321,7 @@ class Structure:
         ValueError
             Something else, another schema version, or what contradicts itself.
         """
-        fields = read_fields(data)
-        components = tuple(
-            LayerComponents(
-                core=Component(**layer["core"]),
-                fragments=tuple(Component(**one) for one in layer["fragments"]),
-                rest=layer["rest"],
-                largest=layer["largest"],
-                core_under_mixing=layer["core_under_mixing"],
-                translations=layer["translations"],
-            )
-            for layer in fields.pop("components")
-        )
-        return cls(components=components, **fields)
+        return cls(**read_fields(data))
 
     @classmethod
     def from_json(cls, source: str | os.PathLike[str]) -> Structure:

@@ -38,7 +38,8 @@ OVERLAP_FILE: Final = "overlap.jsonl"
 MODEL_FOLDER: Final = "model"
 ADAPTER_FOLDER: Final = "adapter"
 TOKENIZER_FOLDER: Final = "tokenizer"  # while pretraining is under way
-_DRAWN: Final = ("trajectory.png", "trajectory.svg", "report.html")  # what the command line draws
+# What the command line draws.
+_DRAWN: Final = ("trajectory.png", "trajectory.svg", "trajectory.pdf", "report.html")
 _LOCK: Final = ".lock"
 _CHECKPOINT: Final = "checkpoint-"
 _KIND: Final = "ilo_fast.training_run"
