@@ -145,6 +145,12 @@ def test_graphs_and_arrays_of_lists_are_compared_row_by_row():
     assert (set_overlap(graph[0]) == 3).all()
 
 
+def test_large_numbers_of_points_take_no_table_of_their_size():
+    large = 2**31 - 1
+    A, B = np.array([[3, large], [large - 7, 2]]), np.array([[large, 5], [large, 2]])
+    assert set_overlap(A, B).tolist() == [1, 1]
+
+
 def random_sets(rng, n, n_elements, most):
     return [rng.permutation(n_elements)[: rng.integers(0, most + 1)].tolist() for _ in range(n)]
 
