@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 _N_DRAWS: Final = 8
 """Pairs of halves, fewer than of a single similarity: they cost 4 times as much as the scores."""
 
-_SCORED_SENTENCES: Final = 256  # of which scores without some directions are measured
+_SCORED_SENTENCES: Final = 128  # of which scores without some directions are measured
 
 
 def companions(
@@ -60,7 +60,7 @@ def companions(
         others unless given.
     directions : bool
         Also ILO and translation share after the directions of language are removed
-        (`directions_removed`), of 256 sentences at most.
+        (`directions_removed`), of 128 sentences at most.
     intervals : bool
         From 8 pairs of disjoint halves of the sentences; takes some five times as long.
     level, seed : float, int

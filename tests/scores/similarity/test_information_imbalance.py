@@ -25,8 +25,8 @@ def test_equals_the_definition_both_ways(rng, metric):
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_copies_share_their_mean_rank(rng, metric):
-    X = rng.permutation(np.repeat(rng.standard_normal((20, 2)), 2, axis=0))
-    Y = np.repeat(rng.standard_normal((10, 3)), 4, axis=0)
+    X = rng.permutation(np.repeat(rng.standard_normal((20, 6)), 2, axis=0))
+    Y = np.repeat(rng.standard_normal((10, 5)), 4, axis=0)
     for a, b in ((X, Y), (Y, X), (X, X)):
         found = information_imbalance(a, b, metric=metric)
         assert float(found) == pytest.approx(oracle.imbalance(a, b, metric), abs=1e-12)
