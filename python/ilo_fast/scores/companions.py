@@ -155,7 +155,7 @@ def _mean(values: Array) -> Array:
 
 
 class _Layer:
-    """Scores of one layer, and how much those of its halves differ."""
+    """Scores of one layer, and those of its halves."""
 
     def __init__(
         self,
@@ -181,14 +181,12 @@ class _Layer:
             rows, options, np.asarray(scores.neighbors.indices[h]), advance
         )
         done += 1
-        self.differences: dict[str, list[tuple[Array, Array]]] = {}
+        self.halves: dict[str, list[Array]] = {name: [] for name in self.whole.values}
         for pair in pairs:
-            one, other = (
-                layer_scores([of_language[half] for of_language in rows], options) for half in pair
-            )
-            for name in self.whole.values:
-                a, b = (self.reduced(half.values[name]) for half in (one, other))
-                self.differences.setdefault(name, []).append((a - b, _mean(a) - _mean(b)))
+            for half in pair:
+                found = layer_scores([of_language[half] for of_language in rows], options)
+                for name, values in self.halves.items():
+                    values.append(self.reduced(found.values[name]))
             done += 0.5
             advance(0.0)
 
@@ -250,13 +248,17 @@ def _ends(
 ) -> tuple[Array, Array]:
     """Interval of a score's values (at 0) or of their mean (at 1), of one layer."""
     values = layer.reduced(layer.whole.values[name])
+    of_halves = layer.halves[name]
+    if at == 1:
+        values, of_halves = _mean(values), [_mean(half) for half in of_halves]
     return halves.interval(
-        values if at == 0 else _mean(values),
-        [pair[at] for pair in layer.differences.get(name, [])],
+        values,
+        [one - other for one, other in zip(of_halves[::2], of_halves[1::2], strict=True)],
         level=level,
         lowest=entry.lowest,
         highest=entry.highest,
         share=entry.share,
+        at_halves=np.mean(of_halves, axis=0) if of_halves else None,
     )
 
 
