@@ -61,7 +61,7 @@ def test_positions_that_are_none_are_refused(tmp_path: Path) -> None:
 
 def test_texts_come_from_the_corpus_that_was_scored_and_no_other(tmp_path: Path) -> None:
     corpus = ParallelCorpus.demo(["eng_Latn", "fra_Latn"], limit=12)
-    scores = measured(codes=("eng_Latn", "fra_Latn"), n_sentences=12)
+    scores = measured(codes=("eng_Latn", "fra_Latn"), n_sentences=12, threshold=1)
     run = {"corpus": "demo", "corpus_sha256": corpus.fingerprint(), "limit": 12}
     named = dataclasses.replace(scores, info={"run": run})
     assert recorded_texts(named) == corpus.sentences
