@@ -128,10 +128,12 @@ const tables = places("tables", (run, place) => {
 
 // ---- drawing
 
+// Runs of the same languages share the order of the first: rows side by side are then one language.
+const sharesLanguages = (run) => run.languages.map((one) => one.code).join() === first.languages.map((one) => one.code).join();
 function order(run) {
-  const { order, by, only } = state;
-  const leaves = order === "leaves" ? run.leaves(here(run)) : run.leaves(run.start);
-  return ordered(run.languages, { order: order === "leaves" ? "tree" : order, by, only, leaves, means: run.means(scoreOf(run)) });
+  const { order, by, only } = state, leader = sharesLanguages(run) ? first : run;
+  const leaves = order === "leaves" ? leader.leaves(here(leader)) : leader.leaves(leader.start);
+  return ordered(run.languages, { order: order === "leaves" ? "tree" : order, by, only, leaves, means: leader.means(scoreOf(leader)) });
 }
 const endsOf = (run, rows) => state.order === "group" && !state.only ? groupEnds(run.languages, rows, state.by) : [];
 const namesOf = (run, rows) => state.order === "group" && !state.only ? rows.map((l) => groupOf(run.languages[l], state.by)) : null;
@@ -262,7 +264,7 @@ function drawMatrix(run, i) {
   const at = (array, r, c) => array[(h * n + rows[r]) * n + rows[c]];
   const ramp = matrix.ratio ? diverging(LOG_REACH, isDark()) : sequential(matrix.lowest, matrix.highest);
   const share = matrix.ratio && run.get(matrix.share), z = matrix.ratio && run.get(matrix.z), expected = matrix.ratio && run.get(matrix.expected).values;
-  const whole = rows.length === n && (state.order === "leaves" || state.order === "tree" && h === run.start);
+  const whole = rows.length === n && (run === first || !sharesLanguages(run)) && (state.order === "leaves" || state.order === "tree" && h === run.start);
   grid.draw({
     rows: rows.map((l) => run.languages[l].name), columns: rows.map((l) => run.languages[l].name), least: rows.length > 80 ? 5 : 8, most: 26, square: true, tall: true,
     picked: pickedIn(run, rows), ends: endsOf(run, rows), tree: whole ? run.arms(h) : null,
@@ -397,6 +399,9 @@ function change(parts, mapsOnly) {
     if (all) drawAll(); else runs.forEach((run, i) => drawMap(run, i, true));
   });
 }
+
+// What is folded up on the screen is wanted on paper.
+addEventListener("beforeprint", () => document.querySelectorAll("details.printed").forEach((one) => { one.open = true; }));
 
 document.documentElement.classList.add("live");
 id("explore").hidden = false;
