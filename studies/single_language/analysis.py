@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .companions import COMPANIONS
 from .plan import CLASSIFICATION, CONDITIONS, LM, SOURCE, bands
 from .stats import Claim, Interval, interval
 
-SCORES = ("ilo", "translation_share")
+SCORES = ("ilo", "translation_share", *COMPANIONS)
 ACCURACIES = ("zero-shot", "English")
 
 

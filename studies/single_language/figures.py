@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .analysis import ACCURACIES, SCORES, Group
+from .analysis import ACCURACIES, Group
 from .plan import slug
 from .report import TITLES, heading
 from .stats import interval
@@ -38,6 +38,9 @@ STYLE = {
 }
 
 
+SHOWN = ("ilo", "translation_share", "retrieval_p1")  # by layer; the others are in the table
+
+
 def write_figures(found: Sequence[Group], folder: Path) -> list[Path]:
     """All figures; the paths of the files. What shows differences needs conditions beside none."""
     paths = []
@@ -53,13 +56,13 @@ def write_figures(found: Sequence[Group], folder: Path) -> list[Path]:
 
 
 def layer_figure(group: Group) -> Figure:
-    """Both scores by layer, before and after, a column a condition."""
+    """Scores by layer, before and after, a column a condition."""
     n = len(group.conditions)
-    figure = Figure(figsize=(1.2 + 1.75 * n, 4.3), layout="constrained")
-    grid = figure.subplots(2, n, sharex=True, sharey="row", squeeze=False)
+    figure = Figure(figsize=(1.2 + 1.75 * n, 0.7 + 1.8 * len(SHOWN)), layout="constrained")
+    grid = figure.subplots(len(SHOWN), n, sharex=True, sharey="row", squeeze=False)
     x = np.array(group.layers)
     for column, condition in enumerate(group.conditions):
-        for ax, score in zip(grid[:, column], SCORES, strict=True):
+        for ax, score in zip(grid[:, column], SHOWN, strict=True):
             _shade(ax, group, condition)
             before = group.before[score].mean(axis=0)
             change = group.change(condition, score)
@@ -77,7 +80,7 @@ def layer_figure(group: Group) -> Figure:
             if column == 0:
                 ax.set_ylabel(TITLES[score])
         grid[0, column].set_title(_what(group, condition), fontsize=8.5, color=color)
-        grid[1, column].set_xlabel("layer")
+        grid[-1, column].set_xlabel("layer")
     for row in grid:
         # No score is above 1; an interval over two seeds may be.
         row[0].set_ylim(0, 1.07 * min(1.0, max(ax.dataLim.y1 for ax in row)))

@@ -13,7 +13,15 @@ from .plan import CLASSIFICATION, CONDITIONS, NOTE
 from .stats import CONFIDENCE, MARGINS, N_BOOT, Interval, interval
 
 DEMO, DEMO_TEXT = "ilo_fast-demo", "nllb_seed"  # a model, and what it was pre-trained on
-TITLES = {"ilo": "ILO", "translation_share": "translation share", "accuracy": "accuracy"}
+TITLES = {
+    "ilo": "ILO",
+    "translation_share": "translation share",
+    "retrieval_p1": "retrieval P@1",
+    "mexa": "MEXA",
+    "mutual_knn": "mutual k-NN",
+    "cka_unbiased": "unbiased CKA",
+    "accuracy": "accuracy",
+}
 RULE = f"""\
 Differences are paired by seed (and language, and test sentence). Intervals: {CONFIDENCE:.0%}, a
 crossed bootstrap ({N_BOOT:,} draws) over seeds and languages, for accuracy also over test

@@ -16,10 +16,15 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from scipy.stats import t as student
 
+from .companions import COMPANIONS
+
 N_BOOT = 10_000
 CONFIDENCE = 0.95
 # A difference inside plus or minus this counts as none, where its whole interval lies inside.
-MARGINS = {"accuracy": 0.02, "ilo": 0.02, "translation_share": 0.02}
+MARGINS = {
+    **dict.fromkeys(("accuracy", "ilo", "translation_share"), 0.02),
+    **dict.fromkeys(COMPANIONS, 0.02),
+}
 
 Verdict = Literal["holds", "does not hold", "cannot tell"]
 

@@ -19,6 +19,7 @@ from ilo_fast.models.output import suppress_output
 from ilo_fast.models.structure import find_parts
 from ilo_fast.training.options import resolve_precision
 
+from .companions import companion_values
 from .data import Data
 from .journal import say
 from .plan import CLASSIFICATION, SOURCE, Run, frozen_blocks
@@ -248,6 +249,7 @@ def _scores(
         "reach": scores.reach.tolist(),
         "ilo": scores.ilo.tolist(),
         "translation_share": scores.translation_share.tolist(),
+        **companion_values(representations),
     }
 
 

@@ -8,7 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from ilo_fast.scores.companions_result import Companion, Companions, DirectionsRemoved
+from ilo_fast.scores.companions_result import Companion, Companions
+from ilo_fast.scores.directions_result import DirectionsRemoved
 
 
 @pytest.fixture

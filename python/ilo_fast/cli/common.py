@@ -9,13 +9,14 @@ import hashlib
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.messages import counted
 from ilo_fast._util.processors import usable_processors
-from ilo_fast.cli.output import kept_scores, write_results
+from ilo_fast.cli.beside import measure_beside
+from ilo_fast.cli.output import draw_results, kept_scores
 from ilo_fast.cli.parser import UsageError
 from ilo_fast.models.demo import DEMO
 from ilo_fast.models.folders import display_name
@@ -127,9 +128,15 @@ def score_into(
     began: float,
     *,
     parallel: bool | None = None,
+    texts: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[OverlapScores, list[Path]]:
-    """Score, unless the folder has these very scores, and write what is to be written."""
+    """Score, unless the folder has these very scores, and write what is to be written.
+
+    ``texts`` are the sentences, where they are at hand; else the corpus that was recorded is asked.
+    """
+    from ilo_fast.report.files import write_scores
     from ilo_fast.scores.overlap import overlap
+    from ilo_fast.scores.result import SCORES_FILE
 
     settings = settings | content_of(representations)
     scores = kept_scores(folder, settings, overwrite=args.overwrite)
@@ -146,13 +153,17 @@ def score_into(
             intervals=not args.quick,
             n_permutations=0 if args.quick else args.permutations,
             groups=False if args.unit == "sentence" else None,
+            neighbors=not args.quick,
             progress=not args.quiet,
         )
         run_info = settings | finished(began)
         scores = dataclasses.replace(scores, info={**scores.info, "run": run_info})
     else:
         logger.info("%s has these scores already; they are kept", folder)
-    return scores, write_results(scores, folder, fresh=fresh)
+    written = write_scores(scores, folder) if fresh else [folder / SCORES_FILE]
+    written += measure_beside(folder, representations, scores, args, fresh=fresh)
+    written += draw_results(folder, scores, with_texts=not args.no_text, texts=texts)
+    return scores, written
 
 
 def check_unit(args: argparse.Namespace, text: Any) -> None:

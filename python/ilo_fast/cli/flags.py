@@ -235,7 +235,9 @@ def add_certainty_flags(parser: argparse.ArgumentParser) -> None:
     """What stands beside the scores: intervals, and tests by permutation."""
     group = parser.add_argument_group("intervals and tests")
     group.add_argument(
-        "--quick", action="store_true", help="leave intervals and permutations out: scores alone"
+        "--quick",
+        action="store_true",
+        help="scores alone: leave out intervals, permutations, companion scores, structure and map",
     )
     group.add_argument(
         "--permutations",
@@ -258,6 +260,15 @@ def add_thread_flag(parser: argparse.ArgumentParser) -> None:
         type=positive_int,
         metavar="N",
         help="CPU threads (default: all that the process may use; OMP_NUM_THREADS counts)",
+    )
+
+
+def add_text_flag(parser: argparse.ArgumentParser) -> None:
+    """Whether sentences go into the page."""
+    parser.add_argument(
+        "--no-text",
+        action="store_true",
+        help="leave the sentences out of the report, as for text that may not be passed on",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,6 +119,8 @@ def kept_scores(
     refuse_other_run(folder, recorded, settings, holds="scores")
     if settings.get("intervals") and any(recorded.get(k) != settings[k] for k in _CERTAINTY):
         return None  # the same scores, but without the intervals and tests that are wanted now
+    if settings.get("intervals") and found.neighbors is None:
+        return None  # nor can what stands beside them be measured without their graph
     return found
 
 
@@ -135,22 +137,35 @@ def _refuse_foreign(folder: Path) -> None:
         )
 
 
-def write_results(scores: OverlapScores, folder: Path, *, fresh: bool) -> list[Path]:
-    """Write scores, if they are fresh, and all that is drawn of them.
+def draw_results(
+    folder: Path,
+    scores: OverlapScores,
+    *,
+    with_texts: bool,
+    texts: Mapping[str, Sequence[str]] | None = None,
+) -> list[Path]:
+    """Write tables and figures of all that the folder holds.
 
     Without the libraries that draw, say how to get them.
     """
     from ilo_fast.report import files
-    from ilo_fast.scores.result import SCORES_FILE
+    from ilo_fast.report.reading import read_run
 
-    written = files.write_scores(scores, folder) if fresh else [folder / SCORES_FILE]
-    written += files.write_tables(scores, folder)
+    written = files.write_tables(scores, folder)
     try:
         files.check_can_draw()
     except ImportError as error:
         logger.warning("no figures: %s; then `ilo-fast report %s` draws them", error, folder)
         return written
-    return written + files.write_drawn(scores, folder)
+    found = read_run(folder, with_texts=with_texts and texts is None)
+    return written + files.write_drawn(
+        found.scores,
+        folder,
+        companions=found.companions,
+        structure=found.structure,
+        positions=found.positions,
+        texts=texts if with_texts and texts is not None else found.texts,
+    )
 
 
 def show(scores: OverlapScores, written: list[Path]) -> None:

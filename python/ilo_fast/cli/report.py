@@ -45,11 +45,7 @@ def add_parser(commands: Commands) -> None:
         help="scores.json, or the folder that holds it; NAME=INPUT names it (default: by its "
         "model)",
     )
-    parser.add_argument(
-        "--no-text",
-        action="store_true",
-        help="leave the sentences out of the page, as for text that may not be passed on",
-    )
+    flags.add_text_flag(parser)
     flags.add_output_flags(
         parser, f"the folder of INPUT; of several {RESULTS_FOLDER}/report__NAME__NAME"
     )

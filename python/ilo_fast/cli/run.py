@@ -40,6 +40,7 @@ def add_parser(commands: Commands) -> None:
     flags.add_overlap_flags(parser)
     flags.add_certainty_flags(parser)
     flags.add_thread_flag(parser)
+    flags.add_text_flag(parser)
     flags.add_output_flags(
         parser,
         f"{RESULTS_FOLDER}/MODEL__CORPUS, and settings that are not the default",
@@ -59,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
         settings = common.extract_settings(args, corpus) | common.overlap_settings(args)
         kept_scores(path, settings, overwrite=args.overwrite)  # refuses before the long work
         representations = common.extract_representations(args, corpus)
-        scores, written = common.score_into(path, representations, settings, args, began)
+        scores, written = common.score_into(
+            path, representations, settings, args, began, texts=corpus.sentences
+        )
     show(scores, written)
     return 0

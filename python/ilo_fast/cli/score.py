@@ -64,6 +64,7 @@ def add_parser(commands: Commands) -> None:
     flags.add_overlap_flags(parser)
     flags.add_certainty_flags(parser)
     flags.add_thread_flag(parser)
+    flags.add_text_flag(parser)
     flags.add_output_flags(
         parser,
         f"beside INPUT where extract put it, else {RESULTS_FOLDER}/NAME",

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.patches import Rectangle
 from matplotlib.path import Path
 
 from ilo_fast._util.messages import elide
@@ -26,6 +28,8 @@ FRAGMENT_COLORS: Final = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7",
 OTHER_COLOR: Final = "#a9b1b8"
 _BAR: Final = 0.34  # of the distance between layers
 _NUMBERED: Final = 0.035  # of all points: a smaller part has no room for its number
+_LEAST_FLOW: Final = 0.001  # of all points: less would not be seen
+_MOST_COLORED: Final = 10  # fragments; the legend has room for no more
 _MOST_NUMBERED: Final = 20  # layers; of more, bars are too narrow
 _TOP: Final = 0.68  # inches above the bars, with a title
 _MIXING: Final = "core under mixing"
@@ -72,11 +76,13 @@ def fragment_colors(sizes: Sequence[Mapping[int, int]]) -> dict[int, str]:
             points[label] = points.get(label, 0) + size
     colors = {CORE: CORE_COLOR, REST: REST_COLOR}
     taken: list[set[int]] = [set() for _ in FRAGMENT_COLORS]
-    for label in sorted(set(points) - set(colors), key=lambda label: (-points[label], label)):
+    ranked = sorted(set(points) - set(colors), key=lambda label: (-points[label], label))
+    colors |= dict.fromkeys(ranked, OTHER_COLOR)
+    for label in ranked[:_MOST_COLORED]:
         at = {h for h, layer in enumerate(sizes) if layer.get(label)}
         free = next((i for i, used in enumerate(taken) if not used & at), None)
-        colors[label] = OTHER_COLOR if free is None else FRAGMENT_COLORS[free]
         if free is not None:
+            colors[label] = FRAGMENT_COLORS[free]
             taken[free] |= at
     return colors
 
@@ -153,8 +159,12 @@ def _draw_bars(
     large = _NUMBERED * sum(shown.sizes[0].values())
     numbered = set(_coloured(colors)) if len(shown.layers) <= _MOST_NUMBERED else set()
     for h, parts in enumerate(spans):
+        low, high = np.array(list(parts.values())).T
+        ax.bar(
+            [h] * len(parts), high - low, _BAR, bottom=low, edgecolor="white", lw=0.4,
+            color=[colors[label] for label in parts],
+        )  # fmt: skip
         for label, (low, high) in parts.items():
-            ax.bar(h, high - low, _BAR, bottom=low, color=colors[label], edgecolor="white", lw=0.4)
             if label in numbered and high - low >= large:
                 ax.text(
                     h, (low + high) / 2, str(label), fontsize=font - 1.5, ha="center", va="center",
@@ -174,7 +184,10 @@ def _draw_ribbons(
     there: Spans,
     colors: Mapping[int, str],
 ) -> None:
-    """Each flow as a band, as high at both ends as it has points."""
+    """Each flow as a band, as high at both ends as it has points; hairs are left out."""
+    curve = [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3, Path.CLOSEPOLY]
+    outlines, faces = [], []
+    least = _LEAST_FLOW * sum(points for _, _, points in flows)
     start = {label: low for label, (low, _) in here.items()}
     end = {label: low for label, (low, _) in there.items()}
 
@@ -185,16 +198,18 @@ def _draw_ribbons(
         low, high = start[a], end[b]
         start[a] += points
         end[b] += points
+        if points < least:
+            continue
         x0, x1 = h + _BAR / 2, h + 1 - _BAR / 2
         middle = (x0 + x1) / 2
-        outline = [
+        ends = [
             (x0, low), (middle, low), (middle, high), (x1, high),
             (x1, high + points), (middle, high + points), (middle, low + points),
             (x0, low + points), (x0, low),
         ]  # fmt: skip
-        curve = [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3, Path.CLOSEPOLY]
-        color = colors[a] if a not in (CORE, REST) else colors[b]
-        ax.add_patch(PathPatch(Path(outline, curve), fc=color, ec="none", alpha=0.4))
+        outlines.append(Path(ends, curve))
+        faces.append(colors[a] if a not in (CORE, REST) else colors[b])
+    ax.add_collection(PathCollection(outlines, facecolors=faces, edgecolors="none", alpha=0.4))
 
 
 def _entries(

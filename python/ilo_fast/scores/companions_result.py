@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast._util.checks import path_of, real_number, whole_number
+from ilo_fast._util.checks import path_of, real_number
 from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_text
@@ -21,6 +21,13 @@ from ilo_fast._util.schema import check_schema, read_result
 from ilo_fast._util.versions import versions
 from ilo_fast.corpora.checks import check_code
 from ilo_fast.corpora.languages import describe_language
+from ilo_fast.scores.directions_result import (
+    DirectionsRemoved,
+    layer_list,
+    read_removed,
+    removed_object,
+    table_of,
+)
 from ilo_fast.scores.similarity.result import nested
 
 Array = NDArray[np.float64]
@@ -79,37 +86,6 @@ class Companion:
 
     def __hash__(self) -> int:
         return hash((self.name, len(self.means)))
-
-
-@dataclass(frozen=True, eq=False)
-class DirectionsRemoved:
-    """ILO and translation share after the directions that tell languages apart are removed.
-
-    Attributes
-    ----------
-    layers : tuple of int
-    ranks : tuple of int
-        Directions removed; -1 is nothing at all, 0 the mean of each language.
-    ilo, translation_share : float64, shape (ranks, layers)
-        Means over languages, of the half of the sentences that the directions were not fitted on.
-    n_fitted, n_scored : int
-        Sentences of the two halves.
-    """
-
-    layers: tuple[int, ...]
-    ranks: tuple[int, ...]
-    ilo: Array
-    translation_share: Array
-    n_fitted: int
-    n_scored: int
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, DirectionsRemoved) and same_fields(
-            self, other, (f.name for f in fields(self))
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.layers, self.ranks))
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +175,7 @@ class Companions:
             "level": self.level,
             "scores": [_score_object(score) for score in self.scores],
             "matrices": {name: nested(values) for name, values in self.matrices.items()},
-            "removed": None if self.removed is None else _removed_object(self.removed),
+            "removed": None if self.removed is None else removed_object(self.removed),
         }
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
@@ -271,19 +247,8 @@ def _score_object(score: Companion) -> dict[str, Any]:
     return about | {name: None if a is None else nested(a) for name, a in arrays.items()}
 
 
-def _removed_object(removed: DirectionsRemoved) -> dict[str, Any]:
-    return {
-        "layers": list(removed.layers),
-        "ranks": list(removed.ranks),
-        "ilo": nested(removed.ilo),
-        "translation_share": nested(removed.translation_share),
-        "n_fitted": removed.n_fitted,
-        "n_scored": removed.n_scored,
-    }
-
-
 def _read(data: Mapping[str, Any]) -> Companions:
-    layers = _layers(data["layers"])
+    layers = layer_list(data["layers"])
     languages = tuple(str(code) for code in data["languages"])
     for code in languages:
         check_code(code)
@@ -303,20 +268,13 @@ def _read(data: Mapping[str, Any]) -> Companions:
         languages=languages,
         scores=scores,
         matrices={
-            str(name): _array(f"matrices[{name!r}]", values, square)
+            str(name): table_of(f"matrices[{name!r}]", values, square)
             for name, values in data["matrices"].items()
         },
         level=level,
-        removed=None if data["removed"] is None else _read_removed(data["removed"]),
+        removed=None if data["removed"] is None else read_removed(data["removed"]),
         info=dict(info) if isinstance(info, Mapping) else {},
     )
-
-
-def _layers(numbers: Any) -> tuple[int, ...]:
-    layers = tuple(whole_number("layers", number, least=0) for number in numbers)
-    if len(set(layers)) < len(layers):
-        raise ValueError(f"layers names one twice: {listed(layers)}")
-    return layers
 
 
 def _read_score(data: Mapping[str, Any], n_layers: int, n_languages: int) -> Companion:
@@ -324,7 +282,7 @@ def _read_score(data: Mapping[str, Any], n_layers: int, n_languages: int) -> Com
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(_OF_LAYERS, (n_layers,))
     shapes |= dict.fromkeys(_OF_LANGUAGES, (n_layers, n_languages))
     arrays = {
-        key: None if data[key] is None else _array(f"{name}.{key}", data[key], shape)
+        key: None if data[key] is None else table_of(f"{name}.{key}", data[key], shape)
         for key, shape in shapes.items()
     }
     means = arrays.pop("means")
@@ -339,28 +297,3 @@ def _read_score(data: Mapping[str, Any], n_layers: int, n_languages: int) -> Com
         means=means,
         **arrays,
     )
-
-
-def _read_removed(data: Mapping[str, Any]) -> DirectionsRemoved:
-    layers = _layers(data["layers"])
-    ranks = tuple(whole_number("ranks", rank, least=-1) for rank in data["ranks"])
-    shape = (len(ranks), len(layers))
-    return DirectionsRemoved(
-        layers=layers,
-        ranks=ranks,
-        ilo=_array("removed.ilo", data["ilo"], shape),
-        translation_share=_array("removed.translation_share", data["translation_share"], shape),
-        n_fitted=whole_number("n_fitted", data["n_fitted"]),
-        n_scored=whole_number("n_scored", data["n_scored"]),
-    )
-
-
-def _array(name: str, values: Any, shape: tuple[int, ...]) -> Array:
-    """Nested lists as an array of this shape; None is NaN."""
-    try:
-        found = np.array(values, dtype=np.float64)  # None becomes NaN
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} is no table of numbers") from None
-    if found.shape != shape or np.isinf(found).any():
-        raise ValueError(f"{name} has shape {found.shape}, wanted {shape} of finite numbers")
-    return found

@@ -54,19 +54,18 @@ def average_linkage(distance: NDArray[np.float64]) -> NDArray[np.float64]:
     np.fill_diagonal(near, np.inf)
     number, leaves = np.arange(n), np.ones(n)
     merges = np.empty((max(n - 1, 0), 4))
-    alive = np.arange(n)
     for step in range(n - 1):
-        block = near[np.ix_(alive, alive)]
-        ties = np.argwhere(block == block.min())
-        ends = np.sort(number[alive[ties]], axis=1)
+        ties = np.flatnonzero(near == near.min())
+        ends = np.sort(number[np.stack([ties // n, ties % n], axis=1)], axis=1)
         first = np.lexsort((ends[:, 1], ends[:, 0]))[0]
-        a, b = alive[ties[first]]
+        a, b = divmod(int(ties[first]), n)
         total = leaves[a] + leaves[b]
         merges[step] = (*ends[first], near[a, b], total)
         mean = (leaves[a] * near[a] + leaves[b] * near[b]) / total
-        near[a], near[:, a], near[a, a] = mean, mean, np.inf
+        near[a] = near[:, a] = mean
+        near[b] = near[:, b] = np.inf
+        near[a, a] = np.inf
         number[a], leaves[a] = n + step, total
-        alive = alive[alive != b]
     return merges
 
 

@@ -35,7 +35,8 @@ def expected_shares(sizes: Sequence[int]) -> NDArray[np.float64]:
     n = np.asarray(sizes, np.float64)
     expected = np.tile(n, (len(n), 1))
     expected[np.diag_indices(len(n))] -= 1
-    return expected / (n.sum() - 1)
+    expected /= n.sum() - 1
+    return expected
 
 
 def permutation_moments(
@@ -52,14 +53,15 @@ def permutation_moments(
     -------
     mean, variance : float64, shape (languages, languages)
     """
-    known: dict[tuple[int, int, bool], tuple[float, float]] = {}
-    moments = np.empty((len(sizes), len(sizes), 2))
-    for c, source in enumerate(sizes):
-        for other, target in enumerate(sizes):
-            kind = (source, target, c == other)
-            if kind not in known:
-                known[kind] = links.overlap_moments(_all_links(links.n, *kind))
-            moments[c, other] = known[kind]
+    kinds, kind = np.unique(np.asarray(sizes), return_inverse=True)
+    across, own = np.empty((len(kinds), len(kinds), 2)), np.empty((len(kinds), 2))
+    for i, source in enumerate(kinds.tolist()):
+        own[i] = links.overlap_moments(_all_links(links.n, source, source, own=True))
+        for j, target in enumerate(kinds.tolist()):
+            pair = _all_links(links.n, source, target, own=False)
+            across[i, j] = links.overlap_moments(pair)
+    moments = across[kind[:, None], kind]
+    moments[np.diag_indices(len(sizes))] = own[kind]
     return moments[..., 0], moments[..., 1]
 
 

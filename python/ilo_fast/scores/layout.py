@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -155,5 +156,8 @@ def _umap(indices: NDArray[np.int32], distances: NDArray[np.float32], seed: int)
         random_state=seed,
         n_jobs=1,
     )
-    found: Positions = model.fit_transform(np.zeros((n, 1), np.float32))
+    with warnings.catch_warnings():
+        # Of what it could not do with points that are not here; nobody asks for it.
+        warnings.filterwarnings("ignore", message=".*transform", category=UserWarning)
+        found: Positions = model.fit_transform(np.zeros((n, 1), np.float32))
     return found

@@ -184,7 +184,9 @@ def test_a_study_from_end_to_end(
         pytest.importorskip(package)
     save_tiny(tmp_path / "tiny")
     # A Hub name has a slash.
-    monkeypatch.setattr(script, "find_models", lambda given: {"org/tiny": str(tmp_path / "tiny")})
+    from single_language import models
+
+    monkeypatch.setattr(models, "find_models", lambda given: {"org/tiny": str(tmp_path / "tiny")})
     out = tmp_path / "study"
     flags = [str(little_corpora), "--out", str(out), "--seeds", "2", "--freeze-n", "1"]
     flags += ["--epochs", "1", "--batch-size", "4", "--conditions", "none", "first"]

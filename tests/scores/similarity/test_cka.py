@@ -139,7 +139,7 @@ def test_agrees_with_pytorch_cka(rng):
 
 
 def test_agrees_with_repsim(rng):
-    """Its estimator "gretton". Its "song" is not equation 5 of Song et al., which pytorch-cka is."""
+    """Its estimator "gretton"; its "song" is not equation 5 of Song et al."""
     repsim = pytest.importorskip("repsim", reason="repsim is not installed")
     X = some(rng, 30, 6)
     Y = np.hstack([X[:, :3], some(rng, 30, 9)])

@@ -169,7 +169,7 @@ def test_intervals_of_shares_have_a_length_where_all_are_hits():
 
 def test_too_few_sentences_give_no_interval_and_the_reason(rng):
     found = compare(*rng.standard_normal((2, 6, 3)), intervals=True)
-    assert np.isnan(found.low) and "at least 10 sentences, got 6" in found.reason
+    assert np.isnan(found.low) and "halves need at least 10 sentences, got 6" in found.reason
 
 
 def test_pools_are_halved_by_sentence(rng):

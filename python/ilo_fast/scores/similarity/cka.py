@@ -73,7 +73,7 @@ def cka(
         "cka_unbiased" if truth("unbiased", unbiased) else "cka",
         Centred.of,
         partial(_values, unbiased=unbiased),
-        partial(_chance, unbiased=unbiased),
+        partial(alignment_chance, unbiased=unbiased),
         lowest=-1.0 if unbiased else 0.0,
         least=4 if unbiased else 2,
         settings={"unbiased": unbiased},
@@ -189,7 +189,8 @@ def hsic(products: Products, a: Sequence[Centred], b: Sequence[Centred] | None) 
     n = of_a.shape[1]
 
     def unbiased(inner: Array, diagonals: Array, traces: Array) -> Array:
-        return inner - diagonals * n / (n - 2) + traces / ((n - 1) * (n - 2))
+        found: Array = inner - diagonals * n / (n - 2) + traces / ((n - 1) * (n - 2))
+        return found
 
     trace_a, trace_b = of_a.sum(axis=1), of_b.sum(axis=1)
     return Products(
@@ -213,9 +214,10 @@ def _values(a: Sequence[Centred], b: Sequence[Centred] | None, *, unbiased: bool
     return alignment(hsic(products, a, b) if unbiased else products)
 
 
-def _chance(
+def alignment_chance(
     a: Sequence[Centred], b: Sequence[Centred] | None, *, unbiased: bool
 ) -> tuple[Array, Array]:
+    """Mean and standard deviation of `alignment` over all orders of the rows of b, of all pairs."""
     shape = len(a), len(a if b is None else b)
     n = len(a[0].rows)
     if unbiased:

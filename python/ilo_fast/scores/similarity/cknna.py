@@ -74,7 +74,7 @@ def cknna(
     cosines are those of the graph, rounded to float32. One exact graph per array, then O(n k) per
     pair and permutation; no N x N matrix.
     """
-    search = Search.checked(n_neighbors, "cosine", n_threads)
+    search = Search.checked(n_neighbors, "cosine", n_threads, halves=intervals)
     count = check_permutations(n_permutations)
 
     def values(a: States, b: States | None, permutations: Points | None = None) -> Array:
@@ -94,6 +94,7 @@ def cknna(
     measure = Measure(
         name="cknna",
         prepare=search,
+        restrict=search.restrict,
         compare=lambda a, b: values(a, b)[0],
         null=permutation_null(values, count, seed),
         lowest=-np.inf,

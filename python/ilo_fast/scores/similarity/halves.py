@@ -53,6 +53,7 @@ class Halves:
         least: int = 2,
         n_draws: int = N_DRAWS,
         seed: int = 0,
+        least_units: int = MIN_UNITS,
     ) -> Halves:
         """Halves of documents where they are known, else of sentences.
 
@@ -62,13 +63,15 @@ class Halves:
             The document of each sentence.
         least
             Sentences that the score needs.
+        least_units
+            Documents or sentences that what is made of the halves needs.
         """
         units = sampling_units([n_sentences], parallel=True, groups=groups)
         kept = draw_halves(units, n_pairs=n_draws, seed=seed)[:, units.of_point]
         chosen = [np.flatnonzero(half) for half in kept]
         reason = ""
-        if units.n < MIN_UNITS:
-            reason = f"intervals need at least {MIN_UNITS} {units.kind}s, got {units.n}"
+        if units.n < least_units:
+            reason = f"halves need at least {least_units} {units.kind}s, got {units.n}"
         elif (fewest := min(map(len, chosen))) < least:
             reason = f"half the {units.kind}s have {fewest} sentences, the score needs {least}"
         pairs = () if reason else tuple(zip(chosen[::2], chosen[1::2], strict=True))

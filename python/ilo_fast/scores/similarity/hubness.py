@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast._util.checks import truth, whole_number
+from ilo_fast._util.checks import whole_number
 from ilo_fast._util.progress import share_bar
 from ilo_fast.graph.knn import Metric
 from ilo_fast.graph.result import NeighborGraph
@@ -125,8 +125,8 @@ def hubness(
         k, at most n - 1.
     metric : {"cosine", "euclidean"}
     intervals : bool
-        From random halves of the sentences, which have graphs of their own: some eight times the
-        work. Of parallel text a sentence brings its points of all languages.
+        From random halves of the sentences, whose neighbours are found in longer lists of the same
+        graph. Of parallel text a sentence brings its points of all languages.
     level : float
         Of the intervals.
     seed : int
@@ -154,8 +154,7 @@ def hubness(
     """
     level = check_level(level)
     seed = whole_number("seed", seed, least=0)
-    intervals = truth("intervals", intervals)
-    search = Search.checked(n_neighbors, metric, n_threads)
+    search = Search.checked(n_neighbors, metric, n_threads, halves=intervals)
     if isinstance(X, NeighborGraph):
         if intervals:
             raise ValueError("intervals=True needs the vectors of X, not their graph alone")
@@ -173,38 +172,25 @@ def hubness(
             "the same in all"
         )
     labels = None if languages is None else np.repeat(np.arange(len(parts)), [p.n for p in parts])
-    halves = None
-    if intervals:
-        if len({part.n for part in parts}) != 1 or getattr(X, "parallel", True) is False:
-            raise ValueError(
-                "intervals=True needs parallel text: sentences that all languages have"
-            )
-        least = -(-(n_neighbors + 1) // len(parts))
-        halves = Halves.draw(parts[0].n, getattr(X, "groups", None), least=least, seed=seed)
-    n_graphs = 1 + (0 if halves is None else 2 * len(halves.pairs))
+    halves = _draw(X, [part.n for part in parts], search, seed) if intervals else None
+    starts = np.cumsum([0, *(part.n for part in parts[:-1])])
     found: list[dict[str, Array]] = []
     ends: list[dict[str, tuple[Array, Array]]] = []
     with share_bar(progress, "hubness") as update:
         for h in range(len(parts[0])):
             rows = np.concatenate([part[h] for part in parts])
-
-            def statistics(
-                chosen: NDArray[np.int64] | None, which: int, rows: NDArray[Any] = rows, h: int = h
-            ) -> dict[str, Array]:
-                graph = search(rows if chosen is None else rows[chosen])
-                own = labels if chosen is None or labels is None else labels[chosen]
-                if update:
-                    update((h + (which + 1) / n_graphs) / len(parts[0]))
-                return _statistics(graph.indices, own, len(parts))
-
-            found.append(statistics(None, 0))
+            whole = search(rows)
+            found.append(_statistics(whole.indices, labels, len(parts)))
             if halves is not None:
-                starts = np.cumsum([0, *(part.n for part in parts[:-1])])
-                of_halves = [
-                    statistics((starts[:, None] + half).ravel(), 1 + which)
-                    for which, half in enumerate(h for pair in halves.pairs for h in pair)
-                ]
+                of_halves = []
+                for half in (half for pair in halves.pairs for half in pair):
+                    chosen = (starts[:, None] + half).ravel()
+                    graph = search.restrict(whole, rows, chosen)
+                    own = None if labels is None else labels[chosen]
+                    of_halves.append(_statistics(graph.indices, own, len(parts)))
                 ends.append(_ends(found[-1], of_halves, halves, level))
+            if update:
+                update((h + 1) / len(parts[0]))
     single = languages is None and parts[0].was_matrix
     n = int(sum(part.n for part in parts))
     return _result(
@@ -219,6 +205,13 @@ def hubness(
         settings={"n_neighbors": search.n_neighbors, "metric": metric},
         reason="" if halves is None else halves.reason,
     )
+
+
+def _draw(X: Any, sizes: list[int], search: Search, seed: int) -> Halves:
+    if len(set(sizes)) != 1 or getattr(X, "parallel", True) is False:
+        raise ValueError("intervals=True needs parallel text: sentences that all languages have")
+    least = -(-(search.n_neighbors + 1) // len(sizes))
+    return Halves.draw(sizes[0], getattr(X, "groups", None), least=least, seed=seed)
 
 
 def hubness_of_graph(

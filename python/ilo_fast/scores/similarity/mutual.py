@@ -47,8 +47,8 @@ def mutual_knn(
         k, at most n - 1.
     metric : {"cosine", "euclidean"}
     intervals : bool
-        Also `low` and `high`, from random halves of the sentences, which have graphs of their own:
-        some eight times the work.
+        Also `low` and `high`, from random halves of the sentences, whose neighbours are found in
+        longer lists of the same graph.
     level : float
         Of the intervals.
     seed : int
@@ -76,7 +76,7 @@ def mutual_knn(
     rotated or scaled, nor, with ``"euclidean"``, shifted. Ties go to the smaller row number. One
     exact graph per array, O(n^2 d) with n k numbers kept, then O(n k) per pair.
     """
-    search = Search.checked(n_neighbors, metric, n_threads)
+    search = Search.checked(n_neighbors, metric, n_threads, halves=intervals)
     k = search.n_neighbors
     sums = RowSums("common", np.arange(k + 1) / k, search.n_threads)
     measure = measure_of_lists("mutual_knn", search, sums, _mutual_null, {})
@@ -136,7 +136,7 @@ def jaccard_knn(
     as the row itself, which is wrong where rows are equal: here the row is left out by its number.
     Invariances and cost as of `mutual_knn`; a permutation costs O(n k) for all layers together.
     """
-    search = Search.checked(n_neighbors, metric, n_threads)
+    search = Search.checked(n_neighbors, metric, n_threads, halves=intervals)
     count = check_permutations(n_permutations)
     k = search.n_neighbors
     weights = np.array([o / (2 * k - o) for o in range(k + 1)])
@@ -205,7 +205,7 @@ def cycle_knn(
     a space with itself, and 1 only where each row has a link that is returned. Invariances and
     cost as of `mutual_knn`.
     """
-    search = Search.checked(n_neighbors, metric, n_threads)
+    search = Search.checked(n_neighbors, metric, n_threads, halves=intervals)
     count = check_permutations(n_permutations)
     sums = RowSums("cycle", np.array([0.0, 1.0]), search.n_threads)
     null = permutation_null(sums, count, seed)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast import _core
-from ilo_fast._util.checks import whole_number
+from ilo_fast._util.checks import truth, whole_number
 from ilo_fast.graph.knn import knn_graph
 from ilo_fast.graph.options import check_metric, thread_count
 from ilo_fast.scores.graph_overlap_moments import LinkSums
@@ -24,10 +24,30 @@ Points = NDArray[np.int32]
 
 @dataclass(frozen=True, eq=False)
 class Neighbors:
-    """The nearest neighbours of every row of an array, as the core takes them."""
+    """The nearest neighbours of every row of an array, as the core takes them.
 
-    indices: Points  # (n, k)
-    distances: NDArray[np.float32]
+    Attributes
+    ----------
+    lists : int32, shape (n, length)
+        The k that count, or more where halves of the rows are to have k of their own.
+    far : float32, same shape
+        Their distances.
+    k : int
+    """
+
+    lists: Points
+    far: NDArray[np.float32]
+    k: int
+
+    @cached_property
+    def indices(self) -> Points:
+        """Shape (n, k)."""
+        return np.ascontiguousarray(self.lists[:, : self.k])
+
+    @property
+    def distances(self) -> NDArray[np.float32]:
+        """Shape (n, k)."""
+        return self.far[:, : self.k]
 
     @cached_property
     def link_sums(self) -> LinkSums:
@@ -41,21 +61,65 @@ Null = Callable[[States, States | None], tuple[Array, Array]]
 
 @dataclass(frozen=True)
 class Search:
-    """How neighbours are found: the options that every similarity of this kind has."""
+    """How neighbours are found: the options that every similarity of this kind has.
+
+    Attributes
+    ----------
+    halves : bool
+        Whether halves of the rows are wanted, too: lists are then long enough for most of them.
+    """
 
     n_neighbors: int
     metric: Any
     n_threads: int
+    halves: bool
 
     @classmethod
-    def checked(cls, n_neighbors: int, metric: str, n_threads: int | None) -> Search:
+    def checked(
+        cls, n_neighbors: int, metric: str, n_threads: int | None, *, halves: bool
+    ) -> Search:
         """TypeError or ValueError for what is no such option."""
         check_metric(metric)
-        return cls(whole_number("n_neighbors", n_neighbors), metric, thread_count(n_threads))
+        k, threads = whole_number("n_neighbors", n_neighbors), thread_count(n_threads)
+        return cls(k, metric, threads, truth("intervals", halves))
 
     def __call__(self, rows: NDArray[Any]) -> Neighbors:
-        graph = knn_graph(rows, self.n_neighbors, metric=self.metric, n_threads=self.n_threads)
-        return Neighbors(as_points(graph.indices), graph.distances)
+        """The graph of some rows."""
+        k = self.n_neighbors
+        length = max(k, min(6 * k + 6, len(rows) - 1)) if self.halves else k
+        graph = knn_graph(rows, length, metric=self.metric, n_threads=self.n_threads)
+        return Neighbors(as_points(graph.indices), graph.distances, k)
+
+    def restrict(
+        self, whole: Neighbors, rows: NDArray[Any], chosen: NDArray[np.int64]
+    ) -> Neighbors:
+        """The graph of some of the rows, whose numbers ascend, from that of all.
+
+        The nearest of them are the first of a list that are among them. Where fewer than k are
+        left of a list, its row is asked again.
+        """
+        k, m = self.n_neighbors, len(chosen)
+        number = np.full(len(rows), -1, np.int32)
+        number[chosen] = np.arange(m)
+        lists = number[whole.lists[chosen]]
+        kept = lists >= 0
+        place = kept.cumsum(axis=1, dtype=np.int32)
+        short = np.flatnonzero(place[:, -1] < k)
+        kept &= place <= k
+        kept[short] = np.arange(lists.shape[1]) < k  # to be replaced
+        indices = lists[kept].reshape(m, k)
+        distances = whole.far[chosen][kept].reshape(m, k)
+        if len(short):
+            own = rows[chosen]
+            # A query finds itself, at distance 0, or more duplicates of lower number than asked.
+            found = knn_graph(
+                own, k + 1, queries=own[short], metric=self.metric, n_threads=self.n_threads
+            )
+            others = found.indices != short[:, None]
+            others[others.all(axis=1), -1] = False
+            indices[short] = found.indices[others].reshape(len(short), k)
+            distances[short] = found.distances[others].reshape(len(short), k)
+        return Neighbors(indices, distances, k)
 
 
 def stacked(states: States) -> Points:
@@ -138,6 +202,7 @@ def measure_of_lists(
         name=name,
         prepare=search,
         compare=sums.compare,
+        restrict=search.restrict,
         null=null,
         share=True,
         least=search.n_neighbors + 1,

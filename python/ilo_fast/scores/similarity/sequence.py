@@ -63,7 +63,7 @@ def lcs_knn(
     `mutual_knn`. A neighbour is in a list once, so a row takes O(k log k): longest increasing
     subsequence.
     """
-    search = Search.checked(n_neighbors, metric, n_threads)
+    search = Search.checked(n_neighbors, metric, n_threads, halves=intervals)
     k = search.n_neighbors
     return _compare(
         "lcs_knn", "lcs", np.arange(k + 1) / k, search, n_permutations,
@@ -113,7 +113,7 @@ def edit_distance_knn(
     Source: ``AlignmentMetrics.edit_distance_knn`` of Huh et al. 2024. Invariances as of
     `mutual_knn`. A row takes O(k^2 / 64), bit-parallel (Myers 1999).
     """
-    search = Search.checked(n_neighbors, metric, n_threads)
+    search = Search.checked(n_neighbors, metric, n_threads, halves=intervals)
     k = search.n_neighbors
     return _compare(
         "edit_distance_knn", "edit_distance", 1 - np.arange(k + 1) / k, search, n_permutations,
