@@ -23,6 +23,8 @@ def measure_beside(
 ) -> list[Path]:
     """Structure, map and companions of the scores; those that are there of kept scores stay.
 
+    Companions without intervals are measured again where intervals are wanted now.
+
     The paths of all files. Each is written when it is ready, so that interrupted work resumes.
     """
     from ilo_fast.report.reading import POSITIONS_FILE, write_positions
@@ -45,9 +47,24 @@ def measure_beside(
         write_positions(layout(scores, progress=progress), folder)
     if scores.translation_share is None:  # nothing says which sentences are translations
         paths.pop(COMPANIONS_FILE)
-    elif not paths[COMPANIONS_FILE].exists():
+    elif not _kept(paths[COMPANIONS_FILE], args):
         found = companions(
-            representations, scores, intervals=True, n_threads=args.n_threads, progress=progress
+            representations,
+            scores,
+            intervals=args.companion_intervals,
+            n_threads=args.n_threads,
+            progress=progress,
         )
         found.to_json(paths[COMPANIONS_FILE])
     return list(paths.values())
+
+
+def _kept(path: Path, args: argparse.Namespace) -> bool:
+    """Whether the companions in the file are those that are wanted."""
+    from ilo_fast.scores.companions_result import Companions
+
+    try:
+        found = Companions.from_json(path)
+    except (OSError, ValueError):
+        return False
+    return not args.companion_intervals or any(one.low is not None for one in found.scores)

@@ -240,6 +240,11 @@ def add_certainty_flags(parser: argparse.ArgumentParser) -> None:
         help="scores alone: leave out intervals, permutations, companion scores, structure and map",
     )
     group.add_argument(
+        "--companion-intervals",
+        action="store_true",
+        help="intervals of companion scores, too: some ten times as long as their values",
+    )
+    group.add_argument(
         "--permutations",
         type=positive_int,
         default=1000,
