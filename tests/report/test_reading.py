@@ -11,7 +11,7 @@ import pytest
 from helpers.runs import companions_of, full_run, measured
 
 from ilo_fast.corpora.parallel import ParallelCorpus
-from ilo_fast.report.files import write_scores
+from ilo_fast.report.files import BESIDE, write_scores
 from ilo_fast.report.reading import (
     POSITIONS_FILE,
     read_positions,
@@ -51,6 +51,13 @@ def test_what_is_damaged_or_of_other_scores_is_left_out(
         run = read_run(folder)
     assert run.companions is run.structure is run.positions is None
     assert len([r for r in caplog.records if "left out of the report" in r.message]) == 3
+
+
+def test_new_scores_take_away_what_was_measured_with_the_old(tmp_path: Path) -> None:
+    folder = _written(tmp_path)
+    assert all((folder / name).exists() for name in BESIDE)
+    write_scores(measured(seed=9), folder)
+    assert not any((folder / name).exists() for name in BESIDE)
 
 
 def test_positions_that_are_none_are_refused(tmp_path: Path) -> None:
