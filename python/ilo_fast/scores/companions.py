@@ -62,7 +62,7 @@ def companions(
         Also ILO and translation share after the directions of language are removed
         (`directions_removed`), of 128 sentences at most.
     intervals : bool
-        From 8 pairs of disjoint halves of the sentences; takes some five times as long.
+        From 8 pairs of disjoint halves of the sentences; takes five to ten times as long.
     level, seed : float, int
         Of the intervals; of the halves.
     n_threads : int, optional
