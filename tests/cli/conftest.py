@@ -75,7 +75,7 @@ def drawing_run(here: Path, model: Path, corpus: Path) -> Run:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the figures, which take most of the time, where a test is not about them."""
-    monkeypatch.setattr(files, "write_drawn", lambda scores, folder: [])
+    monkeypatch.setattr(files, "write_drawn", lambda scores, folder, **parts: [])
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -148,6 +149,25 @@ def test_several_runs_of_other_depths_share_a_slider(browser: Browser, tmp_path:
     assert _text(browser, "layer-name") == "1 / 2"
     assert browser.run("document.querySelectorAll('#heat canvas').length") == 2
     assert browser.complaints == []
+
+
+def test_a_colour_means_the_same_in_every_run(browser: Browser, tmp_path: Path) -> None:
+    """The same cell in two runs, of which the other has a far larger value elsewhere."""
+    low = measured(n_layers=2)
+    high = dataclasses.replace(low, translation_share=low.translation_share.copy())
+    high.translation_share[0, 1:] = 1.0
+    page = report_of_runs([RunData("a", low), RunData("b", high)], None, "none")
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
+    browser.open(tmp_path / "report.html", width=1400)
+    _choose(browser, "score", "translation_share")
+    _choose(browser, "order", "name")  # Chinese, English: the first rows
+    pixel = (
+        "[...document.querySelectorAll('#heat canvas')].map(c => { const s = c.width / "
+        "parseFloat(c.style.width); return [...c.getContext('2d').getImageData("
+        "(parseFloat(c.style.width) - 30) * s, 48 * s, 1, 1).data].join(); })"
+    )
+    first, second = browser.run(pixel)
+    assert first == second
 
 
 def test_differences_are_drawn_where_runs_can_be_compared(browser: Browser, tmp_path: Path) -> None:

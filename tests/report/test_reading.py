@@ -11,7 +11,7 @@ import pytest
 from helpers.runs import companions_of, full_run, measured
 
 from ilo_fast.corpora.parallel import ParallelCorpus
-from ilo_fast.report.files import write_scores
+from ilo_fast.report.files import BESIDE, write_scores
 from ilo_fast.report.reading import (
     POSITIONS_FILE,
     read_positions,
@@ -53,6 +53,13 @@ def test_what_is_damaged_or_of_other_scores_is_left_out(
     assert len([r for r in caplog.records if "left out of the report" in r.message]) == 3
 
 
+def test_new_scores_take_away_what_was_measured_with_the_old(tmp_path: Path) -> None:
+    folder = _written(tmp_path)
+    assert all((folder / name).exists() for name in BESIDE)
+    write_scores(measured(seed=9), folder)
+    assert not any((folder / name).exists() for name in BESIDE)
+
+
 def test_positions_that_are_none_are_refused(tmp_path: Path) -> None:
     write_positions(np.full((1, 2, 2), np.nan), tmp_path)
     with pytest.raises(ValueError, match="wanted finite numbers"):
@@ -61,7 +68,7 @@ def test_positions_that_are_none_are_refused(tmp_path: Path) -> None:
 
 def test_texts_come_from_the_corpus_that_was_scored_and_no_other(tmp_path: Path) -> None:
     corpus = ParallelCorpus.demo(["eng_Latn", "fra_Latn"], limit=12)
-    scores = measured(codes=("eng_Latn", "fra_Latn"), n_sentences=12)
+    scores = measured(codes=("eng_Latn", "fra_Latn"), n_sentences=12, threshold=1)
     run = {"corpus": "demo", "corpus_sha256": corpus.fingerprint(), "limit": 12}
     named = dataclasses.replace(scores, info={"run": run})
     assert recorded_texts(named) == corpus.sentences

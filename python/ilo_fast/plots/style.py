@@ -22,6 +22,7 @@ from matplotlib.font_manager import FontProperties
 INK = "#24292f"
 """Colour of all text and lines that are not data; the HTML page replaces it by its own."""
 
+_PAGE_DPI = 110  # of clouds of points in a page, which has to stay small
 _MISSING_GLYPH = "Glyph .* missing from font"
 
 
@@ -68,7 +69,8 @@ def svg_text(figure: Figure, *, inline: bool = False) -> str:
     ``inline`` is for a page: no background, and letters as text that can be searched and takes
     the page's font.
     """
-    return _render(figure, "svg", inline=inline, facecolor="none" if inline else "white").decode()
+    ground, dpi = ("none", _PAGE_DPI) if inline else ("white", 200)
+    return _render(figure, "svg", dpi=dpi, inline=inline, facecolor=ground).decode()
 
 
 def pdf_bytes(figure: Figure) -> bytes:

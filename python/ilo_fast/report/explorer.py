@@ -33,15 +33,6 @@ _TITLES: Final = {
                           "of it. This is the score that asks for meaning."),
 }  # fmt: skip
 
-_MATRIX_TITLES: Final = {
-    "retrieval_p1": ("Retrieval P@1", "Of the sentences of a row, the share whose nearest one in "
-                     "the column is its translation."),
-    "mutual_knn": ("Mutual kNN", "Share of neighbours that two languages agree on."),
-    "cka": ("CKA", "How alike the two sets of representations are, up to rotation and scale."),
-    "mexa": ("MEXA", "Share of sentences that are closer to their translation than any other pair "
-             "is; rows are pivots."),
-}  # fmt: skip
-
 
 def run_record(run: RunData) -> dict[str, Any]:
     """All that the script needs of one run but its points, see `point_data`."""
@@ -220,13 +211,14 @@ def _matrices(run: RunData) -> list[dict[str, Any]]:
     room = _MATRIX_BYTES
     matrices = {} if run.companions is None else run.companions.matrices
     for name, values in matrices.items():
-        title, about = _MATRIX_TITLES.get(name, (name.replace("_", " "), ""))
+        known = run.companions[name] if run.companions and name in run.companions else None
+        title, about = (name, "") if known is None else (known.title, known.about)
         bits = 16 if len(run.scores.languages) <= _FEW_LANGUAGES else 8
         finite = values[np.isfinite(values)]
         record = {
             "name": plain(name),
             "title": plain(title),
-            "about": about,
+            "about": plain(about),
             "ratio": False,
             "lowest": float(min(0.0, finite.min(initial=0.0))),
             "highest": float(finite.max(initial=0.0)) or 1.0,

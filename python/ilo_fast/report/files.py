@@ -17,10 +17,13 @@ from ilo_fast._util.files import replace_atomically
 from ilo_fast._util.messages import elide, plain
 from ilo_fast._util.optional import require
 from ilo_fast.report.groups import group_rows, overlap_by_group
+from ilo_fast.report.reading import POSITIONS_FILE
 from ilo_fast.report.summary import most_shared_layer_index
+from ilo_fast.scores.companions_result import COMPANIONS_FILE
 from ilo_fast.scores.neighbors_file import NEIGHBORS_FILE, write_neighbors
 from ilo_fast.scores.replicates_file import REPLICATES_FILE, replicates_bytes
 from ilo_fast.scores.result import SCORES_FILE
+from ilo_fast.scores.structure_file import LABELS_FILE, STRUCTURE_FILE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,6 +42,8 @@ _ALWAYS_DRAWN = ("heatmap", "curve", "groups")
 _DRAWN_IF_KNOWN = ("components", "matrix", "map")
 DRAWN_FILES = (*(f"{name}.{kind}" for name in _ALWAYS_DRAWN for kind in _KINDS), REPORT_FILE)
 """What is drawn of any scores."""
+BESIDE = (COMPANIONS_FILE, STRUCTURE_FILE, LABELS_FILE, POSITIONS_FILE)
+"""What else is measured of a run, and shown in its page; new scores remove it."""
 MORE_DRAWN_FILES = tuple(f"{name}.{kind}" for name in _DRAWN_IF_KNOWN for kind in _KINDS)
 """What is drawn beside it where the structure of the graph, or a map of it, is known."""
 
@@ -69,7 +74,8 @@ def write_scores(scores: OverlapScores, folder: Path) -> list[Path]:
     if scores.replicates is not None:
         contents[REPLICATES_FILE] = replicates_bytes(scores)
     stale = (
-        TABLE_FILE, GROUPS_FILE, REPLICATES_FILE, NEIGHBORS_FILE, *DRAWN_FILES, *MORE_DRAWN_FILES,
+        TABLE_FILE, GROUPS_FILE, REPLICATES_FILE, NEIGHBORS_FILE, *BESIDE,
+        *DRAWN_FILES, *MORE_DRAWN_FILES,
     )  # fmt: skip
     written = write_files(folder, contents, stale=stale)
     graph = write_neighbors(scores, folder)

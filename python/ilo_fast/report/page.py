@@ -79,6 +79,8 @@ def inline(svg: str, name: str) -> Markup:
     svg = svg.replace("url(#", f"url(#{name}-")
     svg = svg.replace(INK, "currentColor")
     svg = re.sub(r'width="([\d.]+)pt" height="[\d.]+pt"', _page_width, svg, count=1)
+    # A hundredth of a point is not seen, and half of a figure is digits behind it.
+    svg = re.sub(r'\bd="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), svg)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, count=1, flags=re.DOTALL)
     return Markup(svg)
 

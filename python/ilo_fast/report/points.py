@@ -13,6 +13,7 @@ from ilo_fast.report.packing import packed, packed_codes, packed_size, packed_te
 if TYPE_CHECKING:
     from ilo_fast.report.run_data import RunData
 
+_TEXT_SHARE: Final = 0.6  # of the room, up to which texts of all sentences are kept
 _LEAST_SENTENCES: Final = 12  # of each language, however little room there is
 _PLACES: Final = 2000  # along a side of the map: a pixel or two
 _MOST_POINTS: Final = 40_000  # that a browser draws in a blink
@@ -25,8 +26,8 @@ def point_data(run: RunData, room: int) -> dict[str, Any] | None:
     ----------
     room
         Bytes. Every second sentence is left out, or two of three, ... until the rest fits in; of
-        all languages the same, so that translations stay together. Texts of sentences that are left
-        out are kept where there is room, since they are neighbours of others.
+        all languages the same, so that translations stay together. The texts of sentences that are
+        left out stay, since they are neighbours of others, unless they alone fill the page.
     """
     scores = run.scores
     neighbors = scores.neighbors
@@ -34,26 +35,22 @@ def point_data(run: RunData, room: int) -> dict[str, Any] | None:
         return None
     sizes = np.asarray(scores.n_sentences)
     everywhere = np.arange(int(sizes.max()))
-    texts = _texts(run, everywhere)
-    if packed_size(texts) > room // 2:
-        texts = None  # only those of the sentences that are kept
+    all_texts = _texts(run, everywhere)
+    whole = packed_size(all_texts) <= _TEXT_SHARE * room
     stride = max(1, math.ceil(int(sizes.sum()) / _MOST_POINTS))
     while True:
         kept = everywhere[::stride]
-        own_texts = _texts(run, kept) if texts is None else texts
-        record = {**_geometry(run, kept, sizes), "texts": own_texts}
-        size = sum(packed_size(part) for part in record.values() if isinstance(part, dict))
+        geometry = _geometry(run, kept, sizes)
+        texts = all_texts if whole else _texts(run, kept)
+        size = packed_size(texts) + sum(packed_size(part) for part in geometry.values())
         if size <= room or len(kept) <= _LEAST_SENTENCES:
             break
-        # The first guess is right to a few per cent; a step more where it was not.
-        free = max(room - packed_size(texts), room // 8)
-        wanted = math.ceil(stride * (size - packed_size(texts)) / free)
-        stride = min(max(stride + 1, wanted), math.ceil(len(everywhere) / _LEAST_SENTENCES))
-    n_texts = len(everywhere) if texts is not None else len(kept)
+        stride = min(stride + 1 + stride // 4, math.ceil(len(everywhere) / _LEAST_SENTENCES))
     return {
-        **record,
+        **geometry,
+        "texts": texts,
         "stride": stride,
-        "text_stride": 1 if n_texts == len(everywhere) else stride,
+        "text_stride": 1 if whole else stride,
         "parallel": scores.translation_share is not None,
         "n_neighbors": 0 if neighbors is None else int(neighbors.indices.shape[-1]),
     }

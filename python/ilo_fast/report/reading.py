@@ -97,9 +97,9 @@ def read_positions(path: Path) -> NDArray[np.float32]:
         Something else, or a damaged file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             positions: NDArray[np.float32] = file["positions"]
-    except (zipfile.BadZipFile, KeyError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, KeyError, EOFError, OSError, ValueError) as error:
         raise ValueError(f"{path} holds no positions: {error}") from error
     if positions.ndim != 3 or positions.shape[-1] != 2 or not np.isfinite(positions).all():
         raise ValueError(f"{path} holds no positions: wanted finite numbers, layers x points x 2")

@@ -128,10 +128,12 @@ const tables = places("tables", (run, place) => {
 
 // ---- drawing
 
+// Runs of the same languages share the order of the first: rows side by side are then one language.
+const sharesLanguages = (run) => run.languages.map((one) => one.code).join() === first.languages.map((one) => one.code).join();
 function order(run) {
-  const { order, by, only } = state;
-  const leaves = order === "leaves" ? run.leaves(here(run)) : run.leaves(run.start);
-  return ordered(run.languages, { order: order === "leaves" ? "tree" : order, by, only, leaves, means: run.means(scoreOf(run)) });
+  const { order, by, only } = state, leader = sharesLanguages(run) ? first : run;
+  const leaves = order === "leaves" ? leader.leaves(here(leader)) : leader.leaves(leader.start);
+  return ordered(run.languages, { order: order === "leaves" ? "tree" : order, by, only, leaves, means: leader.means(scoreOf(leader)) });
 }
 const endsOf = (run, rows) => state.order === "group" && !state.only ? groupEnds(run.languages, rows, state.by) : [];
 const namesOf = (run, rows) => state.order === "group" && !state.only ? rows.map((l) => groupOf(run.languages[l], state.by)) : null;
@@ -153,15 +155,17 @@ function drawControls() {
   id("score-name").textContent = score.title;
 }
 
+// One scale for all runs: a colour means the same beside another run.
 function scaleOf(score) {
-  const low = score.lowest, high = score.highest > low ? score.highest : low + 1;
+  const same = runs.map((run) => run.score(score.name)).filter(Boolean);
+  const low = Math.min(...same.map((one) => one.lowest)), most = Math.max(...same.map((one) => one.highest));
+  const high = most > low ? most : low + 1;
   return { low, high, digits: Math.max(2, digitsFor(low, high)) };
 }
 
 function drawCurveView() {
   const shown = runs.filter((run) => scoreOf(run));
-  const scales = shown.map((run) => scaleOf(scoreOf(run)));
-  let low = Math.min(...scales.map((scale) => scale.low)), high = Math.max(...scales.map((scale) => scale.high));
+  let { low, high } = scaleOf(scoreOf(shown[0]));
   const series = shown.map((run) => {
     const score = scoreOf(run), field = (name) => { const found = run.get(score[name]); return found && Array.from(found.values); };
     const rows = order(run), n = run.layers.length, perLanguage = run.get(score.values);
@@ -250,7 +254,7 @@ function drawHeat(run, i) {
       change({ depth, picked: h === undefined && state.picked === code ? null : code });
     },
   });
-  if (!i) colourBar(id("heat-bar"), ramp, low, high, score.title);
+  if (run === runs.find(scoreOf)) colourBar(id("heat-bar"), ramp, low, high, score.title);
 }
 
 const LOG_REACH = 4;
@@ -260,9 +264,11 @@ function drawMatrix(run, i) {
   if (!matrix) { grid.draw({ rows: [], columns: [] }); return; }
   const rows = order(run), h = here(run), n = run.languages.length, values = run.get(matrix.values).values;
   const at = (array, r, c) => array[(h * n + rows[r]) * n + rows[c]];
-  const ramp = matrix.ratio ? diverging(LOG_REACH, isDark()) : sequential(matrix.lowest, matrix.highest);
+  const same = runs.map((one) => one.matrix(state.matrix)).filter(Boolean);
+  const low = Math.min(...same.map((one) => one.lowest)), high = Math.max(...same.map((one) => one.highest));
+  const ramp = matrix.ratio ? diverging(LOG_REACH, isDark()) : sequential(low, high);
   const share = matrix.ratio && run.get(matrix.share), z = matrix.ratio && run.get(matrix.z), expected = matrix.ratio && run.get(matrix.expected).values;
-  const whole = rows.length === n && (state.order === "leaves" || state.order === "tree" && h === run.start);
+  const whole = rows.length === n && (run === first || !sharesLanguages(run)) && (state.order === "leaves" || state.order === "tree" && h === run.start);
   grid.draw({
     rows: rows.map((l) => run.languages[l].name), columns: rows.map((l) => run.languages[l].name), least: rows.length > 80 ? 5 : 8, most: 26, square: true, tall: true,
     picked: pickedIn(run, rows), ends: endsOf(run, rows), tree: whole ? run.arms(h) : null,
@@ -278,10 +284,10 @@ function drawMatrix(run, i) {
     },
     pick: (r) => pickLanguage(run.languages[rows[r]].code),
   });
-  if (i) return;
+  if (run !== runs.find((one) => one.matrix(state.matrix))) return;
   id("matrix-about").textContent = matrix.about;
   if (matrix.ratio) colourBar(id("matrix-bar"), ramp, -LOG_REACH, LOG_REACH, "links over chance", (value) => value < 0 ? `1/${2 ** -value}` : `${2 ** value}×`);
-  else colourBar(id("matrix-bar"), ramp, matrix.lowest, matrix.highest, matrix.title);
+  else colourBar(id("matrix-bar"), ramp, low, high, matrix.title);
 }
 
 const packedColour = (text) => {
@@ -397,6 +403,9 @@ function change(parts, mapsOnly) {
     if (all) drawAll(); else runs.forEach((run, i) => drawMap(run, i, true));
   });
 }
+
+// What is folded up on the screen is wanted on paper.
+addEventListener("beforeprint", () => document.querySelectorAll("details.printed").forEach((one) => { one.open = true; }));
 
 document.documentElement.classList.add("live");
 id("explore").hidden = false;
