@@ -194,9 +194,9 @@ def _numbered(a: Counts, b: Counts) -> tuple[Counts, Counts, int]:
     n_points = 1 + max(int(a.max(initial=-1)), int(b.max(initial=-1)))
     if n_points <= 1024 + 8 * (a.size + b.size):
         return a, b, n_points
-    known, numbers = np.unique(np.concatenate([a.ravel(), b.ravel()]), return_inverse=True)
-    numbers = numbers.astype(np.int32)
-    return numbers[: a.size].reshape(a.shape), numbers[a.size :].reshape(b.shape), len(known)
+    known = np.unique(np.concatenate([a.ravel(), b.ravel()]))
+    first, second = (np.searchsorted(known, side).astype(np.int32) for side in (a, b))
+    return first, second, len(known)
 
 
 def _all_pairs(
