@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -180,12 +179,13 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
         else:
             run = lambda X, Y: published_in_blocks(X, Y, k, task["share"])  # noqa: E731
     run(X[: 4 * k], Y[: 4 * k])  # libraries are loaded now
-    before = memory_now()
+    before = memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
     start, worked = time.perf_counter(), time.process_time()
     value = run(X, Y)
     seconds, cpu = time.perf_counter() - start, time.process_time() - worked
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    out = {"seconds": seconds, "cpu_seconds": cpu, "peak_bytes_beside_rows": peak - before}
+    beside = memory("VmHWM") - before
+    out = {"seconds": seconds, "cpu_seconds": cpu, "peak_bytes_beside_rows": beside}
     if way == "parts":
         return out | value
     if way == "blocks":
@@ -206,9 +206,12 @@ def product_speed(n: int) -> float:
     return 2.0 * n**3 / (time.perf_counter() - start)
 
 
-def memory_now() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
+def memory(kind: str) -> int:
+    """Bytes now (VmRSS), or at the most (VmHWM). ru_maxrss would count the parent's, too."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{kind}:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"the system does not tell {kind}")
 
 
 def in_process(task: dict[str, Any]) -> dict[str, Any]:
@@ -242,11 +245,13 @@ def contestants(n: int, args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def spaces(n: int, d: int, noise: float, seed: int) -> tuple[Rows, Rows]:
-    """Two layers, so to speak: variances fall as 1 / i, and Y is X turned round, with noise."""
+    """Two layers, so to speak: variances fall as 1 / i in random directions, and Y is X and noise,
+    turned another way."""
     rng = np.random.default_rng(seed)
     spread = (1 + np.arange(d, dtype=np.float32)) ** -0.5
     X, other = (spread * rng.standard_normal((n, d), dtype=np.float32) for _ in "XY")
-    return X, (X + noise * other)[:, ::-1].copy()
+    turns = [np.linalg.qr(rng.standard_normal((d, d), dtype=np.float32))[0] for _ in "XY"]
+    return X @ turns[0], (X + noise * other) @ turns[1]
 
 
 def measure(n: int, d: int, args: argparse.Namespace) -> dict[str, Any]:

@@ -51,9 +51,10 @@ Flat<std::int32_t> communities_binding(const Flat<std::int64_t>& offsets,
   if (!(resolution > 0) || resolution > 1e9)
     throw InvalidArgument(text("resolution=", resolution, ", wanted above 0 and at most 1e9"));
   std::vector<std::int32_t> found;
+  PythonMonitor monitor{py::none()};
   {
     py::gil_scoped_release release;
-    found = communities(graph, resolution, seed);
+    found = communities(graph, resolution, seed, monitor);
   }
   return Flat<std::int32_t>(static_cast<py::ssize_t>(found.size()), found.data());
 }

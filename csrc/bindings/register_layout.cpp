@@ -40,8 +40,9 @@ Positions layout_binding(const py::array_t<std::int32_t, py::array::c_style>& in
   }
   {
     float* const moved = positions.mutable_data();
+    PythonMonitor monitor{py::none()};
     py::gil_scoped_release release;
-    lay_out(in, moved);
+    lay_out(in, moved, monitor);
   }
   return positions;
 }

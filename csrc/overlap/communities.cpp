@@ -217,13 +217,14 @@ Groups refine(const Level& level, const Groups& groups, double scale, RandomOrde
 }
 
 // One pass over `groups`; whether any node moved.
-bool pass(const Level& all, Groups& groups, double scale, RandomOrder& random) {
+bool pass(const Level& all, Groups& groups, double scale, RandomOrder& random, Monitor& monitor) {
   Groups member(all.n());  // the node of the present level that each point is in
   std::iota(member.begin(), member.end(), 0);
   Groups of_nodes = groups;
   bool any = false;
   Level level = all;
   while (true) {
+    monitor.poll(0.0);
     any |= move(level, of_nodes, scale, random);
     const std::int32_t n_groups = number(of_nodes, level.n());
     if (n_groups == level.n()) break;
@@ -244,14 +245,14 @@ bool pass(const Level& all, Groups& groups, double scale, RandomOrder& random) {
 }  // namespace
 
 std::vector<std::int32_t> communities(const CommunityGraph& graph, double resolution,
-                                      std::uint64_t seed) {
+                                      std::uint64_t seed, Monitor& monitor) {
   const Level all = points(graph);
   Groups groups(graph.n);
   std::iota(groups.begin(), groups.end(), 0);
   const double total = std::accumulate(all.strength.begin(), all.strength.end(), 0.0);
   if (total == 0.0) return groups;
   RandomOrder random(seed);
-  while (pass(all, groups, resolution / total, random)) {
+  while (pass(all, groups, resolution / total, random, monitor)) {
   }
   return groups;
 }

@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/parallel.h"
+
 namespace ilo {
 
 // Each link is there from both of its ends; a point has none to itself.
@@ -22,8 +24,9 @@ struct CommunityGraph {
 };
 
 // The community of each point, numbered from 0 in the order of their first points. Communities are
-// connected; a point without links is one of its own. `resolution` above 1 makes them smaller.
+// connected; a point without links is one of its own. `resolution` above 1 makes them smaller. The
+// monitor is asked before each search over all nodes; no share is known, and it is told 0.
 std::vector<std::int32_t> communities(const CommunityGraph& graph, double resolution,
-                                      std::uint64_t seed);
+                                      std::uint64_t seed, Monitor& monitor);
 
 }  // namespace ilo

@@ -35,7 +35,7 @@ float limited(float step) { return std::min(kLongestStep, std::max(-kLongestStep
 
 }  // namespace
 
-void lay_out(const LayoutInput& in, float* positions) {
+void lay_out(const LayoutInput& in, float* positions, Monitor& monitor) {
   RandomPoints random(in.seed);
   std::vector<std::int32_t> order(in.n);
   std::iota(order.begin(), order.end(), 0);
@@ -43,6 +43,7 @@ void lay_out(const LayoutInput& in, float* positions) {
     std::swap(order[last], order[random.below(last + 1)]);
 
   for (std::int64_t epoch = 0; epoch < in.n_epochs; ++epoch) {
+    monitor.poll(static_cast<double>(epoch) / static_cast<double>(in.n_epochs));
     const float rate = 1.0f - static_cast<float>(epoch) / static_cast<float>(in.n_epochs);
     for (const std::int32_t i : order) {
       float* const here = positions + 2 * static_cast<std::int64_t>(i);

@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "core/parallel.h"
+
 namespace ilo {
 
 struct LayoutInput {
@@ -18,7 +20,7 @@ struct LayoutInput {
   std::uint64_t seed;
 };
 
-// Moves `positions` (n, 2), which hold where points start.
-void lay_out(const LayoutInput& in, float* positions);
+// Moves `positions` (n, 2), which hold where points start. The monitor is asked once per epoch.
+void lay_out(const LayoutInput& in, float* positions, Monitor& monitor);
 
 }  // namespace ilo

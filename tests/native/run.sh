@@ -20,7 +20,7 @@ need() {
 need cmake
 options=()
 launch=(env)  # xargs fills {} into arguments, not into the name of the program
-tests=(graph device_graph fused_filter emulator tensor_core overlap deletions set_overlap)  # the longest first
+tests=(graph device_graph fused_filter emulator tensor_core overlap deletions set_overlap communities)  # the longest first
 rounds=20
 case "$kind" in
   plain) ;;

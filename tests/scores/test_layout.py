@@ -1,4 +1,5 @@
 import itertools
+import signal
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from ilo_fast import _core
 from ilo_fast.graph.knn import knn_graph
 from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores.layout import layout
+from ilo_fast.scores.overlap import overlap
 
 
 def clusters(n: int = 40, n_clusters: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -71,8 +73,11 @@ def test_copies_and_few_points_have_finite_places(n: int) -> None:
 
 def test_what_has_no_graph_is_refused() -> None:
     rows, _ = clusters(10)
+    with pytest.raises(TypeError, match="OverlapScores or a graph, got ndarray"):
+        layout(rows)  # type: ignore[arg-type]
+    scores = overlap({"a": rows[:20], "b": rows[20:]}, n_neighbors=2, threshold=1)
     with pytest.raises(ValueError, match=r"neighbors=True"):
-        layout(None)  # type: ignore[arg-type]
+        layout(scores)
     with pytest.raises(ValueError, match="one of queries"):
         layout(knn_graph(rows, 2, queries=rows[:3]))
     with pytest.raises(ValueError, match="method='tsne' is not known"):
@@ -121,3 +126,17 @@ def test_without_umap_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     rows, _ = clusters(10)
     with pytest.raises(ImportError, match=r"ilo_fast\[map\]"):
         layout(knn_graph(rows, 2), method="umap")
+
+
+def test_ctrl_c_is_heard() -> None:
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            _core.layout(
+                np.array([[1], [0]], np.int32), np.zeros((2, 2), np.float32),
+                n_epochs=10**7, n_pushes=5, seed=0,
+            )  # fmt: skip
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

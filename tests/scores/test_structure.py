@@ -143,6 +143,29 @@ def test_under_mixing_labels_are_exchanged_within_sentences() -> None:
     assert alone.components[0].core_under_mixing < n
 
 
+def test_of_scores_it_is_that_of_their_graph() -> None:
+    rows, codes, sentences = planted(20)
+    pool = {code: rows[20 * c : 20 * c + 20] for c, code in enumerate((*SHARED, *APART))}
+    scores = overlap(pool, n_neighbors=3, metric="euclidean", parallel=True, neighbors=True)
+    graph = knn_graph(rows, 3, metric="euclidean")
+    assert structure(scores) == structure(graph, codes, sentences=sentences)
+    with pytest.raises(ValueError, match="are for a graph alone"):
+        structure(scores, codes)
+
+
+def test_rows_have_every_point_once() -> None:
+    rows, codes, _ = planted(20)
+    found = structure(knn_graph(rows, 3, metric="euclidean"), codes)
+    table = found.rows()
+    assert [row["name"] for row in table] == ["core", "Sinhala", "Japanese", "rest"]
+    assert sum(row["points"] for row in table) == len(rows)
+    assert table[0]["languages"] == " ".join(SHARED)
+    assert table[1]["main"] == "sin_Sinh"
+    text = found.to_csv()
+    assert text.splitlines()[0].startswith("layer,label,name,points,share,share_under_mixing,")
+    assert len(text.splitlines()) == 5
+
+
 def test_what_is_no_pool_is_refused() -> None:
     rows, codes, sentences = planted(20)
     graph = knn_graph(rows, 2)
@@ -162,6 +185,8 @@ def test_what_is_no_pool_is_refused() -> None:
         structure(graph, codes, purity=0.5)
     with pytest.raises(ValueError, match="resolution=0 must be above 0"):
         structure(graph, codes, resolution=0)
+    with pytest.raises(TypeError, match="OverlapScores or a graph, got ndarray"):
+        structure(rows, codes)  # type: ignore[arg-type]
     queries = knn_graph(rows, 2, queries=rows[:5])
     with pytest.raises(ValueError, match="one of queries"):
         structure(queries, codes[:5])

@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 _N_DRAWS: Final = 8
 """Pairs of halves, fewer than of a single similarity: they cost 4 times as much as the scores."""
 
-_SCORED_SENTENCES: Final = 256  # of which scores without some directions are measured
+_SCORED_SENTENCES: Final = 128  # of which scores without some directions are measured
 
 
 def companions(
@@ -60,7 +60,7 @@ def companions(
         others unless given.
     directions : bool
         Also ILO and translation share after the directions of language are removed
-        (`directions_removed`), of 256 sentences at most.
+        (`directions_removed`), of 128 sentences at most.
     intervals : bool
         From 8 pairs of disjoint halves of the sentences; takes some five times as long.
     level, seed : float, int
@@ -155,7 +155,7 @@ def _mean(values: Array) -> Array:
 
 
 class _Layer:
-    """Scores of one layer, and how much those of its halves differ."""
+    """Scores of one layer, and those of its halves."""
 
     def __init__(
         self,
@@ -181,14 +181,12 @@ class _Layer:
             rows, options, np.asarray(scores.neighbors.indices[h]), advance
         )
         done += 1
-        self.differences: dict[str, list[tuple[Array, Array]]] = {}
+        self.halves: dict[str, list[Array]] = {name: [] for name in self.whole.values}
         for pair in pairs:
-            one, other = (
-                layer_scores([of_language[half] for of_language in rows], options) for half in pair
-            )
-            for name in self.whole.values:
-                a, b = (self.reduced(half.values[name]) for half in (one, other))
-                self.differences.setdefault(name, []).append((a - b, _mean(a) - _mean(b)))
+            for half in pair:
+                found = layer_scores([of_language[half] for of_language in rows], options)
+                for name, values in self.halves.items():
+                    values.append(self.reduced(found.values[name]))
             done += 0.5
             advance(0.0)
 
@@ -250,13 +248,17 @@ def _ends(
 ) -> tuple[Array, Array]:
     """Interval of a score's values (at 0) or of their mean (at 1), of one layer."""
     values = layer.reduced(layer.whole.values[name])
+    of_halves = layer.halves[name]
+    if at == 1:
+        values, of_halves = _mean(values), [_mean(half) for half in of_halves]
     return halves.interval(
-        values if at == 0 else _mean(values),
-        [pair[at] for pair in layer.differences.get(name, [])],
+        values,
+        [one - other for one, other in zip(of_halves[::2], of_halves[1::2], strict=True)],
         level=level,
         lowest=entry.lowest,
         highest=entry.highest,
         share=entry.share,
+        at_halves=np.mean(of_halves, axis=0) if of_halves else None,
     )
 
 

@@ -29,7 +29,7 @@ def language_distance(
     n_links = counts.sum(axis=1)  # of each language: its points times k
     by_chance = expected * n_links[:, None]
     both = by_chance + by_chance.T
-    distance = both / (both + counts + counts.T)
+    distance: NDArray[np.float64] = both / (both + counts + counts.T)
     np.fill_diagonal(distance, 0.0)
     return distance
 

@@ -52,7 +52,8 @@ def main_languages(counts: Counts, purity: float) -> list[int]:
     """The fewest languages that hold a share `purity` of the points, the largest first."""
     order = np.argsort(-counts, kind="stable")
     held = np.cumsum(counts[order])
-    return order[: int(np.searchsorted(held, purity * held[-1] - 1e-9)) + 1].tolist()
+    n_main = int(np.searchsorted(held, purity * held[-1] - 1e-9)) + 1
+    return [int(c) for c in order[:n_main]]
 
 
 def pool_alike(counts: Counts) -> list[int]:

@@ -67,9 +67,11 @@ def layout(
 
     Notes
     -----
-    Some 4 seconds per layer of 31 372 points on one core, without UMAP.
+    Some 5 seconds per layer of 31 372 points on one core, without UMAP (benchmarks/structure.py).
     """
-    graph = scores if isinstance(scores, NeighborGraph) else getattr(scores, "neighbors", None)
+    if not isinstance(scores, (NeighborGraph, OverlapScores)):
+        raise TypeError(f"scores must be OverlapScores or a graph, got {type(scores).__name__}")
+    graph = scores if isinstance(scores, NeighborGraph) else scores.neighbors
     if graph is None:
         raise ValueError(
             "scores have no neighbours: measure with overlap(..., neighbors=True), or give a graph"

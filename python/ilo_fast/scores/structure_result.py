@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.checks import choice, path_of
+from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_text
 from ilo_fast._util.optional import require
@@ -294,6 +295,39 @@ class Structure:
 
     def _layer(self, layer: int | None) -> int:
         return places("layer", self.layers, None if layer is None else [layer])[-1]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per layer and part: the core, its fragments, and what is in neither.
+
+        ``languages`` are those that the part holds, ``main`` those that make up a fragment.
+        """
+        n = sum(self.n_points)
+        found = []
+        for layer, parts in zip(self.layers, self.components, strict=True):
+            for one in (parts.core, *parts.fragments):
+                row = {
+                    "layer": layer,
+                    "label": one.label,
+                    "name": one.name,
+                    "points": one.size,
+                    "share": one.size / n,
+                    "share_under_mixing": None if one.label else parts.core_under_mixing / n,
+                    "parts": one.n_parts,
+                    "languages": " ".join(one.languages),
+                    "main": " ".join(one.main),
+                    "purity": one.purity,
+                }
+                found.append(row)
+            rest = dict.fromkeys(found[-1]) | {"layer": layer, "label": -1, "name": "rest"}
+            found.append(rest | {"points": parts.rest, "share": parts.rest / n})
+        return found
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
+        """`rows` as CSV, floats in full precision; with ``path``, also written there."""
+        text = csv_text(self.rows())
+        if path is not None:
+            write_text(path_of("path", path), text)
+        return text
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the labels of points, as JSON can hold it."""

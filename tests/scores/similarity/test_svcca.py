@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from oracles import companions as oracle
@@ -103,3 +105,15 @@ def test_no_variance_gives_no_value_and_copies_of_columns_no_components(rng):
 def test_options_that_make_no_sense_are_refused(rng, options):
     with pytest.raises(ValueError, match=next(iter(options))):
         svcca(*rng.standard_normal((2, 9, 2)), **options)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_few_components_are_those_of_all(flat, monkeypatch):
+    rng = np.random.default_rng(4)
+    spread = (1 + np.arange(260)) ** (0.0 if flat else -0.7)  # flat: subspace iteration gives up
+    X, noise = rng.standard_normal((2, 300, 260)) * spread
+    found = svcca(X, X + noise, n_components=4)
+    module = sys.modules[svcca.__module__]
+    monkeypatch.setattr(module, "_ROUNDS", 0)
+    everything = svcca(X, X + noise, n_components=4)
+    assert float(found) == pytest.approx(float(everything), abs=1e-9)

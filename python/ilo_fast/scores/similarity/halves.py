@@ -86,6 +86,7 @@ class Halves:
         lowest: float = -np.inf,
         highest: float = np.inf,
         share: bool = False,
+        at_halves: ArrayLike | None = None,
     ) -> tuple[Array, Array]:
         """Low and high around `values`; NaN where there are no halves.
 
@@ -103,6 +104,9 @@ class Halves:
             Whether the score is a share of the sentences: then it is Wilson's interval at the
             number of independent trials that the variance stands for, which has a length also
             where all sentences are hits.
+        at_halves
+            Of a share, its mean over the halves. Shares change with the size of the corpus, and
+            their variance with them, as ``x (1 - x)``.
         """
         values = np.asarray(values, np.float64)
         if self.reason:
@@ -113,8 +117,15 @@ class Halves:
         if not share:
             reach = quantile * np.sqrt(variance)
             return np.maximum(values - reach, lowest), np.minimum(values + reach, highest)
-        inner = (values * self.n_units + 0.5) / (self.n_units + 1)
+        if at_halves is not None:
+            at_halves = np.asarray(at_halves, np.float64)
+            variance = variance * self._binomial(values) / self._binomial(at_halves)
         with np.errstate(divide="ignore"):
-            trials = inner * (1 - inner) / variance
+            trials = self._binomial(values) / variance
         trials = np.where(variance > 0, np.maximum(trials, 1), self.n_units)
         return score_interval(values, trials, quantile)
+
+    def _binomial(self, values: Array) -> Array:
+        """``x (1 - x)``, half a unit away from 0 and 1."""
+        inner = (values * self.n_units + 0.5) / (self.n_units + 1)
+        return inner * (1 - inner)

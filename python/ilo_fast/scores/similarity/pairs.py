@@ -206,18 +206,18 @@ def _step(
                 z = np.where(deviation > 0, (values - chance) / deviation, np.nan)
     low = high = None
     if halves is not None:
-        differences = []
-        for which, pair in enumerate(halves.pairs):
-            one, other = (_of_pool(half, arrays) for half in pair)
-            of_one = table(1 + 2 * which, one, (a, b))[2]
-            differences.append(of_one - table(2 + 2 * which, other, (a, b))[2])
+        of_halves = [
+            table(1 + which, _of_pool(half, arrays), (a, b))[2]
+            for which, half in enumerate(half for pair in halves.pairs for half in pair)
+        ]
         low, high = halves.interval(
             values,
-            differences,
+            [one - other for one, other in zip(of_halves[::2], of_halves[1::2], strict=True)],
             level=level,
             lowest=measure.lowest,
             highest=measure.highest,
             share=measure.share,
+            at_halves=np.mean(of_halves, axis=0) if of_halves else None,
         )
     return [values, chance, z, low, high]
 

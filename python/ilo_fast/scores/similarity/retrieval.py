@@ -193,15 +193,18 @@ def halves_of_tables(
     level: float,
 ) -> dict[str, tuple[Array, Array]]:
     """Intervals of the tables of one layer."""
-    differences: dict[str, list[Array]] = {name: [] for name in tables}
-    for pair in halves.pairs:
-        one, other = (measure(directions.take(half)) for half in pair)
-        for name in tables:
-            differences[name].append(one[name] - other[name])
-    return {
-        name: halves.interval(table, differences[name], level=level, share=True)
-        for name, table in tables.items()
-    }
+    of_halves = [measure(directions.take(half)) for pair in halves.pairs for half in pair]
+    ends = {}
+    for name, table in tables.items():
+        values = np.array([half[name] for half in of_halves]).reshape(-1, *table.shape)
+        ends[name] = halves.interval(
+            table,
+            list(values[::2] - values[1::2]),
+            level=level,
+            share=True,
+            at_halves=values.mean(axis=0) if len(values) else None,
+        )
+    return ends
 
 
 def retrieval_chance(name: str, n: int) -> float:

@@ -178,7 +178,7 @@ def set_overlap(
         raise ValueError(
             f"A has shape {a.shape} and B {b.shape}: wanted (n, k) or (layers, n, k) for both"
         )
-    n_points = 1 + max(int(a.max(initial=-1)), int(b.max(initial=-1)))
+    a, b, n_points = _numbered(a, b)
     counts = _core.compare_rows(
         a if a.ndim == 3 else a[None],
         b if b.ndim == 3 else b[None],
@@ -187,6 +187,16 @@ def set_overlap(
         n_threads=threads,
     )
     return counts if a.ndim == 3 else counts[0, 0]
+
+
+def _numbered(a: Counts, b: Counts) -> tuple[Counts, Counts, int]:
+    """Both, and how many numbers there are: the core has a table of them."""
+    n_points = 1 + max(int(a.max(initial=-1)), int(b.max(initial=-1)))
+    if n_points <= 1024 + 8 * (a.size + b.size):
+        return a, b, n_points
+    known, numbers = np.unique(np.concatenate([a.ravel(), b.ravel()]), return_inverse=True)
+    numbers = numbers.astype(np.int32)
+    return numbers[: a.size].reshape(a.shape), numbers[a.size :].reshape(b.shape), len(known)
 
 
 def _all_pairs(

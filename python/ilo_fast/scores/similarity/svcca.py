@@ -17,6 +17,8 @@ from ilo_fast.scores.similarity.result import Similarity
 _SMALLEST: Final = 1e-10
 """Directions with less of the largest variance are rounding; rows of float32 have no better."""
 
+_ROUNDS: Final = 40  # of subspace iteration, at the most: about what eigh takes
+_SETTLED: Final = 1e-13  # residuals, of the largest eigenvalue
 _STEPS: Final = 4096  # of the integral over Wachter's density
 
 
@@ -87,8 +89,8 @@ def basis(rows: Rows, *, variance: float, n_components: int | None) -> Array:
     centred = Centred.of(rows).rows.astype(np.float64)
     n, d = centred.shape
     wide = n < d
-    values, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
-    values, vectors = values[::-1], vectors[:, ::-1]
+    gram = centred @ centred.T if wide else centred.T @ centred
+    values, vectors = _eigenvectors(gram, n_components)
     real = int((values > _SMALLEST * values[0]).sum()) if values[0] > 0 else 0
     real = min(real, n - 1)
     if n_components is None:
@@ -101,6 +103,29 @@ def basis(rows: Rows, *, variance: float, n_components: int | None) -> Array:
         return np.ascontiguousarray(vectors[:, :q])
     scores = centred @ vectors[:, :q]
     return np.linalg.qr(scores)[0] if q else scores
+
+
+def _eigenvectors(matrix: Array, at_least: int | None) -> tuple[Array, Array]:
+    """Largest eigenvalues of a symmetric matrix, descending, and their vectors; None: all of them.
+
+    A few are found by subspace iteration with Rayleigh and Ritz (Golub and Van Loan, 8.2.4) from a
+    fixed start, as exactly as by `eigh`, which takes over where they do not settle: where the last
+    that is wanted and the next are nearly equal.
+    """
+    width = 0 if at_least is None else 2 * at_least + 8
+    if 0 < 16 * width <= len(matrix):
+        start = np.random.default_rng(0).standard_normal((len(matrix), width))
+        span = np.linalg.qr(matrix @ start)[0]
+        for _ in range(_ROUNDS):
+            image = matrix @ span
+            values, turn = np.linalg.eigh(span.T @ image)
+            values, turn = values[::-1][:at_least], turn[:, ::-1][:, :at_least]
+            vectors = span @ turn
+            if np.abs(image @ turn - vectors * values).max() <= _SETTLED * values[0]:
+                return values, vectors
+            span = np.linalg.qr(image)[0]
+    values, vectors = np.linalg.eigh(matrix)
+    return values[::-1], vectors[:, ::-1]
 
 
 def mean_correlation(a: Array, b: Array) -> float:
