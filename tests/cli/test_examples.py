@@ -66,11 +66,6 @@ def write_arrays(folder: Path) -> None:
         np.save(folder / "representations" / f"{code}.npy", array)
 
 
-def write_scores(folder: Path) -> None:
-    (folder / "results").mkdir()
-    overlap_scores().to_json(folder / "results" / "scores.json")
-
-
 def write_compared(folder: Path) -> None:
     """Three measurements of the same sentences, with replicates."""
     rng = np.random.default_rng(0)
@@ -80,6 +75,12 @@ def write_compared(folder: Path) -> None:
         scores = from_marks(rng.random((2, 20, 4)) < 0.3 + 0.1 * number)
         scores.to_json(where / "scores.json")
         write_replicates(scores, where)
+
+
+def write_scores(folder: Path) -> None:
+    """One measurement, and those that are compared in folders of it."""
+    write_compared(folder)
+    overlap_scores().to_json(folder / "results" / "scores.json")
 
 
 WORLD = {

@@ -64,7 +64,7 @@ def test_flags_of_score_reach_the_function(here: Path, monkeypatch: pytest.Monke
     assert given == {
         "n_neighbors": 7, "threshold": 4, "metric": "euclidean", "backend": "hnsw",
         "n_threads": 3, "parallel": True, "progress": False, "intervals": True,
-        "n_permutations": 9, "groups": False,
+        "n_permutations": 9, "groups": False, "neighbors": True,
     }  # fmt: skip
 
 

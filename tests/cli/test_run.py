@@ -17,7 +17,7 @@ from ilo_fast.scores.result import OverlapScores
 Run = Callable[..., int]
 ALL_FILES = {
     files.SCORES_FILE, files.REPLICATES_FILE, files.TABLE_FILE, files.GROUPS_FILE,
-    *files.DRAWN_FILES,
+    files.NEIGHBORS_FILE, *files.BESIDE, *files.DRAWN_FILES, *files.MORE_DRAWN_FILES,
 }  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def test_without_matplotlib_scores_are_written_and_the_cure_is_named(
 
     monkeypatch.setattr(files, "check_can_draw", missing)
     assert drawing_run("-o", "out") == 0
-    wanted = {files.SCORES_FILE, files.REPLICATES_FILE, files.TABLE_FILE, files.GROUPS_FILE}
+    wanted = ALL_FILES - {*files.DRAWN_FILES, *files.MORE_DRAWN_FILES}
     assert {p.name for p in (here / "out").iterdir()} == wanted
     err = capsys.readouterr().err
     assert "pip install 'ilo_fast[report]'" in err
@@ -230,3 +230,43 @@ def test_unit_that_the_corpus_does_not_know_is_refused(
 ) -> None:
     assert run("-q", "-o", "out", "--unit", "document") == 2
     assert "--unit document" in capsys.readouterr().err
+
+
+def test_sentences_are_in_the_report_unless_they_are_left_out(
+    drawing_run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(files, "write_drawn", lambda *_, texts, **__: shown.append(texts) or [])
+    assert drawing_run("-o", "out", "-q") == 0
+    assert drawing_run("-o", "out", "-q", "--no-text") == 0
+    assert main(["report", "out", "-q"]) == 0  # the corpus is still there
+    assert shown[0] == shown[2]
+    assert set(shown[0]) == {"deu_Latn", "eng_Latn", "fra_Latn", "spa_Latn"}
+    assert shown[1] is None
+
+
+def test_what_stands_beside_kept_scores_is_measured_where_it_is_missing(
+    drawing_run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ilo_fast.scores import companions
+
+    wanted: list[bool] = []
+    measured = companions.companions
+    monkeypatch.setattr(files, "write_drawn", lambda *_, **__: [])
+    monkeypatch.setattr(
+        companions,
+        "companions",
+        lambda *a, **k: (wanted.append(k["intervals"]), measured(*a, **k))[1],
+    )
+    assert drawing_run("-o", "out", "-q", "--quick") == 0
+    folder = here / "out"
+    assert not any((folder / name).exists() for name in (files.NEIGHBORS_FILE, *files.BESIDE))
+    assert drawing_run("-o", "out", "-q") == 0  # scored again, since neighbours were not kept
+    assert all((folder / name).exists() for name in (files.NEIGHBORS_FILE, *files.BESIDE))
+    stamp = (folder / files.STRUCTURE_FILE).stat().st_mtime_ns
+    (folder / files.COMPANIONS_FILE).write_text("{")  # half-written
+    assert drawing_run("-o", "out", "-q") == 0
+    assert drawing_run("-o", "out", "-q") == 0
+    assert drawing_run("-o", "out", "-q", "--companion-intervals") == 0
+    assert wanted == [False, False, True]
+    assert (folder / files.STRUCTURE_FILE).stat().st_mtime_ns == stamp

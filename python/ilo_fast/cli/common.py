@@ -188,6 +188,8 @@ def extract_settings(args: argparse.Namespace, corpus: ParallelCorpus) -> dict[s
         "documents_sha256": corpus.info["documents_sha256"],
         "languages": list(corpus.languages),
         "limit": args.limit,
+        "seed": getattr(args, "seed", None),
+        "split": getattr(args, "split", None),
         "layers": "all" if args.layers is None else list(args.layers),
         "pooling": args.pooling,
         "special_tokens": args.special_tokens,
