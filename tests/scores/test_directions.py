@@ -9,11 +9,6 @@ from ilo_fast.representations.result import Representations
 from ilo_fast.scores.directions import directions_removed, language_directions, without
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(np.random.SeedSequence().entropy)
-
-
 def planted(rng, n_languages=6, d=12, rank=2, common=3.0):
     """Means that share a part and differ along `rank` directions orthogonal to it."""
     basis = np.linalg.qr(rng.standard_normal((d, rank + 1)))[0]

@@ -15,11 +15,6 @@ from ilo_fast.scores.translation_overlap import (
 )
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(np.random.SeedSequence().entropy)
-
-
 def graph(rng, n_points, k, n=None, pull=0.0):
     """Random neighbours; with `pull`, translations of n sentences come more often."""
     rows = []

@@ -11,11 +11,6 @@ from oracles import companions as oracle
 from ilo_fast.scores.similarity import cka
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(np.random.SeedSequence().entropy)
-
-
 def definition(unbiased):
     return oracle.unbiased_cka if unbiased else oracle.gram_cka
 

@@ -9,11 +9,6 @@ from oracles import companions as oracle
 from ilo_fast.scores.similarity import information_imbalance
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(np.random.SeedSequence().entropy)
-
-
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_equals_the_definition_both_ways(rng, metric):
     X = rng.standard_normal((40, 6))

@@ -11,11 +11,6 @@ from ilo_fast.scores.similarity import isotropy, language_variance
 from ilo_fast.scores.similarity.isotropy import partition_ratio
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(np.random.SeedSequence().entropy)
-
-
 @pytest.mark.parametrize(("n", "d"), [(50, 4), (20, 60), (300, 12)])
 def test_isotropy_equals_the_definitions(rng, n, d):
     X = rng.standard_normal((n, d)) * rng.gamma(1, 1, d) + rng.standard_normal(d)

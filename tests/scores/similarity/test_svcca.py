@@ -13,11 +13,6 @@ from ilo_fast.scores.similarity import svcca
 from ilo_fast.scores.similarity.svcca import random_correlation
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(np.random.SeedSequence().entropy)
-
-
 @pytest.mark.parametrize(("n", "d", "e", "q"), [(60, 8, 5, 3), (20, 40, 30, 4), (30, 6, 6, 6)])
 def test_equals_canonical_correlations_of_the_components(rng, n, d, e, q):
     X, Y = rng.standard_normal((n, d)) * np.arange(1, d + 1), rng.standard_normal((n, e))
