@@ -72,10 +72,11 @@ def test_without_takes_what_it_says(rng):
 
 def languages_apart(rng, n=60, d=10, codes=("deu", "eng", "swa", "zho"), groups=None):
     meaning = rng.standard_normal((2, n, d))
+    places = [(30, 0), (0, 30), (-30, 15), (10, -35)]  # two directions keep languages apart
     arrays = {}
-    for code in codes:
+    for code, place in zip(codes, places, strict=True):
         away = np.zeros((2, 1, d))
-        away[..., :2] = 20 * rng.standard_normal(2)  # two directions keep languages apart
+        away[..., :2] = place
         noise = 0.05 * rng.standard_normal((2, n, d))
         arrays[code] = (meaning + away + noise).astype(np.float32)
     return Representations(arrays, (0, 5), parallel=True, groups=groups)

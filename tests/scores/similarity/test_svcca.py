@@ -58,7 +58,7 @@ def test_chance_is_that_of_random_subspaces(rng, n, p, q):
         return np.linalg.qr(rng.standard_normal((n, width)))[0]
 
     drawn = [np.linalg.svd(one(p).T @ one(q), compute_uv=False).mean() for _ in range(8)]
-    assert random_correlation(n, p, q) == pytest.approx(np.mean(drawn), abs=0.01)
+    assert random_correlation(n, p, q) == pytest.approx(np.mean(drawn), abs=0.025)
     assert random_correlation(n, q, p) == random_correlation(n, p, q)
 
 
