@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from ilo_fast import OverlapScores, ParallelCorpus, Representations, extract, overlap
 from ilo_fast._util.statistics import t_quantile
 from ilo_fast.models.demo import demo_model_path
-from ilo_fast.scores.comparison import compare
-from ilo_fast.scores.comparison_result import Comparison
-from ilo_fast.scores.intervals import degrees_of_freedom
+from ilo_fast.scores.certainty.intervals import degrees_of_freedom
+from ilo_fast.scores.comparison.compare import compare
+from ilo_fast.scores.comparison.result import Comparison
 
 LANGUAGES, DIMENSION, OFFSET, NOISE = 6, 16, 0.6, 0.6
 Arrays = Mapping[str, NDArray[np.float32]]

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from ilo_fast.graph.arrays import as_stack
 from ilo_fast.graph.knn import stacked_graph
-from ilo_fast.scores import intervals
-from ilo_fast.scores.replicates import Replicates
-from ilo_fast.scores.resampling import Resampling
+from ilo_fast.scores.certainty import intervals
+from ilo_fast.scores.certainty.replicates import Replicates
+from ilo_fast.scores.certainty.resampling import Resampling
 
 K, T = 5, 3
 

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast import _core
-from ilo_fast.scores.permutations import mixing_test
+from ilo_fast.scores.certainty.permutations import mixing_test
 
 Ints = NDArray[np.int32]
 

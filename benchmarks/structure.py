@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from ilo_fast.graph.knn import knn_graph
 from ilo_fast.representations.result import Representations
-from ilo_fast.scores.communities import communities
-from ilo_fast.scores.layout import layout
-from ilo_fast.scores.structure import structure
+from ilo_fast.scores.structure.communities import communities
+from ilo_fast.scores.structure.layout import layout
+from ilo_fast.scores.structure.structure import structure
 
 
 def main() -> None:

@@ -29,10 +29,15 @@ if TYPE_CHECKING:
     from ilo_fast.pipeline import measure as measure
     from ilo_fast.representations.extraction import extract as extract
     from ilo_fast.representations.result import Representations as Representations
-    from ilo_fast.scores.comparison import compare as compare
-    from ilo_fast.scores.comparison_result import Comparison as Comparison
+    from ilo_fast.scores.companions.companions import companions as companions
+    from ilo_fast.scores.companions.result import Companions as Companions
+    from ilo_fast.scores.comparison.compare import compare as compare
+    from ilo_fast.scores.comparison.result import Comparison as Comparison
     from ilo_fast.scores.overlap import overlap as overlap
     from ilo_fast.scores.result import OverlapScores as OverlapScores
+    from ilo_fast.scores.structure.layout import layout as layout
+    from ilo_fast.scores.structure.result import Structure as Structure
+    from ilo_fast.scores.structure.structure import structure as structure
     from ilo_fast.training.callback import OverlapCallback as OverlapCallback
     from ilo_fast.training.finetune.finetune import FineTuned as FineTuned
     from ilo_fast.training.finetune.finetune import finetune as finetune
@@ -45,8 +50,10 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AccessError": "errors",
-    "compare": "scores.comparison",
-    "Comparison": "scores.comparison_result",
+    "companions": "scores.companions.companions",
+    "Companions": "scores.companions.result",
+    "compare": "scores.comparison.compare",
+    "Comparison": "scores.comparison.result",
     "CorpusError": "errors",
     "extract": "representations.extraction",
     "finetune": "training.finetune.finetune",
@@ -54,6 +61,7 @@ _HOME = {
     "freeze": "training.freezing",
     "Frozen": "training.freezing",
     "knn_graph": "graph.knn",
+    "layout": "scores.structure.layout",
     "LabelledCorpus": "corpora.labelled.corpus",
     "measure": "pipeline",
     "NeighborGraph": "graph.result",
@@ -66,6 +74,8 @@ _HOME = {
     "Pretrained": "training.pretrain.pretrain",
     "read_overlap_log": "training.records",
     "Representations": "representations.result",
+    "structure": "scores.structure.structure",
+    "Structure": "scores.structure.result",
     "transfer": "evaluation.transfer",
     "TransferScores": "evaluation.result",
 }

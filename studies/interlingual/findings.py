@@ -11,7 +11,7 @@ from scipy.stats import rankdata, spearmanr
 
 from ilo_fast.corpora.grouping import group_languages
 from ilo_fast.corpora.languages import describe_language
-from ilo_fast.scores.intervals import deviations, standard_error
+from ilo_fast.scores.certainty.intervals import deviations, standard_error
 
 ATTRIBUTES = ("resource_class", "family", "region", "script")
 N_PERMUTATIONS = 9999

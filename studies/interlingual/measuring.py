@@ -13,12 +13,12 @@ import numpy as np
 from ilo_fast import OverlapScores, ParallelCorpus, Representations, extract, overlap
 from ilo_fast._util.files import read_json, write_json
 from ilo_fast.report.files import write_scores
-from ilo_fast.scores.companions import Companions, companions
-from ilo_fast.scores.companions_result import COMPANIONS_FILE
-from ilo_fast.scores.sample_size import SizeCurve, size_curve
-from ilo_fast.scores.structure import structure
-from ilo_fast.scores.structure_file import STRUCTURE_FILE
-from ilo_fast.scores.structure_result import Structure
+from ilo_fast.scores.certainty.sample_size import SizeCurve, size_curve
+from ilo_fast.scores.companions.companions import Companions, companions
+from ilo_fast.scores.companions.result import COMPANIONS_FILE
+from ilo_fast.scores.structure.file import STRUCTURE_FILE
+from ilo_fast.scores.structure.result import Structure
+from ilo_fast.scores.structure.structure import structure
 
 
 @dataclass(frozen=True)

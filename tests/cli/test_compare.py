@@ -13,8 +13,8 @@ from helpers.replicates import from_marks
 
 from ilo_fast.cli import main
 from ilo_fast.report import comparison_files
-from ilo_fast.scores.comparison_result import Comparison
-from ilo_fast.scores.replicates_file import write_replicates
+from ilo_fast.scores.certainty.replicates_file import write_replicates
+from ilo_fast.scores.comparison.result import Comparison
 
 FILES = {"comparison.json", "comparison.csv", *comparison_files.FIGURE_FILES}
 

@@ -17,7 +17,7 @@ from helpers.scores import overlap_scores
 
 from ilo_fast import ParallelCorpus
 from ilo_fast.cli import main
-from ilo_fast.scores.replicates_file import write_replicates
+from ilo_fast.scores.certainty.replicates_file import write_replicates
 
 COMMANDS = (
     "run", "extract", "score", "compare", "report", "languages", "cache", "doctor", "completion",

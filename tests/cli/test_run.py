@@ -248,7 +248,7 @@ def test_sentences_are_in_the_report_unless_they_are_left_out(
 def test_what_stands_beside_kept_scores_is_measured_where_it_is_missing(
     drawing_run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ilo_fast.scores import companions
+    from ilo_fast.scores.companions import companions
 
     wanted: list[bool] = []
     measured = companions.companions

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast.scores.replicates import Counts, Replicates
+from ilo_fast.scores.certainty.replicates import Counts, Replicates
 from ilo_fast.scores.result import OverlapScores
 
 Array = NDArray[np.float64]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ilo_fast.report.run_data import RunData
-from ilo_fast.scores.companions_result import Companion, Companions, DirectionsRemoved
+from ilo_fast.scores.companions.result import Companion, Companions, DirectionsRemoved
 from ilo_fast.scores.overlap import overlap
 from ilo_fast.scores.result import OverlapScores
-from ilo_fast.scores.structure import structure
+from ilo_fast.scores.structure.structure import structure
 
 CODES = ("eng_Latn", "fra_Latn", "rus_Cyrl", "zho_Hans", "ind_Latn")
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ilo_fast.evaluation.result import TransferScores
-from ilo_fast.scores.intervals import Intervals
-from ilo_fast.scores.limits import Limits
-from ilo_fast.scores.permutations import MixingTest
+from ilo_fast.scores.certainty.intervals import Intervals
+from ilo_fast.scores.certainty.limits import Limits
+from ilo_fast.scores.certainty.permutations import MixingTest
 from ilo_fast.scores.result import OverlapScores
 from ilo_fast.training.records import OverlapRecord
 

@@ -13,8 +13,8 @@ from ilo_fast.graph.knn import knn_graph
 from ilo_fast.plots.components import FRAGMENT_COLORS, OTHER_COLOR, fragment_colors
 from ilo_fast.plots.layer_maps import group_colors
 from ilo_fast.plots.style import png_bytes, svg_text
-from ilo_fast.scores.structure import structure
-from ilo_fast.scores.structure_result import Structure
+from ilo_fast.scores.structure.result import Structure
+from ilo_fast.scores.structure.structure import structure
 
 CODES = ("eng_Latn", "deu_Latn", "rus_Cyrl", "hin_Deva", "bjn_Latn", "x" * 60)
 N = 30

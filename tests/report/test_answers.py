@@ -9,7 +9,7 @@ from helpers.runs import measured
 from helpers.scores import overlap_scores
 
 from ilo_fast.report.answers import answers
-from ilo_fast.scores.structure import structure
+from ilo_fast.scores.structure.structure import structure
 
 
 def test_most_shared_layer_is_that_of_meaning_and_ilo_stands_beside_it() -> None:

@@ -17,7 +17,7 @@ from helpers.scores import overlap_scores
 
 from ilo_fast.report.html import html_report, report_of_runs
 from ilo_fast.report.run_data import RunData
-from ilo_fast.scores.comparison import compare
+from ilo_fast.scores.comparison.compare import compare
 
 TEXT = "document.getElementById('{}').textContent"
 ROWS = "[...document.querySelectorAll('#tables tbody tr')].map(r => r.cells[0].textContent)"

@@ -8,8 +8,8 @@ from helpers.replicates import from_marks
 from helpers.scores import HOSTILE
 
 from ilo_fast.report.comparison_tables import text_report
-from ilo_fast.scores.comparison import compare
-from ilo_fast.scores.comparison_result import Comparison
+from ilo_fast.scores.comparison.compare import compare
+from ilo_fast.scores.comparison.result import Comparison
 
 
 def compared(names: tuple[str, ...] = ("a", "b"), **about) -> Comparison:

@@ -6,7 +6,7 @@ import pytest
 from helpers.runs import measured
 
 from ilo_fast.report.differences import difference_curves, difference_table
-from ilo_fast.scores.comparison import compare
+from ilo_fast.scores.comparison.compare import compare
 
 
 def test_curves_and_rows_are_of_the_first_run_minus_the_others() -> None:

@@ -28,11 +28,11 @@ def measure_beside(
     The paths of all files. Each is written when it is ready, so that interrupted work resumes.
     """
     from ilo_fast.report.reading import POSITIONS_FILE, write_positions
-    from ilo_fast.scores.companions import companions
-    from ilo_fast.scores.companions_result import COMPANIONS_FILE
-    from ilo_fast.scores.layout import layout
-    from ilo_fast.scores.structure import structure
-    from ilo_fast.scores.structure_file import STRUCTURE_FILE
+    from ilo_fast.scores.companions.companions import companions
+    from ilo_fast.scores.companions.result import COMPANIONS_FILE
+    from ilo_fast.scores.structure.file import STRUCTURE_FILE
+    from ilo_fast.scores.structure.layout import layout
+    from ilo_fast.scores.structure.structure import structure
 
     if scores.neighbors is None:  # --quick, now or when the scores were made
         return []
@@ -61,7 +61,7 @@ def measure_beside(
 
 def _kept(path: Path, args: argparse.Namespace) -> bool:
     """Whether the companions in the file are those that are wanted."""
-    from ilo_fast.scores.companions_result import Companions
+    from ilo_fast.scores.companions.result import Companions
 
     try:
         found = Companions.from_json(path)

@@ -17,7 +17,7 @@ from ilo_fast.cli.parser import Commands, UsageError
 from ilo_fast.errors import AccessError
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.comparison_result import Comparison
+    from ilo_fast.scores.comparison.result import Comparison
     from ilo_fast.scores.result import OverlapScores
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from ilo_fast.report.comparison_tables import text_report
-    from ilo_fast.scores.comparison import compare
+    from ilo_fast.scores.comparison.compare import compare
 
     if len(args.inputs) < 2:
         raise UsageError(f"a comparison needs two runs or more, got {listed(args.inputs)}")
@@ -105,8 +105,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _read(path: Path) -> OverlapScores:
-    from ilo_fast.scores.comparison_result import COMPARISON_FILE
-    from ilo_fast.scores.replicates_file import REPLICATES_FILE, read_replicates
+    from ilo_fast.scores.certainty.replicates_file import REPLICATES_FILE, read_replicates
+    from ilo_fast.scores.comparison.result import COMPARISON_FILE
     from ilo_fast.scores.result import SCORES_FILE, OverlapScores
 
     source = path / SCORES_FILE if path.is_dir() else path
@@ -139,7 +139,7 @@ def _read(path: Path) -> OverlapScores:
 
 
 def _refuse_other(folder: Path, comparison: Comparison, *, overwrite: bool) -> None:
-    from ilo_fast.scores.comparison_result import COMPARISON_FILE, Comparison
+    from ilo_fast.scores.comparison.result import COMPARISON_FILE, Comparison
 
     file = folder / COMPARISON_FILE
     if overwrite or not file.exists():

@@ -18,7 +18,7 @@ from ilo_fast.errors import AccessError
 
 if TYPE_CHECKING:
     from ilo_fast.report.run_data import RunData
-    from ilo_fast.scores.comparison_result import Comparison
+    from ilo_fast.scores.comparison.result import Comparison
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def _write_several(runs: Sequence[RunData], folder: Path) -> None:
 
 def _compared(runs: Sequence[RunData]) -> tuple[Comparison | None, str]:
     """Differences of the runs, or why there are none."""
-    from ilo_fast.scores.comparison import compare
+    from ilo_fast.scores.comparison.compare import compare
 
     try:
         return compare({one.name: one.scores for one in runs}), ""

@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"-o {folder} is a file; give a folder")
     if before is not None and after is not None:
-        from ilo_fast.scores.comparable import check_comparable
+        from ilo_fast.scores.comparison.comparable import check_comparable
 
         having = [code for code in data.languages if args.split in data.splits_of(code)]
         check_comparable(before, after, having)  # before the long work

@@ -20,7 +20,7 @@ from ilo_fast.report.summary import (
 
 if TYPE_CHECKING:
     from ilo_fast.scores.result import OverlapScores
-    from ilo_fast.scores.structure_result import Structure
+    from ilo_fast.scores.structure.result import Structure
 
 _INSIDE: Final = 0.5  # a language is outside if fewer of its sentences take part
 _NAMED: Final = 8  # languages that a sentence names

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ilo_fast.report.files import check_can_draw, rendered, write_files
-from ilo_fast.scores.comparison_result import COMPARISON_FILE
+from ilo_fast.scores.comparison.result import COMPARISON_FILE
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.comparison_result import Comparison
+    from ilo_fast.scores.comparison.result import Comparison
 
 TABLE_FILE = "comparison.csv"
 FIGURE_FILES = ("comparison.png", "comparison.svg", "comparison.pdf")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 from ilo_fast._util.messages import elide, listed, plain
 from ilo_fast.corpora.languages import GROUPINGS
 from ilo_fast.report.columns import columns, pad
-from ilo_fast.scores.comparison_records import LANGUAGE, MEAN, Difference
-from ilo_fast.scores.intervals import MIN_UNITS
+from ilo_fast.scores.certainty.intervals import MIN_UNITS
+from ilo_fast.scores.comparison.records import LANGUAGE, MEAN, Difference
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.comparison_result import Comparison
+    from ilo_fast.scores.comparison.result import Comparison
 
 _SHOWN: Final = {"ilo": "ILO", "translation_share": "share of translations"}
 _NAME = 40  # columns of a model's name at most

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.messages import plain
-from ilo_fast.scores.comparison_records import MEAN
+from ilo_fast.scores.comparison.records import MEAN
 from ilo_fast.scores.table import SCORE_TITLES
 
 if TYPE_CHECKING:
-    from ilo_fast.scores.comparison_records import Difference
-    from ilo_fast.scores.comparison_result import Comparison
+    from ilo_fast.scores.comparison.records import Difference
+    from ilo_fast.scores.comparison.result import Comparison
 
 
 def difference_curves(comparison: Comparison) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from ilo_fast.report.summary import most_shared_layer_index
 
 if TYPE_CHECKING:
     from ilo_fast.report.run_data import RunData
-    from ilo_fast.scores.companions_result import Companion
+    from ilo_fast.scores.companions.result import Companion
     from ilo_fast.scores.result import OverlapScores
 
 _MATRIX_BYTES: Final = 1_500_000  # of all matrices of companions together

@@ -19,19 +19,19 @@ from ilo_fast._util.optional import require
 from ilo_fast.report.groups import group_rows, overlap_by_group
 from ilo_fast.report.reading import POSITIONS_FILE
 from ilo_fast.report.summary import most_shared_layer_index
-from ilo_fast.scores.companions_result import COMPANIONS_FILE
+from ilo_fast.scores.certainty.replicates_file import REPLICATES_FILE, replicates_bytes
+from ilo_fast.scores.companions.result import COMPANIONS_FILE
 from ilo_fast.scores.neighbors_file import NEIGHBORS_FILE, write_neighbors
-from ilo_fast.scores.replicates_file import REPLICATES_FILE, replicates_bytes
 from ilo_fast.scores.result import SCORES_FILE
-from ilo_fast.scores.structure_file import LABELS_FILE, STRUCTURE_FILE
+from ilo_fast.scores.structure.file import LABELS_FILE, STRUCTURE_FILE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from ilo_fast.scores.companions_result import Companions
+    from ilo_fast.scores.companions.result import Companions
     from ilo_fast.scores.result import OverlapScores
-    from ilo_fast.scores.structure_result import Structure
+    from ilo_fast.scores.structure.result import Structure
 
 TABLE_FILE = "scores.csv"
 REPORT_FILE = "report.html"

@@ -30,10 +30,10 @@ from ilo_fast.report.summary import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ilo_fast.scores.companions_result import Companions
-    from ilo_fast.scores.comparison_result import Comparison
+    from ilo_fast.scores.companions.result import Companions
+    from ilo_fast.scores.comparison.result import Comparison
     from ilo_fast.scores.result import OverlapScores
-    from ilo_fast.scores.structure_result import Structure
+    from ilo_fast.scores.structure.result import Structure
 
 PAGE_BYTES: Final = 6_000_000
 """The most that a page takes, as far as points and texts can give way."""

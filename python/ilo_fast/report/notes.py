@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.messages import counted, listed, plain
 from ilo_fast.report.summary import best_layer_index, layer_means
-from ilo_fast.scores.sample_size import size_warnings
+from ilo_fast.scores.certainty.sample_size import size_warnings
 
 if TYPE_CHECKING:
     from ilo_fast.scores.result import OverlapScores

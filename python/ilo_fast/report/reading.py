@@ -16,10 +16,10 @@ from ilo_fast.corpora.named import CORPUS_NAMES
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.errors import AccessError
 from ilo_fast.report.run_data import RunData
-from ilo_fast.scores.companions_result import COMPANIONS_FILE, Companions
+from ilo_fast.scores.companions.result import COMPANIONS_FILE, Companions
 from ilo_fast.scores.result import SCORES_FILE, OverlapScores
-from ilo_fast.scores.structure_file import STRUCTURE_FILE
-from ilo_fast.scores.structure_result import Structure
+from ilo_fast.scores.structure.file import STRUCTURE_FILE
+from ilo_fast.scores.structure.result import Structure
 
 logger = logging.getLogger(__name__)
 

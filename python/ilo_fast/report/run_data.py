@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ilo_fast.scores.companions_result import Companions
+    from ilo_fast.scores.companions.result import Companions
     from ilo_fast.scores.result import OverlapScores
-    from ilo_fast.scores.structure_result import Structure
+    from ilo_fast.scores.structure.result import Structure
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from ilo_fast.corpora.grouping import group_languages
 from ilo_fast.evaluation.statistics import bootstrap_means
 from ilo_fast.plots.transfer import TransferRow, TransferTable
 from ilo_fast.plots.transfer import transfer_figure as draw
-from ilo_fast.scores.comparable import check_comparable
+from ilo_fast.scores.comparison.comparable import check_comparable
 from ilo_fast.scores.result import language_label
 
 if TYPE_CHECKING:

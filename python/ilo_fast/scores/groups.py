@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast.scores.certainty_file import number
-from ilo_fast.scores.intervals import deviations, mean_interval
+from ilo_fast.scores.certainty.file import number
+from ilo_fast.scores.certainty.intervals import deviations, mean_interval
 from ilo_fast.scores.table import ScoreTable, positions
 
 

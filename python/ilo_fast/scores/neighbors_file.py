@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ilo_fast.graph.result import NeighborGraph
-from ilo_fast.scores.replicates_file import scores_sha256
+from ilo_fast.scores.certainty.replicates_file import scores_sha256
 from ilo_fast.scores.table import ScoreTable
 
 NEIGHBORS_FILE: Final = "neighbors.npz"

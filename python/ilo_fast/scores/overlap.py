@@ -23,15 +23,15 @@ from ilo_fast.graph.cuda import check as check_cuda
 from ilo_fast.graph.options import check_metric, chosen_backend, thread_count
 from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores import cuda
+from ilo_fast.scores.certainty.intervals import Intervals, check_level, no_intervals
+from ilo_fast.scores.certainty.intervals import intervals as intervals_of
+from ilo_fast.scores.certainty.limits import Limits
+from ilo_fast.scores.certainty.nulls import translation_chance, translation_chance_given_graph
+from ilo_fast.scores.certainty.permutations import MixingTest, mixing_test
+from ilo_fast.scores.certainty.replicates import Replicates
+from ilo_fast.scores.certainty.resampling import Resampling
 from ilo_fast.scores.checks import check_pool
-from ilo_fast.scores.intervals import Intervals, check_level, no_intervals
-from ilo_fast.scores.intervals import intervals as intervals_of
-from ilo_fast.scores.limits import Limits
-from ilo_fast.scores.nulls import translation_chance, translation_chance_given_graph
-from ilo_fast.scores.permutations import MixingTest, mixing_test
 from ilo_fast.scores.pool import Pool, as_stacks, layer_graph, layer_rows
-from ilo_fast.scores.replicates import Replicates
-from ilo_fast.scores.resampling import Resampling
 from ilo_fast.scores.result import OverlapScores
 
 

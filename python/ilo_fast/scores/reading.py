@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.checks import share, whole_number
 from ilo_fast._util.messages import listed, plain
-from ilo_fast.scores.certainty_file import read_intervals, read_test
-from ilo_fast.scores.limits import Limits
+from ilo_fast.scores.certainty.file import read_intervals, read_test
+from ilo_fast.scores.certainty.limits import Limits
 
 _METRICS: Final = ("cosine", "euclidean")
 # A harmonic mean that was computed elsewhere may differ in its last bits.

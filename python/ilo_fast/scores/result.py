@@ -23,12 +23,12 @@ from ilo_fast._util.versions import versions
 from ilo_fast.corpora.grouping import group_languages
 from ilo_fast.corpora.languages import describe_language
 from ilo_fast.graph.result import NeighborGraph
-from ilo_fast.scores.certainty_file import intervals_object, test_object
+from ilo_fast.scores.certainty.file import intervals_object, test_object
+from ilo_fast.scores.certainty.replicates_file import read_replicates
 from ilo_fast.scores.groups import OverlapGroup, group_deviations
 from ilo_fast.scores.neighbors_file import read_neighbors
 from ilo_fast.scores.notebook import html_table
 from ilo_fast.scores.reading import read_fields
-from ilo_fast.scores.replicates_file import read_replicates
 from ilo_fast.scores.table import SCORE_TITLES, ScoreTable, positions
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from ilo_fast._util.equality import same_fields
 from ilo_fast._util.messages import counted, elide, listed, plain
 from ilo_fast.corpora.languages import describe_language
 from ilo_fast.graph.result import NeighborGraph
-from ilo_fast.scores.certainty_file import number
-from ilo_fast.scores.intervals import Intervals
-from ilo_fast.scores.limits import Limits
-from ilo_fast.scores.permutations import MixingTest
-from ilo_fast.scores.replicates import Replicates
+from ilo_fast.scores.certainty.file import number
+from ilo_fast.scores.certainty.intervals import Intervals
+from ilo_fast.scores.certainty.limits import Limits
+from ilo_fast.scores.certainty.permutations import MixingTest
+from ilo_fast.scores.certainty.replicates import Replicates
 
 SCORE_TITLES: Final[Mapping[str, str]] = {
     "ilo": "Interlingual Local Overlap",

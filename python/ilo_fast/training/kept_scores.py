@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ilo_fast.scores.replicates_file import REPLICATES_FILE, write_replicates
+from ilo_fast.scores.certainty.replicates_file import REPLICATES_FILE, write_replicates
 from ilo_fast.scores.result import SCORES_FILE, OverlapScores
 from ilo_fast.training.records import OverlapRecord
 

@@ -7,7 +7,7 @@ import pytest
 from interlingual import findings
 
 from ilo_fast import Representations, overlap
-from ilo_fast.scores.companions_result import Companion, Companions
+from ilo_fast.scores.companions.result import Companion, Companions
 
 CODES = ("eng_Latn", "deu_Latn", "fra_Latn", "rus_Cyrl", "ukr_Cyrl", "hin_Deva", "ben_Beng")
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ilo_fast._util.statistics import score_interval, t_quantile
-from ilo_fast.scores.intervals import MIN_UNITS
-from ilo_fast.scores.resampling import draw_halves, sampling_units
+from ilo_fast.scores.certainty.intervals import MIN_UNITS
+from ilo_fast.scores.certainty.resampling import draw_halves, sampling_units
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from ilo_fast._util.checks import whole_number
 from ilo_fast._util.progress import share_bar
 from ilo_fast.graph.knn import Metric
 from ilo_fast.graph.result import NeighborGraph
-from ilo_fast.scores.intervals import check_level
+from ilo_fast.scores.certainty.intervals import check_level
 from ilo_fast.scores.similarity.halves import Halves
 from ilo_fast.scores.similarity.neighbors import Search
 from ilo_fast.scores.similarity.pairs import Layers, layer_numbers

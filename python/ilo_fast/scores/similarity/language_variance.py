@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ilo_fast._util.checks import truth, whole_number
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.progress import share_bar
-from ilo_fast.scores.intervals import check_level
+from ilo_fast.scores.certainty.intervals import check_level
 from ilo_fast.scores.similarity.halves import Halves
 from ilo_fast.scores.similarity.pairs import Array, Rows, check_parallel, layer_numbers
 

@@ -14,7 +14,7 @@ from ilo_fast import _core
 from ilo_fast._util.checks import truth, whole_number
 from ilo_fast.graph.knn import knn_graph
 from ilo_fast.graph.options import check_metric, thread_count
-from ilo_fast.scores.graph_overlap_moments import LinkSums
+from ilo_fast.scores.certainty.graph_overlap_moments import LinkSums
 from ilo_fast.scores.similarity.pairs import Measure
 from ilo_fast.scores.similarity.set_overlap import as_points
 

@@ -1,0 +1,1 @@
+"""Nulls, limits, intervals and permutations: how sure a score is."""

@@ -1,0 +1,1 @@
+"""Scores that are read beside ILO, all in one call, and their file."""

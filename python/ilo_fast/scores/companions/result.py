@@ -1,0 +1,299 @@
+"""What `companions` returns: scores beside ILO, layer by layer, and their file."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ilo_fast._util.checks import path_of, real_number
+from ilo_fast._util.csv_text import csv_text
+from ilo_fast._util.equality import same_fields
+from ilo_fast._util.files import write_text
+from ilo_fast._util.messages import counted, listed
+from ilo_fast._util.schema import check_schema, read_result
+from ilo_fast._util.versions import versions
+from ilo_fast.corpora.checks import check_code
+from ilo_fast.corpora.languages import describe_language
+from ilo_fast.scores.companions.directions_result import (
+    DirectionsRemoved,
+    layer_list,
+    read_removed,
+    removed_object,
+    table_of,
+)
+from ilo_fast.scores.similarity.result import nested
+
+Array = NDArray[np.float64]
+
+COMPANIONS_FILE: Final = "companions.json"
+_KIND: Final = "ilo_fast.companions"
+_SCHEMA_VERSION: Final = 1
+_OF_LANGUAGES: Final = ("values", "chance", "low", "high", "z")
+_OF_LAYERS: Final = ("means", "means_low", "means_high", "means_chance")
+
+
+@dataclass(frozen=True, eq=False)
+class Companion:
+    """One score of every layer, and of every language where it has languages.
+
+    Attributes
+    ----------
+    name : str
+        ``"retrieval_p1"``.
+    title : str
+        For a column or an axis, at most 28 characters.
+    about : str
+        What it says, its range, and what chance gives.
+    lowest, highest : float
+        Ends for a scale of colours.
+    values : float64, shape (layers, languages), or None
+        Of scores of pairs of languages the mean over the other languages. None where the score is
+        of all languages together.
+    chance, low, high, z : the same, or None
+        Expected by chance; ends of the interval; standard deviations of chance between `chance`
+        and `values`.
+    means : float64, shape (layers,)
+        Over languages, or the score itself where it has none.
+    means_low, means_high, means_chance : the same, or None
+    """
+
+    name: str
+    title: str
+    about: str
+    lowest: float
+    highest: float
+    values: Array | None
+    means: Array
+    chance: Array | None = None
+    low: Array | None = None
+    high: Array | None = None
+    z: Array | None = None
+    means_low: Array | None = None
+    means_high: Array | None = None
+    means_chance: Array | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Companion) and same_fields(
+            self, other, (f.name for f in fields(self))
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.name, len(self.means)))
+
+
+@dataclass(frozen=True, eq=False)
+class Companions:
+    """Scores that are read beside bridge, reach and ILO.
+
+    ``companions["cka"]`` is one of them, ``"cka" in companions`` tells whether it is there.
+
+    Attributes
+    ----------
+    layers, languages : tuple
+    scores : tuple of Companion
+        In the order in which a report shows them.
+    matrices : mapping of name to float64, shape (layers, languages, languages)
+        Scores of pairs of languages: row is the source (of ``"mexa"`` the pivot), column the
+        target. The diagonal is NaN.
+    level : float
+        Of the intervals.
+    removed : DirectionsRemoved or None
+    info : dict
+        How they were made. Equal companions may differ here.
+    """
+
+    layers: tuple[int, ...]
+    languages: tuple[str, ...]
+    scores: tuple[Companion, ...]
+    matrices: Mapping[str, Array] = field(default_factory=dict)
+    level: float = 0.95
+    removed: DirectionsRemoved | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return (
+            f"Companions({counted(len(self.scores), 'score')} of "
+            f"{counted(len(self.layers), 'layer')} x {counted(len(self.languages), 'language')})"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        names = ("layers", "languages", "scores", "matrices", "level", "removed")
+        return isinstance(other, Companions) and same_fields(self, other, names)
+
+    def __hash__(self) -> int:
+        return hash((self.layers, self.languages, self.names))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all scores."""
+        return tuple(score.name for score in self.scores)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __getitem__(self, name: str) -> Companion:
+        for score in self.scores:
+            if score.name == name:
+                return score
+        raise KeyError(f"{name!r} is not among these companions: {listed(self.names)}")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One record for each layer and language, as in ``companions.csv``.
+
+        None stands for what was not measured; scores of all languages together are repeated.
+        """
+        return [
+            {"layer": layer, "language": code, **describe_language(code)}
+            | {key: value for score in self.scores for key, value in _cells(score, h, c).items()}
+            for h, layer in enumerate(self.layers)
+            for c, code in enumerate(self.languages)
+        ]
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
+        """`rows` as CSV, floats in full precision; with ``path``, also written there."""
+        text = csv_text(self.rows())
+        if path is not None:
+            write_text(path_of("path", path), text)
+        return text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON can hold it."""
+        return {
+            "schema_version": _SCHEMA_VERSION,
+            "kind": _KIND,
+            "versions": versions("numpy"),
+            "info": self.info,
+            "layers": list(self.layers),
+            "languages": list(self.languages),
+            "level": self.level,
+            "scores": [_score_object(score) for score in self.scores],
+            "matrices": {name: nested(values) for name, values in self.matrices.items()},
+            "removed": None if self.removed is None else removed_object(self.removed),
+        }
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """`to_dict` as JSON text; with ``path``, also written there, whole or not at all."""
+        text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"
+        if path is not None:
+            write_text(path_of("path", path), text)
+        return text
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Companions:
+        """The inverse of `to_dict`.
+
+        Raises
+        ------
+        ValueError
+            Something else, another schema version, or tables that do not fit layers and languages.
+        """
+        check_schema(data, _KIND, _SCHEMA_VERSION, "measure the companions again")
+        try:
+            return _read(data)
+        except KeyError as error:
+            raise ValueError(f"{error} is missing") from None
+        except (TypeError, AttributeError) as error:
+            raise ValueError(str(error)) from None
+
+    @classmethod
+    def from_json(cls, source: str | os.PathLike[str]) -> Companions:
+        """Read what `to_json` gave: the text, the path, or a folder with ``companions.json``.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        ValueError
+            As `from_dict`; it names the file.
+        """
+        return read_result(source, COMPANIONS_FILE, "companions", cls.from_dict)
+
+
+def _cells(score: Companion, h: int, c: int) -> dict[str, float | None]:
+    """A score and what stands beside it, for one layer and language."""
+    values = score.means if score.values is None else score.values
+    beside = (
+        {"chance": score.means_chance, "low": score.means_low, "high": score.means_high, "z": None}
+        if score.values is None
+        else {"chance": score.chance, "low": score.low, "high": score.high, "z": score.z}
+    )
+    at = (h,) if score.values is None else (h, c)
+    cells = {score.name: _number(values[at])}
+    for key, array in beside.items():
+        cells[f"{score.name}_{key}"] = None if array is None else _number(array[at])
+    return cells
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _score_object(score: Companion) -> dict[str, Any]:
+    about = {
+        "name": score.name,
+        "title": score.title,
+        "about": score.about,
+        "lowest": score.lowest,
+        "highest": score.highest,
+    }
+    arrays = {name: getattr(score, name) for name in (*_OF_LANGUAGES, *_OF_LAYERS)}
+    return about | {name: None if a is None else nested(a) for name, a in arrays.items()}
+
+
+def _read(data: Mapping[str, Any]) -> Companions:
+    layers = layer_list(data["layers"])
+    languages = tuple(str(code) for code in data["languages"])
+    for code in languages:
+        check_code(code)
+    if len(set(languages)) < len(languages) or not languages or not layers:
+        raise ValueError("layers and languages: wanted at least one, and each once")
+    level = real_number("level", data["level"])
+    if not 0.5 <= level < 1:
+        raise ValueError(f"level is {level}, wanted 0.5 to 1")
+    scores = tuple(_read_score(one, len(layers), len(languages)) for one in data["scores"])
+    names = [score.name for score in scores]
+    if len(set(names)) < len(names):
+        raise ValueError(f"scores name one twice: {listed(names)}")
+    square = (len(layers), len(languages), len(languages))
+    info = data.get("info")
+    return Companions(
+        layers=layers,
+        languages=languages,
+        scores=scores,
+        matrices={
+            str(name): table_of(f"matrices[{name!r}]", values, square)
+            for name, values in data["matrices"].items()
+        },
+        level=level,
+        removed=None if data["removed"] is None else read_removed(data["removed"]),
+        info=dict(info) if isinstance(info, Mapping) else {},
+    )
+
+
+def _read_score(data: Mapping[str, Any], n_layers: int, n_languages: int) -> Companion:
+    name = str(data["name"])
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(_OF_LAYERS, (n_layers,))
+    shapes |= dict.fromkeys(_OF_LANGUAGES, (n_layers, n_languages))
+    arrays = {
+        key: None if data[key] is None else table_of(f"{name}.{key}", data[key], shape)
+        for key, shape in shapes.items()
+    }
+    means = arrays.pop("means")
+    if means is None:
+        raise ValueError(f"{name}.means is missing")
+    return Companion(
+        name=name,
+        title=str(data["title"]),
+        about=str(data["about"]),
+        lowest=real_number(f"{name}.lowest", data["lowest"]),
+        highest=real_number(f"{name}.highest", data["highest"]),
+        means=means,
+        **arrays,
+    )
