@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import pages, tiny_models
+from helpers.figures import leave_out_figures
 
 from ilo_fast import ParallelCorpus
 from ilo_fast.cli import build_parser, main
@@ -106,6 +107,7 @@ def reader(
     monkeypatch.setenv("ILO_FAST_CACHE", str(cache))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("MPLBACKEND", "Agg")
+    leave_out_figures(monkeypatch)
     yield tmp_path
 
 

@@ -67,6 +67,8 @@ py::array_t<double> chosen_binding(const Block& distances, const Columns& own,
 
 void register_ranks(py::module_& m) {
   py::class_<TranslationRanks>(m, "TranslationRanks",
+                               // A plain class, as the stub says.
+                               py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
                                "Ranks of translations by cosine, CSLS and margin; see "
                                "ilo_fast.scores.similarity.translations.")
       .def(py::init(&translation_ranks), py::arg("own"), py::kw_only(), py::arg("shift"),
