@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.files import replace_atomically
+from ilo_fast._util.npz import opened_npz
 from ilo_fast.corpora.named import CORPUS_NAMES
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.errors import AccessError
@@ -96,14 +96,11 @@ def read_positions(path: Path) -> NDArray[np.float32]:
     ValueError
         Something else, or a damaged file.
     """
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            positions: NDArray[np.float32] = file["positions"]
-    except (zipfile.BadZipFile, KeyError, EOFError, OSError, ValueError) as error:
-        raise ValueError(f"{path} holds no positions: {error}") from error
-    if positions.ndim != 3 or positions.shape[-1] != 2 or not np.isfinite(positions).all():
-        raise ValueError(f"{path} holds no positions: wanted finite numbers, layers x points x 2")
-    return positions
+    with opened_npz(path, "positions") as arrays:
+        positions: NDArray[np.float32] = arrays["positions"]
+        if positions.ndim != 3 or positions.shape[-1] != 2 or not np.isfinite(positions).all():
+            raise ValueError("wanted finite numbers, layers x points x 2")
+        return positions
 
 
 def recorded_texts(scores: OverlapScores) -> Mapping[str, Sequence[str]] | None:

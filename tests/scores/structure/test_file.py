@@ -1,4 +1,5 @@
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,7 @@ def test_the_same_structure_gives_the_same_bytes(found: Structure, tmp_path: Pat
         (lambda d: d["layers"][0]["components"].update(rest=91), "do not add up"),
         (lambda d: d["layers"][0]["components"]["core"].pop("size"), "lacks what a structure has"),
         (lambda d: d["layers"][0]["components"]["core"].update(new=1), "lacks what"),
+        (lambda d: d["layers"][0]["components"]["core"].update(size="3"), "lacks what"),
         (lambda d: d["layers"][1]["link_sums"].pop("n"), "lacks what a structure has"),
         (lambda d: d.update(flows=[]), "flows are 0"),
         (lambda d: d.update(layers=3), "lacks what a structure has"),
@@ -80,6 +82,10 @@ def test_labels_that_are_damaged_or_of_another_structure_are_refused(
         path.write_bytes(bad)
         with pytest.raises(ValueError, match=r"structure\.npz is damaged"):
             Structure.from_json(tmp_path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("labels.npy", b"no array")
+    with pytest.raises(ValueError, match=r"structure\.npz is damaged"):
+        Structure.from_json(tmp_path)
     np.savez_compressed(path, labels=np.zeros((2, 5), np.int32))
     with pytest.raises(ValueError, match="wanted int32 of"):
         Structure.from_json(tmp_path)

@@ -10,8 +10,6 @@ import hashlib
 import io
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.files import replace_atomically
+from ilo_fast._util.npz import opened_npz
 from ilo_fast._util.schema import check_schema
 from ilo_fast.scores.certainty.replicates import Counts, Replicates
 from ilo_fast.scores.table import ScoreTable
@@ -30,7 +29,6 @@ SCHEMA_VERSION: Final = 1
 _KIND: Final = "ilo_fast.replicates"
 _COUNTS: Final = ("points", "bridging", "reached", "translations")
 _UNITS: Final = ("document", "sentence", "point")
-_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, AttributeError)
 
 
 def replicates_bytes(scores: ScoreTable) -> bytes:
@@ -101,17 +99,8 @@ def read_replicates(source: str | os.PathLike[str], scores: ScoreTable) -> Repli
     """
     path = Path(source).expanduser()
     path = path / REPLICATES_FILE if path.is_dir() else path
-    try:
-        with open(path, "rb") as file:
-            if file.read(2) != b"PK":  # else NumPy takes it for a pickle, and advises to trust it
-                raise zipfile.BadZipFile("it is no .npz file")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as arrays:
-                return _checked(arrays, scores)
-    except _DAMAGE as error:
-        raise ValueError(f"{path} is damaged: {error or type(error).__name__}") from error
-    except ValueError as error:
-        raise ValueError(f"{path} is not a file of replicates: {error}") from error
+    with opened_npz(path, "replicates") as arrays:
+        return _checked(arrays, scores)
 
 
 def scores_sha256(scores: ScoreTable) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.files import replace_atomically
+from ilo_fast._util.npz import opened_npz
 from ilo_fast._util.schema import check_schema
 from ilo_fast.scores.certainty.graph_overlap_moments import LinkSums
 from ilo_fast.scores.structure.parts import Component, LayerComponents
@@ -23,7 +22,6 @@ STRUCTURE_FILE: Final = "structure.json"
 LABELS_FILE: Final = "structure.npz"
 SCHEMA_VERSION: Final = 1
 KIND: Final = "ilo_fast.structure"
-_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError)
 
 
 class StructureFields(Protocol):
@@ -90,9 +88,9 @@ def read_fields(data: Any) -> dict[str, Any]:
     check_schema(data, KIND, SCHEMA_VERSION, "find the structure again")
     try:
         fields = _fields(data)
+        _check(fields)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it lacks what a structure has: {error}") from error
-    _check(fields)
     return fields
 
 
@@ -162,23 +160,20 @@ def read_labels(folder: Path, found: StructureFields) -> NDArray[np.int32] | Non
     """
     path = folder / LABELS_FILE
     try:
-        with open(path, "rb") as file:
-            if file.read(2) != b"PK":  # else NumPy takes it for a pickle, and advises to trust it
-                raise zipfile.BadZipFile("it is no .npz file")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as arrays:
-                labels: NDArray[np.int32] = arrays["labels"]
+        with opened_npz(path, "labels") as arrays:
+            return _checked_labels(arrays["labels"], found)
     except FileNotFoundError:
         return None
-    except _DAMAGE as error:
-        raise ValueError(f"{path} is damaged: {error or type(error).__name__}") from error
+
+
+def _checked_labels(labels: NDArray[Any], found: StructureFields) -> NDArray[np.int32]:
     shape = (len(found.layers), sum(found.n_points))
     if labels.shape != shape or labels.dtype != np.int32:
         raise ValueError(
-            f"{path} holds {labels.dtype} of shape {labels.shape}, wanted int32 of {shape}"
+            f"it holds {labels.dtype} of shape {labels.shape}, wanted int32 of {shape}"
         )
     for row, layer in zip(labels, found.components, strict=True):
         for one in (layer.core, *layer.fragments):
             if np.count_nonzero(row == one.label) != one.size:
-                raise ValueError(f"{path} belongs to another structure: {one.name} differs")
+                raise ValueError(f"it belongs to another structure: {one.name} differs")
     return labels
