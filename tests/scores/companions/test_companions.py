@@ -140,6 +140,15 @@ def test_few_sentences_have_no_intervals_and_the_reason_is_said():
     assert Companions.from_json(found.to_json()) == found
 
 
+def test_a_language_of_one_vector_has_no_isoscore():
+    reps = {code: np.array(rows) for code, rows in representations().items()}
+    reps["swa"][:] = reps["swa"][:, :1]
+    found = companions(reps, directions=False)
+    np.testing.assert_allclose(found["isoscore"].values, similarity.isotropy(reps).isoscore)
+    assert np.isnan(found["isoscore"].values[:, 2]).all()
+    assert Companions.from_json(found.to_json()) == found
+
+
 def test_two_languages_of_four_sentences_are_enough():
     found = companions(representations(n=4, codes=("deu", "eng")))
     assert np.isfinite(found["mexa"].values).all()

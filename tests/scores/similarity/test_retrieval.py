@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from oracles import companions as oracle
@@ -155,3 +158,14 @@ def test_what_cannot_be_searched_is_refused(X, Y, message):
         retrieval(X, Y)
     with pytest.raises(ValueError, match=r"dimensions|no Y|languages|zero"):
         mexa(X, Y)
+
+
+def test_progress_counts_every_pair_of_every_layer(rng, monkeypatch):
+    shares = []
+    module = sys.modules[retrieval.__module__]
+    monkeypatch.setattr(module, "share_bar", lambda *_: nullcontext(shares.append))
+    for n_languages, pairs in ((2, 1), (3, 3)):
+        shares.clear()
+        X = {f"l{c}": rng.standard_normal((2, 6, 4)) for c in range(n_languages)}
+        retrieval(X, n_threads=1)
+        np.testing.assert_allclose(shares, np.arange(1, 2 * pairs + 1) / (2 * pairs))

@@ -109,7 +109,7 @@ def reach_under_mixing(sizes: Sequence[int], n_neighbors: int) -> Floats:
 
 def ilo_under_mixing(sizes: Sequence[int], n_neighbors: int, threshold: int) -> Floats:
     """Harmonic mean of `bridge_under_mixing` and `reach_under_mixing`, shape (languages,)."""
-    return _harmonic_mean(
+    return harmonic_mean(
         bridge_under_mixing(sizes, n_neighbors, threshold), reach_under_mixing(sizes, n_neighbors)
     )
 
@@ -128,7 +128,7 @@ def reach_max(sizes: Sequence[int], n_neighbors: int) -> Floats:
 def ilo_max(sizes: Sequence[int], n_neighbors: int) -> Floats:
     """The largest ILO that a language can have, with a bridge of 1 and `reach_max`."""
     reach = reach_max(sizes, n_neighbors)
-    return _harmonic_mean(np.ones_like(reach), reach)
+    return harmonic_mean(np.ones_like(reach), reach)
 
 
 def translation_share_max(n_languages: int, n_neighbors: int) -> float:
@@ -164,7 +164,8 @@ def translation_chance_given_graph(cross_share: Floats, n_sentences: int) -> Flo
     return cross_share / n_sentences
 
 
-def _harmonic_mean(a: Floats, b: Floats) -> Floats:
+def harmonic_mean(a: Floats, b: Floats) -> Floats:
+    """Of shares, as ILO is of bridge and reach: 0 where both are 0."""
     both = a + b
     mean: Floats = np.divide(2 * a * b, both, out=np.zeros_like(both), where=both > 0)
     return mean

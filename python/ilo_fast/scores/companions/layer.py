@@ -17,17 +17,22 @@ from ilo_fast.scores.similarity.cka import Centred, Products, alignment, alignme
 from ilo_fast.scores.similarity.cknna import cknna
 from ilo_fast.scores.similarity.hubness import hubness_of_graph
 from ilo_fast.scores.similarity.information_imbalance import information_imbalance
-from ilo_fast.scores.similarity.isotropy import mean_cosine, partition_ratio
+from ilo_fast.scores.similarity.isotropy import isoscore_of, mean_cosine, partition_ratio
 from ilo_fast.scores.similarity.language_variance import (
     language_variance_chance,
     shares_of_variance,
 )
 from ilo_fast.scores.similarity.mutual import jaccard_knn, mutual_knn
-from ilo_fast.scores.similarity.pairs import Rows, each_pair
+from ilo_fast.scores.similarity.pairs import Rows, each_pair, z_above
 from ilo_fast.scores.similarity.result import Similarity
 from ilo_fast.scores.similarity.retrieval import retrieval_chance
-from ilo_fast.scores.similarity.svcca import basis, mean_correlation, random_correlation
-from ilo_fast.scores.similarity.translations import Directions, translation_tables, unit_rows
+from ilo_fast.scores.similarity.svcca import basis, correlation_chance, mean_correlation
+from ilo_fast.scores.similarity.translations import (
+    Directions,
+    mexa_chance,
+    translation_tables,
+    unit_rows,
+)
 
 Array = NDArray[np.float64]
 
@@ -73,7 +78,7 @@ class LayerScores:
         if chance is not None:
             self.chance[name] = np.broadcast_to(np.asarray(chance, np.float64), values.shape)
         if deviation is not None:
-            z = (values - chance) / deviation
+            z = z_above(values, chance, deviation)
         if z is not None:
             self.z[name] = np.asarray(z, np.float64)
 
@@ -161,7 +166,7 @@ def _of_translations(found: LayerScores, rows: Sequence[Rows], n_threads: int) -
     )
     for name, table in _RETRIEVAL.items():
         found.add(name, tables[table], retrieval_chance(table, n))
-    found.add("mexa", tables["mexa"], 1 / (2 * n - 1))
+    found.add("mexa", tables["mexa"], mexa_chance(n))
 
 
 def _add(found: LayerScores, one: Similarity) -> None:
@@ -179,22 +184,13 @@ def _of_kernels(found: LayerScores, rows: Sequence[Rows]) -> None:
     found.add("cka", alignment(products), chance, deviation)
     chance, deviation = alignment_chance(centred, None, unbiased=True)
     found.add("cka_unbiased", alignment(hsic(products, centred, None)), chance, deviation)
-    with np.errstate(divide="ignore"):
-        d = rows[0].shape[1]
-        found.add("isoscore", (1 / products.own_a - 1) / max(1, d - 1))
+    found.add("isoscore", [isoscore_of(square, rows[0].shape[1]) for square in products.own_a])
 
 
 def _of_components(found: LayerScores, rows: Sequence[Rows]) -> None:
     bases = [basis(one, variance=1.0, n_components=N_COMPONENTS) for one in rows]
-
-    def by_chance(a: Array, b: Array) -> float:
-        return random_correlation(len(a) - 1, a.shape[1], b.shape[1])
-
-    found.add(
-        "svcca",
-        each_pair(mean_correlation, symmetric=True)(bases, None),
-        each_pair(by_chance, symmetric=True)(bases, None),
-    )
+    values = each_pair(mean_correlation, symmetric=True)(bases, None)
+    found.add("svcca", values, correlation_chance(bases, None)[0])
 
 
 def _of_languages(found: LayerScores, rows: Sequence[Rows]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -21,6 +20,7 @@ from ilo_fast._util.schema import check_schema, read_result
 from ilo_fast._util.versions import versions
 from ilo_fast.corpora.checks import check_code
 from ilo_fast.corpora.languages import describe_language
+from ilo_fast.scores.certainty.intervals import check_level
 from ilo_fast.scores.companions.directions_result import (
     DirectionsRemoved,
     layer_list,
@@ -28,7 +28,7 @@ from ilo_fast.scores.companions.directions_result import (
     removed_object,
     table_of,
 )
-from ilo_fast.scores.similarity.result import nested
+from ilo_fast.scores.similarity.result import finite, nested
 
 Array = NDArray[np.float64]
 
@@ -225,14 +225,10 @@ def _cells(score: Companion, h: int, c: int) -> dict[str, float | None]:
         else {"chance": score.chance, "low": score.low, "high": score.high, "z": score.z}
     )
     at = (h,) if score.values is None else (h, c)
-    cells = {score.name: _number(values[at])}
+    cells = {score.name: finite(values[at])}
     for key, array in beside.items():
-        cells[f"{score.name}_{key}"] = None if array is None else _number(array[at])
+        cells[f"{score.name}_{key}"] = None if array is None else finite(array[at])
     return cells
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _score_object(score: Companion) -> dict[str, Any]:
@@ -254,9 +250,6 @@ def _read(data: Mapping[str, Any]) -> Companions:
         check_code(code)
     if len(set(languages)) < len(languages) or not languages or not layers:
         raise ValueError("layers and languages: wanted at least one, and each once")
-    level = real_number("level", data["level"])
-    if not 0.5 <= level < 1:
-        raise ValueError(f"level is {level}, wanted 0.5 to 1")
     scores = tuple(_read_score(one, len(layers), len(languages)) for one in data["scores"])
     names = [score.name for score in scores]
     if len(set(names)) < len(names):
@@ -271,7 +264,7 @@ def _read(data: Mapping[str, Any]) -> Companions:
             str(name): table_of(f"matrices[{name!r}]", values, square)
             for name, values in data["matrices"].items()
         },
-        level=level,
+        level=check_level(data["level"]),
         removed=None if data["removed"] is None else read_removed(data["removed"]),
         info=dict(info) if isinstance(info, Mapping) else {},
     )

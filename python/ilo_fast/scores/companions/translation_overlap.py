@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.equality import same_fields
+from ilo_fast.scores.certainty.nulls import harmonic_mean
 
 Array = NDArray[np.float64]
 
@@ -97,10 +98,10 @@ def translation_overlap(
     return TranslationOverlap(
         bridge=bridge,
         reach=reach,
-        ilo=_harmonic_mean(bridge, reach),
+        ilo=harmonic_mean(bridge, reach),
         bridge_chance=bridge_chance,
         reach_chance=reach_chance,
-        ilo_chance=float(_harmonic_mean(np.array(bridge_chance), np.array(reach_chance))),
+        ilo_chance=float(harmonic_mean(np.array(bridge_chance), np.array(reach_chance))),
         n_neighbors=k,
         threshold=threshold,
     )
@@ -145,9 +146,3 @@ def _scores(indices: NDArray[np.integer], n_languages: int, threshold: int) -> t
     met[np.repeat(language, k)[translated.ravel()], there[translated]] = True
     bridge = bridges.reshape(n_languages, n).mean(axis=1)
     return bridge, met.sum(axis=1) / (n_languages - 1)
-
-
-def _harmonic_mean(a: Array, b: Array) -> Array:
-    both = a + b
-    mean: Array = np.divide(2 * a * b, both, out=np.zeros_like(both), where=both > 0)
-    return mean

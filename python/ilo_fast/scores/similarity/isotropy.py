@@ -119,9 +119,12 @@ def isotropy(X: Any, *, progress: bool = False) -> Isotropy:
 
 def isoscore(rows: Rows) -> float:
     """See `isotropy`; NaN where all rows are the same."""
-    d = rows.shape[1]
-    square = float(Products.of([Centred.of(rows)], None).own_a[0])  # of a covariance of trace 1
-    return (1 / square - 1) / (d - 1) if square > 0 else float("nan")
+    return isoscore_of(float(Products.of([Centred.of(rows)], None).own_a[0]), rows.shape[1])
+
+
+def isoscore_of(square: float, d: int) -> float:
+    """IsoScore from the squared norm of a covariance of trace 1; NaN where there is no variance."""
+    return (1 / square - 1) / max(1, d - 1) if square > 0 else float("nan")
 
 
 def mean_cosine(rows: Rows) -> float:

@@ -9,7 +9,12 @@ import numpy as np
 
 from ilo_fast.scores.similarity.pairs import Array, Measure, each_pair, similarity
 from ilo_fast.scores.similarity.result import Similarity
-from ilo_fast.scores.similarity.translations import Directions, mexa_score, unit_rows
+from ilo_fast.scores.similarity.translations import (
+    Directions,
+    mexa_chance,
+    mexa_score,
+    unit_rows,
+)
 
 
 def mexa(
@@ -77,4 +82,4 @@ def _values(a: Sequence[Array], b: Sequence[Array] | None) -> Array:
 
 def _chance(a: Sequence[Array], b: Sequence[Array] | None) -> tuple[Array, Array]:
     shape = len(a), len(a if b is None else b)
-    return np.full(shape, 1 / (2 * len(a[0]) - 1)), np.full(shape, np.nan)
+    return np.full(shape, mexa_chance(len(a[0]))), np.full(shape, np.nan)

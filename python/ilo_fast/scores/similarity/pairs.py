@@ -202,8 +202,7 @@ def _step(
     if measure.null is not None:
         chance, deviation = measure.null(a, b)
         if not np.isnan(deviation).all():
-            with np.errstate(divide="ignore", invalid="ignore"):
-                z = np.where(deviation > 0, (values - chance) / deviation, np.nan)
+            z = z_above(values, chance, deviation)
     low = high = None
     if halves is not None:
         of_halves = [
@@ -220,6 +219,12 @@ def _step(
             at_halves=np.mean(of_halves, axis=0) if of_halves else None,
         )
     return [values, chance, z, low, high]
+
+
+def z_above(values: Array, chance: Any, deviation: Any) -> Array:
+    """Standard deviations of chance between chance and values; NaN where there is no spread."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(deviation > 0, (values - chance) / deviation, np.nan)
 
 
 def _of_pool(sentences: NDArray[np.int64], arrays: _Arrays) -> NDArray[np.int64]:

@@ -94,8 +94,8 @@ class Similarity:
         }
         return [
             self._labels(at)
-            | {"value": _number(self.values[at])}
-            | {key: None if v is None else _number(v[at]) for key, v in beside.items()}
+            | {"value": finite(self.values[at])}
+            | {key: None if v is None else finite(v[at]) for key, v in beside.items()}
             for at in np.ndindex(self.values.shape)
         ]
 
@@ -135,5 +135,6 @@ def _beside(found: Similarity) -> dict[str, Array | None]:
     return {"chance": found.chance, "z": found.z, "low": found.low, "high": found.high}
 
 
-def _number(value: Any) -> float | None:
+def finite(value: Any) -> float | None:
+    """A number as JSON can hold it: None stands for NaN and infinity."""
     return float(value) if math.isfinite(value) else None

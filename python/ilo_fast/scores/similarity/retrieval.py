@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -139,7 +140,8 @@ def retrieval(
     if len(stacks) < 2 or n < 2:
         raise ValueError(f"X has {len(stacks)} languages of {n} sentences, wanted 2 or more of 2")
     halves = Halves.draw(n, groups, seed=seed) if truth("intervals", intervals) else None
-    per_layer = (1 if halves is None else 1 + 2 * len(halves.pairs)) * len(stacks) ** 2 // 2
+    n_tables = n_layers * (1 if halves is None else 1 + 2 * len(halves.pairs))
+    n_pairs = n_tables * math.comb(len(stacks), 2)
 
     tables, ends = [], []
     with share_bar(progress, "retrieval") as update:
@@ -148,7 +150,7 @@ def retrieval(
         def advance() -> None:
             done[0] += 1
             if update:
-                update(min(1.0, done[0] / (per_layer * n_layers)))
+                update(done[0] / n_pairs)
 
         def measure(directions: Directions) -> dict[str, Array]:
             found = translation_tables(

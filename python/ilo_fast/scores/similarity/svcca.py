@@ -78,7 +78,7 @@ def svcca(
         "svcca",
         partial(basis, variance=kept, n_components=q),
         each_pair(mean_correlation, symmetric=True),
-        _chance,
+        correlation_chance,
         settings={"variance": kept, "n_components": q},
     )
     return similarity(measure, X, Y, intervals=intervals, level=level, seed=seed, progress=progress)
@@ -136,7 +136,8 @@ def mean_correlation(a: Array, b: Array) -> float:
     return float(np.minimum(np.linalg.svd(a.T @ b, compute_uv=False), 1).sum() / q)
 
 
-def _chance(a: Sequence[Array], b: Sequence[Array] | None) -> tuple[Array, Array]:
+def correlation_chance(a: Sequence[Array], b: Sequence[Array] | None) -> tuple[Array, Array]:
+    """`random_correlation` of all pairs of bases, and no standard deviation."""
     table = each_pair(
         lambda x, y: random_correlation(len(x) - 1, x.shape[1], y.shape[1]), symmetric=True
     )(a, b)

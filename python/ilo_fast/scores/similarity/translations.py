@@ -174,3 +174,8 @@ def retrieval_scores(ranks: NDArray[np.int32]) -> dict[str, float]:
 def mexa_score(ranks: NDArray[np.int32]) -> float:
     """Share of pairs that are nearest to each other; ranks (2, n) of both directions."""
     return float((ranks == 1).all(axis=0).mean())
+
+
+def mexa_chance(n: int) -> float:
+    """Expected MEXA of n sentences: one of 2 n - 1 cosines is the largest."""
+    return 1 / (2 * n - 1)
