@@ -101,6 +101,10 @@ void check_neighbors(std::int64_t n_neighbors, std::int64_t base, bool only_othe
                                n_neighbors + (base - most), " rows, got ", base, " (rows of X)"));
 }
 
+void check_threads(int n_threads) {
+  if (n_threads < 1) throw InvalidArgument(text("n_threads=", n_threads, " must be at least 1"));
+}
+
 OverlapInput overlap_input(const Languages& languages, const std::optional<Sentences>& sentences,
                            std::int64_t n_layers, std::int64_t n, std::int64_t k,
                            std::int32_t n_languages, std::int64_t threshold) {

@@ -56,6 +56,9 @@ pybind11::dict info_of(const Info& info) {
   return out;
 }
 
+// At least one.
+void check_threads(int n_threads);
+
 using Languages = pybind11::array_t<std::int32_t, pybind11::array::c_style>;
 using Sentences = pybind11::array_t<std::int64_t, pybind11::array::c_style>;
 

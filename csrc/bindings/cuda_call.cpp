@@ -30,8 +30,7 @@ namespace {
 
 py::list run(const DeviceInput& input, const DeviceCall& call, const DeviceResult& result) {
   const std::string& product = call.options.product;
-  if (call.n_threads < 1)
-    throw InvalidArgument(text("n_threads=", call.n_threads, " must be at least 1"));
+  check_threads(call.n_threads);
   if (!product.empty() && product != "library" && product != "fused")
     throw InvalidArgument("product='" + product +
                           "' is not known: use 'library' (cuBLASLt), 'fused', or '' to let the "

@@ -77,7 +77,7 @@ py::tuple call_knn_graph(const std::vector<py::array>& arrays, const std::string
   const std::int64_t n_layers = segments.front().shape[0], k = options.n_neighbors;
   const std::int64_t n = count_rows(segments), base = base_of(options.n_base, n);
   options.n_base = base;
-  if (n_threads < 1) throw InvalidArgument(text("n_threads=", n_threads, " must be at least 1"));
+  check_threads(n_threads);
   if (base < n && !queries)
     throw InvalidArgument(
         text("n_base=", base, " of ", n, " rows leaves query rows: list their numbers in queries"));

@@ -64,7 +64,8 @@ Flat<std::int32_t> communities_binding(const Flat<std::int64_t>& offsets,
 void register_communities(py::module_& m) {
   m.def("communities", &communities_binding, py::arg("offsets"), py::arg("ends"),
         py::arg("weights"), py::kw_only(), py::arg("resolution"), py::arg("seed"),
-        "The community of each point of an undirected graph; see ilo_fast.scores.communities.");
+        "The community of each point of an undirected graph; see "
+        "ilo_fast.scores.structure.communities.");
 }
 
 }  // namespace ilo

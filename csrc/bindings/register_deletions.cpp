@@ -60,17 +60,13 @@ Subsets subsets_of(const Kept& kept, const DeletionInput& in) {
   return {reinterpret_cast<const std::uint8_t*>(kept.data()), kept.shape(0)};
 }
 
-int threads_of(int n_threads) {
-  if (n_threads < 1) throw InvalidArgument(text("n_threads=", n_threads, " must be at least 1"));
-  return n_threads;
-}
-
 Numbers rows_too_short_binding(const Numbers& entries, const Numbers& offsets, const Units& units,
                                const std::optional<Kept>& kept, std::int64_t n_neighbors,
                                std::int32_t n_units, int n_threads) {
   const DeletionInput in = deletion_input(entries, offsets, units, n_neighbors, n_units);
+  check_threads(n_threads);
   PythonMonitor monitor{py::none()};
-  Team team(threads_of(n_threads), &monitor);
+  Team team(n_threads, &monitor);
   const std::optional<Subsets> subsets =
       kept ? std::optional<Subsets>(subsets_of(*kept, in)) : std::nullopt;
   std::vector<std::int64_t> rows;
@@ -94,8 +90,9 @@ py::tuple deletions_binding(const Numbers& entries, const Numbers& offsets, cons
         text(in.n, " points with ", n_neighbors, " neighbours each are more than 2^31 - 1 in all"));
   in.languages = checked.languages, in.sentences = checked.sentences;
   in.n_languages = n_languages, in.threshold = threshold;
+  check_threads(n_threads);
   PythonMonitor monitor{py::none()};
-  Team team(threads_of(n_threads), &monitor);
+  Team team(n_threads, &monitor);
   const std::optional<Subsets> subsets =
       kept ? std::optional<Subsets>(subsets_of(*kept, in)) : std::nullopt;
 
@@ -134,7 +131,7 @@ void register_deletions(py::module_& m) {
         py::kw_only(), py::arg("n_neighbors"), py::arg("n_units"), py::arg("n_languages"),
         py::arg("threshold"), py::arg("n_threads"),
         "Points, bridging, reached and translations of each subset of kept, or, if it is None, "
-        "without each unit; see ilo_fast.scores.resampling.");
+        "without each unit; see ilo_fast.scores.certainty.resampling.");
 }
 
 }  // namespace ilo

@@ -53,7 +53,7 @@ void register_layout(py::module_& m) {
   m.def("layout", &layout_binding, py::arg("indices"), py::arg("start"), py::kw_only(),
         py::arg("n_epochs"), py::arg("n_pushes"), py::arg("seed"),
         "Positions (n, 2) in the plane of the points of a neighbour graph; see "
-        "ilo_fast.scores.layout.");
+        "ilo_fast.scores.structure.layout.");
 }
 
 }  // namespace ilo

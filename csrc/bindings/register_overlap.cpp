@@ -26,7 +26,7 @@ OverlapInput checked_input(const Indices<Index>& indices, const Languages& langu
     throw InvalidArgument(text("indices has ", indices.ndim(),
                                " dimensions, wanted 3: (layers, n, k); put indices[None] for a "
                                "single layer"));
-  if (n_threads < 1) throw InvalidArgument(text("n_threads=", n_threads, " must be at least 1"));
+  check_threads(n_threads);
   const OverlapInput in = overlap_input(languages, sentences, indices.shape(0), indices.shape(1),
                                         indices.shape(2), n_languages, threshold);
   const Index* const numbers = indices.data();
@@ -101,7 +101,7 @@ void register_overlap(py::module_& m) {
         py::arg("n_permutations"), py::arg("seed"), py::arg("n_threads"),
         py::arg("progress") = py::none(),
         "Bridging points, reached languages and translations with the labels as they are, then "
-        "with each shuffle of them; see ilo_fast.scores.permutations.");
+        "with each shuffle of them; see ilo_fast.scores.certainty.permutations.");
 }
 
 }  // namespace ilo

@@ -20,10 +20,6 @@ using ListArray = py::array_t<std::int32_t, py::array::c_style>;
 using OffsetArray = py::array_t<std::int64_t, py::array::c_style>;
 using ValueArray = py::array_t<double, py::array::c_style>;
 
-void check_threads(int n_threads) {
-  if (n_threads < 1) throw InvalidArgument(text("n_threads=", n_threads, " must be at least 1"));
-}
-
 RowLists row_lists(const ListArray& lists, const char* name) {
   if (lists.ndim() != 3)
     throw InvalidArgument(text(name, " has ", lists.ndim(),
@@ -91,8 +87,8 @@ ListArray compare_rows_binding(const ListArray& a, const ListArray& b, std::int6
 }
 
 ValueArray sum_rows_binding(const ListArray& a, const ListArray& b, const std::string& measure,
-                            const ValueArray& weights, const ListArray& permutations, int n_threads,
-                            py::object progress) {
+                            const ValueArray& weights, const ListArray& permutations,
+                            int n_threads) {
   if (a.ndim() != 3) row_lists(a, "A");
   const std::int64_t n = a.shape(1);
   const ListComparison in = comparison(a, b, n, measure, true);
@@ -103,7 +99,7 @@ ValueArray sum_rows_binding(const ListArray& a, const ListArray& b, const std::s
   const Permutations orders = permutations_of(permutations, n);
   ValueArray out({1 + orders.count, in.a.n_layers, in.b.n_layers});
   double* const sums = out.mutable_data();
-  PythonMonitor monitor(std::move(progress));
+  PythonMonitor monitor{py::none()};
   Team team(n_threads, &monitor);
   {
     py::gil_scoped_release release;
@@ -116,7 +112,7 @@ ValueArray sum_rows_binding(const ListArray& a, const ListArray& b, const std::s
 
 ValueArray masked_hsic_binding(const ListArray& a, const ValueArray& a_values, const ListArray& b,
                                const ValueArray& b_values, const ListArray& permutations,
-                               int n_threads, py::object progress) {
+                               int n_threads) {
   const KernelGraph first{row_lists(a, "A"), a_values.data()};
   const KernelGraph second{row_lists(b, "B"), b_values.data()};
   check_rows(first.neighbors, second.neighbors);
@@ -131,7 +127,7 @@ ValueArray masked_hsic_binding(const ListArray& a, const ValueArray& a_values, c
   const Permutations orders = permutations_of(permutations, n);
   ValueArray out({1 + orders.count, first.neighbors.n_layers, second.neighbors.n_layers});
   double* const values = out.mutable_data();
-  PythonMonitor monitor(std::move(progress));
+  PythonMonitor monitor{py::none()};
   Team team(n_threads, &monitor);
   {
     py::gil_scoped_release release;
@@ -211,12 +207,10 @@ void register_set_overlap(py::module_& m) {
         "ilo_fast.scores.similarity.");
   m.def("sum_rows", &sum_rows_binding, py::arg("A"), py::arg("B"), py::kw_only(),
         py::arg("measure"), py::arg("weights"), py::arg("permutations"), py::arg("n_threads"),
-        py::arg("progress") = py::none(),
         "The sums over rows of weights[value], as it is and with the points of B renumbered; see "
         "ilo_fast.scores.similarity.");
   m.def("masked_hsic", &masked_hsic_binding, py::arg("A"), py::arg("A_values"), py::arg("B"),
         py::arg("B_values"), py::kw_only(), py::arg("permutations"), py::arg("n_threads"),
-        py::arg("progress") = py::none(),
         "The numerators of CKNNA, as they are and with the points of B renumbered; see "
         "ilo_fast.scores.similarity.cknna.");
   m.def("count_overlaps", &count_overlaps_binding, py::arg("A_offsets"), py::arg("A_elements"),

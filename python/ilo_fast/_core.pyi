@@ -107,7 +107,6 @@ def sum_rows(
     weights: NDArray[np.float64],
     permutations: NDArray[np.int32],
     n_threads: int,
-    progress: Callable[[float], object] | None = ...,
 ) -> NDArray[np.float64]: ...
 def masked_hsic(
     A: NDArray[np.int32],
@@ -117,7 +116,6 @@ def masked_hsic(
     *,
     permutations: NDArray[np.int32],
     n_threads: int,
-    progress: Callable[[float], object] | None = ...,
 ) -> NDArray[np.float64]: ...
 def count_overlaps(
     A_offsets: NDArray[np.int64],
