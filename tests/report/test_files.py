@@ -12,6 +12,7 @@ import pytest
 from helpers.scores import overlap_scores
 
 from ilo_fast.report import files
+from ilo_fast.report.run_data import RunData
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
@@ -23,7 +24,7 @@ def test_new_scores_remove_the_figures_of_old_ones(tmp_path: Path) -> None:
     first = overlap_scores(2, ("eng_Latn", "fra_Latn"))
     files.write_scores(first, tmp_path)
     files.write_tables(first, tmp_path)
-    files.write_drawn(first, tmp_path)
+    files.write_drawn(RunData("one", first), tmp_path)
     expected = {files.SCORES_FILE, files.TABLE_FILE, files.GROUPS_FILE, *files.DRAWN_FILES}
     assert {p.name for p in tmp_path.iterdir()} == expected
     (tmp_path / "mine.txt").write_text("kept")
@@ -41,9 +42,9 @@ def test_a_failure_while_drawing_leaves_the_folder_as_it_was(
     def fail(*_: object, **__: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ilo_fast.report.html.html_report", fail)
+    monkeypatch.setattr("ilo_fast.report.html.report_of_runs", fail)
     with pytest.raises(OSError, match="No space left"):
-        files.write_drawn(overlap_scores(2), tmp_path)
+        files.write_drawn(RunData("one", overlap_scores(2)), tmp_path)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
@@ -65,7 +66,7 @@ def test_a_full_disk_leaves_the_folder_as_it_was(
 
     monkeypatch.setattr(files, "replace_atomically", filling)
     with pytest.raises(OSError, match="disk is full"):
-        files.write_drawn(overlap_scores(2), tmp_path)
+        files.write_drawn(RunData("one", overlap_scores(2)), tmp_path)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
@@ -74,7 +75,7 @@ def test_without_matplotlib_the_message_says_how_to_get_it(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'ilo_fast\[report\]'"):
-        files.write_drawn(overlap_scores(), tmp_path)
+        files.write_drawn(RunData("one", overlap_scores()), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

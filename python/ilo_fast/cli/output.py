@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -158,14 +159,9 @@ def draw_results(
         logger.warning("no figures: %s; then `ilo-fast report %s` draws them", error, folder)
         return written
     found = read_run(folder, with_texts=with_texts and texts is None)
-    return written + files.write_drawn(
-        found.scores,
-        folder,
-        companions=found.companions,
-        structure=found.structure,
-        positions=found.positions,
-        texts=texts if with_texts and texts is not None else found.texts,
-    )
+    if with_texts and texts is not None:
+        found = dataclasses.replace(found, texts=texts)
+    return written + files.write_drawn(found, folder)
 
 
 def show(scores: OverlapScores, written: list[Path]) -> None:

@@ -92,14 +92,7 @@ def _write_one(one: RunData, source: Path, output: Path | None) -> None:
     other = folder / SCORES_FILE
     if other.exists() and not other.samefile(source):
         raise FileExistsError(f"{folder} holds scores of its own: choose another -o")
-    drawn = write_drawn(
-        one.scores,
-        folder,
-        companions=one.companions,
-        structure=one.structure,
-        positions=one.positions,
-        texts=one.texts,
-    )
+    drawn = write_drawn(one, folder)
     show(one.scores, [*write_tables(one.scores, folder), *drawn])
 
 

@@ -27,11 +27,9 @@ from ilo_fast.scores.structure.file import LABELS_FILE, STRUCTURE_FILE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
-    from ilo_fast.scores.companions.result import Companions
+    from ilo_fast.report.run_data import RunData
     from ilo_fast.scores.result import OverlapScores
-    from ilo_fast.scores.structure.result import Structure
 
 TABLE_FILE = "scores.csv"
 REPORT_FILE = "report.html"
@@ -88,16 +86,8 @@ def write_tables(scores: OverlapScores, folder: Path) -> list[Path]:
     return write_files(folder, {TABLE_FILE: scores.to_csv().encode(), GROUPS_FILE: groups.encode()})
 
 
-def write_drawn(
-    scores: OverlapScores,
-    folder: Path,
-    *,
-    companions: Companions | None = None,
-    structure: Structure | None = None,
-    positions: NDArray[Any] | None = None,
-    texts: Mapping[str, Sequence[str]] | None = None,
-) -> list[Path]:
-    """Write the figures and ``report.html``; what is None is left out, see `html_report`.
+def write_drawn(run: RunData, folder: Path) -> list[Path]:
+    """Write the figures and ``report.html``; what the run lacks is left out.
 
     Raises
     ------
@@ -108,8 +98,9 @@ def write_drawn(
     from ilo_fast.plots.column import COLUMN, curve_column, heatmap_column
     from ilo_fast.plots.curve import curve_figure
     from ilo_fast.plots.heatmap import heatmap_figure
-    from ilo_fast.report.html import html_report
+    from ilo_fast.report.html import report_of_runs
 
+    scores, structure, positions = run.scores, run.structure, run.positions
     table, curves = scores.layer_table(), scores.layer_curves()
     contents = {
         **rendered("heatmap", heatmap_figure(table).figure, heatmap_column(table)),
@@ -126,10 +117,7 @@ def write_drawn(
             shown["map"] = lambda width: structure.plot_map(positions, width=width)
         for name, draw in shown.items():
             contents |= rendered(name, draw(_WIDE), draw(COLUMN))
-    page = html_report(
-        scores, companions=companions, structure=structure, positions=positions, texts=texts
-    )
-    contents[REPORT_FILE] = page.encode("utf-8", "replace")
+    contents[REPORT_FILE] = report_of_runs([run]).encode("utf-8", "replace")
     return write_files(folder, contents, stale=MORE_DRAWN_FILES)
 
 
