@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ilo_fast.representations.result import Representations
+from ilo_fast.scores.similarity import cka, hubness, language_variance, retrieval
 from ilo_fast.scores.similarity.halves import Halves
 from ilo_fast.scores.similarity.pairs import Measure, each_pair, similarity
 
@@ -186,3 +187,14 @@ def test_seed_decides_the_interval_and_nothing_else(rng):
     first, again, other = (compare(X, intervals=True, seed=seed) for seed in (1, 1, 2))
     assert first == again and first != other
     np.testing.assert_array_equal(first.values, other.values)
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [hubness, language_variance, retrieval, lambda X: cka(X, X)],
+    ids=["hubness", "language_variance", "retrieval", "two pools"],
+)
+def test_languages_of_other_dimensions_are_no_pool(rng, measure):
+    X = {"deu": rng.standard_normal((20, 4)), "eng": rng.standard_normal((20, 5))}
+    with pytest.raises(ValueError, match="X has languages of 4 and 5 dimensions: wanted one space"):
+        measure(X)

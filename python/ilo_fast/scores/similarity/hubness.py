@@ -17,7 +17,7 @@ from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores.certainty.intervals import check_level
 from ilo_fast.scores.similarity.halves import Halves
 from ilo_fast.scores.similarity.neighbors import Search
-from ilo_fast.scores.similarity.pairs import Layers, layer_numbers
+from ilo_fast.scores.similarity.pairs import Layers, check_one_space, layer_numbers
 from ilo_fast.scores.similarity.result import nested
 
 Array = NDArray[np.float64]
@@ -171,6 +171,7 @@ def hubness(
             f"the languages of X have {', '.join(str(len(part)) for part in parts)} layers, wanted "
             "the same in all"
         )
+    check_one_space(parts, "X")
     labels = None if languages is None else np.repeat(np.arange(len(parts)), [p.n for p in parts])
     halves = _draw(X, [part.n for part in parts], search, seed) if intervals else None
     starts = np.cumsum([0, *(part.n for part in parts[:-1])])

@@ -295,6 +295,8 @@ def _of_languages(X: Mapping[str, Any], zero_rows: bool) -> _Arrays:
 
 def _of_pools(X: Mapping[str, Any], Y: Mapping[str, Any], zero_rows: bool) -> _Arrays:
     x, y = (check_parallel(m, name, zero_rows=zero_rows) for m, name in ((X, "X"), (Y, "Y")))
+    check_one_space(x, "X")
+    check_one_space(y, "Y")
     if tuple(X) != tuple(Y):
         raise ValueError(
             f"X has the languages {', '.join(X)}, Y {', '.join(Y)}: wanted the same, in one order"
@@ -345,6 +347,16 @@ def check_parallel(X: Mapping[str, Any], name: str, *, zero_rows: bool) -> list[
                 f"{next(iter(X))!r} has {len(first)} of {first.n}: wanted translations, row by row"
             )
     return found
+
+
+def check_one_space(languages: Sequence[Layers], name: str) -> None:
+    """ValueError where languages have other dimensions than each other."""
+    widths = sorted({layers.shape[-1] for layers in languages})
+    if len(widths) > 1:
+        raise ValueError(
+            f"{name} has languages of {' and '.join(map(str, widths))} dimensions: wanted one "
+            "space for all"
+        )
 
 
 class Layers:

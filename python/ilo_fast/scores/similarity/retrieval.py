@@ -16,7 +16,13 @@ from ilo_fast._util.progress import share_bar
 from ilo_fast.graph.options import thread_count
 from ilo_fast.scores.certainty.intervals import check_level
 from ilo_fast.scores.similarity.halves import Halves
-from ilo_fast.scores.similarity.pairs import Array, Layers, check_parallel, layer_numbers
+from ilo_fast.scores.similarity.pairs import (
+    Array,
+    Layers,
+    check_one_space,
+    check_parallel,
+    layer_numbers,
+)
 from ilo_fast.scores.similarity.translations import (
     CSLS_NEIGHBORS,
     MARGIN_NEIGHBORS,
@@ -136,6 +142,7 @@ def retrieval(
     languages = _languages(X, Y)
     groups = getattr(X, "groups", None)
     stacks = check_parallel(languages, "X", zero_rows=False)
+    check_one_space(stacks, "X")
     n, n_layers = stacks[0].n, len(stacks[0])
     if len(stacks) < 2 or n < 2:
         raise ValueError(f"X has {len(stacks)} languages of {n} sentences, wanted 2 or more of 2")

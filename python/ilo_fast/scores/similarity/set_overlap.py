@@ -236,7 +236,7 @@ def _all_pairs(
 
 def _flat(sets: SparseSets, name: str) -> tuple[NDArray[np.int64], Counts]:
     offsets = np.ascontiguousarray(sets.offsets, np.int64)
-    return offsets, np.ascontiguousarray(_whole(np.asarray(sets.elements), name))
+    return offsets, as_points(np.asarray(sets.elements), name)
 
 
 def _is_sparse(sets: Any) -> bool:
@@ -247,7 +247,7 @@ def _lists(lists: Any, name: str) -> Counts:
     values = np.asarray(lists.indices if isinstance(lists, NeighborGraph) else lists)
     if values.ndim not in (2, 3):
         raise ValueError(f"{name} has shape {values.shape}, wanted (n, k) or (layers, n, k)")
-    return np.ascontiguousarray(_whole(values, name))
+    return as_points(values, name)
 
 
 def as_points(indices: NDArray[Any], name: str = "indices") -> Counts:

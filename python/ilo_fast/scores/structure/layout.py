@@ -14,6 +14,7 @@ from ilo_fast._util.optional import require
 from ilo_fast._util.progress import share_bar
 from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores.result import OverlapScores
+from ilo_fast.scores.structure.graph_of import graph_of
 
 Positions = NDArray[np.float32]
 
@@ -69,15 +70,7 @@ def layout(
     -----
     Some 5 seconds per layer of 31 372 points on one core, without UMAP (benchmarks/structure.py).
     """
-    if not isinstance(scores, (NeighborGraph, OverlapScores)):
-        raise TypeError(f"scores must be OverlapScores or a graph, got {type(scores).__name__}")
-    graph = scores if isinstance(scores, NeighborGraph) else scores.neighbors
-    if graph is None:
-        raise ValueError(
-            "scores have no neighbours: measure with overlap(..., neighbors=True), or give a graph"
-        )
-    if graph.of_queries:
-        raise ValueError("the graph is one of queries: wanted the neighbours of every row")
+    graph = graph_of(scores)
     choice("method", method, ("forces", "umap"))
     seed = whole_number("seed", seed, least=0, most=2**32 - 1)  # as much as umap-learn takes
     if method == "umap":

@@ -65,7 +65,8 @@ class Structure:
         What each label stands for: 0 ``"core"``, -1 ``"rest"``, and the main languages of each
         fragment over all layers.
     flows : tuple of tuple of (int, int, int)
-        Between each layer and the next: a label there, a label here, and how many points have both.
+        Between each layer and the next: a label in the one, a label in the other, and how many
+        points have both.
     labels : int32, shape (layers, N), or None
         The component of each point: 0 the core, -1 neither core nor fragment. None after reading
         a text, or a file without its ``structure.npz``.

@@ -25,6 +25,7 @@ from ilo_fast.scores.structure.fragments import (
     main_languages,
     stable_labels,
 )
+from ilo_fast.scores.structure.graph_of import graph_of
 from ilo_fast.scores.structure.language_shares import link_counts
 from ilo_fast.scores.structure.parts import Component, LayerComponents, short_name
 from ilo_fast.scores.structure.result import Structure
@@ -177,16 +178,9 @@ def _pool(
     sentences: Sequence[int] | None,
     layers: Sequence[int] | None,
 ) -> _Points:
+    graph = graph_of(scores)
     if isinstance(scores, NeighborGraph):
-        return _pool_of_graph(scores, languages, sentences, layers)
-    if not isinstance(scores, OverlapScores):
-        raise TypeError(f"scores must be OverlapScores or a graph, got {type(scores).__name__}")
-    graph = scores.neighbors
-    if graph is None:
-        raise ValueError(
-            "scores have no neighbours: measure with overlap(..., neighbors=True), or give a graph "
-            "and the language of each row"
-        )
+        return _pool_of_graph(graph, languages, sentences, layers)
     if any(given is not None for given in (languages, sentences, layers)):
         raise ValueError("languages, sentences and layers are for a graph alone; scores know them")
     sizes = scores.n_sentences
@@ -205,8 +199,6 @@ def _pool_of_graph(
     sentences: Sequence[int] | None,
     layers: Sequence[int] | None,
 ) -> _Points:
-    if graph.of_queries:
-        raise ValueError("the graph is one of queries: wanted the neighbours of every row")
     indices = np.asarray(graph.indices, np.int32)
     indices = indices[None] if indices.ndim == 2 else indices
     n_layers, n, _ = indices.shape
