@@ -34,7 +34,7 @@ def layer_rows(scores: Any, structure: Any) -> list[Row]:
             row[f"{score}_low"], row[f"{score}_high"] = float(low[h]), float(high[h])
         row["ilo_under_mixing"] = limits["ilo_under_mixing"]
         row["times_chance"] = row["translation_share"] / float(
-            scores.translation_chance_given_graph[h].mean()
+            scores.translation_chance.mean()
         )
         if scores.mixing_test is not None:
             row["p_mixing"] = float(scores.mixing_test.p_mixing_mean[h])
@@ -253,15 +253,13 @@ def misleading(scores: Any) -> Row:
 
 
 def size_rows(curve: Any, scores: Any) -> list[Row]:
-    """Means over languages of an eighth to all of the sentences, at two layers."""
+    """Means over languages of an eighth to all of the sentences, at the layers that are highest."""
     found = []
-    for score in SCORES:
-        row = best_row(scores, score)
+    for row in dict.fromkeys(best_row(scores, score) for score in SCORES):
         for i, size in enumerate(curve.sizes):
             found.append(
                 {
                     "layer": scores.layers[row],
-                    "chosen_by": score,
                     "n_sentences": float(size),
                     **{s: float(curve.means[s][i, row].mean()) for s in SCORES},
                 }

@@ -27,7 +27,6 @@ class Options:
 
     n_permutations: int = 1000
     seed: int = 0
-    intervals: bool = True
     max_length: int | None = None
 
 
@@ -80,7 +79,7 @@ def measure_model(
         started = time.perf_counter()
         scores = overlap(
             representations,
-            intervals=options.intervals,
+            intervals=True,
             n_permutations=options.n_permutations,
             seed=options.seed,
             neighbors=True,
@@ -99,7 +98,7 @@ def measure_model(
         others = Companions.from_json(folder)
     else:
         started = time.perf_counter()
-        others = companions(representations, scores, intervals=options.intervals, seed=options.seed)
+        others = companions(representations, scores, seed=options.seed)  # the tables rank means
         others.to_json(folder / COMPANIONS_FILE)
         done("companions", started)
     if "size" in seconds:

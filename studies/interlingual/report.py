@@ -128,7 +128,7 @@ _COMPANIONS = (
     _plain("with_translation_share", "with translation share", 2),
 )  # fmt: skip
 _SIZES = (
-    _plain("chosen_by"), _plain("layer"), _plain("n_sentences", "sentences", 0),
+    _plain("layer"), _plain("n_sentences", "sentences", 0),
     _plain("ilo", "ILO"), _plain("translation_share"),
 )  # fmt: skip
 
