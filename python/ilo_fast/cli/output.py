@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilo_fast._util.folders import refuse_other
-from ilo_fast._util.messages import listed
+from ilo_fast._util.messages import counted, listed
 from ilo_fast.cli.console import emit
 
 if TYPE_CHECKING:
@@ -165,8 +165,11 @@ def draw_results(
 
 
 def show(scores: OverlapScores, written: list[Path]) -> None:
-    """Print the tables, and where the files are."""
+    """Print the tables, how many files there are, and last the one to open."""
+    from ilo_fast.report.files import REPORT_FILE
     from ilo_fast.report.tables import text_report
 
     emit(text_report(scores))
-    emit("\n" + "".join(f"{path}\n" for path in written))
+    folders = sorted({str(path.parent) for path in written})
+    emit(f"\n{counted(len(written), 'file')} in {listed(folders)}\n")
+    emit("".join(f"open {path}\n" for path in written if path.name == REPORT_FILE))

@@ -19,6 +19,8 @@ from ilo_fast.report.summary import (
 )
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ilo_fast.scores.result import OverlapScores
     from ilo_fast.scores.structure.result import Structure
 
@@ -26,6 +28,7 @@ _INSIDE: Final = 0.5  # a language is outside if fewer of its sentences take par
 _NAMED: Final = 8  # languages that a sentence names
 _BEYOND_CHANCE: Final = 3.0  # times chance below which an answer says that meaning hardly counts
 _SURE: Final = 0.05
+_HARDLY_ANY: Final = 0.05  # by chance in what is shared: nothing can be told from who is not
 
 
 @dataclass(frozen=True)
@@ -44,15 +47,14 @@ def answers(scores: OverlapScores, structure: Structure | None = None) -> list[A
     return [
         _where(scores, means, at),
         _outside(scores, structure, at),
-        _chance(scores, means[at], structure, at),
+        _chance(scores, means[at]),
     ]
 
 
 def _where(scores: OverlapScores, means: Sequence[LayerMeans], at: int) -> Answer:
     here, best = means[at], best_layer_index(scores)
     question = "Where do the languages share most?"
-    last = scores.layers[-1]
-    short = f"Layer {here.layer}" + (f" of {last}" if len(scores.layers) > 1 else "")
+    short = f"Layer {here.layer}" + (f" of {_last(scores)}" if len(scores.layers) > 1 else "")
     if here.translation_share is None:
         text = (
             f"There mean ILO is highest: {here.ilo:.3f}{_ends(here, 'ilo')}. The text is not "
@@ -61,8 +63,8 @@ def _where(scores: OverlapScores, means: Sequence[LayerMeans], at: int) -> Answe
         return Answer(question, short, text)
     text = (
         f"There {_percent(here.translation_share)}{_ends(here, 'translation_share', percent=True)} "
-        f"of a sentence's {scores.n_neighbors} nearest neighbours are translations of it, more "
-        f"than at any other layer."
+        f"of a sentence's {scores.n_neighbors} nearest neighbours are translations of it, the most "
+        f"of the {len(scores.layers)} layers measured."
         if len(scores.layers) > 1
         else f"{_percent(here.translation_share)} of a sentence's {scores.n_neighbors} nearest "
         "neighbours are translations of it."
@@ -76,49 +78,88 @@ def _where(scores: OverlapScores, means: Sequence[LayerMeans], at: int) -> Answe
     return Answer(question, short, text)
 
 
+@dataclass(frozen=True)
+class _Belonging:
+    """How many sentences of each language belong to what is shared at a layer, and how."""
+
+    shares: NDArray[np.float64]
+    by_chance: float | None  # the same share of any language, where languages do not matter
+    what: str
+    chance: str  # where languages do not matter, in words
+    in_core: bool = False
+
+    @property
+    def least(self) -> float:
+        """A language with a lower share is outside: half, or half of what chance gives."""
+        few = self.by_chance is not None and self.by_chance <= _INSIDE
+        return float(self.by_chance or 0.0) / 2 if few else _INSIDE
+
+
+def _belonging(scores: OverlapScores, structure: Structure | None, at: int) -> _Belonging:
+    """By the core; where chance would not make one that holds most, by mixed neighbours."""
+    if structure is not None and structure.core_share_under_mixing[at] > _INSIDE:
+        by_chance = float(structure.core_share_under_mixing[at])
+        chance = "Were languages exchanged at random,"
+        what = "lie in the shared core"
+        return _Belonging(structure.language_core_share[at], by_chance, what, chance, True)
+    limits = scores.limits
+    mixing = None if limits is None else limits.means()["bridge_under_mixing"]
+    what = f"have neighbours from {scores.threshold} other languages"
+    return _Belonging(scores.bridge[at], mixing, what, "Where languages mix at random,")
+
+
 def _outside(scores: OverlapScores, structure: Structure | None, at: int) -> Answer:
     question = "Which languages stay outside?"
-    if structure is None:
-        taking_part = scores.bridge[at]
-        what = f"have neighbours from {scores.threshold} other languages"
-    else:
-        taking_part = structure.language_core_share[at]
-        what = "lie in the shared core"
-    order = np.argsort(taking_part, kind="stable")
-    outside = [int(c) for c in order if taking_part[c] < _INSIDE]
-    n = len(scores.languages)
+    belong = _belonging(scores, structure, at)
+    shares, n = belong.shares, len(scores.languages)
+    if belong.by_chance is not None and belong.by_chance < _HARDLY_ANY:
+        text = (
+            f"Even {belong.chance.lower()} hardly any sentence would {belong.what}. Take more "
+            "neighbours, or a lower threshold."
+        )
+        return Answer(question, "Cannot be told", text)
+    level = "half" if belong.least == _INSIDE else _percent(belong.least)
+    by_chance = (
+        "" if belong.by_chance is None else f" {belong.chance} {_percent(belong.by_chance)} would."
+    )
+    core = (
+        f" The core: sentences of {structure.settings['languages_needed']} or more languages, tied "
+        f"together by pairs that are each among the other's {scores.n_neighbors} nearest."
+        if structure is not None and belong.in_core
+        else ""
+    )
+    order = np.argsort(shares, kind="stable")
+    outside = [int(c) for c in order if shares[c] < belong.least]
     if not outside:
         least = int(order[0])
-        return Answer(
-            question,
-            "None",
-            f"Of every language at least half of the sentences {what} at this layer; of "
-            f"{_name(scores, least)} the fewest, {_percent(taking_part[least])}.",
+        text = (
+            f"Of every language at least {level} of the sentences {belong.what}; of "
+            f"{_name(scores, least)} the fewest, {_percent(shares[least])}."
         )
+        return Answer(question, "None", text + by_chance + core)
     if len(outside) == n:
-        return Answer(
-            question, "All of them", f"Of no language do half of the sentences {what}: nothing is "
-            "shared by many, even at this layer."
-        )  # fmt: skip
-    named = ", ".join(f"{_name(scores, c)} ({_percent(taking_part[c])})" for c in outside[:_NAMED])
+        text = (
+            f"Of no language do {level} of the sentences {belong.what}: little is shared by many, "
+            "even at this layer."
+        )
+        return Answer(question, "All of them", text + by_chance + core)
+    named = ", ".join(f"{_name(scores, c)} {_percent(shares[c])}" for c in outside[:_NAMED])
     more = f" and {len(outside) - _NAMED} more" if len(outside) > _NAMED else ""
     text = (
-        f"{named}{more}: so many of their sentences {what} at this layer; of each other language "
-        "at least half do."
+        f"Only so many of their sentences {belong.what}: {named}{more}. Of every other language "
+        f"at least {level} do.{by_chance}{core}"
     )
     least_mixed = float(scores.bridge[at][outside].min())
-    if structure is not None and least_mixed >= _INSIDE:
+    if belong.in_core and least_mixed >= _INSIDE:
         text += (
-            f" They are no islands: {_percent(least_mixed)} or more of their sentences have "
-            f"neighbours from {scores.threshold} other languages, but not in mutual links with "
+            f" Yet they are not isolated: {_percent(least_mixed)} or more of their sentences have "
+            f"neighbours from {scores.threshold} other languages, but not in pairs that lead into "
             "the core."
         )
     return Answer(question, f"{len(outside)} of {n}", text)
 
 
-def _chance(
-    scores: OverlapScores, here: LayerMeans, structure: Structure | None, at: int
-) -> Answer:
+def _chance(scores: OverlapScores, here: LayerMeans) -> Answer:
     question = "Would chance give the same?"
     mixing = None if scores.limits is None else scores.limits.means()["ilo_under_mixing"]
     alone = (
@@ -126,32 +167,34 @@ def _chance(
         if mixing is None
         else f" ILO alone could not tell: languages that mix at random reach {mixing:.3f}."
     )
-    if structure is not None and structure.core_share_under_mixing[at] > _INSIDE:
-        by_chance = _percent(structure.core_share_under_mixing[at])
-        alone += (
-            f" Nor could the core: mixing at random ties {by_chance} of all sentences together."
-        )
     if here.translation_share is None:
         short = (
             "Cannot be told" if mixing is None or here.ilo > mixing / 2 else "No, more than this"
         )
         return Answer(question, short, (alone or "Nothing asks for meaning here.").strip())
-    chance = here.translation_chance_given_graph
-    chance = here.translation_chance if chance is None else chance
-    if not chance:
+    if here.translation_chance_given_graph == 0:
         return Answer(question, "Cannot be told", "No neighbour is of another language." + alone)
-    ratio = here.translation_share / chance
+    ratio = here.times_chance
+    if ratio is None or here.translation_chance is None:
+        return Answer(question, "Cannot be told", "There are no translations." + alone)
     p = here.p_translation
     tested = "" if p is None else f" (permutations: p {_p(p)})"
     text = (
-        "If sentences of other languages were neighbours regardless of meaning, "
-        f"{_percent(chance)} would be translations; here they are "
-        f"{_percent(here.translation_share)}, "
-        f"{ratio:.3g} times as many{tested}.{alone}"
+        f"Of neighbours drawn at random {_percent(here.translation_chance)} would be translations; "
+        f"here {_percent(here.translation_share)} are, {ratio:.1f} times as many{tested}.{alone}"
     )
     if p is not None and p >= _SURE:
         return Answer(question, "It might", text)
+    if ratio < 1:
+        return Answer(question, "It would give more", text)
     return Answer(question, "No" if ratio >= _BEYOND_CHANCE else "Nearly", text)
+
+
+def _last(scores: OverlapScores) -> int:
+    """The last layer of the model where that is known, else the last one measured."""
+    blocks = scores.recorded("representations").get("n_blocks")
+    measured = int(scores.layers[-1])
+    return max(blocks, measured) if isinstance(blocks, int) else measured
 
 
 def _ends(means: LayerMeans, score: str, *, percent: bool = False) -> str:

@@ -74,8 +74,7 @@ def _own_scores(scores: OverlapScores) -> list[dict[str, Any]]:
         low, high = (None, None) if intervals is None else intervals.ends(name)
         chance: NDArray[np.float64] | None
         if name == "translation_share":
-            given_graph = scores.translation_chance_given_graph
-            chance = scores.translation_chance if given_graph is None else given_graph
+            chance = scores.translation_chance
             p = None if test is None else test.p_translation
         else:
             chance = None if limits is None else getattr(limits, f"{name}_under_mixing")

@@ -96,30 +96,38 @@ def _translation_table(means: Sequence[LayerMeans], best: int, level: float) -> 
 
 
 def _legend(scores: OverlapScores, parallel: bool) -> str:
-    lines = ["means over languages; * highest mean ILO"]
+    """What the columns are, in the order in which they stand."""
+    entries = ["means over languages; * highest mean ILO"]
     if scores.starts_at_embeddings:
-        lines[0] += "; layer 0 is the embeddings"
-    if scores.limits is not None:
-        limits = scores.limits.means()
-        lines.append(
-            f"ILO is {limits['ilo_under_mixing']:.3f} where languages mix perfectly, at most "
+        entries[0] += "; layer 0 is the embeddings"
+    entries.append(
+        f"bridge: share of sentences with neighbours in {scores.threshold} or more other languages"
+    )
+    entries.append("reach: share of the other languages that any of the neighbours is of")
+    entries.append("ILO: harmonic mean of both")
+    limits = None if scores.limits is None else scores.limits.means()
+    if limits is not None:
+        entries[-1] += (
+            f". ILO is {limits['ilo_under_mixing']:.3f} where languages mix perfectly, at most "
             f"{limits['ilo_max']:.3f}"
         )
-        if parallel:
-            lines[-1] += f"; transl. at most {limits['translation_share_max']:.3f}"
+    if parallel:
+        entries.append("transl.: share of a sentence's neighbours that are its translations")
+        if limits is not None:
+            entries[-1] += f", at most {limits['translation_share_max']:.3f}"
+        entries.append("chance: of neighbours drawn at random")
+        if scores.intervals is not None:
+            entries[-1] += "; in graph: given how many are in other languages"
+        entries[-1] += "; ratio: transl. over chance"
     test = scores.mixing_test
     if test is not None:
-        lines.append(
-            f"p: of an ILO so low where language does not matter; {test.n_permutations} "
-            "permutations, corrected for\nthe number of layers"
-        )
+        above = " (upper table)" if parallel else ""
+        entries.append(f"p{above}: of an ILO so low where language does not matter")
         if parallel:
-            lines[-1] += "; below, of a transl. so high where meaning does not"
-    if parallel:
-        lines.append("transl.: share of a sentence's neighbours that are its translations")
-        if scores.intervals is not None:
-            lines[-1] += "; in graph: by chance, given\nhow many neighbours are in other languages"
-    return "\n" + "\n".join(lines)
+            entries[-1] += "; lower: of a transl. so high where meaning does not"
+        entries[-1] += f" ({test.n_permutations} permutations, corrected for the number of layers)"
+    wrapped = (textwrap.wrap(entry, 88, subsequent_indent="  ") for entry in entries)
+    return "\n" + "\n".join(line for lines in wrapped for line in lines)
 
 
 def _scores_of(row: LayerMeans, is_best: bool) -> str:

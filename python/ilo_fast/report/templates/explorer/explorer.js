@@ -336,7 +336,7 @@ function drawMap(run, i, still) {
   if (run.parts) {
     const layer = run.parts.layers[h];
     notes.push(layer.core ? `Core: ${percent(layer.core)} of the sentences, ${layer.languages} of ${run.languages.length} languages (mixing by chance would give ${percent(layer.by_chance)}).` : "No core: too few languages are tied together.");
-    if (layer.fragments.length) notes.push(`Fragments: ${layer.fragments.map((one) => nameOf(run, one.name)).join(", ")}${layer.more ? ` and ${layer.more} more` : ""}.`);
+    if (layer.fragments.length) notes.push(`Fragments: ${layer.fragments.map((one) => nameOf(run, one.name)).join("; ")}${layer.more ? ` and ${layer.more} more` : ""}.`);
   }
   if (run.points.stride > 1) notes.push(`Shown: every ${run.points.stride}${run.points.stride === 2 ? "nd" : run.points.stride === 3 ? "rd" : "th"} sentence.`);
   view.note.textContent = notes.join(" ");
