@@ -242,7 +242,7 @@ def add_certainty_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--companion-intervals",
         action="store_true",
-        help="intervals of companion scores, too: some ten times as long as their values",
+        help="intervals of companion scores, too: five to ten times as long",
     )
     group.add_argument(
         "--permutations",

@@ -147,16 +147,16 @@ def _outside(scores: OverlapScores, structure: Structure | None, at: int) -> Ans
     more = f" and {len(outside) - _NAMED} more" if len(outside) > _NAMED else ""
     text = (
         f"Only so many of their sentences {belong.what}: {named}{more}. Of every other language "
-        f"at least {level} do.{by_chance}{core}"
+        f"at least {level} do.{by_chance}"
     )
     least_mixed = float(scores.bridge[at][outside].min())
     if belong.in_core and least_mixed >= _INSIDE:
         text += (
-            f" Yet they are not isolated: {_percent(least_mixed)} or more of their sentences have "
+            f" They are not isolated: {_percent(least_mixed)} or more of their sentences have "
             f"neighbours from {scores.threshold} other languages, but not in pairs that lead into "
             "the core."
         )
-    return Answer(question, f"{len(outside)} of {n}", text)
+    return Answer(question, f"{len(outside)} of {n}", text + core)
 
 
 def _chance(scores: OverlapScores, here: LayerMeans) -> Answer:

@@ -103,12 +103,12 @@ def _legend(scores: OverlapScores, parallel: bool) -> str:
     entries.append(
         f"bridge: share of sentences with neighbours in {scores.threshold} or more other languages"
     )
-    entries.append("reach: share of the other languages that any of the neighbours is of")
+    entries.append("reach: share of the other languages that occur among the neighbours")
     entries.append("ILO: harmonic mean of both")
     limits = None if scores.limits is None else scores.limits.means()
     if limits is not None:
         entries[-1] += (
-            f". ILO is {limits['ilo_under_mixing']:.3f} where languages mix perfectly, at most "
+            f"; {limits['ilo_under_mixing']:.3f} where languages mix perfectly, at most "
             f"{limits['ilo_max']:.3f}"
         )
     if parallel:
@@ -118,13 +118,13 @@ def _legend(scores: OverlapScores, parallel: bool) -> str:
         entries.append("chance: of neighbours drawn at random")
         if scores.intervals is not None:
             entries[-1] += "; in graph: given how many are in other languages"
-        entries[-1] += "; ratio: transl. over chance"
+        entries.append("ratio: transl. over chance")
     test = scores.mixing_test
     if test is not None:
-        above = " (upper table)" if parallel else ""
-        entries.append(f"p{above}: of an ILO so low where language does not matter")
+        above = ", upper table" if parallel else ""
+        entries.append(f"p{above}: of an ILO this low if language did not matter")
         if parallel:
-            entries[-1] += "; lower: of a transl. so high where meaning does not"
+            entries[-1] += "; lower: of a transl. this high if meaning did not"
         entries[-1] += f" ({test.n_permutations} permutations, corrected for the number of layers)"
     wrapped = (textwrap.wrap(entry, 88, subsequent_indent="  ") for entry in entries)
     return "\n" + "\n".join(line for lines in wrapped for line in lines)
