@@ -344,7 +344,7 @@ def test_every_layer_has_the_same_plan_and_the_next_is_brought_meanwhile(
 def test_lists_of_any_length_are_cut_in_time(engine, rng_and_seed):
     """Of short lists, as where memory is short, too: else nearly all rows needed the fallback."""
     rng, seed = rng_and_seed
-    X = rng.standard_normal(engine.size((1500, 64), (40_000, 64))).astype(np.float32)
+    X = rng.standard_normal(engine.size((1000, 64), (40_000, 64))).astype(np.float32)
     for product in ("library", "fused"):
         info = engine.check(X, 32, "cosine", seed, product=product, capacity=200)
         assert info["widened_rows"] < 0.02 * len(X), (seed, info)
