@@ -105,6 +105,24 @@ void check_threads(int n_threads) {
   if (n_threads < 1) throw InvalidArgument(text("n_threads=", n_threads, " must be at least 1"));
 }
 
+void check_count(const char* name, std::int64_t count) {
+  constexpr std::int64_t most = std::int64_t{1} << 31;
+  if (count < 0 || count > most)
+    throw InvalidArgument(
+        text(name, "=", count, " must be from 0 to 2^31, as many as there are numbers"));
+}
+
+void check_offsets(const char* name, const std::int64_t* offsets, std::int64_t n,
+                   std::int64_t total, const char* entries) {
+  if (offsets[0] != 0 || offsets[n] != total)
+    throw InvalidArgument(text(name, " go from ", offsets[0], " to ", offsets[n],
+                               ", wanted from 0 to the ", total, " ", entries));
+  for (std::int64_t i = 0; i < n; ++i)
+    if (offsets[i + 1] < offsets[i])
+      throw InvalidArgument(text(name, " fall from ", offsets[i], " to ", offsets[i + 1], " at ",
+                                 i + 1, ", wanted them to rise"));
+}
+
 OverlapInput overlap_input(const Languages& languages, const std::optional<Sentences>& sentences,
                            std::int64_t n_layers, std::int64_t n, std::int64_t k,
                            std::int32_t n_languages, std::int64_t threshold) {

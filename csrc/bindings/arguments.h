@@ -59,6 +59,14 @@ pybind11::dict info_of(const Info& info) {
 // At least one.
 void check_threads(int n_threads);
 
+// Points and elements are numbered in 32 bits: how many there can be is from 0 to 2^31.
+void check_count(const char* name, std::int64_t count);
+
+// (n + 1) offsets of n lists in `total` entries: from 0, rising, to `total`. Only then may a list
+// be looked into. `name` as the message calls them, `entries` what they count.
+void check_offsets(const char* name, const std::int64_t* offsets, std::int64_t n,
+                   std::int64_t total, const char* entries);
+
 using Languages = pybind11::array_t<std::int32_t, pybind11::array::c_style>;
 using Sentences = pybind11::array_t<std::int64_t, pybind11::array::c_style>;
 

@@ -26,12 +26,7 @@ CommunityGraph checked_graph(const Flat<std::int64_t>& offsets, const Flat<std::
     throw InvalidArgument(text("offsets are of ", n, " points, wanted less than 2^31"));
   const CommunityGraph graph{offsets.data(), ends.data(), weights.data(),
                              static_cast<std::int32_t>(n)};
-  if (graph.offsets[0] != 0 || graph.offsets[n] != ends.size())
-    throw InvalidArgument(text("offsets go from ", graph.offsets[0], " to ", graph.offsets[n],
-                               ", wanted from 0 to the ", ends.size(), " ends"));
-  for (std::int64_t i = 0; i < n; ++i)
-    if (graph.offsets[i + 1] < graph.offsets[i])
-      throw InvalidArgument(text("offsets[", i + 1, "] is below offsets[", i, "]"));
+  check_offsets("offsets", graph.offsets, n, ends.size(), "ends");
   for (std::int64_t i = 0; i < n; ++i)
     for (std::int64_t at = graph.offsets[i]; at < graph.offsets[i + 1]; ++at) {
       if (graph.ends[at] < 0 || graph.ends[at] >= n || graph.ends[at] == i)

@@ -34,9 +34,8 @@ DeletionInput deletion_input(const Numbers& entries, const Numbers& offsets, con
   in.n = units.shape(0), in.k = n_neighbors, in.n_units = n_units;
   if (n_neighbors < 1)
     throw InvalidArgument(text("n_neighbors=", n_neighbors, " must be at least 1"));
-  if (in.offsets[0] != 0 || in.offsets[in.n] != entries.shape(0))
-    throw InvalidArgument(text("offsets go from ", in.offsets[0], " to ", in.offsets[in.n],
-                               ", wanted from 0 to the ", entries.shape(0), " entries"));
+  if (n_units < 0) throw InvalidArgument(text("n_units=", n_units, " must be at least 0"));
+  check_offsets("offsets", in.offsets, in.n, entries.shape(0), "entries");
   for (std::int64_t i = 0; i < in.n; ++i) {
     if (in.offsets[i + 1] - in.offsets[i] < n_neighbors)
       throw InvalidArgument(text("the list of point ", i, " has ",

@@ -62,8 +62,7 @@ py::tuple permutations_binding(const Indices<std::int32_t>& indices, const Langu
   const OverlapInput given =
       checked_input(indices, languages, sentences, n_languages, threshold, n_threads);
   if (threshold < 1) throw InvalidArgument(text("threshold=", threshold, " must be at least 1"));
-  if (n_permutations < 0)
-    throw InvalidArgument(text("n_permutations=", n_permutations, " must be at least 0"));
+  check_count("n_permutations", n_permutations);
   if (n_languages > 1 << 16)
     throw InvalidArgument(text("n_languages=", n_languages, " is more than 65536"));
   if (given.n * given.k > std::numeric_limits<std::int32_t>::max())

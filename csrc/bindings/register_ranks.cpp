@@ -28,7 +28,7 @@ using Pass = void (TranslationRanks::*)(const float*, std::int64_t, std::int64_t
 template <Pass pass>
 void take(TranslationRanks& ranks, const Block& cosines, std::int64_t start) {
   if (cosines.ndim() != 2 || cosines.shape(1) != ranks.n() || start < 0 ||
-      start + cosines.shape(0) > ranks.n())
+      start > ranks.n() - cosines.shape(0))
     throw InvalidArgument(text("cosines do not fit: wanted some rows of ", ranks.n(), " x ",
                                ranks.n(), " from row ", start, " on"));
   py::gil_scoped_release release;

@@ -47,6 +47,7 @@ ListComparison comparison(const ListArray& a, const ListArray& b, std::int64_t n
                           const std::string& measure, bool of_rows) {
   const ListComparison in{row_lists(a, "A"), row_lists(b, "B"), n_points, measure_named(measure)};
   check_rows(in.a, in.b);
+  check_count("n_points", n_points);
   if ((of_rows || in.measure == RowMeasure::cycle) && n_points != in.a.n)
     throw InvalidArgument(text("n_points=", n_points, ", wanted the ", in.a.n,
                                " rows: each row is one of the points"));
@@ -147,13 +148,8 @@ SparseSets sparse_sets(const OffsetArray& offsets, const ListArray& elements, co
   const SparseSets sets{offsets.data(), elements.data(), offsets.shape(0) - 1};
   if (sets.n > std::numeric_limits<std::int32_t>::max())
     throw InvalidArgument(text(name, " has ", sets.n, " sets, wanted less than 2^31"));
-  for (std::int64_t i = 0; i < sets.n; ++i)
-    if (sets.size(i) < 0)
-      throw InvalidArgument(text("offsets of ", name, " fall at set ", i, ", wanted them to rise"));
-  if (sets.offsets[0] != 0 || sets.offsets[sets.n] != elements.shape(0))
-    throw InvalidArgument(text("offsets of ", name, " go from ", sets.offsets[0], " to ",
-                               sets.offsets[sets.n], ", wanted from 0 to the ", elements.shape(0),
-                               " elements"));
+  check_offsets(("offsets of " + std::string(name)).c_str(), sets.offsets, sets.n,
+                elements.shape(0), "elements");
   return sets;
 }
 
@@ -162,6 +158,7 @@ ListArray count_overlaps_binding(const OffsetArray& a_offsets, const ListArray& 
                                  std::int64_t n_elements, int n_threads, py::object progress) {
   const SparseSets a = sparse_sets(a_offsets, a_elements, "A");
   const SparseSets b = sparse_sets(b_offsets, b_elements, "B");
+  check_count("n_elements", n_elements);
   check_threads(n_threads);
   ListArray out({a.n, b.n});
   std::int32_t* const counts = out.mutable_data();
@@ -182,6 +179,7 @@ py::tuple top_overlaps_binding(const OffsetArray& a_offsets, const ListArray& a_
                                bool only_others, int n_threads, py::object progress) {
   const SparseSets a = sparse_sets(a_offsets, a_elements, "A");
   const SparseSets b = sparse_sets(b_offsets, b_elements, "B");
+  check_count("n_elements", n_elements);
   check_threads(n_threads);
   if (top < 1) throw InvalidArgument(text("top=", top, " must be at least 1"));
   ListArray sets({a.n, top}), counts({a.n, top});

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <vector>
 
+#include "bindings/arguments.h"
 #include "bindings/bindings.h"
 #include "simd/dispatch.h"
 
@@ -15,6 +16,9 @@ namespace {
 
 // Operations per second of the level's filter on registers, of all threads together.
 double peak_flops(const std::string& simd, int n_threads, double seconds) {
+  check_threads(n_threads);
+  if (!(seconds > 0) || seconds > 60)
+    throw InvalidArgument(text("seconds=", seconds, ", wanted above 0 and at most 60"));
   const Kernels& kernels = choose_kernels(simd);
   std::vector<double> rate(n_threads, 0.0);
   Team team(n_threads, nullptr);
@@ -34,12 +38,21 @@ double peak_flops(const std::string& simd, int n_threads, double seconds) {
   return total;
 }
 
+void restore_floating_point(std::uint64_t mode) {
+  if (!StandardFloatingPoint::may_be(mode))
+    throw InvalidArgument(
+        text("mode=", mode,
+             " is none of this processor: pass what use_standard_floating_point() "
+             "gave"));
+  StandardFloatingPoint::restore(mode);
+}
+
 }  // namespace
 
 void register_simd(py::module_& m) {
   m.def("use_standard_floating_point", &StandardFloatingPoint::use,
         "Round to nearest, with gradual underflow, from now on in this thread; the mode before.");
-  m.def("restore_floating_point", &StandardFloatingPoint::restore, py::arg("mode"),
+  m.def("restore_floating_point", &restore_floating_point, py::arg("mode"),
         "The mode that use_standard_floating_point() gave.");
   m.def("simd_available", &available_levels,
         "Instruction sets that this processor has and that were built, best last.");

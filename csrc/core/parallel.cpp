@@ -22,6 +22,7 @@ std::uint64_t StandardFloatingPoint::use() {
   return before;
 }
 void StandardFloatingPoint::restore(std::uint64_t mode) { _mm_setcsr(static_cast<unsigned>(mode)); }
+bool StandardFloatingPoint::may_be(std::uint64_t mode) { return mode < 1 << 16; }
 #elif defined(__aarch64__)
 std::uint64_t StandardFloatingPoint::use() {
   std::uint64_t before;
@@ -32,9 +33,11 @@ std::uint64_t StandardFloatingPoint::use() {
 void StandardFloatingPoint::restore(std::uint64_t mode) {
   asm volatile("msr fpcr, %0" : : "r"(mode));
 }
+bool StandardFloatingPoint::may_be(std::uint64_t mode) { return mode < std::uint64_t{1} << 32; }
 #else
 std::uint64_t StandardFloatingPoint::use() { return 0; }
 void StandardFloatingPoint::restore(std::uint64_t) {}
+bool StandardFloatingPoint::may_be(std::uint64_t mode) { return mode == 0; }
 #endif
 
 void Team::advance(double units) {

@@ -26,6 +26,8 @@ class StandardFloatingPoint {
   // The same in two halves: use() gives the mode that was there.
   static std::uint64_t use();
   static void restore(std::uint64_t mode);
+  // Whether use() can have given it: the processor kills a process that sets other bits.
+  static bool may_be(std::uint64_t mode);
 
  private:
   std::uint64_t saved_;

@@ -75,13 +75,15 @@ struct Found {
 }  // namespace
 
 void check_sets(const SparseSets& sets, std::int64_t n_elements, const std::string& name) {
+  for (std::int64_t i = 0; i < sets.n; ++i)
+    for (std::int64_t p = sets.offsets[i]; p < sets.offsets[i + 1]; ++p)
+      if (sets.elements[p] < 0 || sets.elements[p] >= n_elements)
+        throw InvalidArgument(text("set ", i, " of ", name, " holds ", sets.elements[p],
+                                   ", wanted elements in [0, ", n_elements, ")"));
   std::vector<std::int64_t> last(n_elements, -1);  // the set that an element was met in last
   for (std::int64_t i = 0; i < sets.n; ++i)
     for (std::int64_t p = sets.offsets[i]; p < sets.offsets[i + 1]; ++p) {
       const std::int32_t element = sets.elements[p];
-      if (element < 0 || element >= n_elements)
-        throw InvalidArgument(text("set ", i, " of ", name, " holds ", element,
-                                   ", wanted elements in [0, ", n_elements, ")"));
       if (last[element] == i)
         throw InvalidArgument(
             text("set ", i, " of ", name, " holds ", element, " twice, wanted each element once"));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import textwrap
@@ -13,7 +14,7 @@ import pytest
 from graph.test_knn import METRICS, core_graph
 from helpers.engine import EMULATED, independent_of_forcing, product_knn_graph
 
-from ilo_fast import knn_graph
+from ilo_fast import _core, knn_graph
 from ilo_fast._util.progress import share_bar
 from ilo_fast.graph.knn import simd_available, simd_level
 
@@ -295,3 +296,18 @@ def test_to_csr_feeds_scikit_learn():
     np.testing.assert_array_equal(np.sort(np.flatnonzero(row)), np.sort(graph.indices[7]))
     with pytest.raises(ValueError, match="one layer"):
         knn_graph(X[None], 3).to_csr()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="MXCSR is x86-64's")
+def test_a_floating_point_mode_that_kills_the_process_is_refused():
+    with pytest.raises(ValueError, match="mode=4294967295 is none of this processor"):
+        _core.restore_floating_point(0xFFFFFFFF)
+    _core.restore_floating_point(_core.use_standard_floating_point())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [({"n_threads": -1}, "n_threads=-1"), ({"seconds": np.inf}, "seconds=inf")]
+)
+def test_peak_flops_are_measured_on_some_threads_for_some_time(change, said):
+    with pytest.raises(ValueError, match=said):
+        _core.peak_flops(**{"n_threads": 1, "seconds": 0.01, **change})

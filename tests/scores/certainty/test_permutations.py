@@ -302,3 +302,11 @@ def test_an_interrupt_ends_the_call():
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
     )
     assert found.stdout == "interrupted\n"
+
+
+@pytest.mark.parametrize("n_permutations", [-1, 2**62, 2**63 - 1])
+def test_the_core_refuses_more_permutations_than_it_can_count(n_permutations):
+    pool = random_pool(np.random.default_rng(0), 2, 3, 1, 1)
+    options = {"n_languages": 2, "threshold": 1, "seed": 0, "n_threads": 1}
+    with pytest.raises(ValueError, match="n_permutations="):
+        _core.overlap_permutations(*pool, n_permutations=n_permutations, **options)

@@ -191,6 +191,11 @@ def test_lists_that_do_not_suffice_are_told_and_refused():
         _core.overlap_rows_too_short(lists["entries"] + 1, lists["offsets"], units, None, **numbers)
     with pytest.raises(ValueError, match="wanted n_neighbors=3 or more"):
         _core.overlap_rows_too_short(*lists.values(), units, None, **{**numbers, "n_neighbors": 3})
+    wrapping = np.array([0, 2**63 - 1, -2, 6])  # each rises by subtraction, which overflows
+    with pytest.raises(ValueError, match="offsets fall from 9223372036854775807 to -2 at 2"):
+        _core.overlap_rows_too_short(lists["entries"], wrapping, units, None, **numbers)
+    with pytest.raises(ValueError, match="n_units=-1 must be at least 0"):
+        _core.overlap_rows_too_short(*lists.values(), units, None, **{**numbers, "n_units": -1})
     with pytest.raises(ValueError, match=r"wanted \(subsets, 3\)"):
         kept = np.ones((1, 2), np.bool_)
         _core.overlap_rows_too_short(*lists.values(), units, kept, **numbers)

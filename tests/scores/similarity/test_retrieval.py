@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from oracles import companions as oracle
 
+from ilo_fast import _core
 from ilo_fast.representations.result import Representations
 from ilo_fast.scores.similarity import mexa, retrieval, translations
 
@@ -169,3 +170,13 @@ def test_progress_counts_every_pair_of_every_layer(rng, monkeypatch):
         X = {f"l{c}": rng.standard_normal((2, 6, 4)) for c in range(n_languages)}
         retrieval(X, n_threads=1)
         np.testing.assert_allclose(shares, np.arange(1, 2 * pairs + 1) / (2 * pairs))
+
+
+@pytest.mark.parametrize("start", [-1, 1, 2**63 - 1])
+def test_the_core_takes_no_block_that_ends_beyond_the_sentences(start):
+    ranks = _core.TranslationRanks(
+        np.zeros(3, np.float32), shift=0.0, tolerance=0.0, csls_neighbors=1, margin_neighbors=1
+    )
+    for take in (ranks.first, ranks.second):
+        with pytest.raises(ValueError, match="cosines do not fit: wanted some rows of 3 x 3"):
+            take(np.zeros((3, 3), np.float32), start)

@@ -151,6 +151,9 @@ def test_large_numbers_of_points_take_no_table_of_their_size():
     assert set_overlap(A, B).tolist() == [1, 1]
 
 
+WRAPPING = np.array([0, 2**63 - 1, -2, 3])  # rises by subtraction, which overflows
+
+
 def random_sets(rng, n, n_elements, most):
     return [rng.permutation(n_elements)[: rng.integers(0, most + 1)].tolist() for _ in range(n)]
 
@@ -243,7 +246,12 @@ def test_rows_of_a_sparse_matrix_are_sets():
         (SparseSets(np.array([0, 2]), np.array([1, 1], np.int32), 2), None, {}, "1 twice"),
         (SparseSets(np.array([0, 1]), np.array([2], np.int32), 2), None, {}, r"in \[0, 2\)"),
         (SparseSets(np.array([0, 3]), np.array([1], np.int32), 2), None, {}, "from 0 to 3"),
-        (SparseSets(np.array([0, 1, 0]), np.zeros(0, np.int32), 2), None, {}, "fall at set 1"),
+        (SparseSets(np.array([0, 1, 0]), np.zeros(0, np.int32), 2), None, {}, "fall from 1 to 0"),
+        (SparseSets(WRAPPING, np.zeros(3, np.int32), 2), None, {}, "offsets of A fall from"),
+        (SparseSets(np.array([0, 1]), np.array([0], np.int32), -1), None, {}, "n_elements of A=-1"),
+        (SparseSets(np.array([0, 1]), np.array([0], np.int32), 2**62), None, {}, "n_elements of A"),
+        (SparseSets(np.array([0, 1]), np.array([2**31 - 1], np.int32), 2), None, {}, r"in \[0, 2"),
+        (SparseSets.of([[1]]), None, {"top": 2**62}, "top=.* must be at most"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(A, B, options, message):
@@ -251,7 +259,34 @@ def test_what_does_not_fit_is_refused(A, B, options, message):
         set_overlap(A, B, **options)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [({"n_elements": -1}, "n_elements=-1 must be"), ({"n_elements": 2**62}, "n_elements=")],
+)
+def test_the_core_refuses_sizes_that_no_table_has(sizes, said):
+    sets = np.array([0, 1]), np.array([0], np.int32)
+    with pytest.raises(ValueError, match=said):
+        _core.count_overlaps(*sets, *sets, **sizes, n_threads=1)
+    more = {"top": 1, "by_jaccard": False, "only_others": False, "n_threads": 1}
+    with pytest.raises(ValueError, match=said):
+        _core.top_overlaps(*sets, *sets, **sizes, **more)
+    lists = np.zeros((1, 1, 1), np.int32)
+    with pytest.raises(ValueError, match="n_points="):
+        n_points = sizes["n_elements"]
+        _core.compare_rows(lists, lists, n_points=n_points, measure="common", n_threads=1)
+
+
+def test_large_numbers_of_elements_take_no_table_of_their_size():
+    large = 2**31 - 1
+    assert set_overlap(SparseSets.of([[3, large], [5]]), SparseSets.of([[large]])).tolist() == [
+        [1], [0],
+    ]  # fmt: skip
+
+
 def test_other_types_are_refused():
+    for n_elements in ("3", 3.0, None):
+        with pytest.raises(TypeError, match="n_elements of A must be an int, got"):
+            set_overlap(SparseSets(np.array([0, 1]), np.array([0], np.int32), n_elements))
     with pytest.raises(TypeError, match="A has dtype float64, wanted whole numbers"):
         set_overlap(np.array([[0.5]]))
     with pytest.raises(TypeError, match="B is a list: wanted them in both"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Any, Final, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from ilo_fast.graph.options import thread_count
 from ilo_fast.graph.result import NeighborGraph
 
 Counts = NDArray[np.int32]
+
+_MOST: Final = 2**31  # sets and elements are numbered in 32 bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,10 +213,9 @@ def _all_pairs(
     if B is not None and not _is_sparse(B):
         raise TypeError(f"A holds sparse sets and B is a {type(B).__name__}: wanted them in both")
     b = a if B is None else B if isinstance(B, SparseSets) else SparseSets.of(B)
-    n_elements = max(a.n_elements, b.n_elements)
+    sides, n_elements = _sides(a, b)
     with share_bar(progress is True, "set overlaps") as bar:
         update = progress if callable(progress) else bar
-        sides = (*_flat(a, "A"), *_flat(b, "B"))
         if top is None:
             return _core.count_overlaps(
                 *sides, n_elements=n_elements, n_threads=threads, progress=update
@@ -222,7 +223,7 @@ def _all_pairs(
         sets, counts = _core.top_overlaps(
             *sides,
             n_elements=n_elements,
-            top=whole_number("top", top),
+            top=whole_number("top", top, most=_MOST),
             by_jaccard=order == "jaccard",
             only_others=B is None,
             n_threads=threads,
@@ -234,9 +235,20 @@ def _all_pairs(
     return TopOverlaps(sets, counts, counts / np.maximum(union, 1))
 
 
-def _flat(sets: SparseSets, name: str) -> tuple[NDArray[np.int64], Counts]:
-    offsets = np.ascontiguousarray(sets.offsets, np.int64)
-    return offsets, as_points(np.asarray(sets.elements), name)
+def _sides(
+    a: SparseSets, b: SparseSets
+) -> tuple[tuple[NDArray[np.int64], Counts, NDArray[np.int64], Counts], int]:
+    """Offsets and elements of both, and how many elements there are."""
+    most = max(
+        whole_number(f"n_elements of {name}", sets.n_elements, least=0, most=_MOST)
+        for sets, name in ((a, "A"), (b, "B"))
+    )
+    first, second = as_points(np.asarray(a.elements), "A"), as_points(np.asarray(b.elements), "B")
+    # What is out of range, the core names.
+    if all(not one.size or (one.min() >= 0 and one.max() < most) for one in (first, second)):
+        first, second, most = _numbered(first, second)
+    offsets = (np.ascontiguousarray(sets.offsets, np.int64) for sets in (a, b))
+    return (next(offsets), first, next(offsets), second), most
 
 
 def _is_sparse(sets: Any) -> bool:
