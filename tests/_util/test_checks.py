@@ -43,3 +43,8 @@ def test_what_is_no_number_is_a_type_error(value: Any) -> None:
 def test_number_that_is_not_finite_is_a_value_error(value: float) -> None:
     with pytest.raises(ValueError, match=r"x=\w+ must be finite"):
         real_number("x", value)
+
+
+def test_number_that_no_float_holds_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="x is too large"):
+        real_number("x", 10**400)

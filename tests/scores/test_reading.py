@@ -30,7 +30,7 @@ EDITS: dict[str, Edit] = {
     "different languages": lambda d: d["info"].update(run={"languages": ["eng_Latn"]}),
     "backend is 'exact' in settings": lambda d: d["settings"].update(backend="exact"),
     "info of 7": lambda d: d["info"].update(layers=[{"layer": 7}]),
-    "must be objects": lambda d: d.update(info=[1]),
+    "info must be an object": lambda d: d.update(info=[1]),
     "scores are damaged": lambda d: d.update(rows=[1, 2]),
 }
 

@@ -55,9 +55,13 @@ def real_number(name: str, value: Any) -> float:
     """
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:  # an int or a fraction beyond the largest float
+        raise ValueError(f"{name} is too large: wanted a finite number") from None
+    if not math.isfinite(number):
         raise ValueError(f"{name}={value!r} must be finite")
-    return float(value)
+    return number
 
 
 def share(name: str, value: Any) -> float:

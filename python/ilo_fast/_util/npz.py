@@ -12,7 +12,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, AttributeError)
+_DAMAGE: Final = (
+    zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, AttributeError,
+    MemoryError, OverflowError,  # a header that claims more than there can be
+)  # fmt: skip
 
 
 @contextmanager

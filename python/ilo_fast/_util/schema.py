@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ilo_fast._util.checks import MOST, share, whole_number
 from ilo_fast._util.files import parse_json
+from ilo_fast._util.messages import listed
 from ilo_fast._util.versions import __version__
 
 _Result = TypeVar("_Result")
+
+_DAMAGE: Final = (TypeError, AttributeError, IndexError, OverflowError)
 
 
 def check_schema(data: Any, kind: str, version: int, fix: str) -> None:
@@ -73,3 +81,98 @@ def read_result(
         return build(parse_json(path))
     except ValueError as error:
         raise ValueError(f"{path} is not a file of {what}: {error}") from error
+
+
+@contextmanager
+def damage_refused(what: str) -> Iterator[None]:
+    """What goes wrong in the block, where a file is read, becomes a ValueError.
+
+    Parameters
+    ----------
+    what
+        ``"the scores"``, for the message.
+
+    Raises
+    ------
+    ValueError
+        A key that is not there, a value of another type or too large.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise ValueError(f"{what} are incomplete: there is no {error}") from error
+    except _DAMAGE as error:
+        raise ValueError(f"{what} are damaged: {error}") from error
+
+
+def text_of(name: str, value: Any) -> str:
+    """`value`, a string; TypeError where it is none."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text, got {value!r:.60}")
+    return value
+
+
+def texts_of(name: str, values: Any) -> tuple[str, ...]:
+    """A list of strings, each once; TypeError or ValueError where it is none."""
+    found = tuple(text_of(name, value) for value in list_of(name, values))
+    if len(set(found)) < len(found):
+        raise ValueError(f"{name} names one twice: {listed(found)}")
+    return found
+
+
+def share_or_none(name: str, value: Any) -> float | None:
+    """`value` as a float from 0 to 1, or None."""
+    return None if value is None else share(name, value)
+
+
+def list_of(name: str, value: Any) -> Sequence[Any]:
+    """`value`, a list; TypeError where it is none."""
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{name} must be a list, got {value!r:.60}")
+    return value
+
+
+def object_of(name: str, value: Any) -> Mapping[str, Any]:
+    """`value`, a mapping of strings; TypeError where it is none."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be an object, got {value!r:.60}")
+    return value
+
+
+def whole_numbers(
+    name: str, values: Any, *, least: int = 0, most: int = MOST, distinct: bool = False
+) -> tuple[int, ...]:
+    """A list of whole numbers; TypeError or ValueError where one is none, or named twice."""
+    found = tuple(whole_number(name, value, least, most) for value in list_of(name, values))
+    if distinct and len(set(found)) < len(found):
+        raise ValueError(f"{name} names one twice: {listed(found)}")
+    return found
+
+
+def number_table(name: str, values: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Nested lists of numbers as an array, None as NaN; ValueError for anything else."""
+    found = _table(name, values, shape, (int, float, type(None)), np.float64)
+    if np.isinf(found).any():
+        raise ValueError(f"{name} holds infinity, wanted finite numbers")
+    return found
+
+
+def count_table(name: str, values: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Nested lists of whole numbers as an array; ValueError for anything else."""
+    return _table(name, values, shape, (int,), np.int64)
+
+
+def _table(
+    name: str, values: Any, shape: tuple[int, ...], kinds: tuple[type, ...], dtype: type[Any]
+) -> NDArray[Any]:
+    wanted = "whole numbers" if dtype is np.int64 else "numbers"
+    try:
+        found = np.array(values, dtype=object)  # takes no text for a number
+        if found.shape != shape:
+            raise ValueError(f"{name} has shape {found.shape}, wanted {shape} of {wanted}")
+        for kind in set(map(type, found.flat)):
+            if kind is bool or not issubclass(kind, kinds):
+                raise ValueError(f"{name} holds a {kind.__name__}, wanted {shape} of {wanted}")
+        return found.astype(dtype)  # None becomes NaN
+    except OverflowError:
+        raise ValueError(f"{name} holds a number that is too large") from None

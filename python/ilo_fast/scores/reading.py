@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.checks import share, whole_number
 from ilo_fast._util.messages import listed, plain
+from ilo_fast._util.schema import damage_refused, object_of
 from ilo_fast.scores.certainty.file import read_intervals, read_test
 from ilo_fast.scores.certainty.limits import Limits
 
@@ -37,16 +38,12 @@ def read_fields(data: Mapping[str, Any]) -> dict[str, Any]:
     rows, settings, info = data.get("rows"), data.get("settings"), data.get("info", {})
     if not rows or not settings:
         raise ValueError("the scores are incomplete: no rows or no settings")
-    try:
-        if not isinstance(info, Mapping) or not isinstance(settings, Mapping):
-            raise TypeError("settings and info must be objects")
+    with damage_refused("the scores"):
+        object_of("settings", settings)
+        object_of("info", info)
         fields = {**_columns(rows), **_settings(settings)}
         fields |= _certainty(data, rows, fields, info)
         _check_record(fields, info, settings)
-    except KeyError as error:
-        raise ValueError(f"the scores are incomplete: there is no {error}") from error
-    except (TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(f"the scores are damaged: {error}") from error
     return {**fields, "info": dict(info)}
 
 

@@ -304,8 +304,8 @@ def test_a_comparison_comes_back_from_its_file(comparison: Comparison, tmp_path)
     for broken, message in (
         (data | {"kind": "x"}, "another kind of file"),
         (data | {"schema_version": 7}, "schema_version=7"),
-        (data | {"ranks": [{"score": "ilo"}]}, "incomplete or damaged"),
-        ({k: v for k, v in data.items() if k != "level"}, "incomplete or damaged"),
+        (data | {"ranks": [{"score": "ilo"}]}, "records are damaged: .*missing"),
+        ({k: v for k, v in data.items() if k != "level"}, "incomplete: there is no 'level'"),
         (data | {"names": ["one", "third"]}, r"records of \['other'\]"),
     ):
         with pytest.raises(ValueError, match=message):

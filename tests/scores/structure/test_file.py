@@ -44,22 +44,60 @@ def test_the_same_structure_gives_the_same_bytes(found: Structure, tmp_path: Pat
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
+def parts(data: dict) -> dict:
+    return data["layers"][0]["components"]
+
+
+def core(data: dict) -> dict:
+    return parts(data)["core"]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (lambda d: d.update(kind="ilo_fast.overlap"), "another kind of file"),
         (lambda d: d.update(schema_version=9), "schema_version=9"),
-        (lambda d: d.pop("flows"), "lacks what a structure has: 'flows'"),
+        (lambda d: d.pop("flows"), "its parts are incomplete: there is no 'flows'"),
         (lambda d: d["languages"].pop(), "counts has shape"),
+        (lambda d: d["languages"].__setitem__(0, "deu_Latn"), "languages names one twice"),
+        (lambda d: d.update(n_points=[10**400] * 3), "n_points"),
+        (lambda d: d["layers"][0].update(layer=0.7), "layer must be an int, got 0.7"),
+        (lambda d: d["layers"][1].update(layer=0), "layer names one twice"),
         (lambda d: d["layers"][0]["counts"][0].__setitem__(0, 10**6), "counts are not those"),
         (lambda d: d["layers"][0]["components"].update(rest=91), "do not add up"),
-        (lambda d: d["layers"][0]["components"]["core"].pop("size"), "lacks what a structure has"),
-        (lambda d: d["layers"][0]["components"]["core"].update(new=1), "lacks what"),
-        (lambda d: d["layers"][0]["components"]["core"].update(size="3"), "lacks what"),
-        (lambda d: d["layers"][1]["link_sums"].pop("n"), "lacks what a structure has"),
+        (lambda d: d["layers"][0]["components"]["core"].pop("size"), "there is no 'size'"),
+        (lambda d: core(d).update(size="3"), r"layers\[0\].components.core.size must be an int"),
+        (lambda d: core(d).update(counts=[]), "core.counts do not add up to its size"),
+        (lambda d: core(d).update(counts=["x"] * 3), "core.counts must be an int, got 'x'"),
+        (lambda d: core(d).update(name=["x"]), "core.name must be a text"),
+        (lambda d: core(d).update(languages=["xyz_Latn"]), "core names xyz_Latn, no language"),
+        (lambda d: core(d).update(purity=1.5), "core.purity is 1.5, wanted a share"),
+        (lambda d: core(d).update(common=5), "core.common must be an object, got 5"),
+        (lambda d: parts(d).update(core_under_mixing="x"), "core_under_mixing must be a number"),
+        (lambda d: parts(d).update(core_under_mixing=None), "core_under_mixing must be a number"),
+        (lambda d: parts(d).update(core_under_mixing=91), "core_under_mixing or largest is more"),
+        (lambda d: parts(d).update(largest=91), "core_under_mixing or largest is more"),
+        (lambda d: parts(d).update(translations="x"), "translations must be a number"),
+        (
+            lambda d: parts(d).update(fragments=[None]),
+            r"fragments\[0\] must be an object, got None",
+        ),
+        (lambda d: d["layers"][1]["link_sums"].pop("n"), "there is no 'n'"),
+        (lambda d: d["layers"][1]["link_sums"].update(n="x"), r"\[1\].link_sums.n must be an int"),
+        (lambda d: d["layers"][1]["link_sums"].update(links=3), "link_sums are of 3 links"),
+        (lambda d: d.update(names={}), "names have none for label -1, 0"),
+        (lambda d: d.update(names={"x": "y"}), "names hold 'x', wanted labels"),
+        (lambda d: d.update(names=[]), "names must be an object"),
         (lambda d: d.update(flows=[]), "flows are 0"),
-        (lambda d: d.update(layers=3), "lacks what a structure has"),
-        (lambda d: d["layers"][0].update(counts=[[1], [2, 3]]), "structure"),
+        (lambda d: d.update(flows=[[[7777, 8888, 5]]]), "flows do not add up"),
+        (lambda d: d.update(flows=[[[0, 0, 10**30]]]), "flows=.* must be at most"),
+        (lambda d: d.update(flows=[[[0, 0]]]), r"flows hold \[0, 0\], wanted"),
+        (lambda d: d.update(settings=[]), r"settings must be an object, got \[\]"),
+        (lambda d: d.update(layers=3), "layers must be a list, got 3"),
+        (lambda d: d.update(layers=[], flows=[]), "0 layers"),
+        (lambda d: d["layers"][0].update(counts=[[1], [2, 3]]), r"layers\[0\].counts has shape"),
+        (lambda d: d["layers"][0]["counts"][0].__setitem__(0, 10**30), "counts holds a number"),
+        (lambda d: d["layers"][0]["counts"][0].__setitem__(0, 1.5), "counts holds a float"),
     ],
 )
 def test_what_is_damaged_is_refused(found: Structure, change, said: str, tmp_path: Path) -> None:

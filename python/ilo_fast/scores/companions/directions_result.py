@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.equality import same_fields
-from ilo_fast._util.messages import listed
+from ilo_fast._util.schema import number_table, whole_numbers
 from ilo_fast.scores.similarity.result import nested
 
 Array = NDArray[np.float64]
@@ -62,33 +62,16 @@ def removed_object(removed: DirectionsRemoved) -> dict[str, Any]:
 
 def read_removed(data: Mapping[str, Any]) -> DirectionsRemoved:
     """The inverse of `removed_object`; ValueError or TypeError for what no measurement gives."""
-    layers = layer_list(data["layers"])
-    ranks = tuple(whole_number("ranks", rank, least=-1) for rank in data["ranks"])
+    layers = whole_numbers("removed.layers", data["layers"], distinct=True)
+    ranks = whole_numbers("removed.ranks", data["ranks"], least=-1, distinct=True)
     shape = (len(ranks), len(layers))
     return DirectionsRemoved(
         layers=layers,
         ranks=ranks,
-        ilo=table_of("removed.ilo", data["ilo"], shape),
-        translation_share=table_of("removed.translation_share", data["translation_share"], shape),
+        ilo=number_table("removed.ilo", data["ilo"], shape),
+        translation_share=number_table(
+            "removed.translation_share", data["translation_share"], shape
+        ),
         n_fitted=whole_number("n_fitted", data["n_fitted"]),
         n_scored=whole_number("n_scored", data["n_scored"]),
     )
-
-
-def layer_list(numbers: Any) -> tuple[int, ...]:
-    """Numbers of layers, each once."""
-    layers = tuple(whole_number("layers", number, least=0) for number in numbers)
-    if len(set(layers)) < len(layers):
-        raise ValueError(f"layers names one twice: {listed(layers)}")
-    return layers
-
-
-def table_of(name: str, values: Any, shape: tuple[int, ...]) -> Array:
-    """Nested lists as an array of this shape; None is NaN."""
-    try:
-        found = np.array(values, dtype=np.float64)  # None becomes NaN
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} is no table of numbers") from None
-    if found.shape != shape or np.isinf(found).any():
-        raise ValueError(f"{name} has shape {found.shape}, wanted {shape} of finite numbers")
-    return found

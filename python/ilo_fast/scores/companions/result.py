@@ -16,17 +16,24 @@ from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_text
 from ilo_fast._util.messages import counted, listed
-from ilo_fast._util.schema import check_schema, read_result
+from ilo_fast._util.schema import (
+    check_schema,
+    damage_refused,
+    list_of,
+    number_table,
+    object_of,
+    read_result,
+    text_of,
+    texts_of,
+    whole_numbers,
+)
 from ilo_fast._util.versions import versions
-from ilo_fast.corpora.checks import check_code
 from ilo_fast.corpora.languages import describe_language
 from ilo_fast.scores.certainty.intervals import check_level
 from ilo_fast.scores.companions.directions_result import (
     DirectionsRemoved,
-    layer_list,
     read_removed,
     removed_object,
-    table_of,
 )
 from ilo_fast.scores.similarity.result import finite, nested
 
@@ -195,12 +202,8 @@ class Companions:
             Something else, another schema version, or tables that do not fit layers and languages.
         """
         check_schema(data, _KIND, _SCHEMA_VERSION, "measure the companions again")
-        try:
+        with damage_refused("the companions"):
             return _read(data)
-        except KeyError as error:
-            raise ValueError(f"{error} is missing") from None
-        except (TypeError, AttributeError) as error:
-            raise ValueError(str(error)) from None
 
     @classmethod
     def from_json(cls, source: str | os.PathLike[str]) -> Companions:
@@ -244,13 +247,13 @@ def _score_object(score: Companion) -> dict[str, Any]:
 
 
 def _read(data: Mapping[str, Any]) -> Companions:
-    layers = layer_list(data["layers"])
-    languages = tuple(str(code) for code in data["languages"])
-    for code in languages:
-        check_code(code)
-    if len(set(languages)) < len(languages) or not languages or not layers:
-        raise ValueError("layers and languages: wanted at least one, and each once")
-    scores = tuple(_read_score(one, len(layers), len(languages)) for one in data["scores"])
+    layers = whole_numbers("layers", data["layers"], distinct=True)
+    languages = texts_of("languages", data["languages"])
+    if not all(languages) or not languages or not layers:
+        raise ValueError("layers and languages: wanted at least one, and no code that is empty")
+    scores = tuple(
+        _read_score(one, len(layers), len(languages)) for one in list_of("scores", data["scores"])
+    )
     names = [score.name for score in scores]
     if len(set(names)) < len(names):
         raise ValueError(f"scores name one twice: {listed(names)}")
@@ -261,21 +264,24 @@ def _read(data: Mapping[str, Any]) -> Companions:
         languages=languages,
         scores=scores,
         matrices={
-            str(name): table_of(f"matrices[{name!r}]", values, square)
-            for name, values in data["matrices"].items()
+            name: number_table(f"matrices[{name!r}]", values, square)
+            for name, values in object_of("matrices", data["matrices"]).items()
         },
         level=check_level(data["level"]),
-        removed=None if data["removed"] is None else read_removed(data["removed"]),
+        removed=None
+        if data["removed"] is None
+        else read_removed(object_of("removed", data["removed"])),
         info=dict(info) if isinstance(info, Mapping) else {},
     )
 
 
-def _read_score(data: Mapping[str, Any], n_layers: int, n_languages: int) -> Companion:
-    name = str(data["name"])
+def _read_score(given: Any, n_layers: int, n_languages: int) -> Companion:
+    data = object_of("scores", given)
+    name = text_of("name", data["name"])
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(_OF_LAYERS, (n_layers,))
     shapes |= dict.fromkeys(_OF_LANGUAGES, (n_layers, n_languages))
     arrays = {
-        key: None if data[key] is None else table_of(f"{name}.{key}", data[key], shape)
+        key: None if data[key] is None else number_table(f"{name}.{key}", data[key], shape)
         for key, shape in shapes.items()
     }
     means = arrays.pop("means")
@@ -283,8 +289,8 @@ def _read_score(data: Mapping[str, Any], n_layers: int, n_languages: int) -> Com
         raise ValueError(f"{name}.means is missing")
     return Companion(
         name=name,
-        title=str(data["title"]),
-        about=str(data["about"]),
+        title=text_of(f"{name}.title", data["title"]),
+        about=text_of(f"{name}.about", data["about"]),
         lowest=real_number(f"{name}.lowest", data["lowest"]),
         highest=real_number(f"{name}.highest", data["highest"]),
         means=means,

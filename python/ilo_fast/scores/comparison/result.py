@@ -14,7 +14,7 @@ from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.files import write_text
 from ilo_fast._util.messages import counted, plain
 from ilo_fast._util.optional import require
-from ilo_fast._util.schema import check_schema, read_result
+from ilo_fast._util.schema import check_schema, damage_refused, read_result
 from ilo_fast._util.versions import versions
 from ilo_fast.scores.comparison.records import MEAN, BestLayer, Difference, LayerValue, Rank
 from ilo_fast.scores.notebook import plain_table
@@ -172,13 +172,11 @@ class Comparison:
             Something else, another schema version, or records that are incomplete.
         """
         check_schema(data, _KIND, SCHEMA_VERSION, "compare again")
-        try:
+        with damage_refused("the comparison's records"):
             given = {f.name: _frozen(data[f.name]) for f in dataclasses.fields(cls)}
             for name, record in _RECORDS.items():
                 given[name] = tuple(_record(record, row) for row in data[name])
             found = cls(**given)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"the comparison is incomplete or damaged: {error}") from error
         _check_names(found)
         return found
 

@@ -11,10 +11,21 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast._util.checks import whole_number
+from ilo_fast._util.checks import real_number, whole_number
 from ilo_fast._util.files import replace_atomically
+from ilo_fast._util.messages import listed
 from ilo_fast._util.npz import opened_npz
-from ilo_fast._util.schema import check_schema
+from ilo_fast._util.schema import (
+    check_schema,
+    count_table,
+    damage_refused,
+    list_of,
+    object_of,
+    share_or_none,
+    text_of,
+    texts_of,
+    whole_numbers,
+)
 from ilo_fast.scores.certainty.graph_overlap_moments import LinkSums
 from ilo_fast.scores.structure.parts import Component, LayerComponents
 
@@ -22,6 +33,8 @@ STRUCTURE_FILE: Final = "structure.json"
 LABELS_FILE: Final = "structure.npz"
 SCHEMA_VERSION: Final = 1
 KIND: Final = "ilo_fast.structure"
+
+_MOST: Final = 2**31  # points, and neighbours of one
 
 
 class StructureFields(Protocol):
@@ -86,58 +99,138 @@ def read_fields(data: Any) -> dict[str, Any]:
         Something else, another schema version, or what contradicts itself.
     """
     check_schema(data, KIND, SCHEMA_VERSION, "find the structure again")
-    try:
+    with damage_refused("its parts"):
         fields = _fields(data)
         _check(fields)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"it lacks what a structure has: {error}") from error
-    return fields
+        return fields
 
 
 def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
-    layers = data["layers"]
+    layers = {
+        f"layers[{h}]": object_of(f"layers[{h}]", one)
+        for h, one in enumerate(list_of("layers", data["layers"]))
+    }
+    languages = texts_of("languages", data["languages"])
+    shape = (len(languages), len(languages))
+    counts = [count_table(f"{at}.counts", one["counts"], shape) for at, one in layers.items()]
     return {
-        "layers": tuple(int(one["layer"]) for one in layers),
-        "languages": tuple(str(code) for code in data["languages"]),
-        "n_points": tuple(whole_number("n_points", n) for n in data["n_points"]),
-        "n_neighbors": whole_number("n_neighbors", data["n_neighbors"]),
-        "counts": np.array([one["counts"] for one in layers], np.int64),
-        "link_sums": tuple(LinkSums(**one["link_sums"]) for one in layers),
-        "components": tuple(_components(one["components"]) for one in layers),
-        "names": {int(label): str(name) for label, name in data["names"].items()},
-        "flows": tuple(
-            tuple((int(a), int(b), int(n)) for a, b, n in flows) for flows in data["flows"]
+        "layers": whole_numbers("layer", [one["layer"] for one in layers.values()], distinct=True),
+        "languages": languages,
+        "n_points": whole_numbers("n_points", data["n_points"], least=1, most=_MOST),
+        "n_neighbors": whole_number("n_neighbors", data["n_neighbors"], most=_MOST),
+        "counts": np.array(counts, np.int64),
+        "link_sums": tuple(
+            _link_sums(f"{at}.link_sums", one["link_sums"]) for at, one in layers.items()
         ),
-        "settings": dict(data["settings"]),
-        "info": dict(data["info"]),
+        "components": tuple(
+            _components(f"{at}.components", one["components"], languages)
+            for at, one in layers.items()
+        ),
+        "names": _names(data["names"]),
+        "flows": tuple(_flows(one) for one in list_of("flows", data["flows"])),
+        "settings": dict(object_of("settings", data["settings"])),
+        "info": dict(object_of("info", data["info"])),
     }
 
 
-def _components(layer: Mapping[str, Any]) -> LayerComponents:
-    fragments = tuple(_component(one) for one in layer["fragments"])
-    return LayerComponents(**{**layer, "core": _component(layer["core"]), "fragments": fragments})
+def _link_sums(at: str, given: Any) -> LinkSums:
+    sums = object_of(at, given)
+    names = [field.name for field in dataclasses.fields(LinkSums)]
+    return LinkSums(**{name: whole_number(f"{at}.{name}", sums[name], 0) for name in names})
 
 
-def _component(one: Mapping[str, Any]) -> Component:
-    tuples = {name: tuple(one[name]) for name in ("counts", "languages", "main")}
-    return Component(**{**one, **tuples})
+def _components(at: str, given: Any, languages: tuple[str, ...]) -> LayerComponents:
+    parts = object_of(at, given)
+    fragments = enumerate(list_of(f"{at}.fragments", parts["fragments"]))
+    return LayerComponents(
+        core=_component(f"{at}.core", parts["core"], languages),
+        fragments=tuple(_component(f"{at}.fragments[{f}]", one, languages) for f, one in fragments),
+        rest=whole_number(f"{at}.rest", parts["rest"], 0),
+        largest=whole_number(f"{at}.largest", parts["largest"], 0),
+        core_under_mixing=real_number(f"{at}.core_under_mixing", parts["core_under_mixing"]),
+        translations=share_or_none(f"{at}.translations", parts["translations"]),
+    )
+
+
+def _component(at: str, given: Any, languages: tuple[str, ...]) -> Component:
+    one = object_of(at, given)
+    named = {key: texts_of(f"{at}.{key}", one[key]) for key in ("languages", "main")}
+    if odd := {*named["languages"], *named["main"]} - {*languages}:
+        raise ValueError(f"{at} names {listed(sorted(odd))}, no language of this structure")
+    counts = whole_numbers(f"{at}.counts", one["counts"])
+    size = whole_number(f"{at}.size", one["size"], 0)
+    if len(counts) != len(languages) or sum(counts) != size:
+        raise ValueError(f"{at}.counts do not add up to its size of {size}, language by language")
+    common = object_of(f"{at}.common", one["common"])
+    return Component(
+        label=whole_number(f"{at}.label", one["label"], 0),
+        name=text_of(f"{at}.name", one["name"]),
+        size=size,
+        n_parts=whole_number(f"{at}.n_parts", one["n_parts"], 0),
+        counts=counts,
+        languages=named["languages"],
+        main=named["main"],
+        purity=share_or_none(f"{at}.purity", one["purity"]),
+        common={key: text_of(f"{at}.common", value) for key, value in common.items()},
+    )
+
+
+def _names(given: Any) -> dict[int, str]:
+    names = {}
+    for label, name in object_of("names", given).items():
+        if not label.removeprefix("-").isdecimal() or len(label) > 10:
+            raise ValueError(f"names hold {label!r:.60}, wanted labels of parts: whole numbers")
+        names[int(label)] = text_of("names", name)
+    return names
+
+
+def _flows(given: Any) -> tuple[tuple[int, int, int], ...]:
+    flows = []
+    for flow in list_of("flows", given):
+        if len(list_of("flows", flow)) != 3:
+            raise ValueError(f"flows hold {flow!r:.60}, wanted a label, a label and their points")
+        here, there, n = whole_numbers("flows", flow, least=-1)
+        flows.append((here, there, whole_number("flows", n)))
+    return tuple(flows)
 
 
 def _check(fields: Mapping[str, Any]) -> None:
-    """Raise where the counts are not those of such a graph."""
-    languages, sizes = fields["languages"], np.array(fields["n_points"])
-    shape = (len(fields["layers"]), len(languages), len(languages))
+    """Raise where the numbers are not those of such a graph."""
+    sizes = np.array(fields["n_points"], np.int64)
+    n, k = int(sizes.sum()), fields["n_neighbors"]
+    if len(sizes) != len(fields["languages"]) or not fields["layers"]:
+        raise ValueError(
+            f"n_points has {len(sizes)} numbers for {len(fields['languages'])} languages and "
+            f"{len(fields['layers'])} layers"
+        )
     counts = fields["counts"]
-    if counts.shape != shape or len(sizes) != len(languages):
-        raise ValueError(f"counts has shape {counts.shape}, wanted {shape}: layers and languages")
-    if (counts < 0).any() or (counts.sum(axis=2) != sizes * fields["n_neighbors"]).any():
+    if (counts < 0).any() or (counts.sum(axis=2) != sizes * k).any():
         raise ValueError("counts are not those of every point's n_neighbors neighbours")
-    if len(fields["flows"]) != max(0, shape[0] - 1):
-        raise ValueError(f"flows are {len(fields['flows'])}, wanted one between layers each")
-    for layer in fields["components"]:
-        inside = sum(one.size for one in (layer.core, *layer.fragments))
-        if inside + layer.rest != sizes.sum():
+    for links in fields["link_sums"]:
+        if (links.n, links.links) != (n, n * k):
+            raise ValueError(f"link_sums are of {links.links} links, wanted {n * k} of {n} points")
+    by_label = [_sizes(layer) for layer in fields["components"]]
+    for layer, parts in zip(fields["components"], by_label, strict=True):
+        if sum(parts.values()) != n or len(parts) != 2 + len(layer.fragments):
             raise ValueError("core, fragments and rest do not add up to all points")
+        if not 0 <= layer.core_under_mixing <= n or layer.largest > n:
+            raise ValueError(f"core_under_mixing or largest is more than all {n} points")
+        if unnamed := parts.keys() - fields["names"].keys():
+            raise ValueError(f"names have none for label {listed(sorted(unnamed))}")
+    if len(fields["flows"]) != len(by_label) - 1:
+        raise ValueError(f"flows are {len(fields['flows'])}, wanted one between layers each")
+    for flows, *ends in zip(fields["flows"], by_label, by_label[1:], strict=False):
+        for side, parts in enumerate(ends):
+            found = dict.fromkeys(parts, 0)
+            for flow in flows:
+                found[flow[side]] = found.get(flow[side], 0) + flow[2]
+            if found != parts:
+                raise ValueError("flows do not add up to the parts of the layers at their ends")
+
+
+def _sizes(layer: LayerComponents) -> dict[int, int]:
+    """Points by label."""
+    return {-1: layer.rest, 0: layer.core.size, **{one.label: one.size for one in layer.fragments}}
 
 
 def write_labels(labels: NDArray[np.int32], folder: Path) -> Path:
