@@ -9,7 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from ilo_fast import NeighborGraph, knn_graph
+from ilo_fast import NeighborGraph, knn_graph, layout, structure
+from ilo_fast.scores.similarity import hubness
 
 X = np.random.default_rng(0).standard_normal((3, 40, 6)).astype(np.float32)
 sparse = pytest.importorskip("scipy.sparse")
@@ -160,3 +161,22 @@ def test_damaged_file_is_refused_wherever_the_damage_is(tmp_path):
             NeighborGraph.load(path)
     with pytest.raises(FileNotFoundError):
         NeighborGraph.load(tmp_path / "absent.npz")
+
+
+@pytest.mark.parametrize(
+    ("indices", "error", "said"),
+    [
+        (np.full((20, 3), 99), ValueError, r"not in \[0, 20\)"),
+        (np.full((20, 3), -1), ValueError, r"not in \[0, 20\)"),
+        (np.zeros((20, 0), int), ValueError, "at least one neighbour"),
+        (np.zeros((20, 3)), TypeError, "dtype float64, wanted whole numbers"),
+        (np.arange(20)[:, None], ValueError, "a row as its own neighbour"),
+        (np.full((20, 2), 2**33), ValueError, r"not in \[0, 20\)"),
+        ((np.arange(20)[:, None] + [1, 1]) % 20, ValueError, "a neighbour twice"),
+    ],
+)
+def test_a_graph_made_by_hand_that_is_none_is_refused_where_it_is_used(indices, error, said):
+    graph = NeighborGraph(indices, np.zeros(indices.shape, np.float32))
+    for use in (hubness, layout, lambda one: structure(one, list("ab" * 10))):
+        with pytest.raises(error, match=said):
+            use(graph)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ilo_fast._util.checks import path_of
 from ilo_fast._util.files import replace_atomically
 from ilo_fast._util.schema import check_schema
+from ilo_fast.graph.checks import check_indices
 
 _KIND: Final = "ilo_fast.neighbor_graph"
 _VERSION: Final = 1
@@ -83,18 +84,10 @@ def _check(indices: NDArray[np.int64], distances: NDArray[np.float32], about: An
     n_rows, of_queries = about["n_rows"], about["of_queries"]
     if not isinstance(about["info"], dict) or not isinstance(of_queries, bool):
         raise ValueError("info and of_queries are a dict and a bool")
-    if indices.ndim not in (2, 3) or indices.shape != distances.shape or 0 in indices.shape:
+    if indices.shape != distances.shape:
         raise ValueError(f"indices {indices.shape} and distances {distances.shape}")
-    n, k = indices.shape[-2:]
-    if not isinstance(n_rows, int) or (not of_queries and n_rows != n):
-        raise ValueError(f"n_rows={n_rows!r} of {n} rows")
-    if indices.min() < 0 or indices.max() >= n_rows:
-        raise ValueError(f"a neighbour is not in [0, {n_rows})")
-    if not of_queries and (indices == np.arange(n)[:, None]).any():
-        raise ValueError("a row is its own neighbour")
-    if (np.diff(np.sort(indices, axis=-1), axis=-1) == 0).any():
-        raise ValueError("a row has a neighbour twice")
-    if not (distances[..., 0] >= 0).all() or (k > 1 and not _ascend(distances)):
+    check_indices(indices, n_rows, of_queries)
+    if not (distances[..., 0] >= 0).all() or (indices.shape[-1] > 1 and not _ascend(distances)):
         raise ValueError("distances are not ascending numbers from 0")
 
 

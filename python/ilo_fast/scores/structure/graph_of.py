@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ilo_fast.graph.checks import check_indices
 from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores.result import OverlapScores
 
@@ -14,7 +15,7 @@ def graph_of(scores: OverlapScores | NeighborGraph) -> NeighborGraph:
     TypeError
         Neither scores nor a graph.
     ValueError
-        Scores without their graph, a graph of queries.
+        Scores without their graph, a graph of queries, or one that was made by hand and is none.
     """
     if not isinstance(scores, (NeighborGraph, OverlapScores)):
         raise TypeError(f"scores must be OverlapScores or a graph, got {type(scores).__name__}")
@@ -25,4 +26,5 @@ def graph_of(scores: OverlapScores | NeighborGraph) -> NeighborGraph:
         )
     if graph.of_queries:
         raise ValueError("the graph is one of queries: wanted the neighbours of every row")
+    check_indices(graph.indices, graph.n_rows, graph.of_queries)
     return graph

@@ -209,15 +209,19 @@ def _pool_of_graph(
     if len(codes) < 2:
         raise ValueError(f"languages names {len(codes)}, wanted at least two: nothing is shared")
     number = {code: c for c, code in enumerate(codes)}
-    if sentences is not None and len(sentences) != n:
-        raise ValueError(f"sentences must number each of {n} rows, got {len(sentences)}")
+    numbers = None if sentences is None else np.asarray(sentences)
+    if numbers is not None and numbers.shape != (n,):
+        got = len(numbers) if numbers.ndim == 1 else f"shape {numbers.shape}"
+        raise ValueError(f"sentences must number each of {n} rows, got {got}")
+    if numbers is not None and not np.issubdtype(numbers.dtype, np.integer):
+        raise TypeError(f"sentences have dtype {numbers.dtype}, wanted whole numbers")
     named = tuple(range(n_layers)) if layers is None else tuple(int(h) for h in layers)
     if len(named) != n_layers:
         raise ValueError(f"layers names {len(named)} layers, but the graph has {n_layers}")
     return _Points(
         indices=indices,
         labels=np.array([number[str(code)] for code in languages], np.int64),
-        sentences=None if sentences is None else np.asarray(sentences, np.int64),
+        sentences=None if numbers is None else numbers.astype(np.int64),
         languages=codes,
         layers=named,
     )
