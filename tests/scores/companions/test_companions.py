@@ -164,3 +164,12 @@ def test_what_does_not_fit_is_refused(reps, scores):
         companions(Representations(dict(reps), reps.layers))
     with pytest.raises(TypeError, match="map each language"):
         companions(reps["deu"])
+    with pytest.raises(TypeError, match="scores must be OverlapScores, got a list"):
+        companions(reps, [1])
+    with pytest.raises(TypeError, match="pivots must be codes of languages, got 5"):
+        companions(reps, scores, pivots=5)
+
+
+def test_pivots_may_be_any_iterable(reps, scores):
+    found = companions(reps, scores, pivots=(code for code in ("deu", "eng")), directions=False)
+    assert found.info["pivots"] == ["deu", "eng"]

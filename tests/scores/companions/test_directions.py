@@ -58,6 +58,35 @@ def test_means_of_few_directions_give_few(rng):
     assert language_directions(np.ones((3, 4)), 2).shape == (4, 0)
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_directions_have_no_scale(rng, scale):
+    means, wanted = planted(rng)
+    found = language_directions(means * scale, 2)
+    np.testing.assert_allclose(found @ found.T, wanted @ wanted.T, atol=1e-9)
+
+
+def test_means_without_a_common_part_give_their_own_directions(rng):
+    """Of rows that were centred together: what is common is zero, or what rounding left of it."""
+    means, wanted = planted(rng)
+    means -= means.mean(axis=0)
+    for rest in (0.0, 1e-14):
+        found = language_directions(means + rest, 2)
+        np.testing.assert_allclose(found @ found.T, wanted @ wanted.T, atol=1e-9)
+    assert language_directions(np.zeros((3, 4)), 2).shape == (4, 0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale"), [(np.float64, 2.0**1018), (np.float64, 2.0**-1000), (np.float32, 2.0**122)]
+)
+def test_huge_and_tiny_numbers_are_scored_as_others(rng, dtype, scale):
+    options = {"n_neighbors": 3, "threshold": 2}
+    reps = {code: one.astype(dtype) for code, one in languages_apart(rng).items()}
+    wanted = directions_removed(reps, **options)
+    assert (
+        directions_removed({c: one * dtype(scale) for c, one in reps.items()}, **options) == wanted
+    )
+
+
 def test_without_takes_what_it_says(rng):
     rows = [rng.standard_normal((8, 5)).astype(np.float32) for _ in range(3)]
     means = np.stack([one.mean(axis=0) for one in rows]).astype(float)

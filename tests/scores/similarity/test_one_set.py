@@ -124,3 +124,10 @@ def test_what_has_no_languages_is_refused(rng):
         language_variance(rng.standard_normal((3, 4)))
     with pytest.raises(ValueError, match="2 or more"):
         language_variance({"a": rng.standard_normal((3, 4))})
+
+
+def test_isotropy_of_the_largest_numbers_is_that_of_their_directions(rng):
+    X = np.where(rng.standard_normal((30, 4)) > 0, 1.0, -1.0)
+    wanted, found = isotropy(X), isotropy(X * 1.79e308)
+    for name in ("isoscore", "mean_cosine", "partition"):
+        assert float(getattr(found, name)) == pytest.approx(float(getattr(wanted, name))), name

@@ -198,3 +198,11 @@ def test_languages_of_other_dimensions_are_no_pool(rng, measure):
     X = {"deu": rng.standard_normal((20, 4)), "eng": rng.standard_normal((20, 5))}
     with pytest.raises(ValueError, match="X has languages of 4 and 5 dimensions: wanted one space"):
         measure(X)
+
+
+def test_nested_lists_are_arrays_as_for_the_graph(rng):
+    X, Y = rng.standard_normal((2, 20, 3))
+    assert float(compare(X.tolist(), Y.tolist())) == float(compare(X, Y))
+    assert (compare([X.tolist(), Y.tolist()]).values == compare(np.stack([X, Y])).values).all()
+    with pytest.raises(TypeError, match="X, a list, does not make an array"):
+        compare([[1.0], [2.0, 3.0]], Y)

@@ -55,3 +55,10 @@ def test_distance_is_half_by_chance_and_one_where_no_link_is() -> None:
     np.testing.assert_allclose(by_chance, 0.5 * (1 - np.eye(3)), atol=1e-12)
     apart = language_distance(np.diag([50, 100, 150]), sizes, expected)
     np.testing.assert_allclose(apart, 1 - np.eye(3))
+
+
+def test_a_language_of_one_point_is_at_no_distance_from_itself() -> None:
+    sizes, counts = (1, 1, 2), np.array([[0, 1, 0], [1, 0, 0], [0, 1, 1]])
+    found = language_distance(counts, sizes, expected_shares(sizes))  # 0 / 0 would be a warning
+    assert (np.diagonal(found) == 0).all()
+    assert np.isfinite(found).all() and found[0, 1] < 0.5 < found[0, 2]

@@ -200,3 +200,21 @@ def test_a_graph_of_one_layer_is_a_stack_of_one() -> None:
     graph = knn_graph(rows, 3)
     stacked = NeighborGraph(graph.indices[None], graph.distances[None])
     assert structure(graph, codes) == structure(stacked, codes)
+
+
+def test_sentences_that_are_no_whole_numbers_are_refused() -> None:
+    graph = knn_graph(np.random.default_rng(0).normal(size=(20, 3)), 3)
+    for sentences in ([0.5] * 20, [2**70] * 20, ["x"] * 20):
+        with pytest.raises(TypeError, match=r"sentences have dtype .*, wanted whole numbers"):
+            structure(graph, list("ab" * 10), sentences=sentences)
+
+
+def test_a_core_may_hold_one_language_of_two() -> None:
+    """All of a, and one point of b: the component has points of both, b is mostly outside."""
+    graph = NeighborGraph(
+        np.array([[3, 1], [3, 0], [3, 0], [0, 1], [5, 0], [4, 0]]), np.zeros((6, 2), np.float32)
+    )
+    found = structure(graph, list("aaabbb"))
+    core = found.components[0].core
+    assert core.counts == (2, 1) and core.languages == ("a",)
+    assert "50% of the points, at least half of those of 1 language)" in repr(found)

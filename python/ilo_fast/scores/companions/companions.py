@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +24,7 @@ from ilo_fast.scores.companions.result import Companions as Companions
 from ilo_fast.scores.overlap import overlap
 from ilo_fast.scores.result import OverlapScores
 from ilo_fast.scores.similarity.halves import Halves
-from ilo_fast.scores.similarity.pairs import Layers, check_parallel, layer_numbers
+from ilo_fast.scores.similarity.layers import Layers, check_parallel, layer_numbers
 
 Array = NDArray[np.float64]
 
@@ -265,8 +265,9 @@ def _ends(
 def _pivots(pivots: Sequence[str] | None, languages: tuple[str, ...]) -> NDArray[np.int64]:
     if pivots is None:
         return np.arange(len(languages))
-    if isinstance(pivots, str):
-        pivots = [pivots]
+    if not isinstance(pivots, Iterable):
+        raise TypeError(f"pivots must be codes of languages, got {pivots!r}")
+    pivots = (pivots,) if isinstance(pivots, str) else tuple(pivots)
     missing = [code for code in pivots if code not in languages]
     if missing or not pivots:
         raise ValueError(
@@ -288,6 +289,8 @@ def _with_neighbors(
     """The scores with the neighbours that they were made of; measured again where those lack."""
     options: dict[str, Any] = {}
     if scores is not None:
+        if not isinstance(scores, OverlapScores):
+            raise TypeError(f"scores must be OverlapScores, got a {type(scores).__name__}")
         if (scores.languages, scores.layers) != (languages, layers):
             raise ValueError(
                 f"scores are of layers {listed(scores.layers)} and languages "

@@ -18,8 +18,9 @@ from ilo_fast._util.progress import share_bar
 from ilo_fast.graph.knn import Metric
 from ilo_fast.scores.companions.directions_result import DirectionsRemoved as DirectionsRemoved
 from ilo_fast.scores.overlap import overlap
+from ilo_fast.scores.similarity.cka import unit_factor
 from ilo_fast.scores.similarity.halves import Halves
-from ilo_fast.scores.similarity.pairs import Rows, check_parallel, layer_numbers
+from ilo_fast.scores.similarity.layers import Rows, check_parallel, layer_numbers
 
 Array = NDArray[np.float64]
 
@@ -85,7 +86,7 @@ def directions_removed(
     ilo, share = np.empty((2, len(chosen), len(layers)))
     with share_bar(progress, "directions") as update:
         for h in range(len(layers)):
-            rows = [stack[h] for stack in stacks]
+            rows = _near_unit([stack[h] for stack in stacks])
             means = np.stack([one[fitted].mean(axis=0, dtype=np.float64) for one in rows])
             for r, rank in enumerate(chosen):
                 points = without([one[scored] for one in rows], means, rank)
@@ -122,14 +123,17 @@ def language_directions(means: Array, rank: int) -> Array:
     ``w = pinv(F)' 1 / |pinv(F)' 1|^2``, with the squared norm: only then is ``F' w`` the same for
     all languages. Some programs divide by the norm.
     """
-    M = means.T
+    peak = np.abs(means).max()
+    M = means.T / (peak if peak > 0 else 1.0)  # directions have no scale; squares overflow
+    rounding = 1e-9 * np.linalg.norm(M)
     center = M.mean(axis=1, keepdims=True)
     u, s, v = np.linalg.svd(M - center, full_matrices=False)
-    fit = center + (u[:, :rank] * s[:rank]) @ v[:rank]
-    common = np.linalg.pinv(fit).T.sum(axis=1, keepdims=True)
-    common /= (common**2).sum()
-    u, s, _ = np.linalg.svd(fit - common, full_matrices=False)
-    kept = s[:rank] > 1e-9 * np.linalg.norm(M)  # the rest is rounding
+    if np.linalg.norm(center) > rounding:  # else nothing is common, and the directions stand
+        fit = center + (u[:, :rank] * s[:rank]) @ v[:rank]
+        common = np.linalg.pinv(fit).T.sum(axis=1, keepdims=True)
+        common /= (common**2).sum()
+        u, s, _ = np.linalg.svd(fit - common, full_matrices=False)
+    kept = s[:rank] > rounding
     directions: Array = u[:, :rank][:, kept]
     return directions
 
@@ -142,6 +146,18 @@ def without(rows: Sequence[Rows], means: Array, rank: int) -> list[Rows]:
         return [(one - mean).astype(one.dtype) for one, mean in zip(rows, means, strict=True)]
     directions = language_directions(means, rank)
     return [(one - (one @ directions) @ directions.T).astype(one.dtype) for one in rows]
+
+
+def _near_unit(rows: Sequence[Rows]) -> list[Rows]:
+    """Rows of huge or tiny numbers times one factor, which changes no neighbour.
+
+    Their sums and differences would overflow. Others are not copied.
+    """
+    peak = max(float(np.abs(one).max()) for one in rows)
+    if 2.0**-64 < peak < 2.0**64:
+        return list(rows)
+    widest = np.result_type(*rows)
+    return [one * unit_factor(widest, peak) for one in rows]
 
 
 def _ranks(ranks: Sequence[int] | None, n_languages: int) -> tuple[int, ...]:

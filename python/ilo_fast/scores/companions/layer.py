@@ -22,8 +22,9 @@ from ilo_fast.scores.similarity.language_variance import (
     language_variance_chance,
     shares_of_variance,
 )
+from ilo_fast.scores.similarity.layers import Rows
 from ilo_fast.scores.similarity.mutual import jaccard_knn, mutual_knn
-from ilo_fast.scores.similarity.pairs import Rows, each_pair, z_above
+from ilo_fast.scores.similarity.pairs import each_pair, z_above
 from ilo_fast.scores.similarity.result import Similarity
 from ilo_fast.scores.similarity.retrieval import retrieval_chance
 from ilo_fast.scores.similarity.svcca import basis, correlation_chance, mean_correlation

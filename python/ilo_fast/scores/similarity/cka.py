@@ -12,7 +12,8 @@ from typing import Any, Final
 import numpy as np
 
 from ilo_fast._util.checks import truth
-from ilo_fast.scores.similarity.pairs import Array, Measure, Rows, similarity
+from ilo_fast.scores.similarity.layers import Array, Rows
+from ilo_fast.scores.similarity.pairs import Measure, similarity
 from ilo_fast.scores.similarity.result import Similarity
 
 _BLOCK_ROWS: Final = 4096
@@ -100,9 +101,7 @@ class Centred:
     def of(cls, rows: Rows) -> Centred:
         """Means, differences and squares are float64; `rows` keep their type."""
         blocks = [slice(at, at + _BLOCK_ROWS) for at in range(0, len(rows), _BLOCK_ROWS)]
-        # A power of two, so that nothing is rounded, keeps squares from over- and underflow.
-        peak = max(float(np.abs(rows[b]).max()) for b in blocks)
-        factor = 2.0 ** -min(1000, max(-1000, math.frexp(peak)[1]))
+        factor = unit_factor(np.float64, max(float(np.abs(rows[b]).max()) for b in blocks))
 
         def scaled(block: slice) -> Array:
             values: Array = rows[block].astype(np.float64) * factor
@@ -155,6 +154,15 @@ class Products:
         for i, j in combinations(range(len(a)), 2):
             found[i, j] = found[j, i] = _by_features(a[i], a[j])
         return cls(found, own_a, own_a)
+
+
+def unit_factor(dtype: Any, peak: float) -> Any:
+    """What brings values up to `peak` near 1, so that sums and squares neither over- nor underflow.
+
+    A power of two, so that nothing is rounded; of that type.
+    """
+    most = np.finfo(dtype).maxexp - 24
+    return np.dtype(dtype).type(2.0 ** -min(most, max(-most, math.frexp(peak)[1])))
 
 
 def _by_features(a: Centred, b: Centred) -> float:

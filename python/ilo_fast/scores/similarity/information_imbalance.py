@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from ilo_fast import _core
 from ilo_fast.graph.knn import Metric, knn_graph
 from ilo_fast.graph.options import check_metric, thread_count
-from ilo_fast.scores.similarity.pairs import Array, Measure, Rows, similarity
+from ilo_fast.scores.similarity.layers import Array, Rows
+from ilo_fast.scores.similarity.pairs import Measure, similarity
 from ilo_fast.scores.similarity.result import Similarity
 from ilo_fast.scores.similarity.translations import tie, unit_rows
 

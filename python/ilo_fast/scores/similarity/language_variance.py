@@ -14,7 +14,7 @@ from ilo_fast._util.equality import same_fields
 from ilo_fast._util.progress import share_bar
 from ilo_fast.scores.certainty.intervals import check_level
 from ilo_fast.scores.similarity.halves import Halves
-from ilo_fast.scores.similarity.pairs import (
+from ilo_fast.scores.similarity.layers import (
     Array,
     Rows,
     check_one_space,

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ilo_fast.scores.similarity.pairs import Array, Measure, each_pair, similarity
+from ilo_fast.scores.similarity.layers import Array
+from ilo_fast.scores.similarity.pairs import Measure, each_pair, similarity
 from ilo_fast.scores.similarity.result import Similarity
 from ilo_fast.scores.similarity.translations import (
     Directions,

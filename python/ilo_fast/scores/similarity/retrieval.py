@@ -16,7 +16,7 @@ from ilo_fast._util.progress import share_bar
 from ilo_fast.graph.options import thread_count
 from ilo_fast.scores.certainty.intervals import check_level
 from ilo_fast.scores.similarity.halves import Halves
-from ilo_fast.scores.similarity.pairs import (
+from ilo_fast.scores.similarity.layers import (
     Array,
     Layers,
     check_one_space,

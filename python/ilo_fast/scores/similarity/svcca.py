@@ -11,7 +11,8 @@ import numpy as np
 
 from ilo_fast._util.checks import share, whole_number
 from ilo_fast.scores.similarity.cka import Centred
-from ilo_fast.scores.similarity.pairs import Array, Measure, Rows, each_pair, similarity
+from ilo_fast.scores.similarity.layers import Array, Rows
+from ilo_fast.scores.similarity.pairs import Measure, each_pair, similarity
 from ilo_fast.scores.similarity.result import Similarity
 
 _SMALLEST: Final = 1e-10

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast import _core
-from ilo_fast.scores.similarity.pairs import Array, Rows
+from ilo_fast.scores.similarity.layers import Array, Rows
 
 CSLS_NEIGHBORS: Final = 10
 MARGIN_NEIGHBORS: Final = 4

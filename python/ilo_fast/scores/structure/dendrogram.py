@@ -29,7 +29,9 @@ def language_distance(
     n_links = counts.sum(axis=1)  # of each language: its points times k
     by_chance = expected * n_links[:, None]
     both = by_chance + by_chance.T
-    distance: NDArray[np.float64] = both / (both + counts + counts.T)
+    links = both + counts + counts.T
+    np.fill_diagonal(links, 1.0)  # a language of one point has none with itself, nor by chance
+    distance: NDArray[np.float64] = both / links
     np.fill_diagonal(distance, 0.0)
     return distance
 

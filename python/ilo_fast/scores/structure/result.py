@@ -18,6 +18,7 @@ from ilo_fast._util.checks import choice, path_of
 from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_text
+from ilo_fast._util.messages import counted
 from ilo_fast._util.optional import require
 from ilo_fast._util.schema import read_result
 from ilo_fast.corpora.grouping import group_languages
@@ -96,10 +97,11 @@ class Structure:
     def __repr__(self) -> str:
         best = int(np.argmax([layer.core.size for layer in self.components]))
         return (
-            f"Structure({len(self.layers)} layers, {len(self.languages)} languages, "
+            f"Structure({counted(len(self.layers), 'layer')}, "
+            f"{counted(len(self.languages), 'language')}, "
             f"k={self.n_neighbors}; the core is largest at layer {self.layers[best]}: "
-            f"{self.core_share[best]:.0%} of the points, "
-            f"{len(self.components[best].core.languages)} languages)"
+            f"{self.core_share[best]:.0%} of the points, at least half of those of "
+            f"{counted(len(self.components[best].core.languages), 'language')})"
         )
 
     @cached_property
