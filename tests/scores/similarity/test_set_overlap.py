@@ -284,6 +284,9 @@ def test_large_numbers_of_elements_take_no_table_of_their_size():
 
 
 def test_other_types_are_refused():
+    for offsets in ([0, 0.7, 1], None):
+        with pytest.raises(TypeError, match="offsets of A have dtype"):
+            set_overlap(SparseSets(offsets, np.array([0], np.int32), 1))
     for n_elements in ("3", 3.0, None):
         with pytest.raises(TypeError, match="n_elements of A must be an int, got"):
             set_overlap(SparseSets(np.array([0, 1]), np.array([0], np.int32), n_elements))

@@ -247,8 +247,14 @@ def _sides(
     # What is out of range, the core names.
     if all(not one.size or (one.min() >= 0 and one.max() < most) for one in (first, second)):
         first, second, most = _numbered(first, second)
-    offsets = (np.ascontiguousarray(sets.offsets, np.int64) for sets in (a, b))
-    return (next(offsets), first, next(offsets), second), most
+    return (_offsets(a, "A"), first, _offsets(b, "B"), second), most
+
+
+def _offsets(sets: SparseSets, name: str) -> NDArray[np.int64]:
+    values = np.asarray(sets.offsets)
+    if values.size and not np.issubdtype(values.dtype, np.integer):
+        raise TypeError(f"offsets of {name} have dtype {values.dtype}, wanted whole numbers")
+    return np.ascontiguousarray(values, np.int64)
 
 
 def _is_sparse(sets: Any) -> bool:
