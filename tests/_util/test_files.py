@@ -244,3 +244,11 @@ def test_leftovers_of_killed_processes_are_removed_by_the_next_writer(tmp_path):
         assert mine.exists() and not left.exists() and is_leftover(mine)
         file.write(b"y")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_file_beyond_the_limit_of_the_system_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    said = r"no file of 3 bytes here: see 'ulimit -f'"
+    with pytest.raises(OSError, match=said) as caught, replace_atomically(path, 3):
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    assert caught.value.filename == str(path) and not list(tmp_path.iterdir())

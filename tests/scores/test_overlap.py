@@ -275,3 +275,17 @@ def test_parallel_that_is_no_bool_is_refused(parallel):
     reps = {"a": np.eye(4), "b": np.eye(4)}
     with pytest.raises(TypeError, match="wanted True, False or None"):
         overlap(reps, n_neighbors=2, threshold=1, parallel=parallel)
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "said"),
+    [
+        (1, TypeError, "codes of languages, strings, got 1"),
+        ("", ValueError, "a code is empty"),
+        ("\ud800", ValueError, "a code is UTF-8"),
+    ],
+)
+def test_a_code_that_no_file_gives_back_is_refused(code, error, said):
+    rows = np.random.default_rng(0).normal(size=(2, 9, 3))
+    with pytest.raises(error, match=said):
+        overlap({"eng_Latn": rows[0], code: rows[1]}, n_neighbors=2, threshold=1)

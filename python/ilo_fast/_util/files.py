@@ -197,10 +197,17 @@ def _no_number(constant: str) -> None:
 
 @contextlib.contextmanager
 def explain_full_disk(path: Path, needed: int, hint: str = "") -> Iterator[None]:
-    """Name the path and the bytes needed when the disk is full; `hint` as in :func:`full_disk`."""
+    """Name the path and the bytes needed when the disk is full; `hint` as in :func:`full_disk`.
+
+    So too where the file is larger than the system allows: writing names no file by itself.
+    """
     try:
         yield
     except OSError as error:
+        if error.errno == errno.EFBIG and error.filename is None:
+            size = f" of {needed:,} bytes" if needed else ""
+            limit = f"the system allows no file{size} here: see 'ulimit -f', or choose another disk"
+            raise OSError(errno.EFBIG, limit, str(path)) from error
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise full_disk(path, needed, hint) from error

@@ -21,10 +21,13 @@ def as_stacks(representations: Mapping[str, Any], languages: tuple[str, ...]) ->
     Raises
     ------
     ValueError
-        One that is empty, or does not fit the others.
+        One that is empty, or does not fit the others; a code that no file can hold.
+    TypeError
+        A code that is no string.
     """
     stacks = []
     for language in languages:
+        _check_code(language)
         array = representations[language]
         shape = tuple(getattr(array, "shape", ()))
         if len(shape) in (2, 3) and shape[-2] == 0:
@@ -40,6 +43,20 @@ def as_stacks(representations: Mapping[str, Any], languages: tuple[str, ...]) ->
                 f"{first.dtype}: all languages need the same layers, dimension and dtype"
             )
     return stacks
+
+
+def _check_code(code: Any) -> None:
+    """Raise for a code that would be written into a file, and refused when that is read."""
+    if not isinstance(code, str):
+        raise TypeError(f"representations must map codes of languages, strings, got {code!r}")
+    try:
+        code.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"representations[{code!r}]: a code is UTF-8, this is half a pair"
+        ) from None
+    if not code:
+        raise ValueError("representations['']: a code is empty, name the language")
 
 
 @dataclass(frozen=True)
