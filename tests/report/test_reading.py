@@ -60,6 +60,14 @@ def test_new_scores_take_away_what_was_measured_with_the_old(tmp_path: Path) -> 
     assert not any((folder / name).exists() for name in BESIDE)
 
 
+@pytest.mark.parametrize("dtype", [bool, complex, "M8[s]", np.float64])
+def test_positions_of_another_type_are_refused(dtype, tmp_path: Path) -> None:
+    path = tmp_path / POSITIONS_FILE
+    np.savez_compressed(path, positions=np.zeros((1, 2, 2), dtype))
+    with pytest.raises(ValueError, match="wanted float32"):
+        read_positions(path)
+
+
 def test_positions_that_are_none_are_refused(tmp_path: Path) -> None:
     write_positions(np.full((1, 2, 2), np.nan), tmp_path)
     with pytest.raises(ValueError, match="wanted finite numbers"):

@@ -98,6 +98,8 @@ def read_positions(path: Path) -> NDArray[np.float32]:
     """
     with opened_npz(path, "positions") as arrays:
         positions: NDArray[np.float32] = arrays["positions"]
+        if positions.dtype != np.float32:
+            raise ValueError(f"it holds {positions.dtype}, wanted float32")
         if positions.ndim != 3 or positions.shape[-1] != 2 or not np.isfinite(positions).all():
             raise ValueError("wanted finite numbers, layers x points x 2")
         return positions
