@@ -19,3 +19,14 @@ def test_parts_of_another_run_are_refused() -> None:
     texts = {**run.texts, "fra_Latn": ["one"]}
     with pytest.raises(ValueError, match="1 sentences of fra_Latn, but 24 were scored"):
         dataclasses.replace(run, texts=texts)
+
+
+@pytest.mark.parametrize("text", [None, b"x", 3])
+def test_texts_that_are_no_strings_are_refused(text) -> None:
+    run = full_run()
+    assert run.texts is not None
+    texts = {**run.texts, "fra_Latn": [text] * len(run.texts["fra_Latn"])}
+    with pytest.raises(TypeError, match="texts of fra_Latn must be a list of strings"):
+        dataclasses.replace(run, texts=texts)
+    with pytest.raises(TypeError, match="texts of fra_Latn must be a list of strings"):
+        dataclasses.replace(run, texts={**run.texts, "fra_Latn": iter(["x"])})

@@ -65,7 +65,10 @@ class RunData:
 
     def _check_texts(self, texts: Mapping[str, Sequence[str]]) -> None:
         for code, n in zip(self.scores.languages, self.scores.n_sentences, strict=True):
-            found = len(texts[code]) if code in texts else 0
+            own = texts.get(code, ())
+            if not isinstance(own, Sequence) or not all(isinstance(text, str) for text in own):
+                raise TypeError(f"texts of {code} must be a list of strings, got {own!r:.60}")
+            found = len(own)
             if found != n:
                 raise ValueError(
                     f"texts hold {found} sentences of {code}, but {n} were scored: give the texts "

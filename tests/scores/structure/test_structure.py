@@ -4,6 +4,7 @@ import pytest
 from ilo_fast.graph.knn import knn_graph
 from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores.overlap import overlap
+from ilo_fast.scores.structure.parts import short_name
 from ilo_fast.scores.structure.structure import structure
 
 SHARED = ("eng_Latn", "deu_Latn", "rus_Cyrl", "hin_Deva")
@@ -218,3 +219,8 @@ def test_a_core_may_hold_one_language_of_two() -> None:
     core = found.components[0].core
     assert core.counts == (2, 1) and core.languages == ("a",)
     assert "50% of the points, at least half of those of 1 language)" in repr(found)
+
+
+def test_names_of_codes_turn_no_writing_round() -> None:
+    """A code is other people's: a mark in it must not reorder the text of a figure."""
+    assert short_name("\u202eabc\u2028", ["\u202eabc\u2028", "eng_Latn"]) == "abc"

@@ -10,7 +10,7 @@ import numpy as np
 
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.progress import share_bar
-from ilo_fast.scores.similarity.cka import Centred, Products
+from ilo_fast.scores.similarity.cka import Centred, Products, unit_factor
 from ilo_fast.scores.similarity.layers import Array, Layers, Rows, layer_numbers
 from ilo_fast.scores.similarity.translations import unit_rows
 
@@ -143,11 +143,13 @@ def partition_ratio(*segments: Rows) -> float:
         scaled = block / peak  # keeps squares from over- and underflow
         moment += scaled.T @ scaled
     n = sum(map(len, blocks))
-    vectors = np.linalg.eigh(moment)[1] / np.sqrt(np.trace(moment) / n)
+    factor = unit_factor(blocks[0].dtype, peak)
+    length = peak * float(factor) * np.sqrt(np.trace(moment) / n)
+    vectors = np.linalg.eigh(moment)[1] / length
     # Logarithms of sums, since exponentials may overflow.
     logs = []
     for block in blocks:
-        along = (block / peak) @ vectors
+        along = (block * factor) @ vectors
         logs.append(np.stack([_log_sum_exp(along), _log_sum_exp(-along)]))
     total = _log_sum_exp(np.stack(logs))
     return float(np.exp(total.min() - total.max()))

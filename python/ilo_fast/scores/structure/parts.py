@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from ilo_fast._util.messages import plain
 from ilo_fast.corpora.languages import describe_language
 
 
@@ -87,7 +88,7 @@ def short_name(code: str, languages: Collection[str]) -> str:
     languages
         Codes, this one among them.
     """
-    name = str(describe_language(code)["name"])
+    name = plain(describe_language(code)["name"])  # of an unknown code, the code
     if not name.endswith(" script)"):
         return name
     stem = name.split(" (")[0]

@@ -18,7 +18,7 @@ from ilo_fast._util.checks import choice, path_of
 from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_text
-from ilo_fast._util.messages import counted
+from ilo_fast._util.messages import counted, plain
 from ilo_fast._util.optional import require
 from ilo_fast._util.schema import read_result
 from ilo_fast.corpora.grouping import group_languages
@@ -237,7 +237,7 @@ class Structure:
                 for c in self.components
             ),
             flows=self.flows,
-            names=self.names,
+            names={label: plain(name) for label, name in self.names.items()},
             under_mixing=tuple(c.core_under_mixing for c in self.components),
             title="The shared core and the fragments around it",
             subtitle=f"{len(self.languages)} languages, {self.n_neighbors} nearest neighbours",
@@ -289,7 +289,7 @@ class Structure:
             positions=positions[rows],
             layers=tuple(self.layers[h] for h in rows),
             language_of_point=np.repeat(np.arange(len(self.languages)), self.n_points),
-            languages=tuple(code.split("_")[0] for code in self.languages),
+            languages=tuple(plain(code.split("_")[0]) for code in self.languages),
             group_of_language=tuple(group[code] for code in self.languages),
             title=f"Map of neighbours, by {by}",
             subtitle=f"{len(self.languages)} languages, {self.n_neighbors} nearest neighbours",
