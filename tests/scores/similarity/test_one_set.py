@@ -81,7 +81,7 @@ def test_language_variance_equals_the_analysis_of_variance(rng):
 
 def test_language_variance_by_chance_is_that_of_noise(rng):
     shares = []
-    for _ in range(10):
+    for _ in range(100):  # of ten, the mean missed by 5 % now and then
         found = language_variance({f"l{i}": rng.standard_normal((40, 50)) for i in range(6)})
         shares.append(found.share[0])
     assert np.mean(shares) == pytest.approx(found.chance, rel=0.05)
