@@ -33,9 +33,7 @@ def layer_rows(scores: Any, structure: Any) -> list[Row]:
             row[score] = float(scores.values(score)[h].mean())
             row[f"{score}_low"], row[f"{score}_high"] = float(low[h]), float(high[h])
         row["ilo_under_mixing"] = limits["ilo_under_mixing"]
-        row["times_chance"] = row["translation_share"] / float(
-            scores.translation_chance.mean()
-        )
+        row["times_chance"] = row["translation_share"] / float(scores.translation_chance.mean())
         if scores.mixing_test is not None:
             row["p_mixing"] = float(scores.mixing_test.p_mixing_mean[h])
             row["p_translation"] = float(scores.mixing_test.p_translation_mean[h])
