@@ -95,10 +95,8 @@ def explained(values: NDArray[np.float64], languages: Sequence[str], seed: int =
         for g, codes in enumerate(groups.values()):
             labels[[languages.index(code) for code in codes]] = g
         rng = np.random.default_rng([seed, number])
-        observed = _eta_squared(values, labels)
-        drawn = np.array(
-            [_eta_squared(rng.permutation(values), labels) for _ in range(N_PERMUTATIONS)]
-        )
+        observed = float(_eta_squared(values, labels))
+        drawn = _eta_squared(rng.permuted(np.tile(values, (N_PERMUTATIONS, 1)), axis=1), labels)
         p = (1 + int((drawn >= observed - 1e-12).sum())) / (1 + N_PERMUTATIONS)
         chance = (len(groups) - 1) / (len(languages) - 1)
         found.append(
@@ -119,12 +117,13 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(x) for x in adjusted]
 
 
-def _eta_squared(values: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    counts = np.bincount(labels)
-    means = np.bincount(labels, values) / counts
-    total = float(((values - values.mean()) ** 2).sum())
-    between = float((counts * (means - values.mean()) ** 2).sum())
-    return between / total if total > 0 else 0.0
+def _eta_squared(values: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of values (..., languages) the share of the sum of squares that lies between groups."""
+    members = np.eye(labels.max() + 1)[labels]  # (languages, groups)
+    centred = values - values.mean(axis=-1, keepdims=True)
+    between = ((centred @ members) ** 2 / members.sum(axis=0)).sum(axis=-1)
+    total = (centred**2).sum(axis=-1)
+    return np.divide(between, total, out=np.zeros_like(total), where=total > 0)
 
 
 def group_rows(scores: Any, row: int) -> list[Row]:
