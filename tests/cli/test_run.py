@@ -236,7 +236,9 @@ def test_sentences_are_in_the_report_unless_they_are_left_out(
     drawing_run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[Any] = []
-    monkeypatch.setattr(files, "write_drawn", lambda found, _: shown.append(found.texts) or [])
+    monkeypatch.setattr(
+        files, "write_drawn", lambda found, *_, **__: shown.append(found.texts) or []
+    )
     assert drawing_run("-o", "out", "-q") == 0
     assert drawing_run("-o", "out", "-q", "--no-text") == 0
     assert main(["report", "out", "-q"]) == 0  # the corpus is still there

@@ -162,7 +162,9 @@ def score_into(
         logger.info("%s has these scores already; they are kept", folder)
     written = write_scores(scores, folder) if fresh else [folder / SCORES_FILE]
     written += measure_beside(folder, representations, scores, args, fresh=fresh)
-    written += draw_results(folder, scores, with_texts=not args.no_text, texts=texts)
+    written += draw_results(
+        folder, scores, with_texts=not args.no_text, texts=texts, progress=not args.quiet
+    )
     return scores, written
 
 

@@ -144,6 +144,7 @@ def draw_results(
     *,
     with_texts: bool,
     texts: Mapping[str, Sequence[str]] | None = None,
+    progress: bool = False,
 ) -> list[Path]:
     """Write tables and figures of all that the folder holds.
 
@@ -161,7 +162,7 @@ def draw_results(
     found = read_run(folder, with_texts=with_texts and texts is None)
     if with_texts and texts is not None:
         found = dataclasses.replace(found, texts=texts)
-    return written + files.write_drawn(found, folder)
+    return written + files.write_drawn(found, folder, progress=progress)
 
 
 def show(scores: OverlapScores, written: list[Path]) -> None:

@@ -58,10 +58,11 @@ def run(args: argparse.Namespace) -> int:
     check_can_draw()
     runs = _read(given, with_texts=not args.no_text)
     if len(runs) == 1:
-        _write_one(runs[0], given[0][1], args.output)
+        _write_one(runs[0], given[0][1], args.output, progress=not args.quiet)
     else:
         names = [one.name for one in runs]
-        _write_several(runs, args.output or RESULTS_FOLDER / folder_name("report", *names))
+        folder = args.output or RESULTS_FOLDER / folder_name("report", *names)
+        _write_several(runs, folder, progress=not args.quiet)
     return 0
 
 
@@ -84,7 +85,7 @@ def _read(given: Sequence[tuple[str, Path]], *, with_texts: bool) -> list[RunDat
     return [dataclasses.replace(one, name=name) for one, name in zip(runs, names, strict=True)]
 
 
-def _write_one(one: RunData, source: Path, output: Path | None) -> None:
+def _write_one(one: RunData, source: Path, output: Path | None, *, progress: bool) -> None:
     from ilo_fast.report.files import write_drawn, write_tables
     from ilo_fast.scores.result import SCORES_FILE
 
@@ -92,11 +93,11 @@ def _write_one(one: RunData, source: Path, output: Path | None) -> None:
     other = folder / SCORES_FILE
     if other.exists() and not other.samefile(source):
         raise FileExistsError(f"{folder} holds scores of its own: choose another -o")
-    drawn = write_drawn(one, folder)
+    drawn = write_drawn(one, folder, progress=progress)
     show(one.scores, [*write_tables(one.scores, folder), *drawn])
 
 
-def _write_several(runs: Sequence[RunData], folder: Path) -> None:
+def _write_several(runs: Sequence[RunData], folder: Path, *, progress: bool) -> None:
     from ilo_fast.report.files import REPORT_FILE, write_files
     from ilo_fast.report.html import report_of_runs
     from ilo_fast.scores.result import SCORES_FILE
@@ -106,7 +107,7 @@ def _write_several(runs: Sequence[RunData], folder: Path) -> None:
     comparison, reason = _compared(runs)
     if reason:
         logger.warning("no differences with intervals: %s", reason)
-    page = report_of_runs(runs, comparison, reason)
+    page = report_of_runs(runs, comparison, reason, progress=progress)
     with made_folder(folder, "-o"):
         written = write_files(folder, {REPORT_FILE: page.encode("utf-8", "replace")})
     emit("".join(f"{path}\n" for path in written))

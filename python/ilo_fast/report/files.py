@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.files import replace_atomically
 from ilo_fast._util.messages import elide, plain
 from ilo_fast._util.optional import require
+from ilo_fast._util.progress import share_bar
 from ilo_fast.report.groups import group_rows, overlap_by_group
 from ilo_fast.report.reading import POSITIONS_FILE
 from ilo_fast.report.summary import most_shared_layer_index
@@ -86,7 +87,7 @@ def write_tables(scores: OverlapScores, folder: Path) -> list[Path]:
     return write_files(folder, {TABLE_FILE: scores.to_csv().encode(), GROUPS_FILE: groups.encode()})
 
 
-def write_drawn(run: RunData, folder: Path) -> list[Path]:
+def write_drawn(run: RunData, folder: Path, *, progress: bool = False) -> list[Path]:
     """Write the figures and ``report.html``; what the run lacks is left out.
 
     Raises
@@ -95,30 +96,40 @@ def write_drawn(run: RunData, folder: Path) -> list[Path]:
         Where matplotlib or jinja2 is missing.
     """
     check_can_draw()
-    from ilo_fast.plots.column import COLUMN, curve_column, heatmap_column
+    from ilo_fast.plots.column import curve_column, heatmap_column
     from ilo_fast.plots.curve import curve_figure
     from ilo_fast.plots.heatmap import heatmap_figure
     from ilo_fast.report.html import report_of_runs
 
     scores, structure, positions = run.scores, run.structure, run.positions
     table, curves = scores.layer_table(), scores.layer_curves()
-    contents = {
-        **rendered("heatmap", heatmap_figure(table).figure, heatmap_column(table)),
-        **rendered("curve", curve_figure(curves), curve_column(curves)),
-        **rendered("groups", overlap_by_group(scores)),
+    figures: dict[str, Callable[[], tuple[Figure, ...]]] = {
+        "heatmap": lambda: (heatmap_figure(table).figure, heatmap_column(table)),
+        "curve": lambda: (curve_figure(curves), curve_column(curves)),
+        "groups": lambda: (overlap_by_group(scores),),
     }
     if structure is not None:
         layer = scores.layers[most_shared_layer_index(scores)]
-        shown: dict[str, Callable[[float], Any]] = {
-            "components": lambda width: structure.plot("components", width=width),
-            "matrix": lambda width: structure.plot("languages", layer=layer, width=width),
-        }
+        figures["components"] = _at_both_widths(lambda w: structure.plot("components", width=w))
+        figures["matrix"] = _at_both_widths(
+            lambda w: structure.plot("languages", layer=layer, width=w)
+        )
         if positions is not None:
-            shown["map"] = lambda width: structure.plot_map(positions, width=width)
-        for name, draw in shown.items():
-            contents |= rendered(name, draw(_WIDE), draw(COLUMN))
-    contents[REPORT_FILE] = report_of_runs([run]).encode("utf-8", "replace")
+            figures["map"] = _at_both_widths(lambda w: structure.plot_map(positions, width=w))
+    contents: dict[str, bytes] = {}
+    with share_bar(progress, "figures") as update:
+        for number, (name, made) in enumerate(figures.items()):
+            contents |= rendered(name, *made())
+            if update:
+                update((number + 1) / len(figures))
+    contents[REPORT_FILE] = report_of_runs([run], progress=progress).encode("utf-8", "replace")
     return write_files(folder, contents, stale=MORE_DRAWN_FILES)
+
+
+def _at_both_widths(draw: Callable[[float], Figure]) -> Callable[[], tuple[Figure, ...]]:
+    from ilo_fast.plots.column import COLUMN
+
+    return lambda: (draw(_WIDE), draw(COLUMN))
 
 
 def rendered(name: str, figure: Figure, column: Figure | None = None) -> dict[str, bytes]:

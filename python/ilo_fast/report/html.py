@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
 
 from ilo_fast._util.messages import plain
+from ilo_fast._util.progress import share_bar
 from ilo_fast.plots.curve import curve_figure
 from ilo_fast.plots.heatmap import heatmap_figure
 from ilo_fast.plots.style import svg_text
@@ -80,7 +81,11 @@ def html_report(
 
 
 def report_of_runs(
-    runs: Sequence[RunData], comparison: Comparison | None = None, reason: str = ""
+    runs: Sequence[RunData],
+    comparison: Comparison | None = None,
+    reason: str = "",
+    *,
+    progress: bool = False,
 ) -> str:
     """One or several runs side by side on one page.
 
@@ -92,8 +97,23 @@ def report_of_runs(
         Of all of them, by the names of the runs.
     reason
         Why there is none.
+    progress
+        Show a progress bar.
     """
-    shown = [_shown(run, number) for number, run in enumerate(runs)]
+    with share_bar(progress, "page") as update:
+        return _page(runs, comparison, reason, update or (lambda _: None))
+
+
+def _page(
+    runs: Sequence[RunData],
+    comparison: Comparison | None,
+    reason: str,
+    update: Callable[[float], None],
+) -> str:
+    shown = []
+    for number, run in enumerate(runs):
+        shown.append(_shown(run, number))
+        update((number + 1) / (2 * len(runs)))
     data: dict[str, Any] = {
         "embeddings": all(run.scores.starts_at_embeddings for run in runs),
         "runs": [run_record(run) for run in runs],
@@ -111,8 +131,9 @@ def report_of_runs(
         script=Markup(explorer_script()),
     )
     room = PAGE_BYTES - len(page.encode()) - len(_script_json(data))
-    for run, record in zip(runs, data["runs"], strict=True):
+    for number, (run, record) in enumerate(zip(runs, data["runs"], strict=True)):
         record["points"] = point_data(run, room // len(runs))
+        update(0.5 + (number + 1) / (2 * len(runs)))
     # What came from outside is escaped, so that no text in the page looks like this element.
     return page.replace(_DATA, _DATA.replace("><", f">{_script_json(data)}<"), 1)
 
