@@ -121,7 +121,7 @@ def forest_figure(found: Sequence[Group]) -> Figure:
             ax.axhline(compared - 0.5, color=INK, lw=0.5, alpha=0.4)
         ax.set_yticks(range(len(pairs)), [f"{a} - {b}" for a, b in pairs])
         ax.set_ylim(len(pairs) - 0.5, -0.5)
-        ax.set_title(group.label, fontsize=9)
+        ax.set_title(group.label.replace(" at ", "\nat "), fontsize=9)
         ax.set_xlabel("difference in accuracy")
         _plain(ax, axis="x")
     figure.suptitle("Accuracy, paired differences", x=0.01, ha="left", fontsize=11, weight="bold")
@@ -172,7 +172,7 @@ def language_figure(found: Sequence[Group]) -> Figure:
         ax.set_xticks(range(len(names)), names, fontsize=7.5)
         ax.set_yticks(range(len(order)), order if ax is axes[0] else [], fontsize=7.5)
         ax.tick_params(length=0)
-        ax.set_title(group.label, fontsize=9)
+        ax.set_title(group.label.replace(" at ", "\nat "), fontsize=9)
         for side in ax.spines.values():
             side.set_visible(False)
     bar = figure.colorbar(image, ax=list(axes), shrink=0.5, pad=0.02)

@@ -22,7 +22,7 @@ try:
 except ImportError as error:
     raise pytest.UsageError(
         "the tests need ilo_fast._core_testing, which this build lacks: install with "
-        "`pip install '.[test]' -C cmake.define.ILO_FAST_TESTING=ON`"
+        "`SKBUILD_CMAKE_DEFINE=ILO_FAST_TESTING=ON pip install '.[test]'`"
     ) from error
 
 # The kernels of amx_bf16, layout and arithmetic, on any processor.

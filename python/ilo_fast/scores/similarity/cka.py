@@ -82,7 +82,7 @@ def cka(
     return similarity(measure, X, Y, intervals=intervals, level=level, seed=seed, progress=progress)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Centred:
     """Rows with their mean subtracted, and scaled as one, so that the kernel has trace 1.
 
@@ -92,10 +92,13 @@ class Centred:
         All zero where all rows are the same.
     diagonal : float64, shape (n,)
         Of the kernel ``rows @ rows.T``.
+    own : float or None
+        The inner product of the kernel with itself, once `Products` has found it.
     """
 
     rows: Rows
     diagonal: Array
+    own: float | None = None
 
     @classmethod
     def of(cls, rows: Rows) -> Centred:
@@ -143,13 +146,17 @@ class Products:
         if by_kernels < by_features:
             table = _by_kernels(every)
             own = np.diagonal(table)
+            for one, value in zip(every, own, strict=True):
+                one.own = float(value)
             if b is None:
                 return cls(table, own, own)
             return cls(table[: len(a), len(a) :], own[: len(a)], own[len(a) :])
-        own_a = np.array([_by_features(one, one) for one in a])
+        for one in every:
+            one.own = _by_features(one, one)
+        own_a = np.array([one.own for one in a])
         if b is not None:
             found = np.array([[_by_features(one, other) for other in b] for one in a])
-            return cls(found, own_a, np.array([_by_features(one, one) for one in b]))
+            return cls(found, own_a, np.array([one.own for one in b]))
         found = np.diag(own_a)
         for i, j in combinations(range(len(a)), 2):
             found[i, j] = found[j, i] = _by_features(a[i], a[j])
@@ -275,4 +282,4 @@ class _Shapes:
 
 
 def _own_product(one: Centred) -> float:
-    return float(Products.of([one], None).own_a[0])
+    return float(Products.of([one], None).own_a[0]) if one.own is None else one.own
