@@ -7,7 +7,8 @@ namespace ilo {
 namespace {
 const char* const kNotBuilt =
     "this build has no engine for GPUs: install a CUDA toolkit (nvcc) and build ilo_fast again "
-    "(`pip install . -C cmake.define.ILO_FAST_CUDA=ON`), or use backend='exact', which gives the "
+    "(`SKBUILD_CMAKE_DEFINE=ILO_FAST_CUDA=ON pip install .`), or use backend='exact', which gives "
+    "the "
     "same neighbours";
 }  // namespace
 

@@ -176,7 +176,7 @@ def _gpu_engine() -> Iterator[Finding]:
         yield Finding(
             "GPU", name, "not built: graphs are computed on the CPU", "ok",
             "on a machine with an NVIDIA GPU, install a CUDA toolkit (nvcc) and build ilo_fast "
-            "again: pip install . -C cmake.define.ILO_FAST_CUDA=ON",
+            "again: SKBUILD_CMAKE_DEFINE=ILO_FAST_CUDA=ON pip install .",
         )  # fmt: skip
         return
     runtime, driver = (_cuda_version(found[part]) for part in ("runtime", "driver"))
