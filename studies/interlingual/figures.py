@@ -92,7 +92,11 @@ def language_figure(measured: Mapping[str, Any]) -> Figure:
         ax.set_ylim(-0.7, len(order) - 0.3)
         plain_axes(ax, "x")
     names = [describe_language(first.languages[c]) for c in order]
-    axes[0].set_yticks(y, [f"{known['name']} ({known['script']})" for known in names], fontsize=7)
+    labels = [
+        known["name"] if "script" in known["name"] else f"{known['name']} ({known['script']})"
+        for known in names
+    ]
+    axes[0].set_yticks(y, labels, fontsize=7)
     figure.legend(
         *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False
     )
