@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from page_lines import wrapped
 
 from . import findings as find
 
@@ -54,14 +55,7 @@ def markdown(about: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     ]
     for name, one in models.items():
         parts += [f"## {name}", *_of_model(one)]
-    return "\n\n".join(map(_wrapped, parts)) + "\n"
-
-
-def _wrapped(part: str) -> str:
-    """Prose in lines of a page's width; tables, headings and code as they are."""
-    if "|" in part or part.startswith((" ", "#")):
-        return part
-    return textwrap.fill(part, 118, break_long_words=False, break_on_hyphens=False)
+    return "\n\n".join(map(wrapped, parts)) + "\n"
 
 
 def _of_model(one: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from page_lines import wrapped
 
 from .analysis import ACCURACIES, SCORES, Group, claims
 from .journal import clock
@@ -84,7 +85,7 @@ def markdown(study: dict[str, Any], found: Sequence[Group]) -> str:
     text += ["## Conditions and settings", "", NOTE, ""]
     text += [f"- `{name}`: {CONDITIONS[name]}" for name in _all_conditions(found)]
     text += ["", *_settings(study)]
-    return "\n".join(text) + "\n"
+    return "\n".join(map(wrapped, text)) + "\n"
 
 
 def heading(group: Group) -> str:

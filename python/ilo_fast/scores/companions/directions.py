@@ -18,9 +18,8 @@ from ilo_fast._util.progress import share_bar
 from ilo_fast.graph.knn import Metric
 from ilo_fast.scores.companions.directions_result import DirectionsRemoved as DirectionsRemoved
 from ilo_fast.scores.overlap import overlap
-from ilo_fast.scores.similarity.cka import unit_factor
 from ilo_fast.scores.similarity.halves import Halves
-from ilo_fast.scores.similarity.layers import Rows, check_parallel, layer_numbers
+from ilo_fast.scores.similarity.layers import Rows, check_parallel, layer_numbers, unit_factor
 
 Array = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from ilo_fast._util.checks import truth
-from ilo_fast.scores.similarity.layers import Array, Rows
+from ilo_fast.scores.similarity.layers import Array, Rows, unit_factor
 from ilo_fast.scores.similarity.pairs import Measure, similarity
 from ilo_fast.scores.similarity.result import Similarity
 
@@ -161,15 +161,6 @@ class Products:
         for i, j in combinations(range(len(a)), 2):
             found[i, j] = found[j, i] = _by_features(a[i], a[j])
         return cls(found, own_a, own_a)
-
-
-def unit_factor(dtype: Any, peak: float) -> Any:
-    """What brings values up to `peak` near 1, so that sums and squares neither over- nor underflow.
-
-    A power of two, so that nothing is rounded; of that type.
-    """
-    most = np.finfo(dtype).maxexp - 24
-    return np.dtype(dtype).type(2.0 ** -min(most, max(-most, math.frexp(peak)[1])))
 
 
 def _by_features(a: Centred, b: Centred) -> float:

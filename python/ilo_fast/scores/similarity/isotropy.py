@@ -10,8 +10,8 @@ import numpy as np
 
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.progress import share_bar
-from ilo_fast.scores.similarity.cka import Centred, Products, unit_factor
-from ilo_fast.scores.similarity.layers import Array, Layers, Rows, layer_numbers
+from ilo_fast.scores.similarity.cka import Centred, Products
+from ilo_fast.scores.similarity.layers import Array, Layers, Rows, layer_numbers, unit_factor
 from ilo_fast.scores.similarity.translations import unit_rows
 
 _BLOCK_ROWS: Final = 4096

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -95,3 +96,12 @@ class Layers:
                 f"{self._name}, row {row}{layer} is a zero vector, which has no direction: leave "
                 "it out, or take another metric"
             )
+
+
+def unit_factor(dtype: Any, peak: float) -> Any:
+    """What brings values up to `peak` near 1, so that sums and squares neither over- nor underflow.
+
+    A power of two, so that nothing is rounded; of that type.
+    """
+    most = np.finfo(dtype).maxexp - 24
+    return np.dtype(dtype).type(2.0 ** -min(most, max(-most, math.frexp(peak)[1])))
