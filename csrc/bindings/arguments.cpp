@@ -108,8 +108,7 @@ void check_threads(int n_threads) {
 void check_count(const char* name, std::int64_t count) {
   constexpr std::int64_t most = std::int64_t{1} << 31;
   if (count < 0 || count > most)
-    throw InvalidArgument(
-        text(name, "=", count, " must be from 0 to 2^31, as many as there are numbers"));
+    throw InvalidArgument(text(name, "=", count, " must be from 0 to ", most));
 }
 
 void check_offsets(const char* name, const std::int64_t* offsets, std::int64_t n,

@@ -59,7 +59,7 @@ pybind11::dict info_of(const Info& info) {
 // At least one.
 void check_threads(int n_threads);
 
-// Points and elements are numbered in 32 bits: how many there can be is from 0 to 2^31.
+// From 0 to 2^31: what is counted here is numbered in 32 bits.
 void check_count(const char* name, std::int64_t count);
 
 // (n + 1) offsets of n lists in `total` entries: from 0, rising, to `total`. Only then may a list

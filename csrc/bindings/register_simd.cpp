@@ -40,10 +40,8 @@ double peak_flops(const std::string& simd, int n_threads, double seconds) {
 
 void restore_floating_point(std::uint64_t mode) {
   if (!StandardFloatingPoint::may_be(mode))
-    throw InvalidArgument(
-        text("mode=", mode,
-             " is none of this processor: pass what use_standard_floating_point() "
-             "gave"));
+    throw InvalidArgument(text(
+        "mode=", mode, " is none of this processor: pass what use_standard_floating_point() gave"));
   StandardFloatingPoint::restore(mode);
 }
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import platform
 import sys
 import time
 from collections.abc import Sequence
@@ -87,7 +86,6 @@ def study(args: argparse.Namespace) -> int:
         "permutations": args.permutations,
         "seed": args.seed,
         "versions": versions("numpy", "torch", "transformers"),
-        "python": platform.python_version(),
         "seconds": {name: one.seconds for name, one in measured.items()},
     }
     write_json(args.out / "results.json", {"study": "interlingual", **about, "models": found})

@@ -55,6 +55,17 @@ def markdown(about: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     ]
     for name, one in models.items():
         parts += [f"## {name}", *_of_model(one)]
+    made = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    seconds = [
+        {"model": name, "step": step, "seconds": float(taken)}
+        for name, steps in about["seconds"].items()
+        for step, taken in steps.items()
+    ]
+    parts += [
+        "## Made with",
+        f"{made}. Seconds by the clock, pauses among them:",
+        _table(seconds, (_plain("model"), _plain("step"), _plain("seconds", digits=0))),
+    ]
     return "\n\n".join(map(wrapped, parts)) + "\n"
 
 

@@ -9,6 +9,9 @@ from helpers.runs import measured
 from helpers.scores import overlap_scores
 
 from ilo_fast.report.answers import Answer, answers
+from ilo_fast.report.explorer import run_record
+from ilo_fast.report.packing import packed
+from ilo_fast.report.run_data import RunData
 from ilo_fast.report.summary import layer_means, most_shared_layer_index
 from ilo_fast.report.tables import text_report
 from ilo_fast.scores.structure.structure import structure
@@ -64,6 +67,9 @@ def test_layers_are_counted_to_the_last_of_the_model() -> None:
     scores = overlap_scores(2, info={"representations": {"n_blocks": 12}})
     where = answers(scores)[0]
     assert where.short.endswith(" of 12") and "the most of the 2 layers measured" in where.text
+    for blocks in (0, None, "12"):  # what no model of these layers has
+        odd = overlap_scores(2, info={"representations": {"n_blocks": blocks}})
+        assert answers(odd)[0].short.endswith(f" of {odd.layers[-1]}")
 
 
 def test_chance_is_ruled_out_by_translations_alone() -> None:
@@ -92,6 +98,9 @@ def test_times_chance_is_one_number_on_the_page_and_in_the_terminal() -> None:
     here = layer_means(scores)[most_shared_layer_index(scores)]
     assert f"{here.times_chance:.1f} times as many" in answers(scores)[2].text
     assert f"{here.times_chance:.1f}x" in text_report(scores)
+    explored = {one["name"]: one for one in run_record(RunData("run", scores))["scores"]}
+    chance = np.broadcast_to(scores.translation_chance, scores.ilo.shape)
+    assert explored["translation_share"]["chance"] == packed(chance)
 
 
 def test_with_structure_the_core_decides_who_is_outside() -> None:
@@ -103,7 +112,9 @@ def test_with_structure_the_core_decides_who_is_outside() -> None:
     n = len(scores.languages)
     wanted = {0: "None", n: "All of them"}.get(n_outside, f"{n_outside} of {n}")
     assert outside.short == wanted
-    assert "core" in outside.text
+    assert "lie in the shared core" in outside.text
+    needed = found.settings["languages_needed"]
+    assert f"The core: sentences of {needed} or more languages, tied together by" in outside.text
     assert "Were languages exchanged at random, " in outside.text
 
 

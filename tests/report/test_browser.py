@@ -15,7 +15,7 @@ from helpers.browser import Browser
 from helpers.runs import CODES, full_run, measured
 from helpers.scores import overlap_scores
 
-from ilo_fast.report.html import html_report, report_of_runs
+from ilo_fast.report.html import report_of_runs
 from ilo_fast.report.run_data import RunData
 from ilo_fast.scores.comparison.compare import compare
 
@@ -183,7 +183,8 @@ def test_differences_are_drawn_where_runs_can_be_compared(browser: Browser, tmp_
 @pytest.mark.parametrize("parallel", [True, False])
 def test_scores_alone_still_give_a_page(browser: Browser, tmp_path: Path, parallel: bool) -> None:
     scores = overlap_scores(1, parallel=parallel)
-    (tmp_path / "report.html").write_text(html_report(scores), encoding="utf-8")
+    page = report_of_runs([RunData("run", scores)])
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
     browser.open(tmp_path / "report.html")
     assert browser.run("document.getElementById('map-part').hidden") is True
     assert len(browser.run(ROWS)) == len(scores.languages) != len(CODES)

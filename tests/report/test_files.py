@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from helpers.scores import overlap_scores
 
-from ilo_fast.report import files
+from ilo_fast.report import files, html
 from ilo_fast.report.run_data import RunData
 
 pytest.importorskip("matplotlib")
@@ -30,6 +30,24 @@ def test_new_scores_remove_the_figures_of_old_ones(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("kept")
     files.write_scores(overlap_scores(2), tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {files.SCORES_FILE, "mine.txt"}
+
+
+def test_progress_rises_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, list[float]] = {}
+
+    @contextlib.contextmanager
+    def bar(show: bool, description: str) -> Iterator[Any]:
+        yield seen.setdefault(description, []).append if show else None
+
+    for module in (files, html):
+        monkeypatch.setattr(module, "share_bar", bar)
+    files.write_drawn(RunData("one", overlap_scores(2)), tmp_path, progress=True)
+    assert seen.keys() == {"figures", "page"}
+    for shares in seen.values():
+        assert shares == sorted(set(shares)) and shares[-1] == 1
+    seen.clear()
+    files.write_drawn(RunData("one", overlap_scores(2)), tmp_path)
+    assert not seen
 
 
 def test_a_failure_while_drawing_leaves_the_folder_as_it_was(

@@ -16,9 +16,10 @@ from helpers.scores import HOSTILE, overlap_scores
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
-from ilo_fast.report.html import html_report, report_of_runs
+from ilo_fast.report.html import report_of_runs
 from ilo_fast.report.page import explorer_script, read_template
 from ilo_fast.report.run_data import RunData
+from ilo_fast.scores.result import OverlapScores
 
 
 class Page(HTMLParser):
@@ -48,13 +49,17 @@ def _data(text: str) -> dict[str, Any]:
     return found
 
 
+def page_of(scores: OverlapScores) -> str:
+    return report_of_runs([RunData(scores.model_name or "a run", scores)])
+
+
 @pytest.fixture(scope="module")
 def full_page() -> str:
     return report_of_runs([full_run("one"), full_run("other", seed=2)], None, "not comparable")
 
 
 def test_page_asks_for_nothing_outside_itself_and_ids_are_unique(full_page: str) -> None:
-    for text, figures in ((html_report(overlap_scores()), 3), (full_page, 12)):
+    for text, figures in ((page_of(overlap_scores()), 3), (full_page, 12)):
         page = Page(text)
         assert all(a.startswith(("#", "data:")) for a in page.addresses)
         assert len(page.ids) == len(set(page.ids))
@@ -79,8 +84,8 @@ def test_names_from_outside_are_escaped() -> None:
     }
     scores = overlap_scores(codes=("eng_Latn", HOSTILE, "</script><!--"), info=info)
     harmless = overlap_scores(codes=("eng_Latn", "aa", "bb"))
-    text = html_report(scores)
-    page, plain_page = Page(text), Page(html_report(harmless))
+    text = page_of(scores)
+    page, plain_page = Page(text), Page(page_of(harmless))
     assert page.elements.count("script") == plain_page.elements.count("script")
     assert "img" not in page.elements
     assert "\x1b" not in text
@@ -124,7 +129,7 @@ def test_page_stays_within_its_size_by_leaving_sentences_out(
 
 def test_page_data_holds_the_scores() -> None:
     scores = overlap_scores()
-    [run] = _data(html_report(scores))["runs"]
+    [run] = _data(page_of(scores))["runs"]
     assert [one["name"] for one in run["scores"]] == ["ilo", "bridge", "reach", "translation_share"]
     assert run["scores"][0]["values"]["shape"] == list(scores.ilo.shape)
     assert [entry["code"] for entry in run["languages"]] == list(scores.languages)
@@ -133,7 +138,7 @@ def test_page_data_holds_the_scores() -> None:
 
 @pytest.mark.parametrize("parallel", [True, False])
 def test_page_of_one_layer_speaks_of_translations_only_if_text_is_parallel(parallel: bool) -> None:
-    text = html_report(overlap_scores(1, parallel=parallel))
+    text = page_of(overlap_scores(1, parallel=parallel))
     assert ("times chance" in text) is parallel
     shown = re.sub(r"<(svg|script).*?</\1>", "", text, flags=re.DOTALL)
     assert "nan" not in shown.lower().split()
@@ -141,21 +146,21 @@ def test_page_of_one_layer_speaks_of_translations_only_if_text_is_parallel(paral
 
 def test_versions_on_the_page_are_those_of_the_run() -> None:
     info = {"versions": {"ilo_fast": "0.0.old"}}
-    assert "0.0.old" in html_report(overlap_scores(info=info))
+    assert "0.0.old" in page_of(overlap_scores(info=info))
 
 
 def test_intervals_and_p_values_stand_in_both_tables_and_in_the_data() -> None:
     scores = overlap_scores(certain=True)
     assert scores.intervals is not None and scores.mixing_test is not None
     scores.intervals.low["ilo"][0, 1] = np.nan
-    text = html_report(scores)
+    text = page_of(scores)
     low, high = scores.intervals.of_layer(1)["ilo"]
     assert f"{low:.3f} \N{EN DASH} {high:.3f}" in text
     assert "ILO under perfect mixing" in text and "Given the graph" in text
     assert f"{scores.mixing_test.p_mixing_mean[2]:.3f}" in text
     ilo = _data(text)["runs"][0]["scores"][0]
     assert ilo["low"] and ilo["high"] and ilo["chance"] and ilo["p"]
-    assert "under perfect mixing" not in html_report(overlap_scores())
+    assert "under perfect mixing" not in page_of(overlap_scores())
 
 
 def test_page_without_script_still_has_figures_and_tables(full_page: str) -> None:

@@ -12,9 +12,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast._util.schema import DAMAGE
+
 _DAMAGE: Final = (
-    zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, AttributeError,
-    MemoryError, OverflowError,  # a header that claims more than there can be
+    *DAMAGE, zipfile.BadZipFile, zlib.error, EOFError, KeyError,
+    MemoryError,  # a header that claims more than there can be
 )  # fmt: skip
 
 

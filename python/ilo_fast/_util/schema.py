@@ -18,7 +18,8 @@ from ilo_fast._util.versions import __version__
 
 _Result = TypeVar("_Result")
 
-_DAMAGE: Final = (TypeError, AttributeError, IndexError, OverflowError)
+DAMAGE: Final = (TypeError, AttributeError, IndexError, OverflowError)
+"""What reading something else than was written may end in."""
 
 
 def check_schema(data: Any, kind: str, version: int, fix: str) -> None:
@@ -84,13 +85,15 @@ def read_result(
 
 
 @contextmanager
-def damage_refused(what: str) -> Iterator[None]:
+def damage_refused(what: str, fix: str) -> Iterator[None]:
     """What goes wrong in the block, where a file is read, becomes a ValueError.
 
     Parameters
     ----------
     what
         ``"the scores"``, for the message.
+    fix
+        What to do about it, as `check_schema` takes it.
 
     Raises
     ------
@@ -100,9 +103,9 @@ def damage_refused(what: str) -> Iterator[None]:
     try:
         yield
     except KeyError as error:
-        raise ValueError(f"{what} are incomplete: there is no {error}") from error
-    except _DAMAGE as error:
-        raise ValueError(f"{what} are damaged: {error}") from error
+        raise ValueError(f"{what} are incomplete: there is no {error}; {fix}") from error
+    except DAMAGE as error:
+        raise ValueError(f"{what} are damaged: {error}; {fix}") from error
 
 
 def text_of(name: str, value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
@@ -29,12 +29,8 @@ from ilo_fast.report.summary import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from ilo_fast.scores.companions.result import Companions
     from ilo_fast.scores.comparison.result import Comparison
     from ilo_fast.scores.result import OverlapScores
-    from ilo_fast.scores.structure.result import Structure
 
 PAGE_BYTES: Final = 6_000_000
 """The most that a page takes, as far as points and texts can give way."""
@@ -49,37 +45,6 @@ _TAKEN = (
 )  # fmt: skip
 
 
-def html_report(
-    scores: OverlapScores,
-    *,
-    companions: Companions | None = None,
-    structure: Structure | None = None,
-    positions: NDArray[Any] | None = None,
-    texts: Mapping[str, Sequence[str]] | None = None,
-) -> str:
-    """The report of one run as one page: answers, views to explore, tables, settings, caveats.
-
-    Text that came from outside (names of models, corpora, languages, sentences, anything in
-    ``info``) is escaped; a content security policy in the page refuses every request to elsewhere.
-
-    Parameters
-    ----------
-    scores
-        With ``neighbors``, readers can walk from sentence to sentence.
-    companions, structure, positions
-        Of the same run; what is None is left out.
-    texts
-        Language -> its sentences, as scored. None: the page shows their numbers alone.
-
-    Raises
-    ------
-    ValueError
-        Parts that belong to another run.
-    """
-    name = scores.model_name or "Overlap scores"
-    return report_of_runs([RunData(name, scores, companions, structure, positions, texts)])
-
-
 def report_of_runs(
     runs: Sequence[RunData],
     comparison: Comparison | None = None,
@@ -87,7 +52,10 @@ def report_of_runs(
     *,
     progress: bool = False,
 ) -> str:
-    """One or several runs side by side on one page.
+    """One run, or several side by side, as one page: answers, views to explore, tables, caveats.
+
+    Text that came from outside (names of models, corpora, languages, sentences, anything in
+    ``info``) is escaped; a content security policy in the page refuses every request to elsewhere.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ def read_fields(data: Mapping[str, Any]) -> dict[str, Any]:
     rows, settings, info = data.get("rows"), data.get("settings"), data.get("info", {})
     if not rows or not settings:
         raise ValueError("the scores are incomplete: no rows or no settings")
-    with damage_refused("the scores"):
+    with damage_refused("the scores", "score again"):
         object_of("settings", settings)
         object_of("info", info)
         fields = {**_columns(rows), **_settings(settings)}

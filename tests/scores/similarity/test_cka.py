@@ -9,6 +9,7 @@ import pytest
 from oracles import companions as oracle
 
 from ilo_fast.scores.similarity import cka
+from ilo_fast.scores.similarity.cka import Centred, Products, alignment_chance
 
 
 def definition(unbiased):
@@ -65,6 +66,20 @@ def test_chance_and_z_are_those_over_all_orders_of_the_rows(rng, unbiased):
     assert float(found.chance) == pytest.approx(np.mean(values), abs=1e-12)
     wanted = (found.values - np.mean(values)) / np.std(values)
     assert float(found.z) == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("d", [3, 400])  # by features, by kernels
+def test_chance_is_the_same_after_a_comparison_and_without_one(rng, d):
+    """A kernel's product with itself is kept: it must be what would be found anew."""
+    X, Y = rng.standard_normal((2, 30, d))
+    compared = [Centred.of(X)], [Centred.of(Y)]
+    Products.of(*compared)
+    fresh = [Centred.of(X)], [Centred.of(Y)]
+    for kept, anew in zip(
+        alignment_chance(*compared, unbiased=False), alignment_chance(*fresh, unbiased=False),
+        strict=True,
+    ):  # fmt: skip
+        np.testing.assert_allclose(kept, anew, rtol=1e-12)
 
 
 def test_unbiased_finds_nothing_where_there_is_nothing(rng):

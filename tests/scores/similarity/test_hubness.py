@@ -128,7 +128,7 @@ def test_what_cannot_be_measured_is_refused():
     X = np.random.default_rng(0).standard_normal((30, 3))
     with pytest.raises(ValueError, match="needs the vectors of X, not their graph"):
         hubness(knn_graph(X, 3), intervals=True)
-    with pytest.raises(ValueError, match="graph is of queries"):
+    with pytest.raises(ValueError, match="graph is one of queries"):
         hubness(knn_graph(X, 3, queries=X))
     with pytest.raises(ValueError, match="have 2, 1 layers"):
         hubness({"deu": np.stack([X, X]), "eng": X})

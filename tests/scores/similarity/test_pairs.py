@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from ilo_fast.representations.result import Representations
+from ilo_fast.scores.companions.companions import companions
+from ilo_fast.scores.companions.directions import directions_removed
 from ilo_fast.scores.similarity import cka, hubness, language_variance, retrieval
 from ilo_fast.scores.similarity.halves import Halves
 from ilo_fast.scores.similarity.pairs import Measure, each_pair, similarity
@@ -189,14 +191,20 @@ def test_seed_decides_the_interval_and_nothing_else(rng):
     np.testing.assert_array_equal(first.values, other.values)
 
 
+SOUND = {code: np.random.default_rng(7).standard_normal((20, 4)) for code in ("deu", "eng")}
+
+
 @pytest.mark.parametrize(
     "measure",
-    [hubness, language_variance, retrieval, lambda X: cka(X, X)],
-    ids=["hubness", "language_variance", "retrieval", "two pools"],
-)
+    [
+        hubness, language_variance, retrieval, lambda X: cka(X, X), lambda X: cka(SOUND, X),
+        companions, directions_removed,
+    ],
+    ids=["hubness", "language_variance", "retrieval", "first", "second", "companions", "removed"],
+)  # fmt: skip
 def test_languages_of_other_dimensions_are_no_pool(rng, measure):
     X = {"deu": rng.standard_normal((20, 4)), "eng": rng.standard_normal((20, 5))}
-    with pytest.raises(ValueError, match="X has languages of 4 and 5 dimensions: wanted one space"):
+    with pytest.raises(ValueError, match="has languages of 4 and 5 dimensions: wanted one space"):
         measure(X)
 
 

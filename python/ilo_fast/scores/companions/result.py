@@ -202,7 +202,7 @@ class Companions:
             Something else, another schema version, or tables that do not fit layers and languages.
         """
         check_schema(data, _KIND, _SCHEMA_VERSION, "measure the companions again")
-        with damage_refused("the companions"):
+        with damage_refused("the companions", "measure the companions again"):
             return _read(data)
 
     @classmethod

@@ -172,7 +172,7 @@ class Comparison:
             Something else, another schema version, or records that are incomplete.
         """
         check_schema(data, _KIND, SCHEMA_VERSION, "compare again")
-        with damage_refused("the comparison's records"):
+        with damage_refused("the comparison's records", "compare again"):
             given = {f.name: _frozen(data[f.name]) for f in dataclasses.fields(cls)}
             for name, record in _RECORDS.items():
                 given[name] = tuple(_record(record, row) for row in data[name])

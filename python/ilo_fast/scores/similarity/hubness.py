@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.progress import share_bar
-from ilo_fast.graph.checks import check_indices
+from ilo_fast.graph.checks import check_own_graph
 from ilo_fast.graph.knn import Metric
 from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores.certainty.intervals import check_level
@@ -231,9 +231,7 @@ def hubness_of_graph(
     ValueError
         A graph of queries, which are no points of it, or one that was made by hand and is none.
     """
-    if graph.of_queries:
-        raise ValueError("the graph is of queries: in-degrees need a graph of X with itself")
-    check_indices(graph.indices, graph.n_rows, graph.of_queries)
+    check_own_graph(graph)
     indices = graph.indices if graph.indices.ndim == 3 else graph.indices[None]
     found = [_statistics(layer, labels, len(languages)) for layer in indices]
     return _result(

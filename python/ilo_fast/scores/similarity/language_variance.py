@@ -17,7 +17,6 @@ from ilo_fast.scores.similarity.halves import Halves
 from ilo_fast.scores.similarity.layers import (
     Array,
     Rows,
-    check_one_space,
     check_parallel,
     layer_numbers,
 )
@@ -120,7 +119,6 @@ def language_variance(
     if not isinstance(X, Mapping):
         raise TypeError(f"X is a {type(X).__name__}, wanted a mapping of language to its array")
     stacks = check_parallel(X, "X", zero_rows=True)
-    check_one_space(stacks, "X")
     n, n_languages = stacks[0].n, len(stacks)
     if n < 2 or n_languages < 2:
         raise ValueError(f"X has {n_languages} languages of {n} sentences, wanted 2 or more of 2")

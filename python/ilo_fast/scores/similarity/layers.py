@@ -20,8 +20,13 @@ def layer_numbers(X: Any, n_layers: int) -> tuple[int, ...]:
     return tuple(int(h) for h in getattr(X, "layers", range(n_layers)))
 
 
-def check_parallel(X: Mapping[str, Any], name: str, *, zero_rows: bool) -> list[Layers]:
-    """The layers of every language of parallel text; ValueError where they do not fit."""
+def check_parallel(
+    X: Mapping[str, Any], name: str, *, zero_rows: bool, one_space: bool = True
+) -> list[Layers]:
+    """The layers of every language of parallel text; ValueError where they do not fit.
+
+    Without `one_space`, languages may have other dimensions than each other.
+    """
     if getattr(X, "parallel", True) is False:
         raise ValueError(
             f"{name} is not parallel text: its languages cannot be compared sentence by sentence"
@@ -36,6 +41,8 @@ def check_parallel(X: Mapping[str, Any], name: str, *, zero_rows: bool) -> list[
                 f"{name}[{code!r}] has {len(layers)} layers of {layers.n} rows, but "
                 f"{next(iter(X))!r} has {len(first)} of {first.n}: wanted translations, row by row"
             )
+    if one_space:
+        check_one_space(found, name)
     return found
 
 

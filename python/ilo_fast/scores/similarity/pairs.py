@@ -17,7 +17,6 @@ from ilo_fast.scores.similarity.layers import (
     Array,
     Layers,
     Rows,
-    check_one_space,
     check_parallel,
     layer_numbers,
 )
@@ -279,7 +278,7 @@ def _arrays(X: Any, Y: Any, zero_rows: bool) -> _Arrays:
 
 
 def _of_languages(X: Mapping[str, Any], zero_rows: bool) -> _Arrays:
-    layers = check_parallel(X, "X", zero_rows=zero_rows)
+    layers = check_parallel(X, "X", zero_rows=zero_rows, one_space=False)
     languages = tuple(X)
     if len(languages) < 2:
         raise ValueError(f"X has {len(languages)} languages, wanted 2 to compare, or more")
@@ -300,8 +299,6 @@ def _of_languages(X: Mapping[str, Any], zero_rows: bool) -> _Arrays:
 
 def _of_pools(X: Mapping[str, Any], Y: Mapping[str, Any], zero_rows: bool) -> _Arrays:
     x, y = (check_parallel(m, name, zero_rows=zero_rows) for m, name in ((X, "X"), (Y, "Y")))
-    check_one_space(x, "X")
-    check_one_space(y, "Y")
     if tuple(X) != tuple(Y):
         raise ValueError(
             f"X has the languages {', '.join(X)}, Y {', '.join(Y)}: wanted the same, in one order"

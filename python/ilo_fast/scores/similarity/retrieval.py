@@ -19,7 +19,6 @@ from ilo_fast.scores.similarity.halves import Halves
 from ilo_fast.scores.similarity.layers import (
     Array,
     Layers,
-    check_one_space,
     check_parallel,
     layer_numbers,
 )
@@ -142,7 +141,6 @@ def retrieval(
     languages = _languages(X, Y)
     groups = getattr(X, "groups", None)
     stacks = check_parallel(languages, "X", zero_rows=False)
-    check_one_space(stacks, "X")
     n, n_layers = stacks[0].n, len(stacks[0])
     if len(stacks) < 2 or n < 2:
         raise ValueError(f"X has {len(stacks)} languages of {n} sentences, wanted 2 or more of 2")

@@ -243,7 +243,8 @@ def _sides(
         whole_number(f"n_elements of {name}", sets.n_elements, least=0, most=_MOST)
         for sets, name in ((a, "A"), (b, "B"))
     )
-    first, second = as_points(np.asarray(a.elements), "A"), as_points(np.asarray(b.elements), "B")
+    first = as_points(np.asarray(a.elements), "A")
+    second = first if b is a else as_points(np.asarray(b.elements), "B")
     # What is out of range, the core names.
     if all(not one.size or (one.min() >= 0 and one.max() < most) for one in (first, second)):
         first, second, most = _numbered(first, second)

@@ -99,7 +99,7 @@ def read_fields(data: Any) -> dict[str, Any]:
         Something else, another schema version, or what contradicts itself.
     """
     check_schema(data, KIND, SCHEMA_VERSION, "find the structure again")
-    with damage_refused("its parts"):
+    with damage_refused("its parts", "find the structure again"):
         fields = _fields(data)
         _check(fields)
         return fields
@@ -128,9 +128,15 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "names": _names(data["names"]),
         "flows": tuple(_flows(one) for one in list_of("flows", data["flows"])),
-        "settings": dict(object_of("settings", data["settings"])),
+        "settings": _settings(data["settings"]),
         "info": dict(object_of("info", data["info"])),
     }
+
+
+def _settings(given: Any) -> dict[str, Any]:
+    settings = dict(object_of("settings", given))
+    whole_number("settings.languages_needed", settings["languages_needed"])  # pages name it
+    return settings
 
 
 def _link_sums(at: str, given: Any) -> LinkSums:
@@ -213,6 +219,8 @@ def _check(fields: Mapping[str, Any]) -> None:
     for layer, parts in zip(fields["components"], by_label, strict=True):
         if sum(parts.values()) != n or len(parts) != 2 + len(layer.fragments):
             raise ValueError("core, fragments and rest do not add up to all points")
+        if layer.core.label != 0:
+            raise ValueError(f"the core has label {layer.core.label}, wanted 0")
         if not 0 <= layer.core_under_mixing <= n or layer.largest > n:
             raise ValueError(f"core_under_mixing or largest is more than all {n} points")
         if unnamed := parts.keys() - fields["names"].keys():

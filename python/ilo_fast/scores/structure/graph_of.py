@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ilo_fast.graph.checks import check_indices
+from ilo_fast.graph.checks import check_own_graph
 from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores.result import OverlapScores
 
@@ -22,9 +22,8 @@ def graph_of(scores: OverlapScores | NeighborGraph) -> NeighborGraph:
     graph = scores if isinstance(scores, NeighborGraph) else scores.neighbors
     if graph is None:
         raise ValueError(
-            "scores have no neighbours: measure with overlap(..., neighbors=True), or give a graph"
+            "scores have no neighbours: measure with overlap(..., neighbors=True), or give a graph "
+            "(to structure with the language of each row)"
         )
-    if graph.of_queries:
-        raise ValueError("the graph is one of queries: wanted the neighbours of every row")
-    check_indices(graph.indices, graph.n_rows, graph.of_queries)
+    check_own_graph(graph)
     return graph
