@@ -1,0 +1,1 @@
+"""Cross-layer transcoders: a model's MLPs, replaced by sparse features that write across layers."""
