@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from ilo_fast.transcoders.activations import Activation, BatchTopK, JumpReLU, TopK
+from ilo_fast.transcoders.info import TranscoderInfo
 from ilo_fast.transcoders.sparse import (
     ActiveFeatures,
     decode,
@@ -56,6 +57,8 @@ class CrossLayerTranscoder(nn.Module):
         With `BatchTopK`, once it is calibrated; NaN before.
     input_scale, output_scale : (layers,)
         What x and y are multiplied by to have the units above.
+    info : TranscoderInfo or None
+        What it was trained on; None before.
     """
 
     log_threshold: nn.Parameter
@@ -75,6 +78,7 @@ class CrossLayerTranscoder(nn.Module):
     ) -> None:
         super().__init__()
         self.activation = activation
+        self.info: TranscoderInfo | None = None
         self.cross_layer = cross_layer
         random = torch.Generator().manual_seed(seed)
 
