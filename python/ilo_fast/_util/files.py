@@ -12,12 +12,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import platform
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -156,6 +157,17 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def finite_json(value: Any) -> Any:
+    """The same with numbers that JSON has no word for (a loss that diverged) as strings."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: finite_json(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite_json(entry) for entry in value]
+    return value
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -17,8 +17,14 @@ NUMERIC_PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 _PROVENANCE = ("_name_or_path", "transformers_version", "_commit_hash")
 
 
-def hash_state(module: nn.Module) -> str:
+def hash_state(module: nn.Module, *, computed: bool = True) -> str:
     """SHA-256 over names, types, shapes and bytes of all parameters and buffers.
+
+    Parameters
+    ----------
+    computed
+        Also buffers that are computed and not saved (rotary tables), whose last bits depend on the
+        machine. False: what is to be recognised elsewhere.
 
     Raises
     ------
@@ -28,7 +34,7 @@ def hash_state(module: nn.Module) -> str:
     sha = hashlib.sha256()
     state: Mapping[str, Any] = {
         **module.state_dict(),
-        **dict(module.named_buffers(remove_duplicate=False)),
+        **(dict(module.named_buffers(remove_duplicate=False)) if computed else {}),
     }
     for name in sorted(state):
         value = state[name]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import math
 import os
 import shutil
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ilo_fast._util.checks import path_of
-from ilo_fast._util.files import is_leftover, read_json, write_json
+from ilo_fast._util.files import finite_json, is_leftover, read_json, write_json
 from ilo_fast._util.folders import made_folder, refuse_other
 from ilo_fast._util.locks import locked
 from ilo_fast._util.messages import listed
@@ -168,7 +167,7 @@ class RunFolder:
 
     def _write(self, card: dict[str, Any]) -> None:
         self.card = card
-        write_json(self.path / CARD_FILE, _finite(card))
+        write_json(self.path / CARD_FILE, finite_json(card))
 
     def _has_work(self, card: Mapping[str, Any]) -> bool:
         """Whether the run of a card has anything that took time to make."""
@@ -261,14 +260,3 @@ def _step(checkpoint: Path | None) -> int:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _finite(value: Any) -> Any:
-    """The same with numbers that JSON has no word for (a loss that diverged) as strings."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
-    return value

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Final
 
+from ilo_fast._util.checks import real_number, whole_number
+
 
 @dataclass(frozen=True)
 class JumpReLU:
@@ -18,6 +20,11 @@ class JumpReLU:
     bandwidth: float = 0.1
     kind: ClassVar[str] = "jumprelu"
 
+    def __post_init__(self) -> None:
+        for name in ("initial_threshold", "bandwidth"):
+            if real_number(name, getattr(self, name)) <= 0:
+                raise ValueError(f"{name}={getattr(self, name)} must be above 0")
+
 
 @dataclass(frozen=True)
 class TopK:
@@ -25,6 +32,9 @@ class TopK:
 
     k: int = 16
     kind: ClassVar[str] = "topk"
+
+    def __post_init__(self) -> None:
+        whole_number("k", self.k)
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,9 @@ class BatchTopK:
 
     k: int = 16
     kind: ClassVar[str] = "batchtopk"
+
+    def __post_init__(self) -> None:
+        whole_number("k", self.k)
 
 
 Activation = JumpReLU | TopK | BatchTopK
@@ -60,5 +73,5 @@ def activation_from_dict(values: dict[str, Any]) -> Activation:
         raise ValueError(f"activation {kind!r} is none of {', '.join(_KINDS)}")
     try:
         return _KINDS[kind](**values)
-    except TypeError as e:
+    except (TypeError, ValueError) as e:
         raise ValueError(f"activation {kind}: {e}") from None

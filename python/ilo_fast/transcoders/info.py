@@ -137,6 +137,8 @@ def _model(values: Mapping[str, Any]) -> TranscodedModel:
     ):
         if len(rows) != len(model.reads):
             raise ValueError(f"model.{name} has {len(rows)} layers, model.reads {len(model.reads)}")
+    if len({*map(len, model.probe.ids)}) != 1 or not model.probe.ids[0]:
+        raise ValueError("model.probe.ids has rows of different lengths, or no tokens")
     return model
 
 
