@@ -55,6 +55,8 @@ FAMILIES: dict[str, tuple[dict[str, Any], str, str, float, int | None, bool]] = 
              None, False),
     "Granite": (_USUAL | {"residual_multiplier": 0.22}, "mlp", "mlp", 0.22, None, False),
     "Mixtral": (_USUAL | {"num_local_experts": 4}, "mlp", "mlp", 1, None, False),
+    # A norm within its MLP: the length of what the MLP reads does not count.
+    "BitNet": (_USUAL, "mlp", "mlp", 1, None, False),
 }  # fmt: skip
 
 
@@ -153,6 +155,88 @@ def test_an_encoder_is_refused() -> None:
     )  # fmt: skip
     with pytest.raises(ValueError, match="an encoder: transcoders are for causal"):
         find_sites(transformers.BertModel(config).eval())
+
+
+def test_the_norm_behind_the_sum_of_a_first_transformer_is_refused() -> None:
+    """Its blocks return lists."""
+    with pytest.raises(
+        ValueError, match=r"block transformer\.h\.0: its output is not its input and"
+    ):
+        find_sites(model_of("OpenAIGPT", _GPT))
+
+
+def test_a_model_that_fills_a_cache_is_read_without_it() -> None:
+    """Nothing tells the language model inside that none is wanted."""
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1}
+    vision = transformers.CLIPVisionConfig(
+        **sizes, num_attention_heads=2, image_size=8, patch_size=4, projection_dim=16
+    )
+    torch.manual_seed(0)
+    model = transformers.LlavaForConditionalGeneration(
+        transformers.LlavaConfig(
+            vision_config=vision, text_config=transformers.LlamaConfig(**_USUAL), image_token_id=63
+        )
+    ).eval()
+    _, sites = find_sites(model)
+    layers = model.model.language_model.layers
+    assert [(site.reads, site.writes) for site in sites] == [(b.mlp, b.mlp) for b in layers]
+
+
+class _GatedAttention(nn.Module):
+    """Attention times what an MLP makes of its input: a part of attention that mixes nothing."""
+
+    def __init__(self, attention: nn.Module) -> None:
+        super().__init__()
+        self.gate = _mlp()
+        self.inner = attention
+
+    def forward(self, hidden_states: torch.Tensor, **kwargs: Any) -> Any:
+        output, *more = self.inner(hidden_states=hidden_states, **kwargs)
+        return self.gate(hidden_states) * output, *more
+
+
+def _mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(32, 48), nn.SiLU(), nn.Linear(48, 32))
+
+
+def test_a_gate_of_attention_is_not_taken_for_the_mlp() -> None:
+    model: Any = model_of("Llama", _USUAL)
+    for block in model.model.layers:
+        block.self_attn = _GatedAttention(block.self_attn)
+    parts, sites = find_sites(model)
+    for block, site in zip(parts.blocks, sites, strict=True):
+        assert (site.reads, site.writes, site.parallel) == (block.mlp, block.mlp, False)
+        _check_added(model, block, site)
+
+
+class _Beside(nn.Module):
+    """A block with a second MLP beside it."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.second = block, _mlp()
+
+    def forward(self, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        return self.inner(hidden_states, *args, **kwargs) + self.second(hidden_states)
+
+
+def test_two_mlps_in_one_block_are_refused_by_their_names() -> None:
+    model: Any = model_of("Llama", _USUAL)
+    model.model.layers[1] = _Beside(model.model.layers[1])
+    with pytest.raises(ValueError, match=r"block model\.layers\.1: more than one .*: .*second"):
+        find_sites(model)
+
+
+class _Float32(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.float())
+
+
+def test_a_block_that_knows_float32_only_is_refused() -> None:
+    model: Any = model_of("Llama", _USUAL)
+    model.model.layers[1].mlp = _Float32(32, 32)
+    with pytest.raises(ValueError, match=r"block model\.layers\.1: it does not run in float64 \("):
+        find_sites(model)
 
 
 class _Gated(nn.Module):

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import torch
 from torch import nn
+from transformers import Cache
 
 from ilo_fast.models.forward import inference
 
@@ -21,6 +22,8 @@ Change = Callable[[torch.Tensor], torch.Tensor]
 
 
 def _in_float64(value: Any) -> Any:
+    if isinstance(value, Cache):  # it would hold the tokens of every run before
+        return None
     if isinstance(value, torch.Tensor):
         return value.detach().double() if value.is_floating_point() else value
     if isinstance(value, (tuple, list)):
@@ -31,6 +34,14 @@ def _in_float64(value: Any) -> Any:
 def first_of(value: Any) -> Any:
     """The tensor of an output, which may stand first in a tuple."""
     return value[0] if isinstance(value, (tuple, list)) and value else value
+
+
+def with_first(output: Any, tensor: torch.Tensor) -> Any:
+    """The output with another tensor in the place of `first_of` it."""
+    if not isinstance(output, (tuple, list)):
+        return tensor
+    make = getattr(type(output), "_make", type(output))  # a named tuple
+    return make((tensor, *output[1:]))
 
 
 @contextlib.contextmanager
@@ -88,8 +99,7 @@ class BlockTrial:
 
         def after(module: nn.Module, _: Any, output: Any) -> Any:
             if instead and module in instead:
-                new = instead[module](run.taken[module])
-                output = (new, *output[1:]) if isinstance(output, tuple) else new
+                output = with_first(output, instead[module](run.taken[module]))
             first = first_of(output)
             alive.append(first)
             makers[id(first)] = module

@@ -11,7 +11,7 @@ from torch import nn
 
 from ilo_fast.models.forward import evaluating, inference, trial_output
 from ilo_fast.models.structure import ModelParts
-from ilo_fast.transcoders.block_trial import Call, first_of, named_tensors
+from ilo_fast.transcoders.block_trial import Call, first_of, named_tensors, with_first
 from ilo_fast.transcoders.sites import Site, find_sites
 
 Read = Callable[[int, torch.Tensor], None]  # layer, what its MLP reads
@@ -45,8 +45,7 @@ def watched(sites: tuple[Site, ...], read: Read, written: Written) -> Iterator[N
             instead = written(layer, site.added(first_of(output), call))
             if instead is None:
                 return None
-            new = site.output(instead, call)
-            return (new, *output[1:]) if isinstance(output, tuple) else new
+            return with_first(output, site.output(instead, call))
 
         handles.append(site.reads.register_forward_pre_hook(before, with_kwargs=True))
         handles.append(site.writes.register_forward_hook(after, with_kwargs=True))

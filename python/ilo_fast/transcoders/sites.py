@@ -4,7 +4,7 @@ No architecture is known by name. Each block is run alone, in float64, on what i
 forward pass of the model; its modules are told apart by what they do to numbers:
 
 - attention moves something from one token to another, an MLP does not;
-- a norm does not see how long a vector is, a linear map adds up; an MLP does neither.
+- of a sum, a linear map makes a sum, and so does a norm but for factors; an MLP does not.
 
 What the MLP adds is measured, not assumed: the block's output less its output without the MLP. It
 is the MLP's own output in most models, that of a norm behind it in some, scaled in some, and in
@@ -125,15 +125,17 @@ def _calls(parts: ModelParts) -> list[Call]:
 
 
 def _site(block: nn.Module, call: Call) -> Site:
-    it = BlockTrial(block, call)
+    try:
+        it = BlockTrial(block, call)
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except RuntimeError as error:  # it turns something into float32 on the way
+        raise UnfitBlockError(f"it does not run in float64 ({error})") from error
     if it.hidden.dim() != 3 or it.base.output.shape != it.hidden.shape:
         raise UnfitBlockError("it does not turn one stream of hidden states into another")
     wide = [m for m in it.base.given if m is not it.module and _is_wide(it, m)]
-    mlps = _outermost(it, [m for m in wide if _is_mlp(it, m)])
-    around = {outer for mlp in mlps for outer in it.module.modules() if mlp in outer.modules()}
-    mixing = _outermost(it, [m for m in wide if m not in around and _mixes_tokens(it, m)])
-    reads, last = _mlp(it, mlps, mixing)
-    writes, scale = _write(it, last)
+    reads, writes, scale = _mlp(it, wide)
+    mixing = _mixing(it, wide, {reads, writes})
     # With what attention and MLP add held fixed, the output must move as the input does.
     noise = torch.linspace(-1, 1, it.hidden.numel(), dtype=torch.float64).view_as(it.hidden)
     held = {module: it.adding(module, 1.0) for module in (*mixing, writes)}
@@ -166,43 +168,82 @@ def _mixes_tokens(it: BlockTrial, module: nn.Module) -> bool:
     return bool(moved[:, 1:].abs().max() > EXACT * moved.abs().max())
 
 
+def _mixing(
+    it: BlockTrial, wide: Sequence[nn.Module], mlp: set[nn.Module] | None = None
+) -> list[nn.Module]:
+    """The outermost modules that mix tokens, with nothing of the MLP inside."""
+    free = [m for m in wide if not mlp or mlp.isdisjoint(m.modules())]
+    return _outermost(it, [m for m in free if _mixes_tokens(it, m)])
+
+
 def _is_mlp(it: BlockTrial, module: nn.Module) -> bool:
     """Neither attention nor a norm nor linear."""
-    if _mixes_tokens(it, module):
-        return False
-    long, longer = (it.alone(module, _times(by)) for by in (1e8, 2e8))
-    if same(longer, long, 1e-6):  # a norm: epsilon counts for nothing here
-        return False
-    return not _adds_up(lambda change: it.alone(module, change))
-
-
-def _times(by: float) -> Change:
-    return lambda x: x * by
-
-
-def _apart(by: float) -> Change:
-    return lambda x: x + by * (10 * x.flip(-1) + 1)
+    return not _mixes_tokens(it, module) and not _adds_up(lambda change: it.alone(module, change))
 
 
 def _adds_up(run: Callable[[Change], torch.Tensor]) -> bool:
-    """Whether a change and its opposite cancel: true of what is linear up to a constant."""
-    steps = [run(_apart(by)) for by in (-1.0, 0.0, 1.0)]
-    bend = steps[0] + steps[2] - 2 * steps[1]
-    return bool(bend.abs().max() <= EXACT * (steps[2] - steps[0]).abs().max())
+    """Whether what is made of a sum is a sum of what is made of its parts, each times a number.
+
+    So it is, up to a constant, of what is linear, and of a norm: the numbers are those that vectors
+    are divided by.
+    """
+
+    def other(x: torch.Tensor) -> torch.Tensor:
+        return 10 * x.flip(-1) + 1
+
+    nothing = run(torch.zeros_like)
+    a, b, both = (run(change) - nothing for change in (lambda x: x, other, lambda x: x + other(x)))
+    rest = both
+    for part in (a, _without(b, a)):
+        rest = _without(rest, part)
+    # Many norms compute in float32, whatever they take.
+    return bool((rest.norm(dim=-1) <= 1e-5 * both.norm(dim=-1)).all())
 
 
-def _mlp(
-    it: BlockTrial, mlps: Sequence[nn.Module], mixing: Sequence[nn.Module]
-) -> tuple[nn.Module, nn.Module]:
-    """What reads first and what gives last: one module, or two linear ones in the block itself."""
-    found = [(mlp, mlp) for mlp in mlps] or _pairs(it, mixing)
-    if not found:
+def _without(x: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+    """The part of each vector that stands at right angles to another."""
+    square = (direction * direction).sum(-1, keepdim=True)
+    return x - direction * (x * direction).sum(-1, keepdim=True) / square.clamp(min=1e-300)
+
+
+def _mlp(it: BlockTrial, wide: Sequence[nn.Module]) -> tuple[nn.Module, nn.Module, float]:
+    """What reads, what writes, and by what factor: the one part that adds something of its own.
+
+    It is a module, or two linear ones in the block itself.
+    """
+    mixing = _mixing(it, wide)
+    mlps = _outermost(it, [m for m in wide if _is_mlp(it, m)])
+    found = _writing(it, [(m, m) for m in mlps])
+    pairs = [] if found else _pairs(it, mixing)
+    found = found or _writing(it, pairs)
+    inside = {child for module in mixing for child in module.modules()}
+    if not found and not pairs and inside.issuperset(mlps):
         raise UnfitBlockError("it has no MLP: nothing in it turns single tokens into other vectors")
+    if not found:
+        raise UnfitBlockError(
+            "what it adds to its input is not the output of its MLP or of what follows it"
+        )
     if len(found) > 1:
         names = {module: name for name, module in it.module.named_modules()}
-        listed = ", ".join(names[last] for _, last in found)
+        listed = ", ".join(names[writes] for writes in found)
         raise UnfitBlockError(f"more than one part of it could be its MLP: {listed}")
-    return found[0]
+    ((writes, (reads, scale)),) = found.items()
+    return reads, writes, scale
+
+
+def _writing(
+    it: BlockTrial, parts: Sequence[tuple[nn.Module, nn.Module]]
+) -> dict[nn.Module, tuple[nn.Module, float]]:
+    """Of those parts whose output is added to the residual stream: what writes, reads, the factor.
+
+    `parts` are what reads and what gives last. A gate within attention, say, adds nothing.
+    """
+    found: dict[nn.Module, tuple[nn.Module, float]] = {}
+    for reads, last in parts:
+        written = _write(it, last)
+        if written is not None:
+            found.setdefault(written[0], (reads, written[1]))
+    return found
 
 
 def _pairs(it: BlockTrial, mixing: Sequence[nn.Module]) -> list[tuple[nn.Module, nn.Module]]:
@@ -253,7 +294,7 @@ def _read(run: BlockRun, module: nn.Module) -> torch.Tensor:
     return named_tensors(run.taken[module])[0][1]
 
 
-def _write(it: BlockTrial, last: nn.Module) -> tuple[nn.Module, float]:
+def _write(it: BlockTrial, last: nn.Module) -> tuple[nn.Module, float] | None:
     """The module whose output is added to the residual stream, and by what factor."""
     chain = [last]
     for module, makers in it.base.follows.items():
@@ -267,6 +308,4 @@ def _write(it: BlockTrial, last: nn.Module) -> tuple[nn.Module, float]:
         scale = float((added * given).sum() / (given * given).sum())
         if scale and same(added, scale * given):
             return module, scale
-    raise UnfitBlockError(
-        "what it adds to its input is not the output of its MLP or of what follows it"
-    )
+    return None
