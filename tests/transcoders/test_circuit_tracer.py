@@ -60,7 +60,7 @@ def some(activation: Activation, cross_layer: bool = True) -> tuple[CrossLayerTr
     seed = secrets.randbelow(2**31)
     print(f"seed {seed}")
     transcoder = random_transcoder(seed, activation=activation, cross_layer=cross_layer)
-    random = torch.Generator().manual_seed(seed)
+    random = torch.Generator().manual_seed(seed + 1)
     x = torch.randn(300, 3, 16, dtype=torch.float64, generator=random)
     return transcoder, x
 
@@ -156,6 +156,9 @@ def test_top_k_becomes_thresholds_only_with_data_and_every_feature_is_as_often_a
         transcoder.encoder_bias[1, :5] = -100.0  # never active
     with pytest.raises(ValueError, match=r"circuit-tracer has no top k.*pass calibration=x"):
         export_circuit_tracer(transcoder, tmp_path / "ct", model_name="m")
+    with pytest.raises(ValueError, match=r"shape \(3, 300, 16\), wanted \(tokens, 3, 16\)"):
+        wrong = x.transpose(0, 1)
+        export_circuit_tracer(transcoder, tmp_path / "ct", model_name="m", calibration=wrong)
     export_circuit_tracer(transcoder, tmp_path / "ct", model_name="m", calibration=x)
     features, _ = read_by_description(tmp_path / "ct", x.transpose(0, 1))
     wanted = (transcoder.encode(x).to_dense() > 0).sum(0)

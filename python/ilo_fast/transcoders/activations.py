@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Final
 
 from ilo_fast._util.checks import real_number, whole_number
 
+_MOST: Final = 1e30  # of a threshold, which is a float32
+
 
 @dataclass(frozen=True)
 class JumpReLU:
@@ -22,8 +24,8 @@ class JumpReLU:
 
     def __post_init__(self) -> None:
         for name in ("initial_threshold", "bandwidth"):
-            if real_number(name, getattr(self, name)) <= 0:
-                raise ValueError(f"{name}={getattr(self, name)} must be above 0")
+            if not 0 < real_number(name, getattr(self, name)) < _MOST:
+                raise ValueError(f"{name}={getattr(self, name)} must be above 0, below {_MOST:g}")
 
 
 @dataclass(frozen=True)

@@ -190,12 +190,13 @@ def _thresholds(transcoder: CrossLayerTranscoder, calibration: torch.Tensor | No
             "pass calibration=x, what the MLPs read on some thousands of tokens "
             "(tokens, layers, d), to convert it"
         )
-    return torch.stack(
-        [
-            _as_often(transcoder, layer, calibration[:, layer])
-            for layer in range(transcoder.n_layers)
-        ]
-    )
+    layers, d = transcoder.n_layers, transcoder.hidden_size
+    if calibration.dim() != 3 or calibration.shape[1:] != (layers, d) or not len(calibration):
+        raise ValueError(
+            f"calibration has shape {tuple(calibration.shape)}, wanted (tokens, {layers}, {d})"
+        )
+    x = calibration.to(transcoder.encoder_weight)
+    return torch.stack([_as_often(transcoder, layer, x[:, layer]) for layer in range(layers)])
 
 
 def _as_often(transcoder: CrossLayerTranscoder, layer: int, x: torch.Tensor) -> torch.Tensor:
