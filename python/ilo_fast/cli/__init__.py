@@ -19,6 +19,7 @@ from ilo_fast._util.progress import lines_for_bars
 from ilo_fast._util.versions import __version__
 from ilo_fast.cli import (
     cache,
+    clt,
     compare,
     completion,
     doctor,
@@ -39,8 +40,8 @@ from ilo_fast.errors import AccessError
 EXIT_DONE, EXIT_ERROR, EXIT_ACCESS, EXIT_INTERRUPTED = 0, 1, 3, 130
 
 _COMMANDS = (
-    run, extract, score, compare, report, finetune, transfer, pretrain, languages, cache, doctor,
-    completion,
+    run, extract, score, compare, report, finetune, transfer, pretrain, clt, languages, cache,
+    doctor, completion,
 )  # fmt: skip
 
 # What the library raises on purpose, and the system for reasons of its own.

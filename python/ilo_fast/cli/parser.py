@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
         """End with an error that names what is not known, and the flag that is near."""
         first = arguments[0].partition("=")[0]
         if first in self.flags():  # known here, so it stood before the command
-            command = self.prog.rpartition(" ")[2]
+            command = self.prog.partition(" ")[2]
             self.error(f"{first} must follow the command: ilo-fast {command} {first}")
         near = did_you_mean(first, self.flags()) if first.startswith("-") else ""
         self.error(f"{' '.join(arguments)}: not known here{near}")

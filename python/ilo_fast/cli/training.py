@@ -50,6 +50,12 @@ def add_loop_flags(
         help=f"in which the rate rises; below 1 a share of all (default: {warmup_steps:g})",
     )  # fmt: skip
     group.add_argument("--max-grad-norm", type=float, default=1.0, metavar="X", help="default: 1")
+    add_run_flags(group)
+
+
+def add_run_flags(group: argparse._ArgumentGroup) -> None:
+    """Of any training: seed, device, checkpoints, logs."""
+    count: dict[str, Any] = {"type": flags.positive_int, "metavar": "N"}
     group.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     group.add_argument("--device", help="cpu, cuda or mps (default: a GPU if there is one)")
     group.add_argument(

@@ -96,7 +96,7 @@ class TrainingOptions:
             self._set(name, truth(name, getattr(self, name)))
         dtype = resolve_dtype(self.dtype)
         self._set("dtype", None if dtype is None else str(dtype).removeprefix("torch."))
-        _ = self.precision  # an error now rather than later
+        _ = self.place, self.precision  # an error now rather than later
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)  # of a frozen dataclass, while it is being made
@@ -154,7 +154,7 @@ def resolve_precision(dtype: str | torch.dtype | None, device: str | torch.devic
     ValueError
         What the device cannot train in.
     """
-    on_gpu = resolve_place(device).type == "cuda"
+    on_gpu = resolve_device(device).type == "cuda"
     wanted = resolve_dtype(dtype)
     if wanted is None:
         able = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)

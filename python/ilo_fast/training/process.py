@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import torch
@@ -49,6 +52,34 @@ def preserve_random_state() -> Iterator[None]:
 def cuda_in_use() -> bool:
     """Whether this process uses a GPU; before, it has no state, and asking would start it."""
     return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
+@contextlib.contextmanager
+def deferred_interrupts() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C is noted, so that a step of the work is finished and kept; a second one acts at once.
+
+    Gives a function that tells whether it came; whoever asks raises KeyboardInterrupt.
+    """
+    came = False
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        if came and callable(before):
+            before(number, frame)
+        came = True
+
+    if not callable(before):  # ignored, or not Python's
+        yield lambda: False
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: came
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

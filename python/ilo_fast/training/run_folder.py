@@ -34,16 +34,19 @@ logger = logging.getLogger(__name__)
 
 CARD_FILE: Final = "run_card.json"
 OVERLAP_FILE: Final = "overlap.jsonl"
+LOG_FILE: Final = "training.jsonl"  # of a transcoder's training
 MODEL_FOLDER: Final = "model"
 ADAPTER_FOLDER: Final = "adapter"
 TOKENIZER_FOLDER: Final = "tokenizer"  # while pretraining is under way
 # What the command line draws.
 _DRAWN: Final = ("trajectory.png", "trajectory.svg", "trajectory.pdf", "report.html")
+_FOLDERS: Final = (MODEL_FOLDER, ADAPTER_FOLDER, TOKENIZER_FOLDER)
 _LOCK: Final = ".lock"
 _CHECKPOINT: Final = "checkpoint-"
 _KIND: Final = "ilo_fast.training_run"
 _FORMAT: Final = 2
 _ENDED: Final = ("finished", "diverged")
+_TRAININGS: Final = {"pretraining": "pretraining", "transcoder": "of a transcoder"}
 _KINDS: Final = (_KIND, "ilo_fast.finetune")  # of all formats there have been
 
 
@@ -56,6 +59,8 @@ class RunFolder:
         The folder; made when the run begins.
     settings
         All that the result depends on, JSON-able. A folder with other settings is another run's.
+    result
+        The folder inside it that holds what was trained.
 
     Attributes
     ----------
@@ -65,8 +70,15 @@ class RunFolder:
         The one that training goes on from; None where it begins anew.
     """
 
-    def __init__(self, path: str | os.PathLike[str], settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        settings: Mapping[str, Any],
+        *,
+        result: str = MODEL_FOLDER,
+    ) -> None:
         self.path = path_of("output_dir", path)
+        self.result = self.path / result
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
         self.card: dict[str, Any] = {}
         self.checkpoint: Path | None = None
@@ -106,21 +118,21 @@ class RunFolder:
         if overwrite or before != self.settings:
             return False
         self.card = card
-        ended = card.get("status") in _ENDED and (self.path / MODEL_FOLDER).is_dir()
+        ended = card.get("status") in _ENDED and self.result.is_dir()
         if ended:
             self._check_model(card)
             logger.info("%s holds this run, %s %s", self.path, card["status"], card.get("finished"))
         else:
-            self.checkpoint = self._last_checkpoint()
+            self.checkpoint = self.last_checkpoint()
         return ended
 
     def _check_model(self, card: Mapping[str, Any]) -> None:
         """Refuse a model that is not the one which was trained."""
         files = card.get("files")
-        problem = damage_to(self.path / MODEL_FOLDER, files) if isinstance(files, dict) else None
+        problem = damage_to(self.result, files) if isinstance(files, dict) else None
         if problem is not None:
             raise ValueError(
-                f"{self.path / MODEL_FOLDER} is damaged ({problem}): put a copy back, choose "
+                f"{self.result} is damaged ({problem}): put a copy back, choose "
                 "another folder, or train anew with overwrite=True (command line: --overwrite)"
             )
 
@@ -139,7 +151,7 @@ class RunFolder:
                 "kind": _KIND,
                 "format": _FORMAT,
                 "started": self.card.get("started", _now()),
-                "training": "pretraining" if self._pretrains() else "fine-tuning",
+                "training": _TRAININGS.get(self.settings.get("task", ""), "fine-tuning"),
                 "settings": self.settings,
                 "status": "running",
                 **entries,
@@ -151,19 +163,21 @@ class RunFolder:
     ) -> None:
         """Add the results, say how the run ended, and remove what only it needed."""
         status = "diverged" if diverged else "finished"
-        files = flushed_contents(self.path / MODEL_FOLDER)
+        files = flushed_contents(self.result)
         ending = {"files": files, "status": status, "finished": _now()}
         self._write({**self.card, **results, **ending})
         shutil.rmtree(self.path / TOKENIZER_FOLDER, ignore_errors=True)
         if not keep_checkpoints:
             self._drop_checkpoints()
 
+    def drop_old_checkpoints(self, keep: int = 2) -> None:
+        """Remove all checkpoints but the last so many."""
+        for path in sorted(self._checkpoints(), key=_step)[:-keep]:
+            shutil.rmtree(path, ignore_errors=True)
+
     def seconds_spent(self) -> float:
         """What the run took up to its checkpoint."""
         return 0.0 if self.checkpoint is None else seconds_of(self.checkpoint)
-
-    def _pretrains(self) -> bool:
-        return self.settings.get("task") == "pretraining"
 
     def _write(self, card: dict[str, Any]) -> None:
         self.card = card
@@ -175,13 +189,13 @@ class RunFolder:
 
     def _clear(self) -> None:
         """Remove what an earlier run left; the card goes first, and nothing foreign is touched."""
-        for name in (CARD_FILE, OVERLAP_FILE, *_DRAWN):
+        for name in (CARD_FILE, OVERLAP_FILE, LOG_FILE, *_DRAWN):
             (self.path / name).unlink(missing_ok=True)
-        for name in (MODEL_FOLDER, ADAPTER_FOLDER, TOKENIZER_FOLDER):
-            shutil.rmtree(self.path / name, ignore_errors=True)
+        for folder in (self.result, *map(self.path.joinpath, _FOLDERS)):
+            shutil.rmtree(folder, ignore_errors=True)
         self._drop_checkpoints()
 
-    def _last_checkpoint(self) -> Path | None:
+    def last_checkpoint(self) -> Path | None:
         """The last that is sound; a warning names those that are not."""
         for path in sorted(filter(is_marked, self._checkpoints()), key=_step, reverse=True):
             problem = damage(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +22,12 @@ from transformers import (
 from ilo_fast._util.progress import CostBar, cost_bar
 from ilo_fast.training.callback import OverlapCallback
 from ilo_fast.training.checkpoint_mark import mark_complete
+from ilo_fast.training.checkpoint_pace import CheckpointPace
 from ilo_fast.training.options import TrainingOptions
 from ilo_fast.training.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
-# Left to itself, a run saves about once so many seconds, in at most this share of its time.
-_SAVE_SECONDS = 60.0
-_SAVE_SHARE = 0.05
 # Nats per target that no guess among any number of tokens or labels comes near.
 _GUESSING = 20.0
 _METRICS = ("loss", "accuracy", "macro_f1", "token_loss", "perplexity")
@@ -254,15 +251,12 @@ class Checkpoints(TrainerCallback):
     """
 
     def __init__(self, every: int | None, spent: float) -> None:
-        self._every = every
-        self._spent = spent
-        self._began = self._last = self._asked = time.perf_counter()
-        self._cost = 0.0
+        self._pace = CheckpointPace(every, spent)
 
     @property
     def seconds(self) -> float:
         """Of the whole run, this part included."""
-        return self._spent + time.perf_counter() - self._began
+        return self._pace.seconds
 
     def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> Any:
         if state.global_step >= state.max_steps:
@@ -271,21 +265,13 @@ class Checkpoints(TrainerCallback):
             control.should_save = False
             # The result is evaluated whatever the interval.
             control.should_evaluate |= args.eval_strategy == "steps"
-        elif self._is_due(state.global_step):
+        elif self._pace.is_due(state.global_step):
             control.should_save = True
-            self._asked = time.perf_counter()
         return control
 
     def on_save(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}", self.seconds)
-        self._last = time.perf_counter()
-        self._cost = self._last - self._asked  # an evaluation at the same step counts, no harm
-
-    def _is_due(self, step: int) -> bool:
-        if self._every is not None:
-            return step % self._every == 0
-        waited = time.perf_counter() - self._last
-        return waited >= max(_SAVE_SECONDS, self._cost / _SAVE_SHARE)
+        self._pace.saved()  # an evaluation at the same step counts, no harm
 
 
 class Progress(TrainerCallback):

@@ -80,10 +80,13 @@ class MLPReader:
         self.sites: tuple[Site, ...]
         self.parts, self.sites = find_sites(model)
 
-    def read(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def read(
+        self, ids: torch.Tensor, autocast: torch.dtype | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """What the MLPs read, and what they add: each (rows, tokens, layers, d), float32.
 
-        ids: (rows, tokens), nothing padded, on the model's device.
+        ids: (rows, tokens), nothing padded, on the model's device. `autocast`: the type in which
+        the model's products are computed; None: that of its weights.
         """
         shape = (*ids.shape, len(self.sites), self.parts.dim)
         x = torch.empty(shape, dtype=torch.float32, device=ids.device)
@@ -96,6 +99,8 @@ class MLPReader:
             y[:, :, layer] = value.view(*ids.shape, -1)
 
         backbone = self.parts.backbone
-        with evaluating(backbone), inference(backbone), watched(self.sites, read, written):
+        mixed = torch.autocast(ids.device.type, autocast, enabled=autocast is not None)
+        hooks = watched(self.sites, read, written)
+        with evaluating(backbone), inference(backbone), mixed, hooks:
             trial_output(backbone, ids)
         return x, y

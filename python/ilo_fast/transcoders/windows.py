@@ -1,10 +1,34 @@
-"""Text as windows of tokens, each of one language, with the document of every token."""
+"""Text as windows of tokens, each of one language, with the document of every token.
+
+Lines run on, an end token between them, as in pretraining. Some lines are held out: of blocks of
+`BLOCK_LINES` consecutive lines, one of so many, chosen by a hash of the seed and the number of the
+block alone. So translations (line n of every language) are held out together, and a text that grows
+keeps its held-out lines.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+
+from ilo_fast._util.checks import real_number, whole_number
+from ilo_fast.corpora.lines import is_blank, read_lines
+from ilo_fast.corpora.text import normalised
+from ilo_fast.errors import CorpusError
+from ilo_fast.training.pretrain.mixture import Texts, read_texts
+from ilo_fast.training.pretrain.tokenizer import encode_lines
+
+BLOCK_LINES: Final = 10
+UNKNOWN: Final = "und"  # the language of a text that nobody named (ISO 639)
+_NO_TEXT: Final = (".tsv", ".csv", ".jsonl", ".json", ".parquet", ".zip", ".xz", ".bz2", ".zst")
 
 
 @dataclass(frozen=True)
@@ -28,3 +52,206 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def transcoder_texts(
+    source: Texts,
+    languages: str | Sequence[str] | None = None,
+    *,
+    language: str | None = None,
+    allow_unknown: bool = False,
+) -> dict[str, list[str]]:
+    """The lines of every language, blank ones too, so that line n of all languages is line n.
+
+    Parameters
+    ----------
+    source
+        As for `pretrain`: language -> lines, a folder, a table, or several; or one plain text file.
+    languages
+        Codes or named sets to take. None: all.
+    language
+        Of the one plain text file. None: ``"und"``, undetermined.
+    allow_unknown
+        Take codes that are not known.
+
+    Raises
+    ------
+    CorpusError, AccessError
+        As `read_texts`; `language` for what has languages of its own.
+    """
+    file = _one_file(source)
+    if file is None:
+        if language is not None:
+            raise CorpusError(
+                f"language={language!r} is of one plain text file, and the text here has languages "
+                "of its own: choose among them with languages= (command line: --languages)"
+            )
+        return read_texts(source, languages, allow_unknown=allow_unknown, keep_blank=True)
+    if languages is not None:
+        raise CorpusError(
+            f"languages={languages!r} chooses files of a folder, and {file} is one file: say what "
+            "it is with language= (command line: --language)"
+        )
+    code = language or UNKNOWN
+    unknown = allow_unknown or code == UNKNOWN
+    return read_texts({code: read_lines(file)}, allow_unknown=unknown, keep_blank=True)
+
+
+def _one_file(source: Any) -> Path | None:
+    """The plain text file that `source` is; None where it is anything else."""
+    if not isinstance(source, (str, os.PathLike)):
+        return None
+    path = Path(source).expanduser()
+    other = Path(path.name.lower().removesuffix(".gz")).suffix in _NO_TEXT
+    return path if path.is_file() and not other else None
+
+
+def read_windows(
+    tokenizer: Any,
+    texts: Mapping[str, Sequence[str]],
+    *,
+    context_length: int = 64,
+    eval_fraction: float = 0.05,
+    seed: int = 0,
+) -> tuple[Windows, Windows]:
+    """The windows to train on, and those of held-out lines.
+
+    Parameters
+    ----------
+    tokenizer
+        Of the model. Where it begins a text with its BOS token, so does every window.
+    texts
+        Language -> lines, as of `transcoder_texts`.
+    context_length
+        Tokens in a window.
+    eval_fraction
+        Share of the blocks of lines that is held out, up to a half: one block of
+        ``round(1 / eval_fraction)``.
+    seed
+        Of the choice.
+
+    Returns
+    -------
+    train, held_out
+        Both in the order of languages and lines. Nothing is trained on that is, but for case,
+        white space and Unicode form, the same as a held-out line of the same language.
+
+    Raises
+    ------
+    CorpusError
+        A language has too little text for one window of either kind.
+    ValueError
+        A parameter that cannot be.
+    """
+    whole_number("context_length", context_length, least=2)
+    whole_number("seed", seed, least=0)
+    _stride(eval_fraction)
+    parts: dict[bool, list[_Part]] = {False: [], True: []}
+    for code, lines in texts.items():
+        numbers = [n for n, line in enumerate(lines) if not is_blank(line)]
+        ids, offsets = encode_lines(tokenizer, [lines[n] for n in numbers])
+        held = [is_held_out(n, seed=seed, eval_fraction=eval_fraction) for n in numbers]
+        kept = {normalised(lines[n]) for n, h in zip(numbers, held, strict=True) if h}
+        for side in (False, True):
+            chosen = [
+                at
+                for at, n in enumerate(numbers)
+                if held[at] == side and (side or normalised(lines[n]) not in kept)
+            ]
+            part = _cut(tokenizer, ids, offsets, chosen, np.asarray(numbers), context_length)
+            if not len(part.ids):
+                tokens = sum(int(offsets[at + 1] - offsets[at]) for at in chosen)
+                raise _too_short(
+                    code, side, len(chosen), tokens, len(numbers), context_length, eval_fraction
+                )
+            parts[side].append(part)
+    train, held_out = (_joined(parts[side], tuple(texts)) for side in (False, True))
+    return train, held_out
+
+
+def is_held_out(line: int, *, seed: int, eval_fraction: float) -> bool:
+    """Whether a line, counted from 0, is never trained on; the same in every language."""
+    stride = _stride(eval_fraction)
+    group, place = divmod(line // BLOCK_LINES, stride)
+    key = hashlib.sha256(f"ilo_fast.held_out/{seed}/{group}".encode()).digest()
+    return int.from_bytes(key[:8], "little") % stride == place
+
+
+def _stride(eval_fraction: float) -> int:
+    share = real_number("eval_fraction", eval_fraction)
+    if not 0 < share <= 0.5:
+        raise ValueError(f"eval_fraction={eval_fraction!r}: wanted a share above 0, up to 0.5")
+    return round(1 / share)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Windows of one language."""
+
+    ids: NDArray[np.int64]
+    document: NDArray[np.int64]
+
+
+def _cut(
+    tokenizer: Any,
+    ids: NDArray[np.int32],
+    offsets: NDArray[np.int64],
+    chosen: Sequence[int],
+    numbers: NDArray[np.int64],
+    context: int,
+) -> _Part:
+    """The chosen lines, one after the other, cut into windows; what is left at the end is lost."""
+    pieces = [ids[offsets[at] : offsets[at + 1]] for at in chosen]
+    flat = np.concatenate([np.empty(0, np.int32), *pieces]).astype(np.int64)
+    documents = np.repeat(numbers[list(chosen)], [len(piece) for piece in pieces])
+    bos = tokenizer.bos_token_id
+    if bos is None or not len(ids) or ids[0] != bos:
+        n = len(flat) // context
+        shape = (n, context)
+        return _Part(flat[: n * context].reshape(shape), documents[: n * context].reshape(shape))
+    rows: list[NDArray[np.int64]] = []
+    of_rows: list[NDArray[np.int64]] = []
+    at = 0
+    while True:
+        more = flat[at : at + 1].tolist() != [bos]  # the window begins amid a line
+        end = at + context - more
+        if end > len(flat):
+            break
+        rows.append(np.concatenate([np.full(int(more), bos), flat[at:end]]))
+        of_rows.append(np.concatenate([np.full(int(more), documents[at]), documents[at:end]]))
+        at = end
+    empty = np.empty((0, context), np.int64)
+    return _Part(np.stack(rows) if rows else empty, np.stack(of_rows) if rows else empty)
+
+
+def _joined(parts: Sequence[_Part], languages: tuple[str, ...]) -> Windows:
+    counts = torch.tensor([len(part.ids) for part in parts])
+    return Windows(
+        ids=torch.from_numpy(np.concatenate([part.ids for part in parts])),
+        language=torch.repeat_interleave(torch.arange(len(parts)), counts),
+        document=torch.from_numpy(np.concatenate([part.document for part in parts])),
+        languages=languages,
+    )
+
+
+def _too_short(
+    code: str,
+    held: bool,
+    lines: int,
+    tokens: int,
+    all_lines: int,
+    context: int,
+    eval_fraction: float,
+) -> CorpusError:
+    kind = "held-out text" if held else "text to train on"
+    remedy = "give more text, take a smaller context_length, or leave the language out"
+    if held:
+        every = BLOCK_LINES * _stride(eval_fraction)
+        remedy = (
+            f"{BLOCK_LINES} lines of every {every} are held out: raise eval_fraction (0.2, say), "
+            f"give more text, or take a smaller context_length"
+        )
+    return CorpusError(
+        f"{code}: its {kind} is {tokens} tokens in {lines} lines (of {all_lines}), less than one "
+        f"window of context_length={context}: {remedy}"
+    )

@@ -21,6 +21,7 @@ def read_texts(
     languages: str | Sequence[str] | None = None,
     *,
     allow_unknown: bool = False,
+    keep_blank: bool = False,
 ) -> dict[str, list[str]]:
     """The text of every language, sorted by code; empty lines are left out.
 
@@ -33,6 +34,8 @@ def read_texts(
         Codes or named sets to take. None: all.
     allow_unknown
         Take codes that are not known (see ``ilo-fast languages``).
+    keep_blank
+        Keep empty lines, so that line n stays line n.
 
     Raises
     ------
@@ -67,13 +70,13 @@ def read_texts(
             "choose with languages= (command line: --languages), or pass allow_unknown=True "
             "(command line: --allow-unknown)"
         )
-    texts = {code: [line for line in texts[code] if is_text(line)] for code in sorted(texts)}
-    empty = [code for code, lines in texts.items() if not lines]
+    shown = {code: [line for line in texts[code] if is_text(line)] for code in sorted(texts)}
+    empty = [code for code, lines in shown.items() if not lines]
     if empty or not texts:
         raise CorpusError(
             f"texts: {listed(empty)}: no line that is not empty" if empty else "texts is empty"
         )
-    return texts
+    return {code: texts[code] for code in shown} if keep_blank else shown
 
 
 def complete_shares(

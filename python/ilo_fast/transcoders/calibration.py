@@ -1,0 +1,84 @@
+"""What a transcoder takes from data before it is trained: scales, biases, the loss's denominators.
+
+No number of features is too small: the rate at which a feature is to fire is bounded, and what is
+asked of the data is a quantile of the feature's own pre-activations.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import torch
+
+from ilo_fast.transcoders.activations import JumpReLU
+from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
+
+_TOKENS: Final = 8192  # that quantiles are taken of
+_AT_ONCE: Final = 1 << 24  # pre-activations
+
+
+@torch.no_grad()
+def start_from_data(
+    transcoder: CrossLayerTranscoder, x: torch.Tensor, y: torch.Tensor, *, target_l0: float
+) -> torch.Tensor:
+    """Set scales and biases, so that features fire alike and what is written is right on average.
+
+    Parameters
+    ----------
+    transcoder
+        Changed in place.
+    x, y : (tokens, layers, d)
+        What the MLPs read and add, in the model's units.
+    target_l0
+        Of each layer, the features that are to fire for a token, on average.
+
+    Returns
+    -------
+    variance : (layers,)
+        Of y about its mean, scaled: the mean squared length. The denominators of the loss.
+
+    Raises
+    ------
+    ValueError
+        A layer whose MLP adds the same to every token, or numbers that are not finite.
+    """
+    size = transcoder.hidden_size**0.5
+    for name, values in (("reads", x), ("adds", y)):
+        lengths = values.norm(dim=2).mean(dim=0)
+        for layer, length in enumerate(lengths.tolist()):
+            if not math.isfinite(length):
+                raise ValueError(
+                    f"layer {layer}: what its MLP {name} holds numbers that are not finite; does "
+                    "the model give text at all? (dtype='float32' may help)"
+                )
+        scale = torch.where(lengths > 0, size / lengths.clamp(min=1e-30), 1.0)
+        (transcoder.input_scale if name == "reads" else transcoder.output_scale).copy_(scale)
+    mean = y.mean(dim=0)
+    variance = (y - mean).square().sum(dim=2).mean(dim=0)
+    for layer, value in enumerate(variance.tolist()):
+        if value <= 1e-12 * float(mean[layer].square().sum()):
+            raise ValueError(
+                f"layer {layer}: its MLP adds the same to every token: there is nothing to explain"
+            )
+    transcoder.decoder_bias.copy_(mean * transcoder.output_scale[:, None])
+    set_firing_rate(transcoder, x, min(target_l0 / transcoder.n_features, 0.5))
+    return variance * transcoder.output_scale.square()
+
+
+@torch.no_grad()
+def set_firing_rate(transcoder: CrossLayerTranscoder, x: torch.Tensor, rate: float) -> None:
+    """Set the encoder's bias so that each feature is active for such a share of the tokens."""
+    x = x[:_TOKENS]
+    rank = min(len(x), max(1, math.ceil((1 - rate) * len(x))))
+    at_once = max(1, _AT_ONCE // len(x))
+    jump = isinstance(transcoder.activation, JumpReLU)
+    for layer in range(transcoder.n_layers):
+        scaled = x[:, layer] * transcoder.input_scale[layer]
+        for first in range(0, transcoder.n_features, at_once):
+            features = slice(first, first + at_once)
+            pre = scaled @ transcoder.encoder_weight[layer, features].T
+            level = pre.kthvalue(rank, dim=0).values  # so many are as high, or lower
+            if jump:
+                level = level - transcoder.log_threshold[layer, features].exp()
+            transcoder.encoder_bias[layer, features] = -level
