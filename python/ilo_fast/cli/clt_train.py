@@ -162,7 +162,6 @@ def run(args: argparse.Namespace) -> int:
             progress=not args.quiet,
         )
     emit(report(result, display_name(args.model)))
-    folder = output_folder(args)
     emit(f"\n{result.path}\n")
     return 0
 

@@ -76,7 +76,7 @@ def read_batch(
     """The tokens of some windows, in order, without the first positions of each."""
     device = next(reader.parts.backbone.parameters()).device
     found = []
-    for chosen in torch.as_tensor(rows).split(_ROWS):
+    for chosen in torch.as_tensor(rows).split(_ROWS):  # type: ignore[no-untyped-call]
         ids = windows.ids[chosen].to(device)
         x, y = reader.read(ids, autocast)
         context = ids.shape[1] - skip_positions

@@ -36,6 +36,7 @@ from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
 MANIFEST: Final = "transcoder.json"
 WEIGHTS: Final = "transcoder.safetensors"
+TRANSCODER_FOLDER: Final = "transcoder"  # within the folder of the run that trained it
 _KIND: Final = "ilo_fast.transcoder"
 _VERSION: Final = 1
 _FIX: Final = "copy it again, or train it again"
@@ -75,6 +76,7 @@ def save_transcoder(transcoder: CrossLayerTranscoder, path: str | os.PathLike[st
 def load_transcoder(path: str | os.PathLike[str]) -> CrossLayerTranscoder:
     """What `save_transcoder` wrote, in evaluation mode; nothing of it is executed, nor believed.
 
+    The output folder of `train_transcoder`, which holds that of its transcoder, will do, too.
     Whether it fits a model, `check_fits` says.
 
     Raises
@@ -86,6 +88,8 @@ def load_transcoder(path: str | os.PathLike[str]) -> CrossLayerTranscoder:
         other; names the file and the field.
     """
     folder = path_of("path", path)
+    if (folder / TRANSCODER_FOLDER).is_dir() and not (folder / MANIFEST).exists():
+        folder = folder / TRANSCODER_FOLDER
     finish_folder(folder, last=MANIFEST)
     for name in (MANIFEST, WEIGHTS):
         if not (folder / name).is_file():

@@ -164,7 +164,8 @@ class Optimisation:
         if not (bool(loss.isfinite()) and bool(norm.isfinite())):
             self._optimizer.zero_grad()
             raise FloatingPointError(
-                f"step {self.steps_done + 1}: loss {float(loss):.4g}, gradient {float(norm):.4g}"
+                f"step {self.steps_done + 1}: loss {float(loss.detach()):.4g}, "
+                f"gradient {float(norm):.4g}"
             )
         rate = self.schedule.rate(self.steps_done)
         for group in self._optimizer.param_groups:
@@ -178,12 +179,12 @@ class Optimisation:
         self.tokens_done += n
         by_layer = torch.bincount(fired // model.n_features, minlength=model.n_layers)
         return StepRecord(
-            loss=float(loss),
+            loss=float(loss.detach()),
             unexplained=unexplained.detach(),
             l0=by_layer / n,
             dead=dead.float().mean(dim=1),
-            penalty=float(penalty),
-            auxiliary=float(auxiliary),
+            penalty=float(penalty.detach()),
+            auxiliary=float(auxiliary.detach()),
             gradient_norm=float(norm),
             learning_rate=rate,
         )

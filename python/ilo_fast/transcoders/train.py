@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,7 +23,7 @@ from ilo_fast.training.pretrain.mixture import Texts
 from ilo_fast.training.process import saving_errors
 from ilo_fast.training.run_folder import RunFolder
 from ilo_fast.transcoders.activations import Activation, TopK
-from ilo_fast.transcoders.files import load_transcoder, save_transcoder
+from ilo_fast.transcoders.files import TRANSCODER_FOLDER, load_transcoder, save_transcoder
 from ilo_fast.transcoders.fitting import transcoded_model
 from ilo_fast.transcoders.info import TranscoderInfo
 from ilo_fast.transcoders.options import TranscoderOptions
@@ -32,8 +32,6 @@ from ilo_fast.transcoders.train_loop import SKIP_POSITIONS, TranscoderTraining
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 from ilo_fast.transcoders.windows import BLOCK_LINES, Windows, read_windows, transcoder_texts
 
-TRANSCODER_FOLDER: Final = "transcoder"
-
 
 class TrainedTranscoder:
     """What `train_transcoder` made; also of a run that was finished before.
@@ -41,7 +39,8 @@ class TrainedTranscoder:
     Attributes
     ----------
     path : Path
-        The folder that `load_transcoder` loads: ``transcoder`` in the output folder.
+        The transcoder as `load_transcoder` loads it: ``transcoder`` in the output folder, which
+        will do, too.
     card : dict
         The run metadata, ``run_card.json``: settings, model, text, losses, metrics, versions.
     """

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 SKIP_POSITIONS: Final = 1  # the first token of a window is an attention sink
 _STATE: Final = "state.safetensors"
 _EVALUATIONS: Final = 5
-_WINDOWS: Final = 256  # held out, that are evaluated on
+_WINDOWS, _LAST_WINDOWS = 256, 1024  # held out, that are evaluated on meanwhile and at the end
 _THRESHOLD_TOKENS: Final = 8192  # that thresholds are calibrated on
 
 
@@ -63,7 +63,8 @@ class TranscoderTraining:
         self._options = options
         self._buffer = ShuffleBuffer(
             reader, train,
-            batch_tokens=options.batch_tokens, buffer_tokens=options.buffer_tokens,
+            batch_tokens=options.batch_tokens,
+            buffer_tokens=min(options.buffer_tokens, options.tokens),
             skip_positions=SKIP_POSITIONS, seed=options.seed, autocast=options.autocast,
         )  # fmt: skip
         buffer = self._buffer
@@ -110,7 +111,7 @@ class TranscoderTraining:
                     self._log(log, reporters, optimisation, record)
                 if step % evaluate_every == 0 or step == steps:
                     self._calibrate(step)
-                    metrics = self.evaluated(None if step == steps else _WINDOWS)
+                    metrics = self.evaluated(_LAST_WINDOWS if step == steps else _WINDOWS)
                     log.add({"step": step, "held_out": metrics})
                     means = {name: mean_of(metrics, name) for name in _LAYERED}
                     reporters.log(step, {f"eval_{k}": v for k, v in means.items()})
@@ -203,7 +204,7 @@ class TranscoderTraining:
         if isinstance(self.transcoder.activation, BatchTopK):
             self.transcoder.calibrate(self._buffer.round_of(step - 1).x[:_THRESHOLD_TOKENS])
 
-    def evaluated(self, most: int | None) -> dict[str, Any]:
+    def evaluated(self, most: int) -> dict[str, Any]:
         """Explained variance, L0 and dead share of every layer, on windows that are held out."""
         order = np.random.default_rng(self._options.seed).permutation(len(self._held_out))
         return held_out_metrics(

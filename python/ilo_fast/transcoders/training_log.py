@@ -86,7 +86,7 @@ class Reporters:
         )
         self._state = TrainerState(max_steps=steps)
         self._control = TrainerControl()
-        self._handler = CallbackHandler(kinds, None, None, None, None)  # type: ignore[arg-type]
+        self._handler = CallbackHandler(kinds, None, None, None, None)  # type: ignore[no-untyped-call]
         self._handler.on_train_begin(self._arguments, self._state, self._control)
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
