@@ -21,7 +21,8 @@ def reader() -> MLPReader:
 
 @pytest.fixture(scope="module")
 def windows() -> Windows:
-    return read_windows(tiny_models.tokenizer(), transcoders.TEXTS, context_length=10)[0]
+    tokenizer = tiny_models.tokenizer()
+    return read_windows(tokenizer, transcoders.TEXTS, context_length=10, eval_fraction=0.1)[0]
 
 
 def same(a: Batch, b: Batch) -> bool:
@@ -98,5 +99,5 @@ def test_buffer_that_does_not_fit_is_refused_with_its_bytes(
     reader: MLPReader, windows: Windows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(buffer_module, "available_memory", lambda: 10**6)
-    with pytest.raises(ValueError, match=r"buffer_tokens=99999 needs 0.0\d GB .* 0.0 GB are free"):
+    with pytest.raises(ValueError, match=r"buffer_tokens=99999 needs 45 MB .* and 1 MB are free"):
         ShuffleBuffer(reader, windows, batch_tokens=40, buffer_tokens=99_999)

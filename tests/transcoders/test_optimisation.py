@@ -49,8 +49,9 @@ class Planted:
             for feature in range(d):
                 last = int(torch.randint(layer, n_layers, (), generator=generator))
                 size = (last + 1 - layer, d)
-                written = torch.randn(size, generator=generator)
-                self.decoder[layer, feature, layer : last + 1] = written
+                self.decoder[layer, feature, layer : last + 1] = torch.randn(
+                    size, generator=generator
+                )
         self.shape = n_layers, d
 
     def draw(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -115,17 +116,16 @@ def test_loss_and_penalty_are_their_dense_formulas(generator: torch.Generator) -
         (x * transcoder.input_scale[:, None]).norm(dim=2).mean(0), torch.full((3,), 4.0)
     )
     features = transcoder.encode(x[:32])
-    dense = features.to_dense()
+    dense = features.to_dense().detach()
     wanted = torch.zeros(())
     for layer in range(3):
         norms = transcoder.decoder_weights[layer].flatten(1).norm(dim=1)
         wanted = wanted + torch.tanh(SATURATION * dense[:, layer] * norms).sum() / (32 * 3)
     torch.testing.assert_close(sparsity_penalty(transcoder, features), wanted)
-    out = torch.zeros(32, 3, 16) + transcoder.decoder_bias
+    out = torch.zeros(32, 3, 16) + transcoder.decoder_bias.detach()
     for layer in range(3):
-        out[:, layer:] += torch.einsum(
-            "nf,fsd->nsd", dense[:, layer], transcoder.decoder_weights[layer]
-        )
+        weight = transcoder.decoder_weights[layer].detach()
+        out[:, layer:] += torch.einsum("nf,fsd->nsd", dense[:, layer], weight)
     loss = ((out - scaled[:32]).square().sum(2) / variance).mean()
     step = Optimisation(transcoder, variance, Schedule(steps=10)).step(x[:32], y[:32])
     assert step.loss == pytest.approx(float(loss), rel=1e-4)
@@ -153,8 +153,6 @@ def test_calibrated_features_fire_at_the_rate_that_was_asked_for(
     transcoder, _ = made(x, x, JumpReLU(), n_features=40, l0=4)
     rates = (transcoder.encode(x).to_dense() > 0).float().mean(dim=0)
     assert (rates - 0.1).abs().max() < 0.011
-    out = transcoder.decode(transcoder.encode(x[:0])) + transcoder.decoder_bias.new_zeros(1, 3, 16)
-    assert out.shape == (0, 3, 16) or len(out) == 1
     torch.testing.assert_close(
         transcoder.decoder_bias / transcoder.output_scale[:, None], x.mean(0)
     )
@@ -166,21 +164,22 @@ def test_dead_features_live_again(activation: Activation, generator: torch.Gener
     x, y = planted.draw(2048)
 
     def dead_after_training(coefficient: float) -> tuple[int, int]:
+        """After three steps, and at the end."""
         transcoder, variance = made(x, y, activation)
         with torch.no_grad():
             transcoder.encoder_bias[:, ::2] = -3.0  # far below what any token gives
         step = Optimisation(
-            transcoder, variance, Schedule(steps=150, learning_rate=3e-2, warmup_share=0),
+            transcoder, variance, Schedule(steps=80, learning_rate=1e-2, warmup_share=0),
             dead_after=512, auxiliary_coefficient=coefficient,
         )  # fmt: skip
-        for i in range(150):
+        for i in range(80):
             step.step(x[i % 8 * 256 :][:256], y[i % 8 * 256 :][:256])
             if i == 2:
                 dead = int(step.dead.sum())
         return dead, int(step.dead.sum())
 
     before, after = dead_after_training(1 / 32)
-    assert before >= 30
+    assert before >= 20
     assert after < before / 2 < dead_after_training(0.0)[1]
 
 
@@ -246,8 +245,9 @@ def test_step_after_a_state_was_loaded_is_the_same_to_the_bit(
         whole.step(a, b)
         if whole.steps_done > 3:
             other.step(a, b)
+    theirs = other.state()
     for name, value in whole.state().items():
-        assert torch.equal(value, other.state()[name]), name
+        assert torch.equal(value.nan_to_num(), theirs[name].nan_to_num()), name
 
 
 def test_step_with_numbers_that_are_not_finite_changes_nothing(generator: torch.Generator) -> None:
@@ -259,7 +259,8 @@ def test_step_with_numbers_that_are_not_finite_changes_nothing(generator: torch.
     y[3, 1, 2] = float("nan")
     with pytest.raises(FloatingPointError, match="step 2: loss nan"):
         step.step(x, y)
-    assert all(torch.equal(value, before[name]) for name, value in step.state().items())
+    for name, value in step.state().items():
+        assert torch.equal(value, before[name]), name
 
 
 def test_layer_that_adds_the_same_to_every_token_is_named(generator: torch.Generator) -> None:

@@ -220,7 +220,7 @@ class ShuffleBuffer:
         there = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
         if there is not None and needed > 0.9 * there:
             raise ValueError(
-                f"buffer_tokens={buffer_tokens} needs {needed / 1e9:.1f} GB "
+                f"buffer_tokens={buffer_tokens} needs {needed / 1e6:,.0f} MB "
                 f"({self.tokens_per_round} tokens of {of_token} bytes, {blocks:g} times) and "
-                f"{there / 1e9:.1f} GB are free: take a smaller buffer_tokens"
+                f"{there / 1e6:,.0f} MB are free: take a smaller buffer_tokens"
             )

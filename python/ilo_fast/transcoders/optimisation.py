@@ -9,6 +9,7 @@ With x and y scaled, and var_l the variance of y_l about its mean, measured once
 Each is a mean over tokens, so none changes with the size of a batch. `a ||D||` is what a feature
 writes over all layers (Lindsey et al. 2025). e is the residual y - y^, which the dead features that
 come nearest to firing try to explain, so that they live again (Gao et al. 2024, arXiv 2406.04093).
+One that is far below its threshold would not for long: while a feature is dead, its bias rises.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
 SATURATION: Final = 4.0  # c
 _AUXILIARY_TOKENS: Final = 512  # of a batch, to revive dead features with
+_LIFT: Final = 10.0  # learning rates by which the bias of a dead feature rises in a step
 _MOMENTS: Final = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -172,6 +174,8 @@ class Optimisation:
             group["lr"] = rate
         self._optimizer.step()
         self._optimizer.zero_grad()
+        if self._auxiliary:
+            model.encoder_bias.data += _LIFT * rate * dead
         fired = features.indices[features.values > 0].long()
         self.silent += n
         self.silent[fired] = 0
