@@ -65,7 +65,7 @@ def _add_text_flags(parser: argparse.ArgumentParser) -> None:
     flags.add_language_flags(group, "the text")
     group.add_argument(
         "--language", metavar="CODE",
-        help="that of one plain text file (default: und, undetermined)",
+        help="that of one plain text file: eng_Latn, en (default: und, undetermined)",
     )  # fmt: skip
     group.add_argument(
         "--context-length", type=flags.positive_int, default=64, metavar="N",
@@ -181,7 +181,8 @@ def output_folder(args: argparse.Namespace) -> Path:
         return Path(args.output)
     texts = "+".join(path.expanduser().resolve().name for path in args.text)
     kind = "plt" if args.per_layer else "clt"
-    return RESULTS_FOLDER / folder_name(kind, display_name(args.model), texts)
+    model = DEMO if args.model == DEMO else display_name(args.model)
+    return RESULTS_FOLDER / folder_name(kind, model, texts)
 
 
 def report(result: TrainedTranscoder, model: str) -> str:
