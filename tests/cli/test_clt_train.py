@@ -66,8 +66,9 @@ def test_table_says_how_good_every_layer_is(
     assert "never active" in printed and str(folder) in printed
     assert main(["clt", "train", "--text", "my-texts", "-q", *SMALL]) == 0
     assert capsys.readouterr().out == printed  # the run is kept
-    assert main(["clt", "train", "--text", "my-texts", "-q", *SMALL, "--seed", "1"]) == 1
-    assert "(--seed was 0, now 1)" in capsys.readouterr().err
+    assert main(["clt", "train", "--text", "my-texts", "-q", *SMALL, "--per-layer", "--k", "3",
+                 "-o", str(folder)]) == 1  # fmt: skip
+    assert "cross_layer was true, now false" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -112,5 +112,5 @@ def test_help_of_the_program_names_every_command(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         main(["--help"])
     printed = capsys.readouterr().out
-    for command in (*COMMANDS, "finetune", "pretrain", "transfer"):
+    for command in (*COMMANDS, "finetune", "pretrain", "transfer", "clt"):
         assert f"\n    {command}" in printed

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 from helpers import tiny_models, transcoders
 from helpers.transcoders import TEXTS, assert_same, train
+from transformers import TrainerCallback
 
 from ilo_fast.errors import CorpusError
 from ilo_fast.training.run_folder import CARD_FILE, LOG_FILE
@@ -287,3 +288,46 @@ def test_model_and_caller_are_left_as_they_were(model: Any, tmp_path: Path) -> N
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_half_precision_is_of_the_language_model_alone(model: Any, tmp_path: Path) -> None:
+    reader = MLPReader(model)
+    ids = torch.randint(4, 30, (2, 9))
+    x, y = reader.read(ids)
+    rough_x, rough_y = reader.read(ids, torch.bfloat16)
+    assert rough_x.dtype == rough_y.dtype == torch.float32
+    for exact, rough in ((x, rough_x), (y, rough_y)):
+        assert 1e-4 < (exact - rough).norm() / exact.norm() < 0.05
+    result = train(tmp_path / "run", model, dtype="bfloat16", tokens=600)
+    assert result.card["precision"] == "bfloat16"
+    assert all(w.dtype == torch.float32 for w in result.transcoder.parameters())
+
+
+class Recorder(TrainerCallback):
+    """A logger as transformers has them."""
+
+    seen: ClassVar[list[tuple[int, dict[str, float]]]] = []
+    ended: ClassVar[int] = 0
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        Recorder.seen.append((state.global_step, logs))
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        Recorder.ended += 1
+
+
+def test_loggers_of_transformers_get_the_numbers(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "transformers.integrations.get_reporting_integration_callbacks",
+        lambda names: [Recorder] if names == ["mine"] else pytest.fail(str(names)),
+    )
+    result = train(tmp_path / "run", model, tokens=1000, report_to="mine", logging_steps=2)
+    steps = [step for step, logs in Recorder.seen if "loss" in logs]
+    assert steps == [1, 2, 4] and Recorder.ended == 1
+    (last,) = [logs for step, logs in Recorder.seen if step == 4 and "eval_l0" in logs]
+    assert last["eval_l0"] == pytest.approx(np.mean(result.metrics["l0"]), rel=1e-4)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"report_to=\['nothing'\]"):
+        train(tmp_path / "other", model, report_to="nothing")

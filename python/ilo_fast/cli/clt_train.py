@@ -117,7 +117,7 @@ def _add_training_flags(parser: argparse.ArgumentParser) -> None:
         help="tokens that are mixed in memory (default: 65536)",
     )  # fmt: skip
     group.add_argument(
-        "--learning-rate", type=float, default=2e-3, metavar="RATE", help="default: 0.002"
+        "--learning-rate", type=float, default=5e-3, metavar="RATE", help="default: 0.005"
     )
     group.add_argument(
         "--eval-steps", **count, help="steps between evaluations (default: five in all)"

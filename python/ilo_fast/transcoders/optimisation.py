@@ -40,7 +40,7 @@ class Schedule:
     """
 
     steps: int
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     warmup_share: float = 0.05
     decay_share: float = 0.3
     sparsity_coefficient: float = 0.0

@@ -20,10 +20,13 @@ from ilo_fast.transcoders.activations import (
     TopK,
     activation_to_dict,
 )
+from ilo_fast.transcoders.training_log import reporting_callbacks
 
 # What the weights do not depend on.
-_FREE: Final = ("device", "save_steps", "logging_steps", "keep_checkpoints", "report_to",
-                "progress")  # fmt: skip
+_FREE: Final = (
+    "device", "eval_steps", "save_steps", "logging_steps", "keep_checkpoints", "report_to",
+    "progress",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,7 @@ class TranscoderOptions:
         if not isinstance(reports, Iterable) or not all(isinstance(r, str) for r in reports):
             raise TypeError(f"report_to must be names such as 'tensorboard', got {reports!r}")
         self._set("report_to", tuple(r.strip() for r in reports if r.strip() != "none"))
+        reporting_callbacks(self.report_to)  # an error now rather than later
         self._set("dtype", resolve_precision(self.dtype, self.device))
 
     def _set(self, name: str, value: Any) -> None:

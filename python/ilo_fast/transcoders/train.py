@@ -88,7 +88,7 @@ def train_transcoder(
     context_length: int = 64,
     batch_tokens: int = 2048,
     buffer_tokens: int = 65_536,
-    learning_rate: float = 2e-3,
+    learning_rate: float = 5e-3,
     warmup_share: float = 0.05,
     decay_share: float = 0.3,
     max_grad_norm: float = 1.0,

@@ -51,20 +51,37 @@ def _line(entry: Mapping[str, Any]) -> str:
     return json.dumps(entry, ensure_ascii=False) + "\n"
 
 
+def reporting_callbacks(names: Sequence[str]) -> list[Any]:
+    """What transformers logs with under these names; [] for none, and then it is not asked.
+
+    Raises
+    ------
+    ValueError
+        A name that is not known, or whose package is not installed.
+    """
+    if not names:
+        return []
+    from transformers.integrations import (  # type: ignore[attr-defined]
+        get_reporting_integration_callbacks,
+    )
+
+    known: Any = get_reporting_integration_callbacks
+    try:
+        found: list[Any] = known(list(names))
+    except (ValueError, ImportError) as error:
+        raise ValueError(f"report_to={list(names)!r}: {error}") from error
+    return found
+
+
 class Reporters:
     """TensorBoard, Weights & Biases and others, by the callbacks that transformers has for them.
 
     Parameters
     ----------
     names
-        ``"tensorboard"``, ``"wandb"``, ...; [] for none, and then transformers is not asked.
+        ``"tensorboard"``, ``"wandb"``, ...; as for `reporting_callbacks`.
     folder
         Of the run.
-
-    Raises
-    ------
-    ValueError
-        A name that is not known.
     """
 
     def __init__(self, names: Sequence[str], folder: Path, steps: int) -> None:
@@ -72,21 +89,14 @@ class Reporters:
         if not names:
             return
         from transformers import TrainerControl, TrainerState, TrainingArguments
-        from transformers.integrations import (  # type: ignore[attr-defined]
-            get_reporting_integration_callbacks,
-        )
         from transformers.trainer_callback import CallbackHandler
 
-        try:
-            kinds = get_reporting_integration_callbacks(list(names))  # type: ignore[no-untyped-call]
-        except ValueError as error:
-            raise ValueError(f"report_to={list(names)!r}: {error}") from error
         self._arguments = TrainingArguments(
             output_dir=str(folder), max_steps=steps, report_to=list(names), use_cpu=True
         )
         self._state = TrainerState(max_steps=steps)
         self._control = TrainerControl()
-        self._handler = CallbackHandler(kinds, None, None, None, None)  # type: ignore[no-untyped-call]
+        self._handler = CallbackHandler(reporting_callbacks(names), None, None, None, None)  # type: ignore[no-untyped-call]
         self._handler.on_train_begin(self._arguments, self._state, self._control)
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
