@@ -46,7 +46,7 @@ def saved_model(folder: Path) -> Path:
 
 
 SMALL: dict[str, Any] = {
-    "n_features": 24, "activation": TopK(4), "tokens": 6000, "context_length": 16,
+    "n_features": 24, "activation": TopK(4), "tokens": 4000, "context_length": 16,
     "batch_tokens": 256, "buffer_tokens": 2048, "dead_after": 600, "device": "cpu",
     "learning_rate": 1e-2, "eval_fraction": 0.1,
 }  # fmt: skip

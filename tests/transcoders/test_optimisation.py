@@ -65,9 +65,9 @@ class Planted:
 def test_planted_dictionary_across_layers_is_recovered(generator: torch.Generator) -> None:
     planted = Planted(generator)
     transcoder, variance = made(*planted.draw(4096), TopK(3))
-    schedule = Schedule(steps=250, learning_rate=1e-2)
+    schedule = Schedule(steps=200, learning_rate=1e-2)
     optimisation = Optimisation(transcoder, variance, schedule, dead_after=5000)
-    for _ in range(250):
+    for _ in range(200):
         optimisation.step(*planted.draw(256))
     found = spans = 0
     n_layers, d = planted.shape
@@ -169,10 +169,10 @@ def test_dead_features_live_again(activation: Activation, generator: torch.Gener
         with torch.no_grad():
             transcoder.encoder_bias[:, ::2] = -3.0  # far below what any token gives
         step = Optimisation(
-            transcoder, variance, Schedule(steps=80, learning_rate=1e-2, warmup_share=0),
+            transcoder, variance, Schedule(steps=60, learning_rate=1e-2, warmup_share=0),
             dead_after=512, auxiliary_coefficient=coefficient,
         )  # fmt: skip
-        for i in range(80):
+        for i in range(60):
             step.step(x[i % 8 * 256 :][:256], y[i % 8 * 256 :][:256])
             if i == 2:
                 dead = int(step.dead.sum())
@@ -180,7 +180,9 @@ def test_dead_features_live_again(activation: Activation, generator: torch.Gener
 
     before, after = dead_after_training(1 / 32)
     assert before >= 20
-    assert after < before / 2 < dead_after_training(0.0)[1]
+    assert after < before / 2
+    if isinstance(activation, TopK):  # not by themselves
+        assert dead_after_training(0.0)[1] > before / 2
 
 
 def test_silence_is_counted_in_tokens_exactly(generator: torch.Generator) -> None:

@@ -97,8 +97,8 @@ def _add_transcoder_flags(parser: argparse.ArgumentParser) -> None:
         help="active features of each layer and token; with jumprelu at the start (default: 16)",
     )  # fmt: skip
     group.add_argument(
-        "--sparsity-coefficient", type=float, default=1e-3, metavar="X",
-        help="of the penalty with jumprelu: more of it, fewer active features (default: 0.001)",
+        "--sparsity-coefficient", type=float, default=3e-3, metavar="X",
+        help="of the penalty with jumprelu: more of it, fewer active features (default: 0.003)",
     )  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def train_transcoder(
     decay_share: float = 0.3,
     max_grad_norm: float = 1.0,
     target_l0: float | None = None,
-    sparsity_coefficient: float = 1e-3,
+    sparsity_coefficient: float = 3e-3,
     sparsity_warmup_share: float = 0.3,
     dead_after: int = 100_000,
     auxiliary_coefficient: float = 1 / 32,

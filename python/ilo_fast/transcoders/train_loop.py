@@ -253,13 +253,13 @@ def held_out_metrics(
     for some in np.array_split(np.asarray(rows), max(1, len(rows) // 32)):
         batch = read_batch(reader, windows, some, skip_positions=SKIP_POSITIONS, autocast=autocast)
         features = transcoder.encode(batch.x)
-        error = (transcoder.decode(features) - batch.y).double()
-        y = batch.y.double()
+        error = (transcoder.decode(features) - batch.y).cpu().double()
+        y = batch.y.cpu().double()
         for name, value in (
             ("error", error.square().sum(dim=(0, 2))), ("y", y.sum(dim=0)),
             ("square", y.square().sum(dim=(0, 2))),
         ):  # fmt: skip
-            sums[name] = sums.get(name, 0) + value.cpu()
+            sums[name] = sums.get(name, 0) + value
         indices = features.indices[features.values > 0].long().cpu()
         fired += torch.bincount(indices, minlength=len(fired))
         n += len(batch)
