@@ -15,6 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from ilo_fast.transcoders.metrics import evaluate_transcoder
 from ilo_fast.transcoders.result import DENSITY_EDGES, TranscoderScores
+from ilo_fast.transcoders.result_tables import notes
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 from ilo_fast.transcoders.windows import Windows
 
@@ -256,7 +257,7 @@ def test_where_ablation_does_no_harm_there_is_nothing_to_recover() -> None:
         model.lm_head.weight.zero_()  # all tokens are as probable, whatever the MLPs do
     found = evaluate_transcoder(model, _silent(model), windows, n_boot=20)
     assert np.isnan(found.recovered_zero).all() and np.isnan(found.recovered_mean).all()
-    assert any("no recovery against zero ablation" in note for note in found.notes)
+    assert any("no recovery against zero ablation" in note for note in notes(found))
     assert TranscoderScores.from_json(found.to_json()) == found
 
 

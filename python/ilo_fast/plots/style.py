@@ -121,8 +121,8 @@ def label_layers(
     marked = list(range(0, len(layers), step))
     last = len(layers) - 1
     if marked[-1] != last:
-        # The last layer is named always; a neighbour closer than half a step makes way for it.
-        if last - marked[-1] < max(1, step / 2):
+        # The last layer is named always; a neighbour half a step or less away makes way for it.
+        if step > 1 and last - marked[-1] <= step / 2:
             marked.pop()
         marked.append(last)
     ax.set_xticks([positions[i] for i in marked], [str(layers[i]) for i in marked], fontsize=8)

@@ -31,7 +31,7 @@ SCORES_FILE: Final = "metrics.json"
 ALL: Final = "all"
 CASCADE: Final = "cascade"
 DENSITY_EDGES: Final = tuple(-7 + step / 2 for step in range(15))  # log10 of shares of tokens
-_KIND: Final = "ilo_fast.transcoder"
+_KIND: Final = "ilo_fast.transcoder_scores"
 _AGAIN: Final = "evaluate again"
 _NO_GAP: Final = 1e-6  # nats: rounding, in float32
 
@@ -145,13 +145,6 @@ class TranscoderScores:
         """The same against mean ablation."""
         return recovered(self.ce_model[:, None], self.ce_replacement, self.ce_mean)
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader of the numbers must know."""
-        from ilo_fast.transcoders.result_tables import notes
-
-        return notes(self)
-
     def __repr__(self) -> str:
         return (
             f"TranscoderScores({self.n_layers} layers, {len(self.languages)} languages; mean "
@@ -211,12 +204,6 @@ class TranscoderScores:
         import pandas
 
         return pandas.DataFrame(self.rows())
-
-    def table(self) -> str:
-        """Tables by layer and by language, what they say, and what to know of them."""
-        from ilo_fast.transcoders.result_tables import text_report
-
-        return text_report(self)
 
     def plot(self) -> Any:
         """Explained variance and L0 by layer and language: a new figure (needs matplotlib)."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ilo_fast._util.messages import counted, elide, listed, plain
 from ilo_fast.corpora.languages import describe_language
 from ilo_fast.report.columns import columns, pad
-
-if TYPE_CHECKING:
-    from ilo_fast.transcoders.result import TranscoderScores
+from ilo_fast.transcoders.result import CASCADE, TranscoderScores
 
 _WIDTH: Final = 96
 _FEW_DOCUMENTS: Final = 20  # fewer, and intervals are too narrow
@@ -30,8 +28,9 @@ def text_report(scores: TranscoderScores) -> str:
     """What ``ilo-fast clt eval`` prints: by layer, by language, in words, and what to know."""
     blocks = [_title(scores), _layer_table(scores), _language_table(scores), _legend()]
     blocks.append("\n".join(verdict(scores)))
-    if scores.notes:
-        blocks.append(_bullets(scores.notes))
+    remarks = notes(scores)
+    if remarks:
+        blocks.append(_bullets(remarks))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -124,11 +123,11 @@ def notes(scores: TranscoderScores) -> tuple[str, ...]:
             f"{group} {output if isinstance(output, str) else f'layer {output}'}"
             for g, group in enumerate(scores.groups)
             for o, output in enumerate(scores.outputs)
-            if math.isnan(value[g, o])
+            if math.isnan(value[g, o]) and (g == 0 or output == CASCADE)
         ]
         if where:
             found.append(
-                f"no recovery against {name} ablation where that does no harm: {listed(where)}"
+                f"no recovery (-) against {name} ablation where that does no harm: {listed(where)}"
             )
     return tuple(found)
 

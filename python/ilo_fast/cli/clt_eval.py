@@ -1,0 +1,132 @@
+"""``ilo-fast clt eval``: whether a transcoder is any good, by layer and by language."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ilo_fast.cli import flags
+from ilo_fast.cli.common import model_output, set_threads
+from ilo_fast.cli.console import emit
+from ilo_fast.cli.named_runs import distinct_names, named_path
+from ilo_fast.cli.parser import Commands
+
+if TYPE_CHECKING:
+    from ilo_fast.transcoders.result import TranscoderScores
+
+logger = logging.getLogger(__name__)
+
+
+def add_parser(commands: Commands) -> None:
+    parser = flags.new_command(
+        commands,
+        "eval",
+        "tell whether a transcoder is any good, by layer and by language",
+        run,
+        description="Evaluate transcoders on text that their training held out: explained "
+        "variance, active features, dead ones, and what the model predicts where its MLPs are "
+        "replaced. Several are set side by side. Writes metrics.json beside each.",
+        examples=(
+            "ilo-fast clt eval results/mine",
+            "ilo-fast clt eval results/mine --windows 20 --json",
+        ),
+        when_interrupted=lambda args: "What was evaluated before is kept.",
+    )
+    parser.add_argument(
+        "folders", nargs="+", metavar="[NAME=]FOLDER",
+        help="folder of a `clt train` run, or of a transcoder; several are compared",
+    )  # fmt: skip
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "-m", "--model", metavar="MODEL",
+        help="Hugging Face Hub name, local folder, or the folder of a finetune or pretrain run "
+        "(default: that of the training)",
+    )  # fmt: skip
+    flags.add_hub_flags(group)
+    group.add_argument(
+        "--allow-other-weights", action="store_true",
+        help="take a model that was fine-tuned from the one of the training",
+    )  # fmt: skip
+    group = parser.add_argument_group("text")
+    group.add_argument(
+        "--text", type=Path, nargs="+", metavar="DIR|FILE",
+        help="as for `clt train`; of the text of the training held-out lines alone are used, of "
+        "another all (default: where that of the training lies)",
+    )  # fmt: skip
+    flags.add_language_flags(group, "the text")
+    group.add_argument("--language", metavar="CODE", help="that of one plain text file")
+    group.add_argument(
+        "--windows", type=flags.positive_int, default=256, metavar="N",
+        help="at most so many, drawn in equal shares of the languages (default: 256); more take "
+        "longer and tell more",
+    )  # fmt: skip
+    group.add_argument(
+        "--seed", type=int, default=0, metavar="N",
+        help="of what is drawn, and of the intervals' bootstrap (default: 0)",
+    )  # fmt: skip
+    group = parser.add_argument_group("evaluation")
+    group.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: a GPU if there is one)")
+    group.add_argument(
+        "--dtype", choices=("float32", "bfloat16", "float16", "float64"),
+        help="type to run the model in (default: that of the training's weights)",
+    )  # fmt: skip
+    group.add_argument(
+        "--batch-tokens", type=flags.positive_int, metavar="N",
+        help="tokens in a batch (default: as many as 200 MB of logits hold)",
+    )  # fmt: skip
+    flags.add_thread_flag(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def run(args: argparse.Namespace) -> int:
+    from ilo_fast.transcoders.folder_metrics import transcoder_folder, transcoder_name
+    from ilo_fast.transcoders.result import SCORES_FILE
+    from ilo_fast.transcoders.result_tables import comparison_table, text_report
+
+    wanted = [named_path(word) for word in args.folders]
+    places = [transcoder_folder(path) for _, path in wanted]
+    given = [name or transcoder_name(at) for (name, _), at in zip(wanted, places, strict=True)]
+    names = distinct_names(given, [path for _, path in wanted])
+    set_threads(args)
+    found: dict[str, TranscoderScores] = {}
+    for name, place in zip(names, places, strict=True):
+        logger.info("transcoder: %s", name)
+        found[name] = _evaluate(args, place)
+        if not args.json:
+            emit(text_report(found[name]) + "\n")
+    if args.json:
+        every = {name: scores.to_dict() for name, scores in found.items()}
+        value = every if len(every) > 1 else next(iter(every.values()))
+        emit(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+        return 0
+    if len(found) > 1:
+        emit(f"Side by side\n{comparison_table(found)}\n")
+    emit("".join(f"{place / SCORES_FILE}\n" for place in places))
+    return 0
+
+
+def _evaluate(args: argparse.Namespace, place: Path) -> TranscoderScores:
+    from ilo_fast.transcoders.folder_metrics import evaluate_folder
+
+    text = args.text
+    with model_output(args.quiet):
+        return evaluate_folder(
+            place,
+            model=args.model,
+            text=text[0] if text is not None and len(text) == 1 else text,
+            languages=args.languages,
+            language=args.language,
+            allow_unknown=args.allow_unknown,
+            windows=args.windows,
+            seed=args.seed,
+            batch_tokens=args.batch_tokens,
+            allow_other_weights=args.allow_other_weights,
+            device=args.device,
+            dtype=args.dtype,
+            revision=args.revision,
+            trust_remote_code=args.trust_remote_code,
+            progress=not args.quiet,
+        )

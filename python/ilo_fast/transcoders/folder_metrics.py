@@ -1,0 +1,316 @@
+"""`evaluate_folder`: a transcoder in a folder, on the text that its training held out."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from ilo_fast._util.checks import path_of, real_number, whole_number
+from ilo_fast._util.files import read_json
+from ilo_fast._util.messages import counted, listed
+from ilo_fast.corpora.fingerprint import fingerprint
+from ilo_fast.models.folders import display_name
+from ilo_fast.models.loading import load_tokenizer, open_files, resolve_device, resolve_dtype
+from ilo_fast.training.finetune.data import LANGUAGE_MODEL
+from ilo_fast.training.finetune.heads import load_model
+from ilo_fast.training.pretrain.mixture import Texts
+from ilo_fast.training.run_folder import CARD_FILE
+from ilo_fast.transcoders.files import MANIFEST, load_transcoder
+from ilo_fast.transcoders.fitting import check_fits
+from ilo_fast.transcoders.info import TranscoderInfo
+from ilo_fast.transcoders.metrics import evaluate_transcoder
+from ilo_fast.transcoders.reading import MLPReader
+from ilo_fast.transcoders.result import SCORES_FILE, TranscoderScores
+from ilo_fast.transcoders.windows import Windows, read_windows, transcoder_texts
+
+logger = logging.getLogger(__name__)
+
+_INSIDE: Final = "transcoder"  # of the folder of a run
+_ELSEWHERE: Final = "pass text= (command line: --text)"
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What the folder says about a training."""
+
+    info: TranscoderInfo
+    card: Mapping[str, Any]
+
+    def option(self, name: str) -> Any:
+        if name not in self.info.options:
+            raise ValueError(f"the transcoder's info does not say its {name}: train it again")
+        return self.info.options[name]
+
+    @property
+    def model(self) -> str:
+        described = self.card.get("model") or {}
+        return str(described.get("model") or self.info.model.name)
+
+    @property
+    def text(self) -> Mapping[str, Any]:
+        return dict(self.card.get("text") or {})
+
+    @property
+    def fingerprints(self) -> Mapping[str, str]:
+        return dict((self.card.get("settings") or {}).get("text_sha256") or {})
+
+
+def evaluate_folder(
+    folder: str | os.PathLike[str],
+    *,
+    model: str | os.PathLike[str] | nn.Module | None = None,
+    tokenizer: Any = None,
+    text: Texts | None = None,
+    languages: str | Sequence[str] | None = None,
+    language: str | None = None,
+    allow_unknown: bool = False,
+    windows: int | None = 256,
+    seed: int = 0,
+    n_boot: int = 2000,
+    batch_tokens: int | None = None,
+    allow_other_weights: bool = False,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    progress: bool = False,
+) -> TranscoderScores:
+    """Evaluate a transcoder on held-out lines, and write ``metrics.json`` beside it.
+
+    Parameters
+    ----------
+    folder
+        Of a transcoder, or the output folder of `train_transcoder`.
+    model
+        A causal language model with its head: a Hub name, a folder or a loaded module. None: the
+        one that the run names.
+    tokenizer
+        None: the model's own; needed for a loaded module.
+    text
+        As for `train_transcoder`. None: what the run was trained on. Of every language whose lines
+        are those of the training only held-out ones are used; of another text all.
+    languages, language, allow_unknown
+        As for `train_transcoder`.
+    windows
+        At most so many, drawn in equal shares of the languages. None: all.
+    seed, n_boot
+        Of what is drawn, and of the bootstrap.
+    batch_tokens
+        As for `evaluate_transcoder`.
+    allow_other_weights
+        The model may have been fine-tuned since.
+    device, dtype, revision, trust_remote_code
+        As in `extract`; dtype None: that in which the transcoder's training read the weights.
+    progress
+        A bar on stderr.
+
+    Raises
+    ------
+    AccessError, FileNotFoundError
+        Transcoder, model or text are not to be found.
+    CorpusError
+        The text is wrong or too short.
+    ValueError
+        The transcoder is of another model, or does not say what it was trained on.
+    """
+    if windows is not None:
+        whole_number("windows", windows)
+    where = resolve_device(device)
+    place = transcoder_folder(folder)
+    transcoder = load_transcoder(place)
+    if transcoder.info is None:
+        raise ValueError(
+            f"{place} does not say what it was trained on: call evaluate_transcoder() with the "
+            "model and with windows of text that it has not seen"
+        )
+    setting = _Setting(transcoder.info, _card(place))
+    texts = _texts(setting, text, languages, language, allow_unknown)
+    name, module, tokenizer = _open(
+        setting, model, tokenizer, where, dtype, revision, trust_remote_code
+    )
+    check_fits(transcoder, MLPReader(module), allow_other_weights=allow_other_weights)
+    held_out = _drawn(_held_out(setting, tokenizer, texts), windows, seed)
+    kind = "cross-layer" if transcoder.cross_layer else "per-layer"
+    scores = evaluate_transcoder(
+        module,
+        transcoder.to(where),
+        held_out,
+        skip_positions=transcoder.info.skip_positions,
+        batch_tokens=batch_tokens,
+        seed=seed,
+        n_boot=n_boot,
+        info={
+            "title": f"{name}, {kind} transcoder {transcoder_name(place)}",
+            "model": name,
+            "weights_sha256": transcoder.info.model.weights_sha256,
+            "transcoder": str(place.resolve()),
+            "trained_tokens": transcoder.info.tokens,
+            "windows_sha256": _windows_hash(held_out),
+            "other_weights_allowed": allow_other_weights,
+        },
+        progress=progress,
+    )
+    scores.to_json(place / SCORES_FILE)
+    return scores
+
+
+def transcoder_folder(folder: str | os.PathLike[str]) -> Path:
+    """The folder of the transcoder itself, where that of its run may be meant."""
+    path = path_of("folder", folder)
+    inside = path / _INSIDE
+    return inside if inside.is_dir() and not (path / MANIFEST).exists() else path
+
+
+def transcoder_name(folder: Path) -> str:
+    """What a transcoder is called: its folder, or that of its run."""
+    path = folder.resolve()
+    return path.parent.name if path.name == _INSIDE else path.name
+
+
+def _card(place: Path) -> Mapping[str, Any]:
+    for folder in (place, place.resolve().parent):
+        card = read_json(folder / CARD_FILE)
+        if card is not None and (card.get("settings") or {}).get("task") == "transcoder":
+            return card
+    return {}
+
+
+def _texts(
+    setting: _Setting,
+    text: Texts | None,
+    languages: str | Sequence[str] | None,
+    language: str | None,
+    allow_unknown: bool,
+) -> dict[str, list[str]]:
+    if text is not None:
+        return transcoder_texts(text, languages, language=language, allow_unknown=allow_unknown)
+    known = setting.text
+    source = known.get("source")
+    if not source:
+        raise ValueError(f"the run does not say where its text lies: {_ELSEWHERE}")
+    absent = [path for path in source if not Path(path).exists()]
+    if absent:
+        raise ValueError(
+            f"the text of the run is not there any more ({listed(absent)}): {_ELSEWHERE}"
+        )
+    one = source[0] if len(source) == 1 else source
+    codes: Any = languages
+    if known.get("language") is None and languages is None and not Path(source[0]).is_file():
+        codes = list(known.get("languages") or ()) or None
+    return transcoder_texts(
+        one,
+        codes,
+        language=known.get("language") if language is None else language,
+        allow_unknown=bool(known.get("allow_unknown")) or allow_unknown,
+    )
+
+
+def _open(
+    setting: _Setting,
+    model: str | os.PathLike[str] | nn.Module | None,
+    tokenizer: Any,
+    device: torch.device,
+    dtype: str | torch.dtype | None,
+    revision: str | None,
+    trust_remote_code: bool,
+) -> tuple[str, nn.Module, Any]:
+    """Name, model with head, and tokenizer."""
+    if isinstance(model, nn.Module):
+        if tokenizer is None:
+            raise ValueError("tokenizer is needed for a loaded model: pass it")
+        return type(model).__name__, model, tokenizer
+    if model is None:
+        model = setting.model
+        described = setting.card.get("model") or {}
+        revision = revision or described.get("revision")
+    files = open_files(model, revision=revision, trust_remote_code=trust_remote_code)
+    wanted = resolve_dtype(setting.info.model.dtype if dtype is None else dtype)
+    assert wanted is not None
+    found, fresh = load_model(
+        files, LANGUAGE_MODEL, labels=(), revision=revision, dtype=wanted, seed=0
+    )
+    if fresh:
+        raise ValueError(
+            f"the checkpoint of {files.name!r} lacks weights of {listed(fresh)}: they would be "
+            "random, and so would its predictions; pass a causal language model with its head"
+        )
+    if tokenizer is None:
+        tokenizer = load_tokenizer(files, revision=revision)
+    return display_name(model), found.to(device).eval(), tokenizer
+
+
+def _held_out(setting: _Setting, tokenizer: Any, texts: Mapping[str, Sequence[str]]) -> Windows:
+    """Windows of lines that were not trained on."""
+    options: dict[str, Any] = {
+        "context_length": setting.info.context,
+        "eval_fraction": real_number("eval_fraction", setting.option("eval_fraction")),
+        "seed": whole_number("seed", setting.option("seed"), least=0),
+    }
+    known = setting.fingerprints
+    same: list[str] = []
+    other: list[str] = []
+    for code, lines in texts.items():
+        (same if known.get(code) == fingerprint({code: lines}) else other).append(code)
+    if other:
+        logger.warning(
+            "%s: not the text that the transcoder was trained on, so all of it is used; see that "
+            "none of it was trained on",
+            listed(other),
+        )
+    parts = []
+    if same:
+        parts.append(read_windows(tokenizer, {code: texts[code] for code in same}, **options)[1])
+    if other:
+        parts += read_windows(tokenizer, {code: texts[code] for code in other}, **options)
+    return _joined(parts, tuple(texts))
+
+
+def _joined(parts: Sequence[Windows], languages: tuple[str, ...]) -> Windows:
+    places = [torch.tensor([languages.index(code) for code in part.languages]) for part in parts]
+    found = [place[part.language] for place, part in zip(places, parts, strict=True)]
+    return Windows(
+        torch.cat([part.ids for part in parts]),
+        torch.cat(found),
+        torch.cat([part.document for part in parts]),
+        languages,
+    )
+
+
+def _drawn(windows: Windows, most: int | None, seed: int) -> Windows:
+    """At most so many, of every language as many as of another where it has them; in order."""
+    n = len(windows.languages)
+    if most is None or len(windows) <= most:
+        return windows
+    if most < n:
+        raise ValueError(f"windows={most}: wanted one or more for each of {counted(n, 'language')}")
+    random = torch.Generator().manual_seed(seed)
+    rows = [(windows.language == at).nonzero()[:, 0] for at in range(n)]
+    left, share = most, {}
+    for done, at in enumerate(sorted(range(n), key=lambda at: len(rows[at]))):  # the smallest first
+        share[at] = min(len(rows[at]), left // (n - done))
+        left -= share[at]
+    kept = [
+        rows[at][torch.randperm(len(rows[at]), generator=random)[: share[at]]] for at in range(n)
+    ]
+    chosen = torch.cat(kept).sort().values
+    return Windows(
+        windows.ids[chosen],
+        windows.language[chosen],
+        windows.document[chosen],
+        windows.languages,
+    )
+
+
+def _windows_hash(windows: Windows) -> str:
+    sha = hashlib.sha256(repr(windows.languages).encode())
+    for values in (windows.ids, windows.language, windows.document):
+        sha.update(values.numpy().tobytes())
+    return sha.hexdigest()
