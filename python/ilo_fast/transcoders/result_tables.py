@@ -73,12 +73,13 @@ def comparison_table(named: Mapping[str, TranscoderScores]) -> str:
 def verdict(scores: TranscoderScores) -> list[str]:
     """Is it any good: one line for each question, with the bounds of the words."""
     ev, dead = _mean_ev(scores), float(scores.dead_share[0].mean())
-    back = float(scores.recovered_mean[0, -1])
+    span = scores.recovered_mean_interval[0, -1]
+    back = math.nan if math.isnan(span[0]) else float(scores.recovered_mean[0, -1])
     words = [_word(ev, _EXPLAINED), _word(back, _RECOVERED)]
     lines = [
         f"explained variance {_number(ev)}, mean over layers: {_graded(words[0], _EXPLAINED)}",
-        f"the full cascade keeps {_number(back)} of what the MLPs do for prediction: "
-        f"{_graded(words[1], _RECOVERED)}",
+        f"the full cascade keeps {_number(back)} ({_interval(span)}) of what the MLPs do for "
+        f"prediction, against their mean: {_graded(words[1], _RECOVERED)}",
         f"dead features {_percent(dead)}: {_word(-dead, (-_DEAD[0], -_DEAD[1]))} "
         f"(good up to {_DEAD[0]:.0%}, fair up to {_DEAD[1]:.0%})",
         f"KL of the cascade {_number(scores.kl[0, -1])} nats; cross-entropy "
@@ -147,9 +148,8 @@ def _title(scores: TranscoderScores) -> str:
 def _layer_table(scores: TranscoderScores) -> str:
     lines = [
         f"{'layer':>7}  {'EV':>5} {'95 %':^15} {'L0':>7} {'dead':>6} {'>10 %':>6} {'>50 %':>6} "
-        f"{'KL':>8} {'rec.(0)':>7} {'rec.(m)':>7} {'top-1':>6}"
+        f"{'KL':>8} {'rec.(0)':>8} {'rec.(m)':>8} {'top-1':>6}"
     ]
-    zero, mean = scores.recovered_zero[0], scores.recovered_mean[0]
     for at, output in enumerate(scores.outputs):
         if isinstance(output, int):
             head = (
@@ -165,8 +165,8 @@ def _layer_table(scores: TranscoderScores) -> str:
                 f"{scores.above_half.sum():>6}"
             )
         lines.append(
-            f"{head} {_number(scores.kl[0, at], 4):>8} {_number(zero[at]):>7} "
-            f"{_number(mean[at]):>7} {_number(scores.top1_agreement[0, at]):>6}"
+            f"{head} {_number(scores.kl[0, at], 4):>8} {_recovered(scores, 'zero', 0, at):>8} "
+            f"{_recovered(scores, 'mean', 0, at):>8} {_number(scores.top1_agreement[0, at]):>6}"
         )
     return "\n".join(lines)
 
@@ -177,10 +177,9 @@ def _language_table(scores: TranscoderScores) -> str:
     codes = ["", *(elide(plain(code), 12) for code in scores.languages)]
     wide = max(map(columns, [*names, "language"]))
     narrow = max(map(columns, [*codes, "code"]))
-    zero, mean = scores.recovered_zero[:, -1], scores.recovered_mean[:, -1]
     lines = [
         f"  {pad('language', wide)}  {pad('code', narrow)} {'tokens':>8} {'docs':>6} {'EV':>6} "
-        f"{'L0':>7} {'CE':>7} {'KL':>7} {'95 %':^15} {'rec.(0)':>7} {'rec.(m)':>7} {'top-1':>6}"
+        f"{'L0':>7} {'CE':>7} {'KL':>7} {'95 %':^15} {'rec.(0)':>8} {'rec.(m)':>8} {'top-1':>6}"
     ]
     for g, (name, code) in enumerate(zip(names, codes, strict=True)):
         lines.append(
@@ -188,7 +187,7 @@ def _language_table(scores: TranscoderScores) -> str:
             f"{scores.n_documents[g]:>6} {_number(scores.explained_variance[g].mean()):>6} "
             f"{scores.l0[g].sum():7.1f} {_number(scores.ce_model[g]):>7} "
             f"{_number(scores.kl[g, -1]):>7} {_interval(scores.kl_interval[g, -1]):^15} "
-            f"{_number(zero[g]):>7} {_number(mean[g]):>7} "
+            f"{_recovered(scores, 'zero', g, -1):>8} {_recovered(scores, 'mean', g, -1):>8} "
             f"{_number(scores.top1_agreement[g, -1]):>6}"
         )
     return "\n".join(lines)
@@ -198,16 +197,24 @@ def _legend() -> str:
     entries = (
         "layer: this MLP alone is replaced, its inputs are true; cascade and the table of "
         "languages: all MLPs are replaced (EV there: mean over layers; L0: sum)",
-        "EV: explained variance of what the MLP adds",
+        "EV: explained variance of what the MLP adds; of a language about its own mean",
         "L0: active features of a token; dead: active nowhere in this text; >10 %, >50 %: features "
         "active on more of the tokens than that",
         "KL(model || replacement), CE (cross-entropy): nats per predicted token",
         "rec.: cross-entropy recovered, 1 as good as the model, 0 as bad as the MLP at zero (0) or "
-        "at its mean (m)",
+        "at its mean (m); ?: on other documents the ablation may do no harm, with nothing to recover",
         "top-1: share of predictions whose first choice is the model's",
         "95 %: bootstrap over documents",
     )
     return "\n".join(_wrapped(entries))
+
+
+def _recovered(scores: TranscoderScores, against: str, group: int, output: int) -> str:
+    """Three decimals, with a question mark where the ablation may do no harm."""
+    value = getattr(scores, f"recovered_{against}")[group, output]
+    interval = getattr(scores, f"recovered_{against}_interval")[group, output]
+    unsure = not math.isnan(value) and math.isnan(interval[0])
+    return _number(value) + ("?" if unsure else " ")
 
 
 def _mean_ev(scores: TranscoderScores) -> float:
