@@ -19,11 +19,13 @@ from ilo_fast._util.messages import counted, listed
 from ilo_fast.corpora.fingerprint import fingerprint
 from ilo_fast.models.folders import display_name
 from ilo_fast.models.loading import load_tokenizer, open_files, resolve_device, resolve_dtype
+from ilo_fast.models.output import suppress_output
 from ilo_fast.training.finetune.data import LANGUAGE_MODEL
 from ilo_fast.training.finetune.heads import load_model
 from ilo_fast.training.pretrain.mixture import Texts
+from ilo_fast.training.process import preserve_random_state
 from ilo_fast.training.run_folder import CARD_FILE
-from ilo_fast.transcoders.files import MANIFEST, load_transcoder
+from ilo_fast.transcoders.files import MANIFEST, TRANSCODER_FOLDER, load_transcoder
 from ilo_fast.transcoders.fitting import check_fits
 from ilo_fast.transcoders.info import TranscoderInfo
 from ilo_fast.transcoders.metrics import evaluate_transcoder
@@ -33,7 +35,6 @@ from ilo_fast.transcoders.windows import Windows, read_windows, transcoder_texts
 
 logger = logging.getLogger(__name__)
 
-_INSIDE: Final = "transcoder"  # of the folder of a run
 _ELSEWHERE: Final = "pass text= (command line: --text)"
 
 
@@ -165,14 +166,14 @@ def evaluate_folder(
 def transcoder_folder(folder: str | os.PathLike[str]) -> Path:
     """The folder of the transcoder itself, where that of its run may be meant."""
     path = path_of("folder", folder)
-    inside = path / _INSIDE
+    inside = path / TRANSCODER_FOLDER
     return inside if inside.is_dir() and not (path / MANIFEST).exists() else path
 
 
 def transcoder_name(folder: Path) -> str:
     """What a transcoder is called: its folder, or that of its run."""
     path = folder.resolve()
-    return path.parent.name if path.name == _INSIDE else path.name
+    return path.parent.name if path.name == TRANSCODER_FOLDER else path.name
 
 
 def _card(place: Path) -> Mapping[str, Any]:
@@ -234,9 +235,10 @@ def _open(
     files = open_files(model, revision=revision, trust_remote_code=trust_remote_code)
     wanted = resolve_dtype(setting.info.model.dtype if dtype is None else dtype)
     assert wanted is not None
-    found, fresh = load_model(
-        files, LANGUAGE_MODEL, labels=(), revision=revision, dtype=wanted, seed=0
-    )
+    with suppress_output(), preserve_random_state():
+        found, fresh = load_model(
+            files, LANGUAGE_MODEL, labels=(), revision=revision, dtype=wanted, seed=0
+        )
     if fresh:
         raise ValueError(
             f"the checkpoint of {files.name!r} lacks weights of {listed(fresh)}: they would be "

@@ -202,7 +202,7 @@ def _legend() -> str:
         "active on more of the tokens than that",
         "KL(model || replacement), CE (cross-entropy): nats per predicted token",
         "rec.: cross-entropy recovered, 1 as good as the model, 0 as bad as the MLP at zero (0) or "
-        "at its mean (m); ?: on other documents the ablation may do no harm, with nothing to recover",
+        "at its mean (m); ?: on other documents the ablation may do no harm: nothing to recover",
         "top-1: share of predictions whose first choice is the model's",
         "95 %: bootstrap over documents",
     )
