@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,23 @@ def test_of_another_text_all_lines_are_used(made: Path, caplog) -> None:
     assert found.n_windows.tolist() == [german + sum(english), german, sum(english)]
     assert "eng_Latn: not the text that the transcoder was trained on" in caplog.text
     assert "deu_Latn" not in caplog.text
+
+
+@pytest.mark.parametrize("language", [None, "deu_Latn"])
+def test_a_run_on_one_plain_file(made: Path, tmp_path: Path, language: str | None) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(made / "clt", run)
+    card = json.loads((run / "run_card.json").read_text())
+    code, lines = language or "und", _lines(1)
+    card["settings"]["text_sha256"] = {code: fingerprint({code: lines})}
+    source = [str(made / "text" / "deu_Latn.txt")]
+    card["text"] |= {"source": source, "languages": {code: {}}, "language": language}
+    (run / "run_card.json").write_text(json.dumps(card), encoding="utf-8")
+    found = evaluate_folder(run, n_boot=20, device="cpu")
+    whole = evaluate_folder(made / "clt", languages=["deu_Latn"], n_boot=20, device="cpu")
+    assert found.languages == (code,)
+    assert found.n_windows.tolist() == whole.n_windows.tolist()
+    assert (found.kl == whole.kl).all()
 
 
 def test_what_is_not_there_any_more_is_named(made: Path, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def add_parser(commands: Commands) -> None:
     )  # fmt: skip
     group.add_argument(
         "--batch-tokens", type=flags.positive_int, metavar="N",
-        help="tokens in a batch (default: as many as 200 MB of logits hold)",
+        help="tokens in a batch (default: as many as 100 MB of logits hold)",
     )  # fmt: skip
     flags.add_thread_flag(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")

@@ -31,7 +31,7 @@ from ilo_fast.transcoders.info import TranscoderInfo
 from ilo_fast.transcoders.metrics import evaluate_transcoder
 from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.result import SCORES_FILE, TranscoderScores
-from ilo_fast.transcoders.windows import Windows, read_windows, transcoder_texts
+from ilo_fast.transcoders.windows import UNKNOWN, Windows, read_windows, transcoder_texts
 
 logger = logging.getLogger(__name__)
 
@@ -203,13 +203,14 @@ def _texts(
             f"the text of the run is not there any more ({listed(absent)}): {_ELSEWHERE}"
         )
     one = source[0] if len(source) == 1 else source
-    codes: Any = languages
-    if known.get("language") is None and languages is None and not Path(source[0]).is_file():
-        codes = list(known.get("languages") or ()) or None
+    own = known.get("language")  # of one plain text file, which has no languages to choose
+    trained = list(known.get("languages") or ())
+    plain = own is not None or trained == [UNKNOWN]
+    codes: Any = trained if languages is None and trained and not plain else languages
     return transcoder_texts(
         one,
         codes,
-        language=known.get("language") if language is None else language,
+        language=own if language is None else language,
         allow_unknown=bool(known.get("allow_unknown")) or allow_unknown,
     )
 

@@ -30,7 +30,7 @@ from ilo_fast.transcoders.summary import summarised
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 from ilo_fast.transcoders.windows import Windows
 
-_BATCH_BYTES: Final = 200e6  # of one batch's logits, which are held some four times over
+_BATCH_BYTES: Final = 100e6  # of a batch's logits, held six times over, or pre-activations
 
 Floats = NDArray[np.float64]
 
@@ -61,7 +61,8 @@ def evaluate_transcoder(
         So many positions at the beginning of each window are neither replaced nor counted; as in
         the training.
     batch_tokens
-        Tokens in a batch. None: as many as 200 MB of logits hold. Results do not depend on it.
+        Tokens in a batch. None: as many as 100 MB of logits, or of pre-activations, hold. Results
+        do not depend on it.
     seed, n_boot
         Of the bootstrap over documents, and its number of draws.
     info
@@ -87,7 +88,9 @@ def evaluate_transcoder(
     replacement = ReplacementModel(model, transcoder, skip_positions=skip_positions)
     _check_windows(windows, replacement)
     if batch_tokens is None:
-        batch_tokens = int(_BATCH_BYTES // (4 * (replacement.parts.vocabulary or 32_000)))
+        numbers = replacement.parts.vocabulary or 32_000
+        numbers = max(numbers, transcoder.n_layers * transcoder.n_features)
+        batch_tokens = max(1, int(_BATCH_BYTES // (4 * numbers)))
     rows = max(1, whole_number("batch_tokens", batch_tokens) // windows.ids.shape[1])
     passes = 3 * replacement.n_layers + 5
     with (
@@ -225,10 +228,10 @@ class _Evaluation:
         return 3 * self.model.n_layers + 5
 
     def _check_finite(self, reading: Reading, batch: _Batch) -> None:
-        wrong = ~reading.logits.isfinite().flatten(1).any(1)
-        wrong |= ~reading.y.isfinite().flatten(1).all(1)
+        wrong = ~reading.logits.isfinite().flatten(1).any(1).cpu()
+        wrong |= ~reading.y.isfinite().flatten(1).all(1).cpu()
         if bool(wrong.any()):
-            language = self.windows.languages[int(batch.languages[wrong.cpu()][0])]
+            language = self.windows.languages[int(batch.languages[wrong][0])]
             raise FloatingPointError(
                 f"model gives numbers that are not finite on a window of {language}: try it in "
                 "float32"
