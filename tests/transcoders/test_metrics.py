@@ -16,6 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from ilo_fast.transcoders.metrics import evaluate_transcoder
 from ilo_fast.transcoders.result import DENSITY_EDGES, TranscoderScores
 from ilo_fast.transcoders.result_tables import notes
+from ilo_fast.transcoders.summary import resampled_sums
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 from ilo_fast.transcoders.windows import Windows
 
@@ -247,6 +248,32 @@ def test_intervals_are_a_bootstrap_over_documents() -> None:
     one = dataclasses.replace(windows, document=torch.zeros_like(windows.document))
     single = evaluate_transcoder(model, coder, one, n_boot=20)
     assert np.isnan(single.kl_interval).all() and single.n_documents.tolist() == [2, 1, 1]
+
+
+def test_languages_are_drawn_independently() -> None:
+    """The same text as two languages: other draws, and less spread of both together."""
+    model, one = _llama(0), _windows(0, 30)
+    both = Windows(
+        one.ids.repeat(2, 1), torch.arange(2).repeat_interleave(30), one.document.repeat(2, 1),
+        ("deu_Latn", "eng_Latn"),
+    )  # fmt: skip
+    coder = random_transcoder(0, n_layers=2)
+    found, alone = (evaluate_transcoder(model, coder, w, n_boot=1000) for w in (both, one))
+    np.testing.assert_allclose(found.kl[1], found.kl[2])
+    assert not np.allclose(found.kl_interval[1], found.kl_interval[2], rtol=1e-6)
+    width = np.diff(found.kl_interval)[..., 0]
+    np.testing.assert_allclose(width[0] / width[1:].mean(0), 0.5**0.5, rtol=0.12)
+    # And the same whichever other languages there are.
+    np.testing.assert_allclose(alone.kl_interval[1], found.kl_interval[1])
+
+
+def test_sums_that_are_drawn_have_the_spread_of_theory() -> None:
+    seed = secrets.randbelow(2**31)
+    print(f"seed {seed}")
+    values = np.random.default_rng(seed).standard_normal((40, 2)) + 3
+    drawn = resampled_sums(values, seed=(seed,), n_boot=20_000)
+    np.testing.assert_allclose(drawn.mean(0), values.sum(0), rtol=0.01)
+    np.testing.assert_allclose(drawn.std(0), 40**0.5 * values.std(0), rtol=0.04)
 
 
 def test_where_ablation_does_no_harm_there_is_nothing_to_recover() -> None:

@@ -115,6 +115,22 @@ def test_after_an_error_the_model_is_as_it_was() -> None:
     assert all(module.training for module in model.modules())
 
 
+def test_what_a_pass_that_broke_off_left_is_forgotten() -> None:
+    coder = random_transcoder(0)
+    it = ReplacementModel(clt_model(coder), coder)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("broken off")
+
+    with it.replaced():
+        wanted = it.logits(_ids(0))
+        handle = it.parts.blocks[1].register_forward_pre_hook(broken)
+        with pytest.raises(RuntimeError, match="broken off"):
+            it.logits(_ids(1))
+        handle.remove()
+        assert torch.equal(it.logits(_ids(0)), wanted)
+
+
 def test_gradients_pass_through_what_is_given() -> None:
     """Interventions want them."""
     coder = random_transcoder(0)
