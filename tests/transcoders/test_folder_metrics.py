@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from ilo_fast.cli import main
 from ilo_fast.corpora.fingerprint import fingerprint
+from ilo_fast.errors import AccessError
 from ilo_fast.transcoders.files import load_transcoder, save_transcoder
 from ilo_fast.transcoders.fitting import transcoded_model
 from ilo_fast.transcoders.folder_metrics import evaluate_folder
@@ -22,7 +24,7 @@ from ilo_fast.transcoders.info import TranscoderInfo
 from ilo_fast.transcoders.metrics import evaluate_transcoder
 from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.result import TranscoderScores
-from ilo_fast.transcoders.result_tables import text_report, verdict
+from ilo_fast.transcoders.result_tables import comparison_table, text_report, verdict
 from ilo_fast.transcoders.windows import read_windows
 
 _WORDS = ("water", "river", "winter", "cold", "station", "book", "bread", "cat", "rain", "snow")
@@ -133,6 +135,14 @@ def test_what_is_not_there_any_more_is_named(made: Path, tmp_path: Path) -> None
             evaluate_folder(made / "clt")
     finally:
         (made / "gone").rename(made / "text")
+    with pytest.raises(
+        AccessError, match=r"does not exist.*; the transcoder's run names this model"
+    ):
+        (made / "model").rename(made / "moved")
+        try:
+            evaluate_folder(made / "clt")
+        finally:
+            (made / "moved").rename(made / "model")
     save_transcoder(load_transcoder(made / "clt" / "transcoder"), run)
     with pytest.raises(ValueError, match="does not say where its text lies: pass text="):
         evaluate_folder(run)
@@ -165,6 +175,20 @@ def test_the_command_prints_tables_words_and_a_comparison(made: Path, capsys) ->
     assert "holds no transcoder" in capsys.readouterr().err
 
 
+def test_examples_of_the_help_run_as_printed(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(made / "clt", "results/mine")
+    with pytest.raises(SystemExit):
+        main(["clt", "eval", "--help"])
+    lines = capsys.readouterr().out.partition("\nexamples:\n")[2].splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        program, *arguments = shlex.split(line)
+        assert program == "ilo-fast" and main([*arguments, "--quiet"]) == 0
+
+
 def test_words_follow_the_bounds(made: Path) -> None:
     """Good, fair and poor at the bounds that are printed; unknown where nothing is measured."""
     scores = evaluate_folder(made / "clt", windows=4, n_boot=20, device="cpu")
@@ -189,6 +213,18 @@ def test_words_follow_the_bounds(made: Path) -> None:
     unknown = changed(0.9, float("nan"))
     assert "not known" in " ".join(verdict(unknown))
     assert "nan" not in text_report(unknown).lower().split()
+
+
+def test_other_text_is_not_compared_in_silence(made: Path) -> None:
+    one, other = (
+        evaluate_folder(made / "clt", windows=4, n_boot=20, seed=seed, device="cpu")
+        for seed in (0, 1)
+    )
+    assert "not comparable" not in comparison_table({"a": one, "b": one})
+    assert "not comparable" in comparison_table({"a": one, "b": other})
+    fewer = dataclasses.replace(other, explained_variance=other.explained_variance[:, :1])
+    with pytest.raises(ValueError, match="a: 2 layers, b: 1 layer"):
+        comparison_table({"a": one, "b": fewer})
 
 
 def test_scores_are_saved_and_shown(made: Path) -> None:

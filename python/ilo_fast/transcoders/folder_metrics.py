@@ -17,6 +17,8 @@ from ilo_fast._util.checks import path_of, real_number, whole_number
 from ilo_fast._util.files import read_json
 from ilo_fast._util.messages import counted, listed
 from ilo_fast.corpora.fingerprint import fingerprint
+from ilo_fast.errors import AccessError
+from ilo_fast.models.demo import DEMO
 from ilo_fast.models.folders import display_name
 from ilo_fast.models.loading import load_tokenizer, open_files, resolve_device, resolve_dtype
 from ilo_fast.models.output import suppress_output
@@ -53,6 +55,8 @@ class _Setting:
     @property
     def model(self) -> str:
         described = self.card.get("model") or {}
+        if described.get("model_name") == DEMO:  # wherever it is installed now
+            return DEMO
         return str(described.get("model") or self.info.model.name)
 
     @property
@@ -229,11 +233,20 @@ def _open(
         if tokenizer is None:
             raise ValueError("tokenizer is needed for a loaded model: pass it")
         return type(model).__name__, model, tokenizer
+    of_run = model is None
     if model is None:
         model = setting.model
         described = setting.card.get("model") or {}
         revision = revision or described.get("revision")
-    files = open_files(model, revision=revision, trust_remote_code=trust_remote_code)
+    try:
+        files = open_files(model, revision=revision, trust_remote_code=trust_remote_code)
+    except AccessError as error:
+        if not of_run:
+            raise
+        raise AccessError(
+            f"{error}; the transcoder's run names this model: if it lies elsewhere, pass model= "
+            "(command line: --model)"
+        ) from error
     wanted = resolve_dtype(setting.info.model.dtype if dtype is None else dtype)
     assert wanted is not None
     with suppress_output(), preserve_random_state():

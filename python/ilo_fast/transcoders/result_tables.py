@@ -64,7 +64,7 @@ def comparison_table(named: Mapping[str, TranscoderScores]) -> str:
     ]
     lines = [" " * 18 + "".join("  " + " " * (wide - columns(n)) + n for n in names)]
     lines += [f"{label:<18}" + "".join(f"  {v:>{wide}}" for v in row) for label, row in rows]
-    contexts = {(s.n_tokens[0], s.languages, s.info.get("text_sha256")) for s in every}
+    contexts = {(s.n_tokens[0], s.languages, s.info.get("windows_sha256")) for s in every}
     if len(contexts) > 1:
         lines.append("They were not evaluated on the same text: the numbers are not comparable.")
     return "\n".join(lines) + "\n"
