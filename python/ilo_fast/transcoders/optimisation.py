@@ -7,9 +7,9 @@ With x and y scaled, and var_l the variance of y_l about its mean, measured once
          + alpha * mean over l of  ||e_l - e^_l||^2 / ||e_l||^2                          (AuxK)
 
 Each is a mean over tokens, so none changes with the size of a batch. `a ||D||` is what a feature
-writes over all layers (Lindsey et al. 2025). e is the residual y - y^, which the dead features that
-come nearest to firing try to explain, so that they live again (Gao et al. 2024, arXiv 2406.04093).
-One that is far below its threshold would not for long: while a feature is dead, its bias rises.
+writes over all layers (Lindsey et al. 2025). e is the residual y - y^, which dead features try to
+explain, so that they have something to say when they live again (Gao et al. 2024, arXiv
+2406.04093); and while a feature is dead, its bias rises.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
 SATURATION: Final = 4.0  # c
 _AUXILIARY_TOKENS: Final = 512  # of a batch, to revive dead features with
+_RARITY: Final = 16  # tokens, for one of which a dead feature is made to fire in that loss
 _LIFT: Final = 10.0  # learning rates by which the bias of a dead feature rises in a step
 _MOMENTS: Final = ("step", "exp_avg", "exp_avg_sq")
 
@@ -237,7 +238,10 @@ def auxiliary_loss(
     dead: torch.Tensor,
     most: int,
 ) -> torch.Tensor:
-    """Share of the residual that the dead features nearest to firing leave unexplained.
+    """Share of the residual that dead features leave unexplained.
+
+    Each counts as if its bias let it fire for one token in 16, its highest; of those that then do
+    for a token, the strongest `most` explain it.
 
     Parameters
     ----------
@@ -255,11 +259,11 @@ def auxiliary_loss(
             continue
         scaled = x[:, layer] * model.input_scale[layer]
         weight, bias = model.encoder_weight[layer, which], model.encoder_bias[layer, which]
-        top = torch.addmm(bias, scaled, weight.T).topk(min(most, len(which)), dim=1)
-        # A dead feature may be far below zero, where it would learn nothing: the lowest of those
-        # that are taken stands at zero.
-        values = top.values - top.values[:, -1:].detach().clamp(max=0)
-        dense = values.new_zeros(len(x), len(which)).scatter(1, top.indices, values)
+        pre = torch.addmm(bias, scaled, weight.T)
+        # A dead feature may be far below zero, where it would learn nothing.
+        level = pre.detach().kthvalue(max(1, len(x) - len(x) // _RARITY), dim=0).values
+        top = (pre - level).relu().topk(min(most, len(which)), dim=1)
+        dense = top.values.new_zeros(pre.shape).scatter(1, top.indices, top.values)
         decoder = model.decoder_weights[layer][which]
         added = (dense @ decoder.flatten(1)).view(len(x), *decoder.shape[1:])
         behind = model.n_layers - layer - decoder.shape[1]
