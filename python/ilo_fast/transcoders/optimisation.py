@@ -9,7 +9,7 @@ With x and y scaled, and var_l the variance of y_l about its mean, measured once
 Each is a mean over tokens, so none changes with the size of a batch. `a ||D||` is what a feature
 writes over all layers (Lindsey et al. 2025). e is the residual y - y^, which dead features try to
 explain, so that they have something to say when they live again (Gao et al. 2024, arXiv
-2406.04093); and while a feature is dead, its bias rises.
+2406.04093); and while a feature is dead, its bias rises towards the weakest active ones.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 SATURATION: Final = 4.0  # c
 _AUXILIARY_TOKENS: Final = 512  # of a batch, to revive dead features with
 _RARITY: Final = 16  # tokens, for one of which a dead feature is made to fire in that loss
-_LIFT: Final = 10.0  # learning rates by which the bias of a dead feature rises in a step
+_LIFT: Final = 10.0  # learning rates by which the bias of a dead feature rises in a step, or
+_CLOSED: Final = 0.1  # this share of what it lacks, where that is more
 _MOMENTS: Final = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -176,7 +177,7 @@ class Optimisation:
         self._optimizer.step()
         self._optimizer.zero_grad()
         if self._auxiliary:
-            model.encoder_bias.data += _LIFT * rate * dead
+            lift(model, x[:_AUXILIARY_TOKENS], features, dead, _LIFT * rate)
         fired = features.indices[features.values > 0].long()
         self.silent += n
         self.silent[fired] = 0
@@ -271,3 +272,40 @@ def auxiliary_loss(
     left = (residual - written).square().sum(dim=(0, 2))
     of = residual.square().sum(dim=(0, 2)).clamp(min=torch.finfo(residual.dtype).tiny)
     return (left / of).mean()
+
+
+@torch.no_grad()
+def lift(
+    model: CrossLayerTranscoder,
+    x: torch.Tensor,
+    features: ActiveFeatures,
+    dead: torch.Tensor,
+    least: float,
+) -> None:
+    """Raise the biases of dead features towards what makes them active for one of the tokens.
+
+    Parameters
+    ----------
+    x : (tokens, layers, d)
+        In the model's units: the first of those that `features` are of.
+    dead : (layers, features)
+    least
+        By so much at least.
+    """
+    n_layers, n = model.n_layers, len(x)
+    active = features.values > 0
+    places = (features.tokens * n_layers + features.layers)[active]
+    weakest = x.new_full(((len(features.indptr) - 1) * n_layers,), torch.inf)
+    weakest.scatter_reduce_(0, places, features.values.detach()[active], "amin")
+    weakest = weakest.view(-1, n_layers)[:n]
+    weakest[weakest.isinf()] = 0
+    for layer, chosen in enumerate(dead):
+        which = chosen.nonzero()[:, 0]
+        if not len(which):
+            continue
+        scaled = x[:, layer] * model.input_scale[layer]
+        pre = torch.addmm(
+            model.encoder_bias[layer, which], scaled, model.encoder_weight[layer, which].T
+        )
+        lacks = (weakest[:, layer, None] - pre).min(dim=0).values
+        model.encoder_bias[layer, which] += (_CLOSED * lacks).clamp(min=least)
