@@ -5,8 +5,9 @@
              representations
 
 and on top of the flow ``pipeline``, which runs it in one call; ``evaluation``, which asks what a
-fine-tuned model transfers; and ``training``, which moves the model that the flow starts from, and
-measures it on the way. A folder imports only those before it.
+fine-tuned model transfers; ``training``, which moves the model that the flow starts from, and
+measures it on the way; and ``transcoders``, which open it up. A folder imports only those before
+it.
 
 Names are loaded when first used: ``import ilo_fast`` imports neither torch nor transformers.
 """
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
     from ilo_fast.training.pretrain.pretrain import Pretrained as Pretrained
     from ilo_fast.training.pretrain.pretrain import pretrain as pretrain
     from ilo_fast.training.records import read_overlap_log as read_overlap_log
+    from ilo_fast.transcoders.files.folder import load_transcoder as load_transcoder
+    from ilo_fast.transcoders.training.train import train_transcoder as train_transcoder
+    from ilo_fast.transcoders.transcoder import CrossLayerTranscoder as CrossLayerTranscoder
 
 _HOME = {
     "AccessError": "errors",
@@ -55,6 +59,7 @@ _HOME = {
     "compare": "scores.comparison.compare",
     "Comparison": "scores.comparison.result",
     "CorpusError": "errors",
+    "CrossLayerTranscoder": "transcoders.transcoder",
     "extract": "representations.extraction",
     "finetune": "training.finetune.finetune",
     "FineTuned": "training.finetune.finetune",
@@ -63,6 +68,7 @@ _HOME = {
     "knn_graph": "graph.knn",
     "layout": "scores.structure.layout",
     "LabelledCorpus": "corpora.labelled.corpus",
+    "load_transcoder": "transcoders.files.folder",
     "measure": "pipeline",
     "NeighborGraph": "graph.result",
     "overlap": "scores.overlap",
@@ -76,6 +82,7 @@ _HOME = {
     "Representations": "representations.result",
     "structure": "scores.structure.structure",
     "Structure": "scores.structure.result",
+    "train_transcoder": "transcoders.training.train",
     "transfer": "evaluation.transfer",
     "TransferScores": "evaluation.result",
 }

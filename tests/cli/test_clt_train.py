@@ -12,7 +12,7 @@ from helpers import transcoders
 
 from ilo_fast.cli import build_parser, main
 from ilo_fast.transcoders.activations import BatchTopK, JumpReLU, TopK
-from ilo_fast.transcoders.files import load_transcoder
+from ilo_fast.transcoders.files.folder import load_transcoder
 
 SMALL = ("--tokens", "3000", "--features", "24", "--k", "4", "--context-length", "16",
          "--buffer-tokens", "2048", "--batch-tokens", "256", "--device", "cpu")  # fmt: skip
@@ -27,7 +27,9 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         text = "\n".join(transcoders.lines(400, word)) + "\n"
         (tmp_path / "my-texts" / f"{code}.txt").write_text(text)
     (tmp_path / "my.txt").write_text(text)
-    monkeypatch.setattr("ilo_fast.transcoders.train.demo_model_path", lambda: tmp_path / "my-model")
+    monkeypatch.setattr(
+        "ilo_fast.transcoders.training.train.demo_model_path", lambda: tmp_path / "my-model"
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -89,7 +91,7 @@ def test_flags_reach_the_function(
         calls.append((data, options))
         raise ValueError("enough")
 
-    monkeypatch.setattr("ilo_fast.transcoders.train.train_transcoder", record)
+    monkeypatch.setattr("ilo_fast.transcoders.training.train.train_transcoder", record)
     argv = ["clt", "train", "my-model", "--text", "my.txt", "--language", "de", "--per-layer",
             "--eval-fraction", "0.1", "--eval-steps", "7", "--learning-rate", "0.5",
             "--sparsity-coefficient", "2", "--report-to", "tensorboard", "-q", *words]  # fmt: skip
@@ -112,7 +114,7 @@ def test_ctrl_c_says_how_to_go_on(
     def stopped(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ilo_fast.transcoders.optimisation.Optimisation.step", stopped)
+    monkeypatch.setattr("ilo_fast.transcoders.training.optimisation.Optimisation.step", stopped)
     assert main(["clt", "train", "--text", "my-texts", "-q", *SMALL, "-o", "out"]) == 130
     assert "The same command goes on from the last checkpoint in out" in capsys.readouterr().err
 

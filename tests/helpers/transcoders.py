@@ -10,7 +10,7 @@ from helpers import tiny_models
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from ilo_fast.transcoders.activations import TopK
-from ilo_fast.transcoders.train import TrainedTranscoder, train_transcoder
+from ilo_fast.transcoders.training.train import TrainedTranscoder, train_transcoder
 
 WORDS = ("water", "river", "winter", "cold", "she", "reads", "walks", "long", "house", "rain")
 

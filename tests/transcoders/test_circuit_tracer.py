@@ -14,7 +14,7 @@ from helpers.clt_models import random_transcoder
 from safetensors.torch import load_file, save_file
 
 from ilo_fast.transcoders.activations import Activation, BatchTopK, JumpReLU, TopK
-from ilo_fast.transcoders.circuit_tracer import export_circuit_tracer, import_circuit_tracer
+from ilo_fast.transcoders.files.circuit_tracer import export_circuit_tracer, import_circuit_tracer
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
 THRESHOLDS = [JumpReLU(), BatchTopK(6)]

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from ilo_fast._util.hashing import hash_file
 from ilo_fast.transcoders.activations import Activation, BatchTopK, JumpReLU, TopK
-from ilo_fast.transcoders.files import MANIFEST, WEIGHTS, load_transcoder, save_transcoder
+from ilo_fast.transcoders.files.folder import MANIFEST, WEIGHTS, load_transcoder, save_transcoder
 from ilo_fast.transcoders.info import Probe, TranscodedModel, TranscoderInfo
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
@@ -228,7 +228,7 @@ def test_a_save_that_fails_leaves_the_transcoder_that_was_there(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ilo_fast.transcoders.files.write_json", full)
+    monkeypatch.setattr("ilo_fast.transcoders.files.folder.write_json", full)
     with pytest.raises(OSError, match="the disk is full"):
         saved(tmp_path, TopK(3))
     monkeypatch.undo()

@@ -12,7 +12,7 @@ from helpers.clt_models import clt_model, random_transcoder
 from transformers import LlamaConfig, LlamaForCausalLM, Olmo2Config, Olmo2ForCausalLM
 
 from ilo_fast.models.identity import hash_state
-from ilo_fast.transcoders.fitting import check_fits, transcoded_model
+from ilo_fast.transcoders.files.fitting import check_fits, transcoded_model
 from ilo_fast.transcoders.info import TranscoderInfo
 from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder

@@ -17,14 +17,14 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from ilo_fast.cli import main
 from ilo_fast.corpora.fingerprint import fingerprint
 from ilo_fast.errors import AccessError
-from ilo_fast.transcoders.files import load_transcoder, save_transcoder
-from ilo_fast.transcoders.fitting import transcoded_model
-from ilo_fast.transcoders.folder_metrics import evaluate_folder
+from ilo_fast.transcoders.evaluation.folder import evaluate_folder
+from ilo_fast.transcoders.evaluation.metrics import evaluate_transcoder
+from ilo_fast.transcoders.evaluation.result import TranscoderScores
+from ilo_fast.transcoders.evaluation.tables import comparison_table, text_report, verdict
+from ilo_fast.transcoders.files.fitting import transcoded_model
+from ilo_fast.transcoders.files.folder import load_transcoder, save_transcoder
 from ilo_fast.transcoders.info import TranscoderInfo
-from ilo_fast.transcoders.metrics import evaluate_transcoder
 from ilo_fast.transcoders.reading import MLPReader
-from ilo_fast.transcoders.result import TranscoderScores
-from ilo_fast.transcoders.result_tables import comparison_table, text_report, verdict
 from ilo_fast.transcoders.windows import read_windows
 
 _WORDS = ("water", "river", "winter", "cold", "station", "book", "bread", "cat", "rain", "snow")

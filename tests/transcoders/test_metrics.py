@@ -13,10 +13,10 @@ from helpers.clt_models import clt_model, random_transcoder
 from oracles.transcoder_metrics import Oracle, add_row, means_of
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from ilo_fast.transcoders.metrics import evaluate_transcoder
-from ilo_fast.transcoders.result import DENSITY_EDGES, TranscoderScores
-from ilo_fast.transcoders.result_tables import notes
-from ilo_fast.transcoders.summary import resampled_sums
+from ilo_fast.transcoders.evaluation.metrics import evaluate_transcoder
+from ilo_fast.transcoders.evaluation.result import DENSITY_EDGES, TranscoderScores
+from ilo_fast.transcoders.evaluation.summary import resampled_sums
+from ilo_fast.transcoders.evaluation.tables import notes
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 from ilo_fast.transcoders.windows import Windows
 

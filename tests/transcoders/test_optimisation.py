@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional
 
 from ilo_fast.transcoders.activations import Activation, BatchTopK, JumpReLU, TopK
-from ilo_fast.transcoders.calibration import start_from_data
-from ilo_fast.transcoders.optimisation import (
+from ilo_fast.transcoders.training.calibration import start_from_data
+from ilo_fast.transcoders.training.optimisation import (
     SATURATION,
     Optimisation,
     Schedule,

@@ -22,12 +22,12 @@ from ilo_fast.training.run_folder import CARD_FILE, LOG_FILE
 from ilo_fast.transcoders import buffer as buffer_module
 from ilo_fast.transcoders import train_loop
 from ilo_fast.transcoders.activations import BatchTopK, JumpReLU, TopK
-from ilo_fast.transcoders.files import load_transcoder
-from ilo_fast.transcoders.fitting import check_fits
-from ilo_fast.transcoders.optimisation import Optimisation, StepRecord
+from ilo_fast.transcoders.files.fitting import check_fits
+from ilo_fast.transcoders.files.folder import load_transcoder
 from ilo_fast.transcoders.reading import MLPReader, watched
-from ilo_fast.transcoders.train import TrainedTranscoder
-from ilo_fast.transcoders.training_log import read_log
+from ilo_fast.transcoders.training.log import read_log
+from ilo_fast.transcoders.training.optimisation import Optimisation, StepRecord
+from ilo_fast.transcoders.training.train import TrainedTranscoder
 from ilo_fast.transcoders.windows import is_held_out, read_windows
 
 
@@ -142,7 +142,7 @@ def test_damaged_checkpoint_is_passed_over(
 _PROGRAM = """
 import os, signal, sys
 from helpers import transcoders
-from ilo_fast.transcoders.optimisation import Optimisation
+from ilo_fast.transcoders.training.optimisation import Optimisation
 original = Optimisation.step
 def step(self, x, y):
     if self.steps_done == 7:

@@ -15,7 +15,7 @@ from ilo_fast.cli.named_runs import distinct_names, named_path
 from ilo_fast.cli.parser import Commands
 
 if TYPE_CHECKING:
-    from ilo_fast.transcoders.result import TranscoderScores
+    from ilo_fast.transcoders.evaluation.result import TranscoderScores
 
 logger = logging.getLogger(__name__)
 
@@ -82,9 +82,9 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ilo_fast.transcoders.folder_metrics import transcoder_folder, transcoder_name
-    from ilo_fast.transcoders.result import SCORES_FILE
-    from ilo_fast.transcoders.result_tables import comparison_table, text_report
+    from ilo_fast.transcoders.evaluation.folder import transcoder_folder, transcoder_name
+    from ilo_fast.transcoders.evaluation.result import SCORES_FILE
+    from ilo_fast.transcoders.evaluation.tables import comparison_table, text_report
 
     wanted = [named_path(word) for word in args.folders]
     places = [transcoder_folder(path) for _, path in wanted]
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace, place: Path) -> TranscoderScores:
-    from ilo_fast.transcoders.folder_metrics import evaluate_folder
+    from ilo_fast.transcoders.evaluation.folder import evaluate_folder
 
     text = args.text
     with model_output(args.quiet):

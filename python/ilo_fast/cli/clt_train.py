@@ -18,7 +18,7 @@ from ilo_fast.models.folders import display_name
 
 if TYPE_CHECKING:
     from ilo_fast.transcoders.activations import Activation
-    from ilo_fast.transcoders.train import TrainedTranscoder
+    from ilo_fast.transcoders.training.train import TrainedTranscoder
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ def _add_training_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ilo_fast.transcoders.train import train_transcoder
+    from ilo_fast.transcoders.training.train import train_transcoder
 
     set_threads(args)
     with model_output(args.quiet):

@@ -1,1 +1,75 @@
-"""Cross-layer transcoders: a model's MLPs, replaced by sparse features that write across layers."""
+"""Cross-layer transcoders: a model's MLPs, replaced by sparse features that write across layers.
+
+    sites ─▶ reading ─▶ training ─▶ transcoder ─▶ replacement ─▶ evaluation
+    where MLPs  what they   windows,    encode,      the model      is it any
+    read, write read, add   buffer      decode       with it        good?
+
+`files` keeps them on disk. Names are loaded when first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ilo_fast.transcoders.activations import BatchTopK as BatchTopK
+    from ilo_fast.transcoders.activations import JumpReLU as JumpReLU
+    from ilo_fast.transcoders.activations import TopK as TopK
+    from ilo_fast.transcoders.evaluation.folder import evaluate_folder as evaluate_folder
+    from ilo_fast.transcoders.evaluation.metrics import evaluate_transcoder as evaluate_transcoder
+    from ilo_fast.transcoders.evaluation.result import TranscoderScores as TranscoderScores
+    from ilo_fast.transcoders.files.circuit_tracer import (
+        export_circuit_tracer as export_circuit_tracer,
+    )
+    from ilo_fast.transcoders.files.circuit_tracer import (
+        import_circuit_tracer as import_circuit_tracer,
+    )
+    from ilo_fast.transcoders.files.fitting import check_fits as check_fits
+    from ilo_fast.transcoders.files.folder import load_transcoder as load_transcoder
+    from ilo_fast.transcoders.files.folder import save_transcoder as save_transcoder
+    from ilo_fast.transcoders.reading import MLPReader as MLPReader
+    from ilo_fast.transcoders.replacement import ReplacementModel as ReplacementModel
+    from ilo_fast.transcoders.sites import Site as Site
+    from ilo_fast.transcoders.sites import find_sites as find_sites
+    from ilo_fast.transcoders.training.train import TrainedTranscoder as TrainedTranscoder
+    from ilo_fast.transcoders.training.train import train_transcoder as train_transcoder
+    from ilo_fast.transcoders.transcoder import CrossLayerTranscoder as CrossLayerTranscoder
+    from ilo_fast.transcoders.windows import Windows as Windows
+    from ilo_fast.transcoders.windows import read_windows as read_windows
+
+_HOME = {
+    "BatchTopK": "activations",
+    "check_fits": "files.fitting",
+    "CrossLayerTranscoder": "transcoder",
+    "evaluate_folder": "evaluation.folder",
+    "evaluate_transcoder": "evaluation.metrics",
+    "export_circuit_tracer": "files.circuit_tracer",
+    "find_sites": "sites",
+    "import_circuit_tracer": "files.circuit_tracer",
+    "JumpReLU": "activations",
+    "load_transcoder": "files.folder",
+    "MLPReader": "reading",
+    "read_windows": "windows",
+    "ReplacementModel": "replacement",
+    "save_transcoder": "files.folder",
+    "Site": "sites",
+    "TopK": "activations",
+    "train_transcoder": "training.train",
+    "TrainedTranscoder": "training.train",
+    "TranscoderScores": "evaluation.result",
+    "Windows": "windows",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

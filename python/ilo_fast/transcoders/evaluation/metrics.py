@@ -24,9 +24,9 @@ from ilo_fast._util.progress import CostBar, cost_bar
 from ilo_fast._util.versions import versions
 from ilo_fast.models.forward import evaluating, inference
 from ilo_fast.models.structure import input_device
+from ilo_fast.transcoders.evaluation.result import DENSITY_EDGES, TranscoderScores
+from ilo_fast.transcoders.evaluation.summary import summarised
 from ilo_fast.transcoders.replacement import Reading, ReplacementModel
-from ilo_fast.transcoders.result import DENSITY_EDGES, TranscoderScores
-from ilo_fast.transcoders.summary import summarised
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 from ilo_fast.transcoders.windows import Windows
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast.transcoders.result import recovered
+from ilo_fast.transcoders.evaluation.result import recovered
 
 _TAILS: Final = (2.5, 97.5)
 _CELLS: Final = 4_000_000  # draws that are held at once

@@ -10,7 +10,7 @@ from typing import Final
 from ilo_fast._util.messages import counted, elide, listed, plain
 from ilo_fast.corpora.languages import describe_language
 from ilo_fast.report.columns import columns, pad
-from ilo_fast.transcoders.result import CASCADE, TranscoderScores
+from ilo_fast.transcoders.evaluation.result import CASCADE, TranscoderScores
 
 _WIDTH: Final = 96
 _FEW_DOCUMENTS: Final = 20  # fewer, and intervals are too narrow

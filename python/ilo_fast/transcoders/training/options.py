@@ -20,7 +20,7 @@ from ilo_fast.transcoders.activations import (
     TopK,
     activation_to_dict,
 )
-from ilo_fast.transcoders.training_log import reporting_callbacks
+from ilo_fast.transcoders.training.log import reporting_callbacks
 
 # What the weights do not depend on.
 _FREE: Final = (

@@ -17,12 +17,12 @@ from ilo_fast.training.checkpoint_pace import CheckpointPace
 from ilo_fast.training.process import deferred_interrupts
 from ilo_fast.training.run_folder import LOG_FILE, RunFolder
 from ilo_fast.transcoders.activations import BatchTopK
-from ilo_fast.transcoders.buffer import ShuffleBuffer, read_batch
-from ilo_fast.transcoders.calibration import start_from_data
-from ilo_fast.transcoders.optimisation import Optimisation, Schedule, StepRecord
-from ilo_fast.transcoders.options import TranscoderOptions
 from ilo_fast.transcoders.reading import MLPReader
-from ilo_fast.transcoders.training_log import Reporters, TrainingLog
+from ilo_fast.transcoders.training.buffer import ShuffleBuffer, read_batch
+from ilo_fast.transcoders.training.calibration import start_from_data
+from ilo_fast.transcoders.training.log import Reporters, TrainingLog
+from ilo_fast.transcoders.training.optimisation import Optimisation, Schedule, StepRecord
+from ilo_fast.transcoders.training.options import TranscoderOptions
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 from ilo_fast.transcoders.windows import Windows
 

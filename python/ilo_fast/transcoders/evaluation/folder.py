@@ -27,12 +27,12 @@ from ilo_fast.training.finetune.heads import load_model
 from ilo_fast.training.pretrain.mixture import Texts
 from ilo_fast.training.process import preserve_random_state
 from ilo_fast.training.run_folder import CARD_FILE
-from ilo_fast.transcoders.files import MANIFEST, TRANSCODER_FOLDER, load_transcoder
-from ilo_fast.transcoders.fitting import check_fits
+from ilo_fast.transcoders.evaluation.metrics import evaluate_transcoder
+from ilo_fast.transcoders.evaluation.result import SCORES_FILE, TranscoderScores
+from ilo_fast.transcoders.files.fitting import check_fits
+from ilo_fast.transcoders.files.folder import MANIFEST, TRANSCODER_FOLDER, load_transcoder
 from ilo_fast.transcoders.info import TranscoderInfo
-from ilo_fast.transcoders.metrics import evaluate_transcoder
 from ilo_fast.transcoders.reading import MLPReader
-from ilo_fast.transcoders.result import SCORES_FILE, TranscoderScores
 from ilo_fast.transcoders.windows import UNKNOWN, Windows, read_windows, transcoder_texts
 
 logger = logging.getLogger(__name__)

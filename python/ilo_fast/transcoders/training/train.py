@@ -23,12 +23,12 @@ from ilo_fast.training.pretrain.mixture import Texts
 from ilo_fast.training.process import saving_errors
 from ilo_fast.training.run_folder import RunFolder
 from ilo_fast.transcoders.activations import Activation, TopK
-from ilo_fast.transcoders.files import TRANSCODER_FOLDER, load_transcoder, save_transcoder
-from ilo_fast.transcoders.fitting import transcoded_model
+from ilo_fast.transcoders.files.fitting import transcoded_model
+from ilo_fast.transcoders.files.folder import TRANSCODER_FOLDER, load_transcoder, save_transcoder
 from ilo_fast.transcoders.info import TranscoderInfo
-from ilo_fast.transcoders.options import TranscoderOptions
 from ilo_fast.transcoders.reading import MLPReader
-from ilo_fast.transcoders.train_loop import SKIP_POSITIONS, TranscoderTraining
+from ilo_fast.transcoders.training.loop import SKIP_POSITIONS, TranscoderTraining
+from ilo_fast.transcoders.training.options import TranscoderOptions
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 from ilo_fast.transcoders.windows import BLOCK_LINES, Windows, read_windows, transcoder_texts
 

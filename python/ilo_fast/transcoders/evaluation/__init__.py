@@ -1,0 +1,1 @@
+"""Whether a transcoder is any good, by layer and by language."""
