@@ -36,8 +36,9 @@ def add_parser(commands: Commands) -> None:
         when_interrupted=lambda args: "What was evaluated before is kept.",
     )
     parser.add_argument(
-        "folders", nargs="+", metavar="[NAME=]FOLDER",
-        help="folder of a `clt train` run, or of a transcoder; several are compared",
+        "folders", nargs="*", default=["demo", "demo-per-layer"], metavar="[NAME=]FOLDER",
+        help="folder of a `clt train` run, or of a transcoder; several are compared (default: demo "
+        "and demo-per-layer, the embedded ones, on the demo corpus)",
     )  # fmt: skip
     group = parser.add_argument_group("model")
     group.add_argument(
@@ -59,8 +60,8 @@ def add_parser(commands: Commands) -> None:
     flags.add_language_flags(group, "the text")
     group.add_argument("--language", metavar="CODE", help="that of one plain text file")
     group.add_argument(
-        "--windows", type=flags.positive_int, default=256, metavar="N",
-        help="at most so many, drawn in equal shares of the languages (default: 256); more take "
+        "--windows", type=flags.positive_int, default=128, metavar="N",
+        help="at most so many, drawn in equal shares of the languages (default: 128); more take "
         "longer and tell more",
     )  # fmt: skip
     group.add_argument(
@@ -82,19 +83,19 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ilo_fast.transcoders.evaluation.folder import transcoder_folder, transcoder_name
+    from ilo_fast.transcoders.evaluation.folder import transcoder_name
     from ilo_fast.transcoders.evaluation.result import SCORES_FILE
     from ilo_fast.transcoders.evaluation.tables import comparison_table, text_report
+    from ilo_fast.transcoders.files.folder import is_demo, transcoder_path
 
-    wanted = [named_path(word) for word in args.folders]
-    places = [transcoder_folder(path) for _, path in wanted]
-    given = [name or transcoder_name(at) for (name, _), at in zip(wanted, places, strict=True)]
-    names = distinct_names(given, [path for _, path in wanted])
+    wanted = [("", word) if is_demo(word) else named_path(word) for word in args.folders]
+    given = [name or transcoder_name(path) for name, path in wanted]
+    names = distinct_names(given, [Path(path) for _, path in wanted])
     set_threads(args)
     found: dict[str, TranscoderScores] = {}
-    for name, place in zip(names, places, strict=True):
+    for name, (_, path) in zip(names, wanted, strict=True):
         logger.info("transcoder: %s", name)
-        found[name] = _evaluate(args, place)
+        found[name] = _evaluate(args, path)
         if not args.json:
             emit(text_report(found[name]) + "\n")
     if args.json:
@@ -104,11 +105,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if len(found) > 1:
         emit(f"Side by side\n{comparison_table(found)}\n")
-    emit("".join(f"{place / SCORES_FILE}\n" for place in places))
+    written = [transcoder_path(path) / SCORES_FILE for _, path in wanted if not is_demo(path)]
+    emit("".join(f"{file}\n" for file in written))
     return 0
 
 
-def _evaluate(args: argparse.Namespace, place: Path) -> TranscoderScores:
+def _evaluate(args: argparse.Namespace, place: str | Path) -> TranscoderScores:
     from ilo_fast.transcoders.evaluation.folder import evaluate_folder
 
     text = args.text

@@ -13,10 +13,11 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from ilo_fast._util.checks import path_of, real_number, whole_number
+from ilo_fast._util.checks import real_number, whole_number
 from ilo_fast._util.files import read_json
 from ilo_fast._util.messages import counted, listed
 from ilo_fast.corpora.fingerprint import fingerprint
+from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.errors import AccessError
 from ilo_fast.models.demo import DEMO
 from ilo_fast.models.folders import display_name
@@ -30,7 +31,12 @@ from ilo_fast.training.run_folder import CARD_FILE
 from ilo_fast.transcoders.evaluation.metrics import evaluate_transcoder
 from ilo_fast.transcoders.evaluation.result import SCORES_FILE, TranscoderScores
 from ilo_fast.transcoders.files.fitting import check_fits
-from ilo_fast.transcoders.files.folder import MANIFEST, TRANSCODER_FOLDER, load_transcoder
+from ilo_fast.transcoders.files.folder import (
+    TRANSCODER_FOLDER,
+    is_demo,
+    load_transcoder,
+    transcoder_path,
+)
 from ilo_fast.transcoders.info import TranscoderInfo
 from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.windows import UNKNOWN, Windows, read_windows, transcoder_texts
@@ -77,7 +83,7 @@ def evaluate_folder(
     languages: str | Sequence[str] | None = None,
     language: str | None = None,
     allow_unknown: bool = False,
-    windows: int | None = 256,
+    windows: int | None = 128,
     seed: int = 0,
     n_boot: int = 2000,
     batch_tokens: int | None = None,
@@ -89,6 +95,9 @@ def evaluate_folder(
     progress: bool = False,
 ) -> TranscoderScores:
     """Evaluate a transcoder on held-out lines, and write ``metrics.json`` beside it.
+
+    ``"demo"`` and ``"demo-per-layer"`` are the transcoders that ship with the package: their text
+    is the demo corpus, and nothing is written.
 
     Parameters
     ----------
@@ -129,8 +138,11 @@ def evaluate_folder(
     if windows is not None:
         whole_number("windows", windows)
     where = resolve_device(device)
-    place = transcoder_folder(folder)
-    transcoder = load_transcoder(place)
+    place = transcoder_path(folder)
+    transcoder = load_transcoder(folder)
+    if is_demo(folder) and text is None:
+        trained = None if transcoder.info is None else transcoder.info.languages
+        text, languages = ParallelCorpus.demo().sentences, languages or trained
     if transcoder.info is None:
         raise ValueError(
             f"{place} does not say what it was trained on: call evaluate_transcoder() with the "
@@ -153,7 +165,7 @@ def evaluate_folder(
         seed=seed,
         n_boot=n_boot,
         info={
-            "title": f"{name}, {kind} transcoder {transcoder_name(place)}",
+            "title": f"{name}, {kind} transcoder {transcoder_name(folder)}",
             "model": name,
             "weights_sha256": transcoder.info.model.weights_sha256,
             "transcoder": str(place.resolve()),
@@ -163,20 +175,16 @@ def evaluate_folder(
         },
         progress=progress,
     )
-    scores.to_json(place / SCORES_FILE)
+    if not is_demo(folder):  # a package is not written into
+        scores.to_json(place / SCORES_FILE)
     return scores
 
 
-def transcoder_folder(folder: str | os.PathLike[str]) -> Path:
-    """The folder of the transcoder itself, where that of its run may be meant."""
-    path = path_of("folder", folder)
-    inside = path / TRANSCODER_FOLDER
-    return inside if inside.is_dir() and not (path / MANIFEST).exists() else path
-
-
-def transcoder_name(folder: Path) -> str:
+def transcoder_name(folder: str | os.PathLike[str]) -> str:
     """What a transcoder is called: its folder, or that of its run."""
-    path = folder.resolve()
+    if is_demo(folder):
+        return str(folder)
+    path = transcoder_path(folder).resolve()
     return path.parent.name if path.name == TRANSCODER_FOLDER else path.name
 
 

@@ -24,6 +24,7 @@ from ilo_fast._util.folders import made_folder
 from ilo_fast._util.messages import listed
 from ilo_fast._util.schema import check_schema, damage_refused, object_of, read_result, text_of
 from ilo_fast._util.versions import versions
+from ilo_fast.models.demo import demo_model_path
 from ilo_fast.models.identity import NUMERIC_PACKAGES
 from ilo_fast.transcoders.activations import (
     BatchTopK,
@@ -40,6 +41,7 @@ TRANSCODER_FOLDER: Final = "transcoder"  # within the folder of the run that tra
 _KIND: Final = "ilo_fast.transcoder"
 _VERSION: Final = 1
 _FIX: Final = "copy it again, or train it again"
+_DEMOS: Final = {"demo": "cross_layer", "demo-per-layer": "per_layer"}  # that ship with the package
 _SIZES: Final = ("n_layers", "hidden_size", "n_features")
 _MOST: Final = 2**24  # of a size: what no transcoder has
 
@@ -73,6 +75,20 @@ def save_transcoder(transcoder: CrossLayerTranscoder, path: str | os.PathLike[st
         write_json(new / MANIFEST, finite_json(about))
 
 
+def is_demo(path: str | os.PathLike[str]) -> bool:
+    """Whether one of the transcoders that ship with the package is meant."""
+    return isinstance(path, str) and path in _DEMOS
+
+
+def transcoder_path(path: str | os.PathLike[str]) -> Path:
+    """The folder that `path` names; where that of a run is given, the transcoder's in it."""
+    if is_demo(path):
+        return demo_model_path().parent / "transcoders" / _DEMOS[str(path)]
+    folder = path_of("path", path)
+    inside = folder / TRANSCODER_FOLDER
+    return inside if inside.is_dir() and not (folder / MANIFEST).exists() else folder
+
+
 def load_transcoder(path: str | os.PathLike[str]) -> CrossLayerTranscoder:
     """What `save_transcoder` wrote, in evaluation mode; nothing of it is executed, nor believed.
 
@@ -87,10 +103,9 @@ def load_transcoder(path: str | os.PathLike[str]) -> CrossLayerTranscoder:
         A file is something else, damaged, of a newer version, or not of one transcoder with the
         other; names the file and the field.
     """
-    folder = path_of("path", path)
-    if (folder / TRANSCODER_FOLDER).is_dir() and not (folder / MANIFEST).exists():
-        folder = folder / TRANSCODER_FOLDER
-    finish_folder(folder, last=MANIFEST)
+    folder = transcoder_path(path)
+    if not is_demo(path):
+        finish_folder(folder, last=MANIFEST)
     for name in (MANIFEST, WEIGHTS):
         if not (folder / name).is_file():
             other = (folder / "config.yaml").is_file()
@@ -158,7 +173,7 @@ def _built(about: Mapping[str, Any], tensors: dict[str, torch.Tensor]) -> CrossL
     ).to(tensors["encoder_weight"].dtype)
     transcoder.load_state_dict(tensors)
     transcoder.info = found
-    return transcoder.eval()
+    return (transcoder.float() if tensors["encoder_weight"].itemsize == 2 else transcoder).eval()
 
 
 def _check(
