@@ -15,6 +15,7 @@ from ilo_fast.transcoders.training.optimisation import (
     Optimisation,
     Schedule,
     auxiliary_loss,
+    lift,
     sparsity_penalty,
 )
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
@@ -226,6 +227,34 @@ def test_auxiliary_loss_is_the_share_that_dead_features_leave(generator: torch.G
     torch.testing.assert_close(
         auxiliary_loss(transcoder, x, residual, dead, 2).detach(), wanted.mean(), rtol=1e-3, atol=0
     )
+
+
+def test_bias_of_a_dead_feature_rises_by_a_tenth_of_what_it_lacks(
+    generator: torch.Generator,
+) -> None:
+    x = torch.randn(20, 3, 16, generator=generator)
+    transcoder, _ = made(x, x, TopK(2), n_features=6)
+    dead = torch.zeros(3, 6, dtype=torch.bool)
+    dead[1, 4:] = True
+    with torch.no_grad():
+        transcoder.encoder_bias[1, 4] -= 50
+        features = transcoder.encode(x)
+        dense = features.to_dense()
+        before = transcoder.encoder_bias.clone()
+        lift(transcoder, x[:12], features, dead, 0.01)
+        for feature in (4, 5):
+            lacks = []
+            for token in range(12):
+                active = dense[token, 1][dense[token, 1] > 0]
+                scaled = x[token, 1] * transcoder.input_scale[1]
+                pre = transcoder.encoder_weight[1, feature] @ scaled + before[1, feature]
+                weakest = active.min() if len(active) else torch.zeros(())
+                lacks.append(float(weakest - pre))
+            wanted = max(0.01, min(lacks) / 10)
+            rise = transcoder.encoder_bias[1, feature] - before[1, feature]
+            assert float(rise) == pytest.approx(wanted, abs=1e-5)
+        others = transcoder.encoder_bias[~dead]
+    assert torch.equal(others, before[~dead])
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: a.kind)
