@@ -1,0 +1,301 @@
+// The functions of kernels.h, written once over the vectors of a translation unit and compiled
+// anew, in an anonymous namespace, by each.
+//
+// product: kRows tokens x kVectors vectors of features of the tile in registers. A panel of packed
+// weights, or as many of its d values as fit the first-level cache, stays there while the packed
+// tokens pass by; sums go on where they stopped, so that the blocking changes no bit.
+//
+// Needs before inclusion: kernels.h, <cstring>, kRows, kVectors, and Vec<T> with kLanes, type, zero,
+// load, store, broadcast, fma, and the bit masks at_least and above.
+
+namespace {
+
+constexpr int kPanelBytes = 24 << 10;
+
+template <class T>
+constexpr int kPanel = kVectors* Vec<T>::kLanes;
+
+template <class T>
+struct BitsOf;
+template <>
+struct BitsOf<float> {
+  using type = std::int32_t;
+};
+template <>
+struct BitsOf<double> {
+  using type = std::int64_t;
+};
+template <class T>
+using Bits = typename BitsOf<T>::type;
+
+// Of numbers that are not negative, bits have the same order.
+template <class T>
+inline Bits<T> bits_of(T value) {
+  Bits<T> bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+template <class T>
+inline T from_bits(Bits<T> bits) {
+  T value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
+
+template <class T>
+T magnitude(const T* values, std::int64_t n) {
+  constexpr Bits<T> kNotSign = sizeof(T) == 4 ? static_cast<Bits<T>>(0x7fffffff)
+                                              : static_cast<Bits<T>>(0x7fffffffffffffff);
+  Bits<T> most = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    Bits<T> bits;
+    std::memcpy(&bits, values + i, sizeof bits);
+    bits &= kNotSign;
+    most = bits > most ? bits : most;
+  }
+  return from_bits<T>(most);
+}
+
+template <class T>
+void pack(const T* rows, std::int64_t stride, int count, int width, std::int64_t d, T* packed) {
+  for (std::int64_t k = 0; k < d; ++k, packed += width) {
+    for (int r = 0; r < count; ++r) packed[r] = rows[r * stride + k];
+    for (int r = count; r < width; ++r) packed[r] = 0;
+  }
+}
+
+template <class T>
+inline void micro(const T* __restrict x, const T* __restrict w, const T* start,
+                  std::int64_t start_ld, std::int64_t depth, T* tile, std::int64_t ld) {
+  using V = Vec<T>;
+  typename V::type sum[kRows][kVectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 3
+    for (int c = 0; c < kVectors; ++c) sum[r][c] = V::load(start + r * start_ld + c * V::kLanes);
+  for (std::int64_t k = 0; k < depth; ++k, x += kRows, w += kPanel<T>) {
+    typename V::type column[kVectors];
+#pragma GCC unroll 3
+    for (int c = 0; c < kVectors; ++c) column[c] = V::load(w + c * V::kLanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const typename V::type value = V::broadcast(x + r);
+#pragma GCC unroll 3
+      for (int c = 0; c < kVectors; ++c) sum[r][c] = V::fma(value, column[c], sum[r][c]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 3
+    for (int c = 0; c < kVectors; ++c) V::store(tile + r * ld + c * V::kLanes, sum[r][c]);
+}
+
+template <class T>
+void product(const T* x, std::int64_t groups, const T* w, std::int64_t panels, const T* bias,
+             std::int64_t d, T* tile, std::int64_t ld) {
+  constexpr std::int64_t kDepth = kPanelBytes / (kPanel<T> * static_cast<int>(sizeof(T)));
+  for (std::int64_t k = 0; k == 0 || k < d; k += kDepth) {
+    const std::int64_t depth = d - k < kDepth ? d - k : kDepth;
+    for (std::int64_t q = 0; q < panels; ++q)
+      for (std::int64_t p = 0; p < groups; ++p) {
+        T* const at = tile + p * kRows * ld + q * kPanel<T>;
+        micro(x + (p * d + k) * kRows, w + (q * d + k) * kPanel<T>,
+              k == 0 ? bias + q * kPanel<T> : at, k == 0 ? 0 : ld, depth, at, ld);
+      }
+  }
+}
+
+template <class T>
+inline std::int64_t take(const T* row, unsigned mask, std::int64_t j, std::int32_t first,
+                         std::int64_t count, T* values, std::int32_t* columns) {
+  for (; mask; mask &= mask - 1, ++count) {
+    const std::int64_t column = j + __builtin_ctz(mask);
+    values[count] = row[column];
+    columns[count] = first + static_cast<std::int32_t>(column);
+  }
+  return count;
+}
+
+template <class T>
+std::int64_t at_least(const T* row, std::int64_t n, T least, std::int32_t first, T* values,
+                      std::int32_t* columns) {
+  using V = Vec<T>;
+  const typename V::type limit = V::broadcast(&least);
+  std::int64_t count = 0;
+  for (std::int64_t j = 0; j < n; j += V::kLanes)
+    count =
+        take(row, V::at_least(V::load(row + j), limit), j, first, count, values, columns);
+  return count;
+}
+
+template <class T>
+std::int64_t above(const T* row, std::int64_t n, const T* thresholds, std::int32_t first,
+                   T* values, std::int32_t* columns) {
+  using V = Vec<T>;
+  std::int64_t count = 0;
+  for (std::int64_t j = 0; j < n; j += V::kLanes)
+    count = take(row, V::above(V::load(row + j), V::load(thresholds + j)), j, first, count, values,
+                 columns);
+  return count;
+}
+
+template <class T>
+inline std::int64_t count_at_least(const T* values, std::int64_t n, T least) {
+  Bits<T> count = 0;
+  for (std::int64_t i = 0; i < n; ++i) count += values[i] >= least;
+  return count;
+}
+
+// Steps down from the largest value, each twice as far, then halves the interval: over the bits, so
+// that it ends soon whatever the values are.
+template <class T>
+T kth_largest(const T* values, std::int64_t n, std::int64_t k, std::int64_t slack) {
+  T largest = 0;
+  for (std::int64_t i = 0; i < n; ++i) largest = values[i] > largest ? values[i] : largest;
+  Bits<T> low = 1, high = bits_of(largest);
+  Bits<T> step = Bits<T>{1} << (sizeof(T) == 4 ? 22 : 51);
+  bool found = false;  // whether k are >= low
+  while (!found) {
+    const bool last = high < 1 || step >= high;
+    const Bits<T> at = last ? 1 : high - step;
+    const std::int64_t count = high < 1 ? 0 : count_at_least(values, n, from_bits<T>(at));
+    if (count >= k) {
+      low = at, found = true;
+      if (count <= k + slack) return from_bits<T>(low);
+    } else {
+      if (last) return 0;
+      high = at - 1;
+      if (step < Bits<T>{1} << (sizeof(T) * 8 - 3)) step *= 2;
+    }
+  }
+  while (low < high) {
+    const Bits<T> at = low + (high - low + 1) / 2;
+    const std::int64_t count = count_at_least(values, n, from_bits<T>(at));
+    if (count >= k) {
+      low = at;
+      if (count <= k + slack) break;
+    } else {
+      high = at - 1;
+    }
+  }
+  return from_bits<T>(low);
+}
+
+template <int kCount, class T>
+inline void accumulate_rows(const T* const* rows, const T* factors, std::int64_t width, T* out) {
+  using V = Vec<T>;
+  typename V::type factor[kCount];
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) factor[i] = V::broadcast(factors + i);
+  std::int64_t c = 0;
+  for (; c + V::kLanes <= width; c += V::kLanes) {
+    typename V::type sum = V::load(out + c);
+#pragma GCC unroll 4
+    for (int i = 0; i < kCount; ++i) sum = V::fma(factor[i], V::load(rows[i] + c), sum);
+    V::store(out + c, sum);
+  }
+  for (; c < width; ++c)
+    for (int i = 0; i < kCount; ++i) out[c] = fused(factors[i], rows[i][c], out[c]);
+}
+
+template <class T>
+inline void fetch(const T* row, std::int64_t width) {
+  constexpr std::int64_t kLine = 64 / sizeof(T);
+  for (std::int64_t c = 0; c < width; c += kLine) __builtin_prefetch(row + c);
+}
+
+template <class T>
+void accumulate(const T* const* rows, const T* factors, std::int64_t count, std::int64_t width,
+                T* out) {
+  std::int64_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    for (std::int64_t next = i + 4; next < count && next < i + 8; ++next) fetch(rows[next], width);
+    accumulate_rows<4>(rows + i, factors + i, width, out);
+  }
+  for (; i < count; ++i) accumulate_rows<1>(rows + i, factors + i, width, out);
+}
+
+constexpr int kDotLanes = 16;
+
+template <int kCount, bool kDots, bool kSum, class T>
+inline void gradients_of(const T* const* rows, const T* factors, std::int64_t width,
+                         const T* weight, T* dots, T* sum) {
+  using V = Vec<T>;
+  constexpr int kParts = kDotLanes / V::kLanes;
+  typename V::type factor[kCount], dot[kCount][kParts];
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    factor[i] = V::broadcast(factors + i);
+#pragma GCC unroll 16
+    for (int p = 0; p < kParts; ++p) dot[i][p] = V::zero();
+  }
+  std::int64_t c = 0;
+  for (; c + kDotLanes <= width; c += kDotLanes) {
+#pragma GCC unroll 16
+    for (int p = 0; p < kParts; ++p) {
+      const std::int64_t at = c + p * V::kLanes;
+      typename V::type total, own;
+      if constexpr (kSum) total = V::load(sum + at);
+      if constexpr (kDots) own = V::load(weight + at);
+#pragma GCC unroll 4
+      for (int i = 0; i < kCount; ++i) {
+        const typename V::type value = V::load(rows[i] + at);
+        if constexpr (kDots) dot[i][p] = V::fma(own, value, dot[i][p]);
+        if constexpr (kSum) total = V::fma(factor[i], value, total);
+      }
+      if constexpr (kSum) V::store(sum + at, total);
+    }
+  }
+  if constexpr (kSum)
+    for (std::int64_t at = c; at < width; ++at)
+      for (int i = 0; i < kCount; ++i) sum[at] = fused(factors[i], rows[i][at], sum[at]);
+  if constexpr (kDots)
+    for (int i = 0; i < kCount; ++i) {
+      T lanes[kDotLanes];
+      for (int p = 0; p < kParts; ++p) V::store(lanes + p * V::kLanes, dot[i][p]);
+      for (std::int64_t at = c; at < width; ++at)
+        lanes[at - c] = fused(weight[at], rows[i][at], lanes[at - c]);
+      for (int half = kDotLanes / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; ++l) lanes[l] += lanes[l + half];
+      dots[i] = lanes[0];
+    }
+}
+
+template <bool kDots, bool kSum, class T>
+void gradients_in_groups(const T* const* rows, const T* factors, std::int64_t count,
+                         std::int64_t width, const T* weight, T* dots, T* sum) {
+  constexpr int kGroup = kDotLanes / Vec<T>::kLanes <= 2 ? 4 : 2;  // what the registers hold
+  std::int64_t i = 0;
+  for (; i + kGroup <= count; i += kGroup)
+    gradients_of<kGroup, kDots, kSum>(rows + i, factors + i, width, weight, dots + (kDots ? i : 0),
+                                      sum);
+  for (; i < count; ++i)
+    gradients_of<1, kDots, kSum>(rows + i, factors + i, width, weight, dots + (kDots ? i : 0), sum);
+}
+
+template <class T>
+void gradients(const T* const* rows, const T* factors, std::int64_t count, std::int64_t width,
+               const T* weight, T* dots, T* sum) {
+  if (weight && sum)
+    gradients_in_groups<true, true>(rows, factors, count, width, weight, dots, sum);
+  else if (weight)
+    gradients_in_groups<true, false>(rows, factors, count, width, weight, dots, sum);
+  else if (sum)
+    gradients_in_groups<false, true>(rows, factors, count, width, weight, dots, sum);
+}
+
+template <class T>
+constexpr SparseKernelsOf<T> kernels_of() {
+  return {kPanel<T>,  kRows,          magnitude<T>,   pack<T>,      product<T>,
+          at_least<T>, above<T>, kth_largest<T>, accumulate<T>, gradients<T>};
+}
+
+constexpr SparseKernels table_of(const char* name) {
+  return {name, kernels_of<float>(), kernels_of<double>()};
+}
+
+}  // namespace
