@@ -20,13 +20,6 @@ namespace {
 using Indptr = py::array_t<std::int64_t, py::array::c_style>;
 using Indices = py::array_t<std::int32_t, py::array::c_style>;
 
-std::string shape_of(const py::array& array) {
-  std::string out = "(";
-  for (py::ssize_t axis = 0; axis < array.ndim(); ++axis)
-    out += (axis ? ", " : "") + std::to_string(array.shape(axis));
-  return out + (array.ndim() == 1 ? ",)" : ")");
-}
-
 template <class T>
 const char* type_name() {
   return sizeof(T) == 4 ? "float32" : "float64";
@@ -42,20 +35,14 @@ const T* checked(const py::array& array, const char* name, const std::vector<std
     wanted += (axis ? ", " : "") + (shape[axis] < 0 ? "any" : std::to_string(shape[axis]));
   }
   if (!fits)
-    throw InvalidArgument(
-        text(name, " has shape ", shape_of(array), ", wanted (", wanted, ")"));
+    throw InvalidArgument(text(name, " has shape ", shape_text(array), ", wanted (", wanted, ")"));
   if (!py::isinstance<py::array_t<T>>(array))
     throw InvalidArgument(text(name, " is ", std::string(py::str(array.dtype())), ", wanted ",
                                type_name<T>(), " as the others: convert it first"));
   if (!py::isinstance<py::array_t<T, py::array::c_style>>(array))
-    throw InvalidArgument(text(name, " is not contiguous: pass numpy.ascontiguousarray(", name,
-                               ")"));
+    throw InvalidArgument(
+        text(name, " is not contiguous: pass numpy.ascontiguousarray(", name, ")"));
   return static_cast<const T*>(array.data());
-}
-
-template <class T>
-T* written(py::array_t<T>& array) {
-  return array.mutable_data();
 }
 
 // The numbers of a vector as an array, without a copy.
@@ -90,8 +77,8 @@ EncodeInput<T> encode_input(const py::array& x, const py::array& weight, const p
 bool is_double(const py::array& array, const char* name) {
   if (py::isinstance<py::array_t<float>>(array)) return false;
   if (py::isinstance<py::array_t<double>>(array)) return true;
-  throw InvalidArgument(text(name, " is ", std::string(py::str(array.dtype())),
-                             ", wanted float32 or float64"));
+  throw InvalidArgument(
+      text(name, " is ", std::string(py::str(array.dtype())), ", wanted float32 or float64"));
 }
 
 template <class T>
@@ -104,8 +91,8 @@ const SparseKernelsOf<T>& kernels_for(const SparseKernels& kernels) {
 
 // body(input, kernels, team) encodes.
 template <class T, class Body>
-py::tuple encoded(const py::array& x, const py::array& weight, const py::array& bias,
-                  int n_threads, const std::string& simd, const Body& body) {
+py::tuple encoded(const py::array& x, const py::array& weight, const py::array& bias, int n_threads,
+                  const std::string& simd, const Body& body) {
   const EncodeInput<T> in = encode_input<T>(x, weight, bias);
   check_threads(n_threads);
   const SparseKernels& kernels = choose_sparse_kernels(simd);
@@ -123,7 +110,8 @@ py::tuple encoded(const py::array& x, const py::array& weight, const py::array& 
 template <class T>
 py::tuple above(const py::array& x, const py::array& weight, const py::array& bias,
                 const py::array& threshold, int n_threads, const std::string& simd) {
-  const T* const limits = checked<T>(threshold, "threshold", {-1, -1});
+  const EncodeInput<T> fits = encode_input<T>(x, weight, bias);
+  const T* const limits = checked<T>(threshold, "threshold", {fits.n_layers, fits.n_features});
   return encoded<T>(x, weight, bias, n_threads, simd,
                     [&](const EncodeInput<T>& in, const auto& kernels, Team& team) {
                       return encode_above(in, limits, kernels, team);
@@ -131,12 +119,8 @@ py::tuple above(const py::array& x, const py::array& weight, const py::array& bi
 }
 
 py::tuple encode_threshold_binding(const py::array& x, const py::array& weight,
-                                   const py::array& bias, const py::array& threshold,
-                                   int n_threads, const std::string& simd) {
-  if (threshold.ndim() != bias.ndim() ||
-      !std::equal(bias.shape(), bias.shape() + bias.ndim(), threshold.shape()))
-    throw InvalidArgument(text("threshold has shape ", shape_of(threshold), ", wanted ",
-                               shape_of(bias), " as bias"));
+                                   const py::array& bias, const py::array& threshold, int n_threads,
+                                   const std::string& simd) {
   return is_double(x, "x") ? above<double>(x, weight, bias, threshold, n_threads, simd)
                            : above<float>(x, weight, bias, threshold, n_threads, simd);
 }
@@ -171,9 +155,9 @@ void check_entries(const ActiveRows& rows, std::int64_t entries) {
 ActiveRows active_rows(const Indptr& indptr, const Indices& indices, std::int64_t n_layers,
                        std::int64_t n_features) {
   if (indptr.ndim() != 1 || indptr.shape(0) < 1)
-    throw InvalidArgument(text("indptr has shape ", shape_of(indptr), ", wanted (tokens + 1,)"));
+    throw InvalidArgument(text("indptr has shape ", shape_text(indptr), ", wanted (tokens + 1,)"));
   if (indices.ndim() != 1)
-    throw InvalidArgument(text("indices has shape ", shape_of(indices), ", wanted (entries,)"));
+    throw InvalidArgument(text("indices has shape ", shape_text(indices), ", wanted (entries,)"));
   constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
   if (indices.shape(0) > most || indptr.shape(0) > most)
     throw InvalidArgument(text("indices has ", indices.shape(0), " entries of ",
@@ -194,7 +178,7 @@ std::vector<const T*> decoder(const std::vector<py::array>& weights, DecoderShap
     out.push_back(checked<T>(weights[layer], name.c_str(), {n_features, -1, shape.d}));
     const std::int64_t span = weights[layer].shape(1), first = static_cast<std::int64_t>(layer);
     if (span < 1 || first + span > shape.outputs)
-      throw InvalidArgument(text(name, " has span ", span, " (shape ", shape_of(weights[layer]),
+      throw InvalidArgument(text(name, " has span ", span, " (shape ", shape_text(weights[layer]),
                                  "), wanted 1 to ", shape.outputs - first, " of the ",
                                  shape.outputs, " outputs behind layer ", layer));
     shape.first.push_back(first);
@@ -218,7 +202,7 @@ py::tuple decoded(const Indptr& indptr, const Indices& indices, const py::array&
   check_threads(n_threads);
   const SparseKernels& kernels = choose_sparse_kernels(simd);
   py::array_t<T> out({rows.n, shape.outputs, shape.d});
-  T* const sums = written(out);
+  T* const sums = out.mutable_data();
   PythonMonitor monitor{py::none()};
   Team team(n_threads, &monitor);
   {
@@ -256,14 +240,14 @@ py::tuple decode_backward(const py::array& grad, const Indptr& indptr, const Ind
   DecodeGradients<T> out{nullptr, {}};
   if (want_values) {
     py::array_t<T> array(indices.shape(0));
-    out.values = written(array);
+    out.values = array.mutable_data();
     of_values = array;
   }
   if (want_weights) {
     py::list list;
     for (const py::array& weight : weights) {
       py::array_t<T> array({weight.shape(0), weight.shape(1), weight.shape(2)});
-      out.weights.push_back(written(array));
+      out.weights.push_back(array.mutable_data());
       list.append(array);
     }
     of_weights = list;
@@ -271,7 +255,7 @@ py::tuple decode_backward(const py::array& grad, const Indptr& indptr, const Ind
   T* bias_sums = nullptr;
   if (want_bias) {
     py::array_t<T> array({shape.outputs, shape.d});
-    bias_sums = written(array);
+    bias_sums = array.mutable_data();
     of_bias = array;
   }
   PythonMonitor monitor{py::none()};
@@ -282,8 +266,7 @@ py::tuple decode_backward(const py::array& grad, const Indptr& indptr, const Ind
     const SparseKernelsOf<T>& own = kernels_for<T>(kernels);
     if (want_values || want_weights)
       decode_gradients(rows, factors, rows_of, grad_out, shape, own, out, team);
-    if (want_bias)
-      sum_of_rows(grad_out, rows.n, shape.outputs * shape.d, own, bias_sums, team);
+    if (want_bias) sum_of_rows(grad_out, rows.n, shape.outputs * shape.d, own, bias_sums, team);
   }
   return py::make_tuple(of_values, of_weights, of_bias, kernels.name);
 }
@@ -330,17 +313,17 @@ py::tuple encode_backward(const py::array& grad, const Indptr& indptr, const Ind
   DecodeGradients<T> out{nullptr, {}};
   if (want_x) {
     py::array_t<T> array({n, n_layers, d});
-    x_sums = written(array);
+    x_sums = array.mutable_data();
     of_x = array;
   }
   if (want_weight) {
     py::array_t<T> array({n_layers, n_features, d});
     for (std::int64_t layer = 0; layer < n_layers; ++layer)
-      out.weights.push_back(written(array) + layer * n_features * d);
+      out.weights.push_back(array.mutable_data() + layer * n_features * d);
     of_weight = array;
   }
   py::array_t<T> of_bias({n_layers, n_features});
-  T* const bias_sums = written(of_bias);
+  T* const bias_sums = of_bias.mutable_data();
   PythonMonitor monitor{py::none()};
   Team team(n_threads, &monitor);
   {
@@ -371,7 +354,7 @@ py::array summed(const Indptr& indptr, const Indices& indices, const py::array& 
   const ActiveRows rows = active_rows(indptr, indices, n_layers, n_features);
   const T* const terms = checked<T>(values, "values", {indices.shape(0)});
   py::array_t<T> out({n_layers, n_features});
-  T* const sums = written(out);
+  T* const sums = out.mutable_data();
   py::gil_scoped_release release;
   check_entries(rows, indices.shape(0));
   sum_by_feature(rows, terms, sums);
@@ -403,8 +386,8 @@ void register_sparse(py::module_& m) {
         py::arg("simd") = "", see);
   m.def("decode_backward", &decode_backward_binding, py::arg("grad"), py::arg("indptr"),
         py::arg("indices"), py::arg("values"), py::arg("weights"), py::kw_only(),
-        py::arg("want_values"), py::arg("want_weights"), py::arg("want_bias"),
-        py::arg("n_threads"), py::arg("simd") = "", see);
+        py::arg("want_values"), py::arg("want_weights"), py::arg("want_bias"), py::arg("n_threads"),
+        py::arg("simd") = "", see);
   m.def("sum_by_feature", &sum_by_feature_binding, py::arg("indptr"), py::arg("indices"),
         py::arg("values"), py::kw_only(), py::arg("n_layers"), py::arg("n_features"),
         "The values of the entries, added up for each feature.");

@@ -40,10 +40,10 @@ void decode(const ActiveRows& rows, const T* values, const std::vector<const T*>
 }
 
 template <class T>
-void decode_gradients(const ActiveRows& rows, const T* values,
-                      const std::vector<const T*>& weights, const T* grad_out,
-                      const DecoderShape& shape, const SparseKernelsOf<T>& kernels,
-                      const DecodeGradients<T>& out, Team& team) {
+void decode_gradients(const ActiveRows& rows, const T* values, const std::vector<const T*>& weights,
+                      const T* grad_out, const DecoderShape& shape,
+                      const SparseKernelsOf<T>& kernels, const DecodeGradients<T>& out,
+                      Team& team) {
   constexpr std::int64_t kFeatures = 32, kEntries = 64;
   const ByFeature by(rows, team);
   const std::int64_t width = shape.outputs * shape.d, features = rows.n_features;

@@ -35,10 +35,9 @@ struct DecodeGradients {
   std::vector<T*> weights;  // as the weights
 };
 template <class T>
-void decode_gradients(const ActiveRows& rows, const T* values,
-                      const std::vector<const T*>& weights, const T* grad_out,
-                      const DecoderShape& shape, const SparseKernelsOf<T>& kernels,
-                      const DecodeGradients<T>& out, Team& team);
+void decode_gradients(const ActiveRows& rows, const T* values, const std::vector<const T*>& weights,
+                      const T* grad_out, const DecoderShape& shape,
+                      const SparseKernelsOf<T>& kernels, const DecodeGradients<T>& out, Team& team);
 
 // sums (layers, features): the entries' values, added up for each feature in the order of tokens.
 template <class T>

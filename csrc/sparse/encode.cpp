@@ -141,8 +141,8 @@ Encoded<T> encode_above(const EncodeInput<T>& in, const T* thresholds,
 }
 
 template <class T>
-Encoded<T> encode_top_k(const EncodeInput<T>& in, std::int64_t k,
-                        const SparseKernelsOf<T>& kernels, Team& team) {
+Encoded<T> encode_top_k(const EncodeInput<T>& in, std::int64_t k, const SparseKernelsOf<T>& kernels,
+                        Team& team) {
   const PackedEncoder<T> encoder(in, kernels, team);
   k = std::min(k, in.n_features);
   const TopK<T> choose{kernels, k};
@@ -188,9 +188,9 @@ class Guess {
       encoder.run(0, tokens_, step, layer, scratch[worker],
                   [&](std::int64_t, const T* values, std::int64_t n, std::int64_t) {
                     row.make_room(n);
-                    row.size += kernels.at_least(values, n, kSmallest<T>, 0,
-                                                 row.values.data() + row.size,
-                                                 row.columns.data() + row.size);
+                    row.size +=
+                        kernels.at_least(values, n, kSmallest<T>, 0, row.values.data() + row.size,
+                                         row.columns.data() + row.size);
                   });
       row.values.resize(row.size);
       std::sort(row.values.begin(), row.values.end(), std::greater<T>());
@@ -263,19 +263,19 @@ Encoded<T> encode_batch_top_k(const EncodeInput<T>& in, std::int64_t k,
     thresholds[layer] = guess.threshold(layer, 0);
   Tiles<T> tiles(in, encoder, team);
   for (int attempt = 1;; ++attempt) {
-    Encoded<T> found = tiles.run([&](std::int64_t layer, std::int64_t first_token,
-                                     std::int64_t count, std::vector<Row<T>>& rows,
-                                     typename PackedEncoder<T>::Scratch& scratch) {
-      encoder.run(first_token, count, 1, layer, scratch,
-                  [&](std::int64_t t, const T* values, std::int64_t n, std::int64_t first) {
-                    Row<T>& row = rows[t];
-                    row.make_room(n);
-                    row.size += kernels.at_least(
-                        values, n, thresholds[layer],
-                        static_cast<std::int32_t>(layer * in.n_features + first),
-                        row.values.data() + row.size, row.columns.data() + row.size);
-                  });
-    });
+    Encoded<T> found =
+        tiles.run([&](std::int64_t layer, std::int64_t first_token, std::int64_t count,
+                      std::vector<Row<T>>& rows, typename PackedEncoder<T>::Scratch& scratch) {
+          encoder.run(first_token, count, 1, layer, scratch,
+                      [&](std::int64_t t, const T* values, std::int64_t n, std::int64_t first) {
+                        Row<T>& row = rows[t];
+                        row.make_room(n);
+                        row.size += kernels.at_least(
+                            values, n, thresholds[layer],
+                            static_cast<std::int32_t>(layer * in.n_features + first),
+                            row.values.data() + row.size, row.columns.data() + row.size);
+                      });
+        });
     std::vector<std::int64_t> counts(in.n_layers, 0);
     for (const std::int32_t index : found.indices) ++counts[index / in.n_features];
     bool enough = true;

@@ -40,8 +40,8 @@ Encoded<T> encode_above(const EncodeInput<T>& in, const T* thresholds,
 
 // Of every layer the k largest positive pre-activations of each token; of equal ones the first.
 template <class T>
-Encoded<T> encode_top_k(const EncodeInput<T>& in, std::int64_t k,
-                        const SparseKernelsOf<T>& kernels, Team& team);
+Encoded<T> encode_top_k(const EncodeInput<T>& in, std::int64_t k, const SparseKernelsOf<T>& kernels,
+                        Team& team);
 
 // Of every layer the k * n largest positive pre-activations of all tokens; of equal ones the first.
 template <class T>

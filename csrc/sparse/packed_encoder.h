@@ -60,12 +60,13 @@ class PackedEncoder {
       const std::int64_t panels = std::min(chunk_, panels_ - panel);
       const std::int64_t first = panel * kernels_.panel;
       const std::int64_t at = layer * padded_features() + first;
-      kernels_.product(scratch.x.data(), groups, weight_.data() + at * d, panels,
-                       bias_.data() + at, d, scratch.tile.data(), stride_);
+      kernels_.product(scratch.x.data(), groups, weight_.data() + at * d, panels, bias_.data() + at,
+                       d, scratch.tile.data(), stride_);
       for (std::int64_t t = 0; t < count; ++t) {
         const T* row = scratch.tile.data() + t * stride_;
-        if (may_overflow_) check(row, std::min(panels * kernels_.panel, in_.n_features - first),
-                                 first_token + t * step, layer);
+        if (may_overflow_)
+          check(row, std::min(panels * kernels_.panel, in_.n_features - first),
+                first_token + t * step, layer);
         visit(t, row, panels * kernels_.panel, first);
       }
     }

@@ -5,15 +5,15 @@
 // weights, or as many of its d values as fit the first-level cache, stays there while the packed
 // tokens pass by; sums go on where they stopped, so that the blocking changes no bit.
 //
-// Needs before inclusion: kernels.h, <cstring>, kRows, kVectors, and Vec<T> with kLanes, type, zero,
-// load, store, broadcast, fma, and the bit masks at_least and above.
+// Needs before inclusion: kernels.h, <cstring>, kRows, kVectors, and Vec<T> with kLanes, type,
+// zero, load, store, broadcast, fma, and the bit masks at_least and above.
 
 namespace {
 
 constexpr int kPanelBytes = 24 << 10;
 
 template <class T>
-constexpr int kPanel = kVectors* Vec<T>::kLanes;
+constexpr int kPanel = kVectors * Vec<T>::kLanes;
 
 template <class T>
 struct BitsOf;
@@ -48,8 +48,8 @@ inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c
 
 template <class T>
 T magnitude(const T* values, std::int64_t n) {
-  constexpr Bits<T> kNotSign = sizeof(T) == 4 ? static_cast<Bits<T>>(0x7fffffff)
-                                              : static_cast<Bits<T>>(0x7fffffffffffffff);
+  constexpr Bits<T> kNotSign =
+      sizeof(T) == 4 ? static_cast<Bits<T>>(0x7fffffff) : static_cast<Bits<T>>(0x7fffffffffffffff);
   Bits<T> most = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     Bits<T> bits;
@@ -127,14 +127,13 @@ std::int64_t at_least(const T* row, std::int64_t n, T least, std::int32_t first,
   const typename V::type limit = V::broadcast(&least);
   std::int64_t count = 0;
   for (std::int64_t j = 0; j < n; j += V::kLanes)
-    count =
-        take(row, V::at_least(V::load(row + j), limit), j, first, count, values, columns);
+    count = take(row, V::at_least(V::load(row + j), limit), j, first, count, values, columns);
   return count;
 }
 
 template <class T>
-std::int64_t above(const T* row, std::int64_t n, const T* thresholds, std::int32_t first,
-                   T* values, std::int32_t* columns) {
+std::int64_t above(const T* row, std::int64_t n, const T* thresholds, std::int32_t first, T* values,
+                   std::int32_t* columns) {
   using V = Vec<T>;
   std::int64_t count = 0;
   for (std::int64_t j = 0; j < n; j += V::kLanes)
@@ -290,7 +289,7 @@ void gradients(const T* const* rows, const T* factors, std::int64_t count, std::
 
 template <class T>
 constexpr SparseKernelsOf<T> kernels_of() {
-  return {kPanel<T>,  kRows,          magnitude<T>,   pack<T>,      product<T>,
+  return {kPanel<T>,   kRows,    magnitude<T>,   pack<T>,       product<T>,
           at_least<T>, above<T>, kth_largest<T>, accumulate<T>, gradients<T>};
 }
 

@@ -155,9 +155,7 @@ def decode(
     (tokens, outputs, d)
     """
     if sparse_cpu.takes(features.values, bias, *weights):
-        return sparse_cpu.decode(
-            features.indptr, features.indices, features.values, weights, bias
-        )
+        return sparse_cpu.decode(features.indptr, features.indices, features.values, weights, bias)
     n = len(features.indptr) - 1
     out = bias.expand(n, *bias.shape)
     layers, tokens = features.layers, features.tokens
