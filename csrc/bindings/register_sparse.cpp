@@ -150,6 +150,13 @@ void check_entries(const ActiveRows& rows, std::int64_t entries) {
     if (rows.indices[e] < 0 || rows.indices[e] >= rows.columns())
       throw InvalidArgument(text("indices[", e, "]=", rows.indices[e], " is not in [0, ",
                                  rows.columns(), "), the features of ", rows.n_layers, " layers"));
+  // The order in which outputs are added up.
+  for (std::int64_t t = 0; t < rows.n; ++t)
+    for (std::int64_t e = rows.indptr[t] + 1; e < rows.indptr[t + 1]; ++e)
+      if (rows.indices[e] <= rows.indices[e - 1])
+        throw InvalidArgument(text("indices[", e, "]=", rows.indices[e], " comes after ",
+                                   rows.indices[e - 1], " in token ", t,
+                                   ", wanted ascending: sort the entries of each token"));
 }
 
 ActiveRows active_rows(const Indptr& indptr, const Indices& indices, std::int64_t n_layers,

@@ -3,19 +3,22 @@
 
 namespace ilo {
 
-ByFeature::ByFeature(const ActiveRows& rows, Team& team)
-    : offsets(rows.columns() + 1), entry(rows.entries()), token(rows.entries()) {
-  for (std::int64_t e = 0; e < rows.entries(); ++e) ++offsets[rows.indices[e] + 1];
-  for (std::int64_t c = 0; c < rows.columns(); ++c) offsets[c + 1] += offsets[c];
-  std::vector<std::int64_t> next(offsets.begin(), offsets.end() - 1);
-  for (std::int64_t t = 0; t < rows.n; ++t) {
-    if (t % 4096 == 0) team.poll();
+ByFeature::ByFeature(const ActiveRows& rows, std::int64_t first, std::int64_t last)
+    : offsets(rows.columns() + 2),
+      entry(rows.indptr[last] - rows.indptr[first]),
+      token(entry.size()) {
+  // Two places further on, so that each offset, counted up while entries are placed, ends where the
+  // next column begins.
+  for (std::int64_t e = rows.indptr[first]; e < rows.indptr[last]; ++e)
+    ++offsets[rows.indices[e] + 2];
+  for (std::int64_t c = 0; c < rows.columns(); ++c) offsets[c + 2] += offsets[c + 1];
+  for (std::int64_t t = first; t < last; ++t)
     for (std::int64_t e = rows.indptr[t]; e < rows.indptr[t + 1]; ++e) {
-      const std::int64_t at = next[rows.indices[e]]++;
+      const std::int64_t at = offsets[rows.indices[e] + 1]++;
       entry[at] = static_cast<std::int32_t>(e);
-      token[at] = static_cast<std::int32_t>(t);
+      token[at] = static_cast<std::int32_t>(t - first);
     }
-  }
+  offsets.pop_back();
 }
 
 }  // namespace ilo

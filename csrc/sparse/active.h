@@ -5,8 +5,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/parallel.h"
-
 namespace ilo {
 
 struct ActiveRows {
@@ -18,9 +16,11 @@ struct ActiveRows {
   std::int64_t entries() const { return indptr[n]; }
 };
 
-// The same entries column by column, in each in the order of tokens.
+// The entries of the tokens from `first` to before `last`, column by column, in each in the order
+// of tokens, which are counted from `first`.
 struct ByFeature {
-  ByFeature(const ActiveRows& rows, Team& team);
+  ByFeature() = default;
+  ByFeature(const ActiveRows& rows, std::int64_t first, std::int64_t last);
 
   std::vector<std::int64_t> offsets;  // (columns + 1)
   std::vector<std::int32_t> entry, token;

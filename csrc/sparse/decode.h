@@ -1,10 +1,13 @@
 // What active features write, added up, and the gradients of that sum.
 //
 // A feature of layer s has one contiguous row for the outputs s to s + span - 1, so that each entry
-// is one run through memory. `decode` keeps a token's outputs in the first-level cache and adds row
-// after row. The gradients go feature by feature (counting sort): its rows of the weights and of
-// their gradient stay in the cache, one thread owns them, and what passes by is the gradient of the
-// outputs, once for both products.
+// is one run through memory. For few tokens `decode` gathers the rows of each; for many it turns
+// this around: entries are sorted by feature, so that each row is read once for all tokens of a
+// block, whose outputs stay in the second-level cache, a piece of their columns at a time. Either
+// way an output is the bias, and then entry after entry in the order of features. The gradients go
+// feature by feature (counting sort): its rows of the weights and of their gradient stay in the
+// cache, one thread owns them, and what passes by is the gradient of the outputs, once for both
+// products.
 #pragma once
 
 #include <cstdint>

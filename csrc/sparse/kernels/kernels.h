@@ -35,6 +35,13 @@ struct SparseKernelsOf {
   // unless `slack` lets it stop earlier, with up to k + slack of them. 0 where fewer are positive.
   T (*kth_largest)(const T* values, std::int64_t n, std::int64_t k, std::int64_t slack);
 
+  // Of features with the decoder rows weight[f * weight_stride], c < width <= `piece`, and entries
+  // offsets[f] to offsets[f + 1] each: slice[tokens[e] * piece + c] += factors[e] * row[c], feature
+  // after feature.
+  int piece;
+  void (*scatter)(const T* weight, std::int64_t weight_stride, std::int64_t features,
+                  const std::int64_t* offsets, const std::int32_t* tokens, const T* factors,
+                  std::int64_t width, T* slice);
   // out[c] += the sum of factors[i] * rows[i][c], row after row.
   void (*accumulate)(const T* const* rows, const T* factors, std::int64_t count, std::int64_t width,
                      T* out);

@@ -109,13 +109,22 @@ void product(const T* x, std::int64_t groups, const T* w, std::int64_t panels, c
   }
 }
 
-template <class T>
-inline std::int64_t take(const T* row, unsigned mask, std::int64_t j, std::int32_t first,
-                         std::int64_t count, T* values, std::int32_t* columns) {
-  for (; mask; mask &= mask - 1, ++count) {
-    const std::int64_t column = j + __builtin_ctz(mask);
-    values[count] = row[column];
-    columns[count] = first + static_cast<std::int32_t>(column);
+// Bits of 64 columns first, then the columns: what branches is the number of hits alone.
+template <class T, class Mask>
+inline std::int64_t take(const T* row, std::int64_t n, std::int32_t first, T* values,
+                         std::int32_t* columns, const Mask& mask) {
+  constexpr int kLanes = Vec<T>::kLanes;
+  std::int64_t count = 0;
+  for (std::int64_t start = 0; start < n; start += 64) {
+    const std::int64_t end = start + 64 < n ? start + 64 : n;
+    std::uint64_t bits = 0;
+    for (std::int64_t j = start; j < end; j += kLanes)
+      bits |= static_cast<std::uint64_t>(mask(j)) << (j - start);
+    for (; bits; bits &= bits - 1, ++count) {
+      const std::int64_t column = start + __builtin_ctzll(bits);
+      values[count] = row[column];
+      columns[count] = first + static_cast<std::int32_t>(column);
+    }
   }
   return count;
 }
@@ -125,21 +134,16 @@ std::int64_t at_least(const T* row, std::int64_t n, T least, std::int32_t first,
                       std::int32_t* columns) {
   using V = Vec<T>;
   const typename V::type limit = V::broadcast(&least);
-  std::int64_t count = 0;
-  for (std::int64_t j = 0; j < n; j += V::kLanes)
-    count = take(row, V::at_least(V::load(row + j), limit), j, first, count, values, columns);
-  return count;
+  return take(row, n, first, values, columns,
+              [&](std::int64_t j) { return V::at_least(V::load(row + j), limit); });
 }
 
 template <class T>
 std::int64_t above(const T* row, std::int64_t n, const T* thresholds, std::int32_t first, T* values,
                    std::int32_t* columns) {
   using V = Vec<T>;
-  std::int64_t count = 0;
-  for (std::int64_t j = 0; j < n; j += V::kLanes)
-    count = take(row, V::above(V::load(row + j), V::load(thresholds + j)), j, first, count, values,
-                 columns);
-  return count;
+  return take(row, n, first, values, columns,
+              [&](std::int64_t j) { return V::above(V::load(row + j), V::load(thresholds + j)); });
 }
 
 template <class T>
@@ -182,6 +186,47 @@ T kth_largest(const T* values, std::int64_t n, std::int64_t k, std::int64_t slac
     }
   }
   return from_bits<T>(low);
+}
+
+// A piece of a decoder row is as many vectors as stay in registers while its entries pass by.
+template <class T>
+constexpr int kPiece = 8 * Vec<T>::kLanes;
+constexpr std::int64_t kFeaturesAhead = 6;
+
+template <class T>
+void scatter(const T* weight, std::int64_t weight_stride, std::int64_t features,
+             const std::int64_t* offsets, const std::int32_t* tokens, const T* factors,
+             std::int64_t width, T* slice) {
+  using V = Vec<T>;
+  constexpr std::int64_t kLine = 64 / sizeof(T);
+  for (std::int64_t f = 0; f < features; ++f, weight += weight_stride) {
+    if (f + kFeaturesAhead < features)
+      for (std::int64_t c = 0; c < width; c += kLine)
+        __builtin_prefetch(weight + kFeaturesAhead * weight_stride + c);
+    const std::int64_t end = offsets[f + 1];
+    if (offsets[f] == end) continue;
+    if (width == kPiece<T>) {
+      typename V::type row[8];
+#pragma GCC unroll 8
+      for (int v = 0; v < 8; ++v) row[v] = V::load(weight + v * V::kLanes);
+      for (std::int64_t e = offsets[f]; e < end; ++e) {
+        T* const out = slice + tokens[e] * std::int64_t{kPiece<T>};
+        const typename V::type factor = V::broadcast(factors + e);
+#pragma GCC unroll 8
+        for (int v = 0; v < 8; ++v)
+          V::store(out + v * V::kLanes, V::fma(factor, row[v], V::load(out + v * V::kLanes)));
+      }
+      continue;
+    }
+    for (std::int64_t e = offsets[f]; e < end; ++e) {
+      T* const out = slice + tokens[e] * std::int64_t{kPiece<T>};
+      const typename V::type factor = V::broadcast(factors + e);
+      std::int64_t c = 0;
+      for (; c + V::kLanes <= width; c += V::kLanes)
+        V::store(out + c, V::fma(factor, V::load(weight + c), V::load(out + c)));
+      for (; c < width; ++c) out[c] = fused(factors[e], weight[c], out[c]);
+    }
+  }
 }
 
 template <int kCount, class T>
@@ -269,9 +314,12 @@ void gradients_in_groups(const T* const* rows, const T* factors, std::int64_t co
                          std::int64_t width, const T* weight, T* dots, T* sum) {
   constexpr int kGroup = kDotLanes / Vec<T>::kLanes <= 2 ? 4 : 2;  // what the registers hold
   std::int64_t i = 0;
-  for (; i + kGroup <= count; i += kGroup)
+  for (; i + kGroup <= count; i += kGroup) {
+    for (std::int64_t next = i + kGroup; next < count && next < i + 2 * kGroup; ++next)
+      fetch(rows[next], width);
     gradients_of<kGroup, kDots, kSum>(rows + i, factors + i, width, weight, dots + (kDots ? i : 0),
                                       sum);
+  }
   for (; i < count; ++i)
     gradients_of<1, kDots, kSum>(rows + i, factors + i, width, weight, dots + (kDots ? i : 0), sum);
 }
@@ -289,8 +337,8 @@ void gradients(const T* const* rows, const T* factors, std::int64_t count, std::
 
 template <class T>
 constexpr SparseKernelsOf<T> kernels_of() {
-  return {kPanel<T>,   kRows,    magnitude<T>,   pack<T>,       product<T>,
-          at_least<T>, above<T>, kth_largest<T>, accumulate<T>, gradients<T>};
+  return {kPanel<T>, kRows,          magnitude<T>, pack<T>,    product<T>,    at_least<T>,
+          above<T>,  kth_largest<T>, kPiece<T>,    scatter<T>, accumulate<T>, gradients<T>};
 }
 
 constexpr SparseKernels table_of(const char* name) {
