@@ -133,33 +133,38 @@ void decode_gradients(const ActiveRows& rows, const T* values, const std::vector
                       const T* grad_out, const DecoderShape& shape,
                       const SparseKernelsOf<T>& kernels, const DecodeGradients<T>& out,
                       Team& team) {
-  constexpr std::int64_t kFeatures = 32, kEntries = 64;
+  constexpr std::int64_t kFeatures = 32;
   const ByFeature by(rows, 0, rows.n);
   const std::int64_t width = shape.outputs * shape.d, features = rows.n_features;
   const std::int64_t blocks = ceil_div(features, kFeatures);
-  team.run(rows.n_layers * blocks, [&](std::int64_t task, int) {
+  struct Lists {
+    std::vector<const T*> rows;
+    std::vector<T> factors, dots;
+  };
+  std::vector<Lists> lists(team.size());
+  team.run(rows.n_layers * blocks, [&](std::int64_t task, int worker) {
     const std::int64_t layer = task / blocks, row = shape.spans[layer] * shape.d;
     const std::int64_t first = task % blocks * kFeatures;
     const std::int64_t last = std::min(features, first + kFeatures);
     const T* const gradients = grad_out + shape.first[layer] * shape.d;
-    const T* list[kEntries];
-    T factors[kEntries], dots[kEntries];
-    for (std::int64_t f = first; f < last; ++f) {
-      const T* const weight = out.values ? weights[layer] + f * row : nullptr;
-      T* const sum = out.weights.empty() ? nullptr : out.weights[layer] + f * row;
-      if (sum) std::fill_n(sum, row, T{0});
-      const std::int64_t column = layer * features + f;
-      for (std::int64_t at = by.offsets[column]; at < by.offsets[column + 1]; at += kEntries) {
-        const std::int64_t count = std::min(kEntries, by.offsets[column + 1] - at);
-        for (std::int64_t i = 0; i < count; ++i) {
-          list[i] = gradients + by.token[at + i] * width;
-          factors[i] = values[by.entry[at + i]];
-        }
-        kernels.gradients(list, factors, count, row, weight, dots, sum);
-        if (weight)
-          for (std::int64_t i = 0; i < count; ++i) out.values[by.entry[at + i]] = dots[i];
-      }
+    const std::int64_t* const offsets = &by.offsets[layer * features];
+    Lists& list = lists[worker];
+    list.rows.clear(), list.factors.clear();
+    for (std::int64_t at = offsets[first]; at < offsets[last]; ++at) {
+      list.rows.push_back(gradients + by.token[at] * width);
+      list.factors.push_back(values[by.entry[at]]);
     }
+    list.dots.resize(list.rows.size());
+    for (std::int64_t f = first; f < last; ++f) {
+      const std::int64_t at = offsets[f] - offsets[first];
+      kernels.gradients(list.rows.data() + at, list.factors.data() + at,
+                        offsets[f + 1] - offsets[f], offsets[last] - offsets[f], row,
+                        out.values ? weights[layer] + f * row : nullptr, list.dots.data() + at,
+                        out.weights.empty() ? nullptr : out.weights[layer] + f * row);
+    }
+    if (out.values)
+      for (std::int64_t at = offsets[first]; at < offsets[last]; ++at)
+        out.values[by.entry[at]] = list.dots[at - offsets[first]];
   });
 }
 

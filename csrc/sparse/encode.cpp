@@ -33,11 +33,12 @@ void keep(Row<T>& row, std::int64_t first, T least, std::int64_t k) {
   std::int64_t ties = k - above, to = first;
   for (std::int64_t i = first; i < row.size; ++i) {
     const T value = row.values[i];
-    const bool tie = value == least && ties > 0;
+    // Without branches: which ones stay cannot be foreseen.
+    const std::int64_t tie = static_cast<std::int64_t>(value == least) & (ties > 0);
     row.values[to] = value;
     row.columns[to] = row.columns[i];
     ties -= tie;
-    to += value > least || tie;
+    to += static_cast<std::int64_t>(value > least) | tie;
   }
   row.size = to;
 }
@@ -146,7 +147,7 @@ Encoded<T> encode_top_k(const EncodeInput<T>& in, std::int64_t k, const SparseKe
   const PackedEncoder<T> encoder(in, kernels, team);
   k = std::min(k, in.n_features);
   const TopK<T> choose{kernels, k};
-  const std::int64_t many = std::max<std::int64_t>(3 * k, k + 32), slack = k / 8;
+  const std::int64_t many = std::max<std::int64_t>(3 * k, k + 32), slack = k / 2;
   return Tiles<T>(in, encoder, team)
       .run([&](std::int64_t layer, std::int64_t first_token, std::int64_t count,
                std::vector<Row<T>>& rows, typename PackedEncoder<T>::Scratch& scratch) {

@@ -29,7 +29,7 @@ class PackedEncoder {
       : in_(in),
         kernels_(kernels),
         panels_(ceil_div(in.n_features, kernels.panel)),
-        chunk_(std::max<std::int64_t>(1, 240 / kernels.panel)),
+        chunk_(std::max<std::int64_t>(1, 480 / kernels.panel)),
         // Rows of the tile do not lie a power of two apart: they would share few cache lines.
         stride_(chunk_ * kernels.panel + 16),
         weight_(in.n_layers * panels_ * kernels.panel * in.d),

@@ -45,10 +45,11 @@ struct SparseKernelsOf {
   // out[c] += the sum of factors[i] * rows[i][c], row after row.
   void (*accumulate)(const T* const* rows, const T* factors, std::int64_t count, std::int64_t width,
                      T* out);
-  // Of one feature with the decoder row `weight`: dots[i] = <weight, rows[i]>, and sum[c] += the
-  // sum of factors[i] * rows[i][c], row after row. weight and dots, or sum, may be null.
-  void (*gradients)(const T* const* rows, const T* factors, std::int64_t count, std::int64_t width,
-                    const T* weight, T* dots, T* sum);
+  // Of one feature with the decoder row `weight` and its `count` entries: dots[i] = <weight,
+  // rows[i]>, and sum[c] = the sum of factors[i] * rows[i][c], row after row. weight and dots, or
+  // sum, may be null. rows holds `listed` >= count, those that are used next.
+  void (*gradients)(const T* const* rows, const T* factors, std::int64_t count, std::int64_t listed,
+                    std::int64_t width, const T* weight, T* dots, T* sum);
 };
 
 struct SparseKernels {

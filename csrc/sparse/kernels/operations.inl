@@ -100,12 +100,18 @@ void product(const T* x, std::int64_t groups, const T* w, std::int64_t panels, c
   constexpr std::int64_t kDepth = kPanelBytes / (kPanel<T> * static_cast<int>(sizeof(T)));
   for (std::int64_t k = 0; k == 0 || k < d; k += kDepth) {
     const std::int64_t depth = d - k < kDepth ? d - k : kDepth;
-    for (std::int64_t q = 0; q < panels; ++q)
+    const std::int64_t share = (depth * kPanel<T> * static_cast<int>(sizeof(T)) / 64) / groups + 1;
+    for (std::int64_t q = 0; q < panels; ++q) {
+      // The next panel, which the groups fetch a share each.
+      const char* next = reinterpret_cast<const char*>(w + ((q + 1) * d + k) * kPanel<T>);
       for (std::int64_t p = 0; p < groups; ++p) {
+        for (std::int64_t line = 0; line < share; ++line, next += 64)
+          __builtin_prefetch(next, 0, 2);
         T* const at = tile + p * kRows * ld + q * kPanel<T>;
         micro(x + (p * d + k) * kRows, w + (q * d + k) * kPanel<T>,
               k == 0 ? bias + q * kPanel<T> : at, k == 0 ? 0 : ld, depth, at, ld);
       }
+    }
   }
 }
 
@@ -191,7 +197,7 @@ T kth_largest(const T* values, std::int64_t n, std::int64_t k, std::int64_t slac
 // A piece of a decoder row is as many vectors as stay in registers while its entries pass by.
 template <class T>
 constexpr int kPiece = 8 * Vec<T>::kLanes;
-constexpr std::int64_t kFeaturesAhead = 6;
+constexpr std::int64_t kFeaturesAhead = 12;
 
 template <class T>
 void scatter(const T* weight, std::int64_t weight_stride, std::int64_t features,
@@ -246,10 +252,11 @@ inline void accumulate_rows(const T* const* rows, const T* factors, std::int64_t
     for (int i = 0; i < kCount; ++i) out[c] = fused(factors[i], rows[i][c], out[c]);
 }
 
+// Into the second-level cache: some rows together are more than the first holds.
 template <class T>
 inline void fetch(const T* row, std::int64_t width) {
   constexpr std::int64_t kLine = 64 / sizeof(T);
-  for (std::int64_t c = 0; c < width; c += kLine) __builtin_prefetch(row + c);
+  for (std::int64_t c = 0; c < width; c += kLine) __builtin_prefetch(row + c, 0, 2);
 }
 
 template <class T>
@@ -265,9 +272,14 @@ void accumulate(const T* const* rows, const T* factors, std::int64_t count, std:
 
 constexpr int kDotLanes = 16;
 
+template <int kEntries>
+struct Group {
+  static constexpr int kCount = kEntries;
+};
+
 template <int kCount, bool kDots, bool kSum, class T>
 inline void gradients_of(const T* const* rows, const T* factors, std::int64_t width,
-                         const T* weight, T* dots, T* sum) {
+                         const T* weight, T* dots, T* sum, bool fresh) {
   using V = Vec<T>;
   constexpr int kParts = kDotLanes / V::kLanes;
   typename V::type factor[kCount], dot[kCount][kParts];
@@ -283,7 +295,7 @@ inline void gradients_of(const T* const* rows, const T* factors, std::int64_t wi
     for (int p = 0; p < kParts; ++p) {
       const std::int64_t at = c + p * V::kLanes;
       typename V::type total, own;
-      if constexpr (kSum) total = V::load(sum + at);
+      if constexpr (kSum) total = fresh ? V::zero() : V::load(sum + at);
       if constexpr (kDots) own = V::load(weight + at);
 #pragma GCC unroll 4
       for (int i = 0; i < kCount; ++i) {
@@ -295,8 +307,10 @@ inline void gradients_of(const T* const* rows, const T* factors, std::int64_t wi
     }
   }
   if constexpr (kSum)
-    for (std::int64_t at = c; at < width; ++at)
+    for (std::int64_t at = c; at < width; ++at) {
+      if (fresh) sum[at] = 0;
       for (int i = 0; i < kCount; ++i) sum[at] = fused(factors[i], rows[i][at], sum[at]);
+    }
   if constexpr (kDots)
     for (int i = 0; i < kCount; ++i) {
       T lanes[kDotLanes];
@@ -311,28 +325,34 @@ inline void gradients_of(const T* const* rows, const T* factors, std::int64_t wi
 
 template <bool kDots, bool kSum, class T>
 void gradients_in_groups(const T* const* rows, const T* factors, std::int64_t count,
-                         std::int64_t width, const T* weight, T* dots, T* sum) {
+                         std::int64_t listed, std::int64_t width, const T* weight, T* dots,
+                         T* sum) {
   constexpr int kGroup = kDotLanes / Vec<T>::kLanes <= 2 ? 4 : 2;  // what the registers hold
+  if constexpr (kSum)
+    if (count == 0) std::memset(sum, 0, static_cast<std::size_t>(width) * sizeof(T));
   std::int64_t i = 0;
-  for (; i + kGroup <= count; i += kGroup) {
-    for (std::int64_t next = i + kGroup; next < count && next < i + 2 * kGroup; ++next)
-      fetch(rows[next], width);
-    gradients_of<kGroup, kDots, kSum>(rows + i, factors + i, width, weight, dots + (kDots ? i : 0),
-                                      sum);
-  }
-  for (; i < count; ++i)
-    gradients_of<1, kDots, kSum>(rows + i, factors + i, width, weight, dots + (kDots ? i : 0), sum);
+  const auto next = [&](auto group) {
+    constexpr int kCount = decltype(group)::kCount;
+    for (std::int64_t later = i + kGroup; later < listed && later < i + kGroup + kCount; ++later)
+      fetch(rows[later], width);
+    gradients_of<kCount, kDots, kSum>(rows + i, factors + i, width, weight, dots + (kDots ? i : 0),
+                                      sum, i == 0);
+    i += kCount;
+  };
+  while (i + kGroup <= count) next(Group<kGroup>{});
+  if (i + 2 <= count) next(Group<2>{});
+  while (i < count) next(Group<1>{});
 }
 
 template <class T>
-void gradients(const T* const* rows, const T* factors, std::int64_t count, std::int64_t width,
-               const T* weight, T* dots, T* sum) {
+void gradients(const T* const* rows, const T* factors, std::int64_t count, std::int64_t listed,
+               std::int64_t width, const T* weight, T* dots, T* sum) {
   if (weight && sum)
-    gradients_in_groups<true, true>(rows, factors, count, width, weight, dots, sum);
+    gradients_in_groups<true, true>(rows, factors, count, listed, width, weight, dots, sum);
   else if (weight)
-    gradients_in_groups<true, false>(rows, factors, count, width, weight, dots, sum);
+    gradients_in_groups<true, false>(rows, factors, count, listed, width, weight, dots, sum);
   else if (sum)
-    gradients_in_groups<false, true>(rows, factors, count, width, weight, dots, sum);
+    gradients_in_groups<false, true>(rows, factors, count, listed, width, weight, dots, sum);
 }
 
 template <class T>
