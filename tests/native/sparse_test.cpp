@@ -49,7 +49,7 @@ struct Case {
       : n(random.of<Index>({0, 1, 5, 64, 70})),
         n_layers(random.whole(1, 3)),
         n_features(random.of<Index>({1, 7, 47, 250, 300})),
-        d(random.of<Index>({1, 5, 17, 40})),
+        d(random.of<Index>({1, 5, 17, 70})),
         k(random.of<Index>({1, 2, 9, 400})) {
     x = numbers<T>(random, n * n_layers * d);
     weight = numbers<T>(random, n_layers * n_features * d);

@@ -24,6 +24,7 @@ SHAPES = [
     (67, 2, 300, 5, 3),
     (9, 1, 513, 7, 40),
     (3, 2, 25, 300, 2),
+    (40, 2, 12, 150, 4),
 ]
 
 
@@ -234,6 +235,25 @@ def test_tokens_without_active_features_get_the_bias(way):
     assert torch.equal(bias, torch.full_like(bias, 66.0))
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+def test_a_tokens_outputs_do_not_depend_on_the_tokens_beside_it(dtype):
+    """Few tokens gather rows, many are decoded feature by feature: the same bits."""
+    given = problem((90, 2, 40, 150, 9), dtype)
+    active = given.encode("top k")
+    assert len(active.indices) > 2 * 40 > 2 * 9
+    out = given.decode(active)
+    for token in (0, 63, 89):
+        own = slice(int(active.indptr[token]), int(active.indptr[token + 1]))
+        alone = ActiveFeatures(
+            torch.tensor([0, own.stop - own.start]),
+            active.indices[own],
+            active.values[own],
+            active.n_layers,
+            active.n_features,
+        )
+        assert torch.equal(given.decode(alone)[0], out[token])
+
+
 def test_one_layer_is_decoded_by_itself():
     given = problem((6, 3, 20, 4, 3))
     active = sparse.encode_top_k(given.x[:, 1:2], given.weight[1:2], given.bias[1:2], 3)
@@ -289,7 +309,7 @@ def ran(monkeypatch) -> Ran:
 def test_bits_are_the_same_on_every_instruction_set_and_number_of_threads(
     way, dtype, ran, monkeypatch
 ):
-    given = problem((131, 2, 270, 37, 5), dtype)
+    given = problem((131, 2, 270, 70, 5), dtype)
     before, first = torch.get_num_threads(), None
     try:
         for level in _core.simd_available():
@@ -416,6 +436,8 @@ DECODERS = {
         INDPTR, np.array([0, 10, 4], np.int32), VALUES, DECODER, OUT_BIAS),
     "indices[0]=-1 is not in [0, 10)": (
         INDPTR, np.array([-1, 1, 4], np.int32), VALUES, DECODER, OUT_BIAS),
+    "indices[1]=4 comes after 4 in token 0, wanted ascending": (
+        INDPTR, np.array([4, 4, 4], np.int32), VALUES, DECODER, OUT_BIAS),
     "values has shape (2,), wanted (3)": (INDPTR, INDICES, VALUES[:2], DECODER, OUT_BIAS),
     "weights is empty": (INDPTR, INDICES, VALUES, [], OUT_BIAS),
     "weights[1] has shape (4, 1, 4), wanted (5, any, 4)": (

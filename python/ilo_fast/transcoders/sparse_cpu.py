@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -35,7 +34,8 @@ def encode_threshold(
 ) -> Found:
     """As `sparse.encode_threshold`."""
     apply: Any = _EncodeThreshold.apply
-    return apply(x, weight, bias, threshold, bandwidth)
+    found: Found = apply(x, weight, bias, threshold, bandwidth)
+    return found
 
 
 def encode_top_k(
@@ -43,7 +43,8 @@ def encode_top_k(
 ) -> Found:
     """As `sparse.encode_top_k`, or `sparse.encode_batch_top_k`."""
     apply: Any = _EncodeTopK.apply
-    return apply(x, weight, bias, k, of_batch)
+    found: Found = apply(x, weight, bias, k, of_batch)
+    return found
 
 
 def decode(
@@ -55,20 +56,13 @@ def decode(
 ) -> torch.Tensor:
     """As `sparse.decode`."""
     apply: Any = _Decode.apply
-    return apply(indptr, indices, values, bias, *weights)
+    out: torch.Tensor = apply(indptr, indices, values, bias, *weights)
+    return out
 
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:
     """The same memory."""
     return tensor.detach().contiguous().numpy()
-
-
-def _arrays(*tensors: torch.Tensor) -> list[NDArray[Any]]:
-    return [_array(t) for t in tensors]
-
-
-def _found(indptr: NDArray[np.int64], indices: NDArray[np.int32], values: NDArray[Any]) -> Found:
-    return torch.from_numpy(indptr), torch.from_numpy(indices), torch.from_numpy(values)
 
 
 def _tensor(array: NDArray[Any] | None) -> torch.Tensor | None:
@@ -86,10 +80,14 @@ class _EncodeThreshold(torch.autograd.Function):
         bandwidth: float | None,
     ) -> Found:
         least = threshold if bandwidth is None else threshold - bandwidth / 2
-        *found, _ = _core.encode_threshold(
-            *_arrays(x, weight, bias, least), n_threads=torch.get_num_threads()
+        found = _core.encode_threshold(
+            _array(x),
+            _array(weight),
+            _array(bias),
+            _array(least),
+            n_threads=torch.get_num_threads(),
         )
-        indptr, indices, pre = _found(*found)
+        indptr, indices, pre = map(torch.from_numpy, found[:3])
         own = threshold.detach().flatten()[indices.long()]
         ctx.save_for_backward(x, weight, indptr, indices, pre, own)
         ctx.bandwidth = bandwidth
@@ -109,7 +107,9 @@ class _EncodeThreshold(torch.autograd.Function):
             of_entry = torch.where(near, -own / ctx.bandwidth * grad, 0.0)
             of_threshold = torch.from_numpy(
                 _core.sum_by_feature(
-                    *_arrays(indptr, indices, of_entry),
+                    _array(indptr),
+                    _array(indices),
+                    _array(of_entry),
                     n_layers=weight.shape[0],
                     n_features=weight.shape[1],
                 )
@@ -127,10 +127,15 @@ class _EncodeTopK(torch.autograd.Function):
         k: int,
         of_batch: bool,
     ) -> Found:
-        *found, _ = _core.encode_top_k(
-            *_arrays(x, weight, bias), k=k, of_batch=of_batch, n_threads=torch.get_num_threads()
+        found = _core.encode_top_k(
+            _array(x),
+            _array(weight),
+            _array(bias),
+            k=k,
+            of_batch=of_batch,
+            n_threads=torch.get_num_threads(),
         )
-        indptr, indices, values = _found(*found)
+        indptr, indices, values = map(torch.from_numpy, found[:3])
         ctx.save_for_backward(x, weight, indptr, indices)
         ctx.mark_non_differentiable(indptr, indices)
         return indptr, indices, values
@@ -151,7 +156,11 @@ def _encode_backward(
 ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor]:
     """Of x, weight and bias, from that of the entries' pre-activations."""
     of_x, of_weight, of_bias, _ = _core.encode_backward(
-        *_arrays(grad, indptr, indices, x, weight),
+        _array(grad),
+        _array(indptr),
+        _array(indices),
+        _array(x),
+        _array(weight),
         want_x=ctx.needs_input_grad[0],
         want_weight=ctx.needs_input_grad[1],
         n_threads=torch.get_num_threads(),
@@ -170,8 +179,10 @@ class _Decode(torch.autograd.Function):
         *weights: torch.Tensor,
     ) -> torch.Tensor:
         out, _ = _core.decode(
-            *_arrays(indptr, indices, values),
-            _arrays(*weights),
+            _array(indptr),
+            _array(indices),
+            _array(values),
+            [_array(weight) for weight in weights],
             _array(bias),
             n_threads=torch.get_num_threads(),
         )
@@ -183,12 +194,15 @@ class _Decode(torch.autograd.Function):
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:
         indptr, indices, values, *weights = ctx.saved_tensors
         of_values, of_weights, of_bias, _ = _core.decode_backward(
-            *_arrays(grad, indptr, indices, values),
-            _arrays(*weights),
+            _array(grad),
+            _array(indptr),
+            _array(indices),
+            _array(values),
+            [_array(weight) for weight in weights],
             want_values=ctx.needs_input_grad[2],
             want_weights=any(ctx.needs_input_grad[4:]),
             want_bias=ctx.needs_input_grad[3],
             n_threads=torch.get_num_threads(),
         )
-        found = of_weights or [None] * len(weights)
-        return None, None, _tensor(of_values), _tensor(of_bias), *map(_tensor, found)
+        found = [None] * len(weights) if of_weights is None else map(torch.from_numpy, of_weights)
+        return None, None, _tensor(of_values), _tensor(of_bias), *found
