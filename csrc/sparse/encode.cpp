@@ -49,9 +49,9 @@ constexpr T kSmallest = std::numeric_limits<T>::denorm_min();
 template <class T>
 struct TopK {
   // Keeps k of the entries from `first` on. Returns the least that a further one needs.
-  T operator()(Row<T>& row, std::int64_t first) const {
+  T operator()(Row<T>& row, std::int64_t first, T guess) const {
     const T* values = row.values.data() + first;
-    const T least = kernels.kth_largest(values, row.size - first, k, 0);
+    const T least = kernels.kth_largest(values, row.size - first, k, 0, guess);
     if (least > 0) keep(row, first, least, k);
     return std::max(least, kSmallest<T>);
   }
@@ -151,6 +151,7 @@ Encoded<T> encode_top_k(const EncodeInput<T>& in, std::int64_t k, const SparseKe
   return Tiles<T>(in, encoder, team)
       .run([&](std::int64_t layer, std::int64_t first_token, std::int64_t count,
                std::vector<Row<T>>& rows, typename PackedEncoder<T>::Scratch& scratch) {
+        T guess = 0;  // of a token from the one before
         T least[PackedEncoder<T>::kTileTokens];
         std::int64_t begin[PackedEncoder<T>::kTileTokens];
         for (std::int64_t t = 0; t < count; ++t) least[t] = kSmallest<T>, begin[t] = rows[t].size;
@@ -158,16 +159,18 @@ Encoded<T> encode_top_k(const EncodeInput<T>& in, std::int64_t k, const SparseKe
                     [&](std::int64_t t, const T* values, std::int64_t n, std::int64_t first) {
                       Row<T>& row = rows[t];
                       row.make_room(n);
-                      if (first == 0)
-                        least[t] = std::max(kSmallest<T>, kernels.kth_largest(values, n, k, slack));
+                      if (first == 0) {
+                        guess = kernels.kth_largest(values, n, k, slack, guess);
+                        least[t] = std::max(kSmallest<T>, guess);
+                      }
                       row.size += kernels.at_least(
                           values, n, least[t],
                           static_cast<std::int32_t>(layer * in.n_features + first),
                           row.values.data() + row.size, row.columns.data() + row.size);
-                      if (row.size - begin[t] > many) least[t] = choose(row, begin[t]);
+                      if (row.size - begin[t] > many) least[t] = choose(row, begin[t], least[t]);
                     });
         for (std::int64_t t = 0; t < count; ++t)
-          if (rows[t].size - begin[t] > k) choose(rows[t], begin[t]);
+          if (rows[t].size - begin[t] > k) choose(rows[t], begin[t], least[t]);
       });
 }
 

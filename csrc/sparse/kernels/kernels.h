@@ -33,7 +33,8 @@ struct SparseKernelsOf {
                         T* values, std::int32_t* columns);
   // The largest t it finds for which at least k of the values are >= t > 0: the k-th largest itself
   // unless `slack` lets it stop earlier, with up to k + slack of them. 0 where fewer are positive.
-  T (*kth_largest)(const T* values, std::int64_t n, std::int64_t k, std::int64_t slack);
+  // `guess` (0: none) is where to begin.
+  T (*kth_largest)(const T* values, std::int64_t n, std::int64_t k, std::int64_t slack, T guess);
 
   // Of features with the decoder rows weight[f * weight_stride], c < width <= `piece`, and entries
   // offsets[f] to offsets[f + 1] each: slice[tokens[e] * piece + c] += factors[e] * row[c], feature

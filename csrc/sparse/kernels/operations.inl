@@ -159,36 +159,36 @@ inline std::int64_t count_at_least(const T* values, std::int64_t n, T least) {
   return count;
 }
 
-// Steps down from the largest value, each twice as far, then halves the interval: over the bits, so
-// that it ends soon whatever the values are.
+// Steps down from the largest value, or up or down from the guess, each twice as far, until the
+// answer lies between; then halves the interval: over the bits, so that it ends soon whatever the
+// values are.
 template <class T>
-T kth_largest(const T* values, std::int64_t n, std::int64_t k, std::int64_t slack) {
+T kth_largest(const T* values, std::int64_t n, std::int64_t k, std::int64_t slack, T guess) {
+  constexpr int kFraction = sizeof(T) == 4 ? 23 : 52;
   T largest = 0;
   for (std::int64_t i = 0; i < n; ++i) largest = values[i] > largest ? values[i] : largest;
-  Bits<T> low = 1, high = bits_of(largest);
-  Bits<T> step = Bits<T>{1} << (sizeof(T) == 4 ? 22 : 51);
-  bool found = false;  // whether k are >= low
-  while (!found) {
-    const bool last = high < 1 || step >= high;
-    const Bits<T> at = last ? 1 : high - step;
-    const std::int64_t count = high < 1 ? 0 : count_at_least(values, n, from_bits<T>(at));
-    if (count >= k) {
-      low = at, found = true;
-      if (count <= k + slack) return from_bits<T>(low);
-    } else {
-      if (last) return 0;
-      high = at - 1;
-      if (step < Bits<T>{1} << (sizeof(T) * 8 - 3)) step *= 2;
-    }
-  }
+  const bool guessed = guess > 0 && guess < largest;
+  Bits<T> low = 0, high = bits_of(largest);  // k are >= low unless it is 0; the answer is <= high
+  Bits<T> step = Bits<T>{1} << (guessed ? kFraction - 4 : kFraction - 1);
+  Bits<T> at = guessed ? bits_of(guess) : high > step ? high - step : high;
+  bool less = false;  // whether high is known from a count
   while (low < high) {
-    const Bits<T> at = low + (high - low + 1) / 2;
     const std::int64_t count = count_at_least(values, n, from_bits<T>(at));
     if (count >= k) {
       low = at;
       if (count <= k + slack) break;
     } else {
       high = at - 1;
+      less = true;
+    }
+    if (low > 0 && less) {
+      at = low + (high - low + 1) / 2;
+    } else {
+      if (low > 0)
+        at = high - low > step ? low + step : high;
+      else
+        at = high > step ? high - step : 1;
+      if (step < Bits<T>{1} << (sizeof(T) * 8 - 3)) step *= 2;
     }
   }
   return from_bits<T>(low);
