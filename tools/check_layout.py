@@ -39,7 +39,17 @@ MAY_IMPORT_CORE = ("graph", "scores", "transcoders")
 LONGEST = {"python": 400, "csrc": 400, "tests": 500, "studies": 500}
 # Rooms of csrc, low to high; a file may include its own and those below. The kernels of knn/ are a
 # room of their own below simd/, which chooses one of them.
-CSRC_ROOMS = ("core", "knn/kernels", "simd", "knn", "overlap", "cuda", "bindings")
+CSRC_ROOMS = (
+    "core",
+    "knn/kernels",
+    "sparse/kernels",
+    "simd",
+    "knn",
+    "overlap",
+    "sparse",
+    "cuda",
+    "bindings",
+)
 SOURCES = (".py", ".cpp", ".h", ".inl", ".cu")
 
 PACKAGE = "ilo_fast"

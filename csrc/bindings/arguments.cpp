@@ -28,11 +28,11 @@ std::string shape_text(const Shape& shape, std::size_t count) {
   return out + (count == 1 ? ",)" : ")");
 }
 
+}  // namespace
+
 std::string shape_text(const py::array& array) {
   return shape_text(array.shape(), static_cast<std::size_t>(array.ndim()));
 }
-
-}  // namespace
 
 Segment segment_of(const py::handle& source, DType dtype) {
   Segment segment{};

@@ -17,6 +17,9 @@ namespace ilo {
 
 DType dtype_named(const std::string& name);
 
+// "(2, 3)"
+std::string shape_text(const pybind11::array& array);
+
 // An array (layers, n, d) with any strides, here or in a GPU's memory.
 struct Segment {
   const std::byte* data;

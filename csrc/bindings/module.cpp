@@ -12,5 +12,6 @@ PYBIND11_MODULE(_core, m) {
   ilo::register_set_overlap(m);
   ilo::register_layout(m);
   ilo::register_ranks(m);
+  ilo::register_sparse(m);
   ilo::register_cuda(m);
 }

@@ -42,21 +42,23 @@ bool has_amx_bf16() {
 
 struct Level {
   const Kernels* (*kernels)();
+  const SparseKernels* (*sparse)();
   bool supported;
 };
 
 const std::vector<Level>& levels() {
   static const std::vector<Level> all = [] {
-    std::vector<Level> out{{kernels_scalar, true}};
+    std::vector<Level> out{{kernels_scalar, sparse_kernels_scalar, true}};
 #if defined(ILO_X86_KERNELS)
     // The builtins also check that the operating system saves the wider registers.
-    out.push_back({kernels_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                                     __builtin_cpu_supports("f16c")});
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                      __builtin_cpu_supports("f16c");
+    out.push_back({kernels_avx2, sparse_kernels_avx2, avx2});
     const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    out.push_back({kernels_avx512, avx512});
-    out.push_back({kernels_avx512_bf16, avx512 && has_avx512_bf16()});
-    out.push_back({kernels_amx_bf16, avx512 && has_amx_bf16()});
+    out.push_back({kernels_avx512, sparse_kernels_avx512, avx512});
+    out.push_back({kernels_avx512_bf16, sparse_kernels_avx512, avx512 && has_avx512_bf16()});
+    out.push_back({kernels_amx_bf16, sparse_kernels_avx512, avx512 && has_amx_bf16()});
 #endif
     return out;
   }();
@@ -72,21 +74,22 @@ std::vector<std::string> available_levels() {
   return names;
 }
 
-const Kernels& choose_kernels(const std::string& wanted) {
+namespace {
+
+const Level& choose(const std::string& wanted) {
   std::string name = wanted;
   const char* source = "simd";
   if (name.empty()) {
     if (const char* env = std::getenv("ILO_FAST_SIMD")) name = env, source = "ILO_FAST_SIMD";
   }
-  const Kernels* best = nullptr;
+  const Level* best = nullptr;
   bool known = false;
   for (const Level& level : levels()) {
-    const Kernels* kernels = level.kernels();
-    if (name == kernels->name) {
-      if (level.supported) return *kernels;
+    if (name == level.kernels()->name) {
+      if (level.supported) return level;
       known = true;
     }
-    if (level.supported) best = kernels;
+    if (level.supported) best = &level;
   }
   if (name.empty()) return *best;
   std::string have;
@@ -94,6 +97,14 @@ const Kernels& choose_kernels(const std::string& wanted) {
   throw InvalidArgument(text(source, "='", name, "' ",
                              known ? "is not supported by this processor" : "is not known",
                              "; available here: ", have));
+}
+
+}  // namespace
+
+const Kernels& choose_kernels(const std::string& level) { return *choose(level).kernels(); }
+
+const SparseKernels& choose_sparse_kernels(const std::string& level) {
+  return *choose(level).sparse();
 }
 
 }  // namespace ilo

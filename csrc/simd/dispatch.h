@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "knn/kernels/kernels.h"
+#include "sparse/kernels/kernels.h"
 
 namespace ilo {
 
@@ -15,5 +16,9 @@ std::vector<std::string> available_levels();
 // best there are if that is unset. Throws InvalidArgument for a name that is unknown or that this
 // processor lacks: an override must never silently run something else.
 const Kernels& choose_kernels(const std::string& level);
+
+// The same for the products of transcoders. The levels beyond avx512 differ in bfloat16 only, which
+// these products do not use: they take those of avx512.
+const SparseKernels& choose_sparse_kernels(const std::string& level);
 
 }  // namespace ilo

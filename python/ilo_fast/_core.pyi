@@ -161,6 +161,68 @@ class TranslationRanks:
     def second(self, cosines: NDArray[np.float32], start: int) -> None: ...
     def ranks(self) -> NDArray[np.int32]: ...
 
+def encode_threshold(
+    x: NDArray[Any],
+    weight: NDArray[Any],
+    bias: NDArray[Any],
+    threshold: NDArray[Any],
+    *,
+    n_threads: int,
+    simd: str = ...,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any], str]: ...
+def encode_top_k(
+    x: NDArray[Any],
+    weight: NDArray[Any],
+    bias: NDArray[Any],
+    *,
+    k: int,
+    of_batch: bool,
+    n_threads: int,
+    simd: str = ...,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any], str]: ...
+def encode_backward(
+    grad: NDArray[Any],
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    x: NDArray[Any],
+    weight: NDArray[Any],
+    *,
+    want_x: bool,
+    want_weight: bool,
+    n_threads: int,
+    simd: str = ...,
+) -> tuple[NDArray[Any] | None, NDArray[Any] | None, NDArray[Any], str]: ...
+def decode(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[Any],
+    weights: Sequence[NDArray[Any]],
+    bias: NDArray[Any],
+    *,
+    n_threads: int,
+    simd: str = ...,
+) -> tuple[NDArray[Any], str]: ...
+def decode_backward(
+    grad: NDArray[Any],
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[Any],
+    weights: Sequence[NDArray[Any]],
+    *,
+    want_values: bool,
+    want_weights: bool,
+    want_bias: bool,
+    n_threads: int,
+    simd: str = ...,
+) -> tuple[NDArray[Any] | None, list[NDArray[Any]] | None, NDArray[Any] | None, str]: ...
+def sum_by_feature(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[Any],
+    *,
+    n_layers: int,
+    n_features: int,
+) -> NDArray[Any]: ...
 def cuda_status() -> dict[str, Any]: ...
 def cuda_knn_graph(
     segments: Sequence[Any],

@@ -20,14 +20,14 @@ need() {
 need cmake
 options=()
 launch=(env)  # xargs fills {} into arguments, not into the name of the program
-tests=(graph device_graph fused_filter emulator tensor_core overlap deletions set_overlap communities)  # the longest first
+tests=(graph device_graph fused_filter emulator tensor_core overlap deletions set_overlap communities sparse)  # the longest first
 rounds=20
 case "$kind" in
   plain) ;;
   address) options=(-DILO_FAST_SANITIZE=address) rounds=8 ;;
   thread)
     options=(-DILO_FAST_SANITIZE=thread) rounds=4
-    tests=(graph emulator overlap deletions set_overlap)  # the rest keeps to one thread
+    tests=(graph emulator overlap deletions set_overlap sparse)  # the rest keeps to one thread
     # Older runtimes cannot live with all of the address randomisation of newer kernels.
     if setarch -R true 2>/dev/null; then launch=(setarch -R); fi
     ;;

@@ -3,6 +3,9 @@
 `encode_*` finds the features that are active; `decode` adds up what they write. Both are
 differentiable. Tokens stand first: (tokens, layers, d), so that one token's rows are one piece of
 memory.
+
+On a processor, in float32 and float64, `sparse_cpu` does the work; elsewhere torch, as written out
+here. The former has gradients of the first order only.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from typing import Any
 
 import torch
 from torch.nn import functional
+
+from ilo_fast.transcoders import sparse_cpu
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,9 @@ def encode_threshold(
         Thresholds get a gradient (straight-through): entries within half of it below a threshold
         are kept, with a value of zero.
     """
+    if sparse_cpu.takes(x, weight, bias, threshold):
+        found = sparse_cpu.encode_threshold(x, weight, bias, threshold, bandwidth)
+        return ActiveFeatures(*found, *weight.shape[:2])
     pre = _pre_activations(x, weight, bias)
     kept = pre > (threshold if bandwidth is None else threshold - bandwidth / 2)
     where = kept.nonzero(as_tuple=True)
@@ -97,8 +105,12 @@ def encode_top_k(
 ) -> ActiveFeatures:
     """Of every layer, the k largest positive pre-activations of each token.
 
-    Of equal ones the first. Shapes as in `encode_threshold`.
+    Of equal ones the first; where k is more than there are features, all. Shapes as in
+    `encode_threshold`.
     """
+    if sparse_cpu.takes(x, weight, bias):
+        found = sparse_cpu.encode_top_k(x, weight, bias, k, of_batch=False)
+        return ActiveFeatures(*found, *weight.shape[:2])
     pre = _pre_activations(x, weight, bias)
     order = torch.sort(pre.detach(), dim=-1, descending=True, stable=True).indices[..., :k]
     kept = torch.zeros_like(pre, dtype=torch.bool).scatter_(-1, order, True) & (pre > 0)
@@ -112,6 +124,9 @@ def encode_batch_top_k(
 
     Of equal ones the first. Shapes as in `encode_threshold`.
     """
+    if sparse_cpu.takes(x, weight, bias):
+        found = sparse_cpu.encode_top_k(x, weight, bias, k, of_batch=True)
+        return ActiveFeatures(*found, *weight.shape[:2])
     pre = _pre_activations(x, weight, bias)
     flat = pre.detach().transpose(0, 1).flatten(1)  # (layers, tokens * features)
     order = torch.sort(flat, dim=-1, descending=True, stable=True).indices[:, : k * len(x)]
@@ -139,6 +154,8 @@ def decode(
     -------
     (tokens, outputs, d)
     """
+    if sparse_cpu.takes(features.values, bias, *weights):
+        return sparse_cpu.decode(features.indptr, features.indices, features.values, weights, bias)
     n = len(features.indptr) - 1
     out = bias.expand(n, *bias.shape)
     layers, tokens = features.layers, features.tokens
