@@ -65,7 +65,7 @@ def test_table_says_how_good_every_layer_is(
     ):
         (line,) = [row for row in printed.splitlines() if row.startswith(f"{layer:>5}  ")]
         assert f"{share:.1%}" in line and f"{active:.1f}" in line
-    assert "never active" in printed and str(folder) in printed
+    assert "never active" in printed and f"ilo-fast clt eval {folder}" in printed
     assert main(["clt", "train", "--text", "my-texts", "-q", *SMALL]) == 0
     assert capsys.readouterr().out == printed  # the run is kept
     assert main(["clt", "train", "--text", "my-texts", "-q", *SMALL, "--per-layer", "--k", "3",

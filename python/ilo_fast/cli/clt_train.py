@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_POOR = 0.5  # explained variance, below which the end says what to do
+_POOR = 0.6  # explained variance, below which the end says what to do
 
 
 def add_parser(commands: Commands) -> None:
@@ -162,7 +162,9 @@ def run(args: argparse.Namespace) -> int:
             progress=not args.quiet,
         )
     emit(report(result, display_name(args.model)))
+    folder = output_folder(args)
     emit(f"\n{result.path}\n")
+    emit(f"`ilo-fast clt eval {folder}` tells what the model predicts with it\n")
     return 0
 
 
