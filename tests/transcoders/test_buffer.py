@@ -8,8 +8,8 @@ import pytest
 import torch
 from helpers import tiny_models, transcoders
 
-from ilo_fast.transcoders import buffer as buffer_module
 from ilo_fast.transcoders.reading import MLPReader
+from ilo_fast.transcoders.training import buffer as buffer_module
 from ilo_fast.transcoders.training.buffer import SHARES, Batch, ShuffleBuffer, read_batch
 from ilo_fast.transcoders.windows import Windows, read_windows
 

@@ -19,12 +19,12 @@ from transformers import TrainerCallback
 
 from ilo_fast.errors import CorpusError
 from ilo_fast.training.run_folder import CARD_FILE, LOG_FILE
-from ilo_fast.transcoders import buffer as buffer_module
-from ilo_fast.transcoders import train_loop
 from ilo_fast.transcoders.activations import BatchTopK, JumpReLU, TopK
 from ilo_fast.transcoders.files.fitting import check_fits
 from ilo_fast.transcoders.files.folder import load_transcoder
 from ilo_fast.transcoders.reading import MLPReader, watched
+from ilo_fast.transcoders.training import buffer as buffer_module
+from ilo_fast.transcoders.training import loop as train_loop
 from ilo_fast.transcoders.training.log import read_log
 from ilo_fast.transcoders.training.optimisation import Optimisation, StepRecord
 from ilo_fast.transcoders.training.train import TrainedTranscoder
