@@ -28,8 +28,8 @@ from ilo_fast.transcoders import (
 
 KINDS = {"cross_layer": True, "per_layer": False}
 TEXTS = ("bible_nt", "nllb_seed", "mono_commonvoice")  # the New Testament first: its lines align
-FEATURES, K, TOKENS, SEED = 640, 16, 3_000_000, 1
-WINDOWS = 23 * 12  # to evaluate on
+FEATURES, K, TOKENS, SEED = 640, 16, 1_000_000, 1
+WINDOWS = 23 * 6  # to evaluate on
 LANGUAGES = (
     "ban_Latn,ben_Beng,bjn_Latn,ces_Latn,dan_Latn,deu_Latn,eng_Latn,fra_Latn,hin_Deva,ind_Latn,"
     "jpn_Jpan,nld_Latn,pol_Latn,rus_Cyrl,slv_Latn,spa_Latn,srp_Cyrl,swe_Latn,swh_Latn,tel_Telu,"
