@@ -143,22 +143,6 @@ py::tuple encode_top_k_binding(const py::array& x, const py::array& weight, cons
                            : largest<float>(x, weight, bias, k, of_batch, n_threads, simd);
 }
 
-// Entries whose places are right for n_layers of n_features. To be called without the lock.
-void check_entries(const ActiveRows& rows, std::int64_t entries) {
-  check_offsets("indptr", rows.indptr, rows.n, entries, "indices");
-  for (std::int64_t e = 0; e < entries; ++e)
-    if (rows.indices[e] < 0 || rows.indices[e] >= rows.columns())
-      throw InvalidArgument(text("indices[", e, "]=", rows.indices[e], " is not in [0, ",
-                                 rows.columns(), "), the features of ", rows.n_layers, " layers"));
-  // The order in which outputs are added up.
-  for (std::int64_t t = 0; t < rows.n; ++t)
-    for (std::int64_t e = rows.indptr[t] + 1; e < rows.indptr[t + 1]; ++e)
-      if (rows.indices[e] <= rows.indices[e - 1])
-        throw InvalidArgument(text("indices[", e, "]=", rows.indices[e], " comes after ",
-                                   rows.indices[e - 1], " in token ", t,
-                                   ", wanted ascending: sort the entries of each token"));
-}
-
 ActiveRows active_rows(const Indptr& indptr, const Indices& indices, std::int64_t n_layers,
                        std::int64_t n_features) {
   if (indptr.ndim() != 1 || indptr.shape(0) < 1)

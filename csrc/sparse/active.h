@@ -16,6 +16,10 @@ struct ActiveRows {
   std::int64_t entries() const { return indptr[n]; }
 };
 
+// Throws InvalidArgument unless indptr lays out all `entries`, and the indices of each token ascend
+// within the columns. Only then may rows be given to what is below.
+void check_entries(const ActiveRows& rows, std::int64_t entries);
+
 // The entries of the tokens from `first` to before `last`, column by column, in each in the order
 // of tokens, which are counted from `first`.
 struct ByFeature {
