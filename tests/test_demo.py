@@ -57,3 +57,28 @@ def test_demo_model_mixes_by_meaning_in_the_middle():
     control = overlap(shuffled, parallel=True)
     assert abs(control.ilo.mean() - mean[best]) < 1e-9  # the same graph: ILO cannot see meaning
     assert control.translation_share.mean() < 3 * scores.translation_chance.mean()
+
+
+@pytest.mark.parametrize("name", ["demo", "demo-per-layer"])
+def test_demo_transcoders_imitate_the_mlps_of_the_demo_model(name):
+    """On sentences that neither saw; the card has the figures of all languages."""
+    import torch
+
+    from ilo_fast.models.demo import demo_model_path
+    from ilo_fast.models.source import ModelSource
+    from ilo_fast.transcoders import MLPReader, check_fits, load_transcoder, read_windows
+    from ilo_fast.transcoders.files.folder import transcoder_path
+
+    source = ModelSource.open(demo_model_path(), dtype=torch.float32)
+    reader = MLPReader(source.load().backbone)
+    transcoder = load_transcoder(name)
+    check_fits(transcoder, reader)
+    assert transcoder.cross_layer == (name == "demo")
+    text = ParallelCorpus.demo(("deu_Latn", "hin_Deva")).sentences
+    windows, _ = read_windows(source.tokenizer, text, context_length=64, eval_fraction=0.17)
+    x, y = (values[:, 1:].flatten(0, 1) for values in reader.read(windows.ids))
+    error = (transcoder(x) - y).square().sum(dim=(0, 2))
+    explained = 1 - error / (y - y.mean(dim=0)).square().sum(dim=(0, 2))
+    assert explained.min() > 0.5 and explained.mean() > 0.7, explained
+    files = list(transcoder_path(name).parent.rglob("*"))
+    assert sum(file.stat().st_size for file in files if file.is_file()) <= 10_000_000

@@ -16,7 +16,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 TOP = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 PAGES = (*TOP, *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md")))
-CARDS = tuple(f"python/ilo_fast/demo/{name}/README.md" for name in ("corpus", "model", "training"))
+CARDS = tuple(
+    f"python/ilo_fast/demo/{name}/README.md"
+    for name in ("corpus", "model", "training", "transcoders")
+)
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
