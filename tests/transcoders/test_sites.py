@@ -62,7 +62,7 @@ FAMILIES: dict[str, tuple[dict[str, Any], str, str, float, int | None, bool]] = 
 
 def model_of(name: str, settings: dict[str, Any]) -> nn.Module:
     torch.manual_seed(0)
-    config = {"Gemma3": "Gemma3Text"}.get(name, name) + "Config"
+    config = {"Gemma3": "Gemma3Text", "Gemma3n": "Gemma3nText"}.get(name, name) + "Config"
     kind = next(n for n in ("ForCausalLM", "LMHeadModel") if hasattr(transformers, name + n))
     return getattr(transformers, name + kind)(getattr(transformers, config)(**settings)).eval()
 
@@ -145,6 +145,17 @@ def test_channel_mixing_over_time_is_no_mlp() -> None:
     settings = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "context_length": 64}
     with pytest.raises(ValueError, match=r"block rwkv\.blocks\.0: it has no MLP"):
         find_sites(model_of("Rwkv", settings))
+
+
+def test_a_model_of_several_residual_streams_is_refused() -> None:
+    """Gemma 3n, whose blocks also mix in what each layer looks up for a token."""
+    settings = _USUAL | _HEADS | {
+        "vocab_size_per_layer_input": 64, "hidden_size_per_layer_input": 8, "laurel_rank": 4,
+        "num_kv_shared_layers": 0, "altup_num_inputs": 2, "activation_sparsity_pattern": [0.0, 0.0],
+        "layer_types": ["full_attention"] * 2,
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=r"axes 1 and 2 .* more than one residual"):
+        find_sites(model_of("Gemma3n", settings))
 
 
 def test_an_encoder_is_refused() -> None:

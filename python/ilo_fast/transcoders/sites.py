@@ -92,7 +92,11 @@ def find_sites(model: nn.Module) -> tuple[ModelParts, tuple[Site, ...]]:
     if len(set(parts.schedule)) < len(parts.schedule):
         raise ValueError("model runs a block more than once: its MLP has no layer of its own")
     if parts.axes != (0, 1):
-        raise ValueError("model keeps its tokens in an axis of their own kind")
+        raise ValueError(
+            f"model's blocks take sentences and tokens in axes {parts.axes[0]} and {parts.axes[1]} "
+            "of the hidden states, not in the first two: where there is more than one residual "
+            "stream, an MLP adds no one vector"
+        )
     names = {module: name for name, module in model.named_modules()}
     found = []
     for block, call in zip(parts.blocks, _calls(parts), strict=True):
