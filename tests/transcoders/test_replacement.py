@@ -1,16 +1,20 @@
 """A model with its MLPs replaced: by itself, by vectors, by a transcoder; then as it was before."""
 
+import dataclasses
 import secrets
 
 import pytest
 import torch
 import transformers
 from helpers.clt_models import clt_model, random_transcoder
+from transcoders.test_files import INFO
 from transcoders.test_sites import FAMILIES, model_of
 
 from ilo_fast.models.forward import callers_hooks
 from ilo_fast.transcoders.activations import BatchTopK, JumpReLU, TopK
+from ilo_fast.transcoders.evaluation.metrics import evaluate_transcoder
 from ilo_fast.transcoders.replacement import ReplacementModel
+from ilo_fast.transcoders.windows import Windows
 
 _LAYOUTS = ("Llama", "GPT2", "Gemma2", "GPTNeoX", "Falcon", "Cohere", "Bloom", "OPT", "Granite",
             "Mixtral")  # fmt: skip
@@ -98,6 +102,18 @@ def test_the_cascade_is_fed_with_the_replaced_stream() -> None:
         # Rows of another shape in the same block: nothing is left over.
         other = it.logits(ids[:1, :5])
     torch.testing.assert_close(other, wanted[:1, :5], rtol=1e-9, atol=1e-9)
+
+
+def test_as_many_positions_are_skipped_as_in_the_training() -> None:
+    coder = random_transcoder(0)
+    model = clt_model(coder)
+    assert ReplacementModel(model, coder).skip_positions == 1  # it does not say
+    coder.info = dataclasses.replace(INFO, skip_positions=3)
+    assert ReplacementModel(model, coder).skip_positions == 3
+    assert ReplacementModel(model, coder, skip_positions=0).skip_positions == 0
+    windows = Windows(_ids(0), torch.zeros(3).long(), torch.arange(27).view(3, 9), ("eng_Latn",))
+    scores = evaluate_transcoder(model, coder, windows, n_boot=10)
+    assert scores.skip_positions == 3 and scores.n_tokens.tolist() == [18, 18]
 
 
 def test_after_an_error_the_model_is_as_it_was() -> None:

@@ -51,12 +51,14 @@ class ReplacementModel:
     transcoder
         Of the same layers and hidden size.
     skip_positions
-        So many positions at the beginning of each row are left as the model has them.
+        So many positions at the beginning of each row are left as the model has them. None: as
+        many as in the transcoder's training; 1 where it does not say.
 
     Attributes
     ----------
     parts, sites
         As of `find_sites`.
+    skip_positions : int
 
     Raises
     ------
@@ -70,10 +72,16 @@ class ReplacementModel:
     """
 
     def __init__(
-        self, model: nn.Module, transcoder: CrossLayerTranscoder, *, skip_positions: int = 1
+        self,
+        model: nn.Module,
+        transcoder: CrossLayerTranscoder,
+        *,
+        skip_positions: int | None = None,
     ) -> None:
         self.parts: ModelParts
         self.sites: tuple[Site, ...]
+        if skip_positions is None:
+            skip_positions = 1 if transcoder.info is None else transcoder.info.skip_positions
         self.skip_positions = whole_number("skip_positions", skip_positions, least=0)
         self.parts, self.sites = find_sites(model)
         if self.parts.head is None:

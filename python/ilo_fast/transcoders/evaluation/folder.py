@@ -160,7 +160,6 @@ def evaluate_folder(
         module,
         transcoder.to(where),
         held_out,
-        skip_positions=transcoder.info.skip_positions,
         batch_tokens=batch_tokens,
         seed=seed,
         n_boot=n_boot,

@@ -40,7 +40,7 @@ def evaluate_transcoder(
     transcoder: CrossLayerTranscoder,
     windows: Windows,
     *,
-    skip_positions: int = 1,
+    skip_positions: int | None = None,
     batch_tokens: int | None = None,
     seed: int = 0,
     n_boot: int = 2000,
@@ -58,8 +58,8 @@ def evaluate_transcoder(
     windows
         Text that the transcoder was not trained on.
     skip_positions
-        So many positions at the beginning of each window are neither replaced nor counted; as in
-        the training.
+        So many positions at the beginning of each window are neither replaced nor counted. None:
+        as in `ReplacementModel`.
     batch_tokens
         Tokens in a batch. None: as many as 100 MB of logits, or of pre-activations, hold. Results
         do not depend on it.
@@ -106,7 +106,7 @@ def evaluate_transcoder(
     return TranscoderScores(
         languages=windows.languages,
         n_features=transcoder.n_features,
-        skip_positions=skip_positions,
+        skip_positions=replacement.skip_positions,
         seed=seed,
         n_boot=n_boot,
         info={
