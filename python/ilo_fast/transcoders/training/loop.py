@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ilo_fast._util.progress import cost_bar
+from ilo_fast.models.forward import evaluating
 from ilo_fast.training.checkpoint_mark import mark_complete
 from ilo_fast.training.checkpoint_pace import CheckpointPace
 from ilo_fast.training.process import deferred_interrupts
@@ -90,13 +92,13 @@ class TranscoderTraining:
         done = optimisation.steps_done
         options, run, steps = self._options, self._run, self.steps
         log = TrainingLog(run.path / LOG_FILE, done)
-        reporters = Reporters(options.report_to, run.path, steps)
         pace = CheckpointPace(options.save_steps, run.seconds_spent())
         log_every = options.logging_steps or max(1, min(10, steps // 20))
         evaluate_every = options.eval_steps or max(1, math.ceil(steps / _EVALUATIONS))
         metrics: dict[str, Any] = {}
         with (
             deferred_interrupts() as interrupted,
+            contextlib.closing(Reporters(options.report_to, run.path, steps)) as reporters,
             cost_bar(options.progress, "train", cost=steps, items=steps, unit="step") as bar,
         ):
             bar.advance(done, done, free=True)
@@ -119,7 +121,6 @@ class TranscoderTraining:
                     self._save(optimisation, pace)
                 if interrupted() and step < steps:
                     raise KeyboardInterrupt
-        reporters.close()
         seconds = pace.seconds
         return {
             "steps": optimisation.steps_done,
@@ -245,25 +246,25 @@ def held_out_metrics(
 
     The variance is that of y about its mean over these tokens.
     """
-    was_training = transcoder.training
-    transcoder.eval()
     layers, n = transcoder.n_layers, 0
     fired = torch.zeros(layers * transcoder.n_features, dtype=torch.int64)
     sums: dict[str, torch.Tensor] = {}
-    for some in np.array_split(np.asarray(rows), max(1, len(rows) // 32)):
-        batch = read_batch(reader, windows, some, skip_positions=SKIP_POSITIONS, autocast=autocast)
-        features = transcoder.encode(batch.x)
-        error = (transcoder.decode(features) - batch.y).cpu().double()
-        y = batch.y.cpu().double()
-        for name, value in (
-            ("error", error.square().sum(dim=(0, 2))), ("y", y.sum(dim=0)),
-            ("square", y.square().sum(dim=(0, 2))),
-        ):  # fmt: skip
-            sums[name] = sums.get(name, 0) + value
-        indices = features.indices[features.values > 0].long().cpu()
-        fired += torch.bincount(indices, minlength=len(fired))
-        n += len(batch)
-    transcoder.train(was_training)
+    with evaluating(transcoder):
+        for some in np.array_split(np.asarray(rows), max(1, len(rows) // 32)):
+            batch = read_batch(
+                reader, windows, some, skip_positions=SKIP_POSITIONS, autocast=autocast
+            )
+            features = transcoder.encode(batch.x)
+            error = (transcoder.decode(features) - batch.y).cpu().double()
+            y = batch.y.cpu().double()
+            for name, value in (
+                ("error", error.square().sum(dim=(0, 2))), ("y", y.sum(dim=0)),
+                ("square", y.square().sum(dim=(0, 2))),
+            ):  # fmt: skip
+                sums[name] = sums.get(name, 0) + value
+            indices = features.indices[features.values > 0].long().cpu()
+            fired += torch.bincount(indices, minlength=len(fired))
+            n += len(batch)
     variance = sums["square"] - sums["y"].square().sum(dim=1) / n
     by_layer = fired.view(layers, -1)
     return {

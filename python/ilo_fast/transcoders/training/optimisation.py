@@ -6,10 +6,12 @@ With x and y scaled, and var_l the variance of y_l about its mean, measured once
          + lambda(t) * mean over tokens of 1/L sum over features of tanh(c a ||D||)     (JumpReLU)
          + alpha * mean over l of  ||e_l - e^_l||^2 / ||e_l||^2                          (AuxK)
 
-Each is a mean over tokens, so none changes with the size of a batch. `a ||D||` is what a feature
-writes over all layers (Lindsey et al. 2025). e is the residual y - y^, which dead features try to
-explain, so that they have something to say when they live again (Gao et al. 2024, arXiv
-2406.04093); and while a feature is dead, its bias rises towards the weakest active ones.
+Each is a mean over tokens or a ratio of two, so none changes with the size of a batch. `a ||D||` is
+what a feature writes over all layers (Lindsey et al. 2025). e is the residual y - y^ of the batch's
+first 512 tokens, which dead features try to explain, so that they have something to say when they
+live again (Gao et al. 2024, arXiv 2406.04093; there each token takes its highest dead features,
+here each dead feature its highest tokens first). While a feature is dead, its bias also rises
+towards the weakest active ones, until it fires.
 """
 
 from __future__ import annotations

@@ -292,8 +292,8 @@ def _named(text: Texts) -> list[str] | None:
 
 
 def _counts(train: Windows, held_out: Windows) -> dict[str, dict[str, int]]:
-    """Tokens of each language, both kinds."""
-    context = train.ids.shape[1]
+    """Tokens of each language, both kinds; those at the start of windows do not count."""
+    context = train.ids.shape[1] - SKIP_POSITIONS
     kinds = {"tokens_to_train_on": train, "tokens_held_out": held_out}
     return {
         code: {name: int((w.language == i).sum()) * context for name, w in kinds.items()}
