@@ -101,14 +101,18 @@ def test_metrics_are_those_of_a_loop_over_held_out_tokens(
 
 
 @pytest.mark.parametrize(
-    "activation", [TopK(4), BatchTopK(4), JumpReLU()], ids=lambda activation: activation.kind
+    ("activation", "stops"), [(TopK(4), (4, 8)), (BatchTopK(4), (8,)), (JumpReLU(), (8,))]
 )
 def test_resumed_run_ends_in_the_same_bits(
-    activation: Any, model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    activation: Any,
+    stops: tuple[int, ...],
+    model: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     options = {"activation": activation, "tokens": 2600, "save_steps": 3, "eval_steps": 4}
     straight = train(tmp_path / "straight", model, **options)
-    for step in (4, 8):
+    for step in stops:
         with monkeypatch.context() as patch, pytest.raises(StopError):
             stop_at(patch, step)
             train(tmp_path / "run", model, **options)
@@ -223,15 +227,18 @@ def test_held_out_lines_are_never_read_in_training(
     model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: set[tuple[int, int]] = set()
+    numbers: list[int] = []
 
     class Watching(buffer_module.ShuffleBuffer):
         def batch(self, number: int) -> buffer_module.Batch:
             batch = super().batch(number)
+            numbers.append(number)
             seen.update(zip(batch.language.tolist(), batch.document.tolist(), strict=True))
             return batch
 
     monkeypatch.setattr(train_loop, "ShuffleBuffer", Watching)
-    train(tmp_path / "run", model, tokens=8000)
+    steps = train(tmp_path / "run", model, tokens=8000).card["steps"]
+    assert sorted(set(numbers)) == list(range(steps))
     held = {n for n in range(120) if is_held_out(n, seed=0, eval_fraction=0.1)}
     assert held and {language for language, _ in seen} == {0, 1}
     assert not held & {line for _, line in seen}
