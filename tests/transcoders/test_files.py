@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import secrets
@@ -66,6 +67,24 @@ def test_what_is_read_back_is_what_was_saved(
     state, other = before.state_dict(), after.state_dict()
     assert list(state) == list(other)
     assert all(torch.equal(state[name], other[name]) for name in state)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: a.kind)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_sixteen_bits_are_computed_with_as_float32(
+    tmp_path: Path, activation: Activation, dtype: torch.dtype
+) -> None:
+    before = random_transcoder(1, activation=activation).float()
+    save_transcoder(copy.deepcopy(before).to(dtype), tmp_path)
+    after = load_transcoder(tmp_path)
+    stored = load_file(tmp_path / WEIGHTS)
+    assert {value.dtype for value in stored.values()} == {dtype}
+    for name, value in after.state_dict().items():
+        assert value.dtype == torch.float32 and torch.equal(value, stored[name].float()), name
+    x = torch.randn(400, 3, 16)
+    close = 0.02 if dtype == torch.float16 else 0.2  # features at their thresholds come and go
+    with torch.no_grad():
+        assert (after(x) - before(x)).norm() < close * before(x).norm()
 
 
 def test_another_transcoder_is_replaced_and_other_files_stay(tmp_path: Path) -> None:

@@ -133,6 +133,27 @@ def test_loss_and_penalty_are_their_dense_formulas(generator: torch.Generator) -
     assert step.loss == pytest.approx(float(loss), rel=1e-4)
 
 
+def test_penalty_raises_thresholds_until_fewer_features_fire(generator: torch.Generator) -> None:
+    planted = Planted(generator)
+    x, y = planted.draw(2048)
+
+    def trained(coefficient: float) -> tuple[float, float]:
+        """Active features of a token, and how far thresholds rose on average."""
+        transcoder, variance = made(x, y, JumpReLU(), l0=8)
+        before = transcoder.log_threshold.detach().clone()
+        schedule = Schedule(
+            steps=40, learning_rate=1e-2, sparsity_coefficient=coefficient, sparsity_warmup_share=0
+        )
+        step = Optimisation(transcoder, variance, schedule)
+        record = [step.step(x[i % 8 * 256 :][:256], y[i % 8 * 256 :][:256]) for i in range(40)][-1]
+        rise = transcoder.log_threshold.detach() - before
+        return float(record.l0.mean()), float(rise.mean())
+
+    (many, _), (few, rise) = trained(0.0), trained(0.3)
+    assert few < many / 4
+    assert rise > 0.1
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: a.kind)
 @pytest.mark.parametrize("n_features", [1, 3, 8])
 def test_few_features_are_calibrated_and_trained(
@@ -158,6 +179,21 @@ def test_calibrated_features_fire_at_the_rate_that_was_asked_for(
     torch.testing.assert_close(
         transcoder.decoder_bias / transcoder.output_scale[:, None], x.mean(0)
     )
+
+
+def test_calibrated_thresholds_keep_k_features_of_a_token_on_average(
+    generator: torch.Generator,
+) -> None:
+    x = torch.randn(4000, 3, 16, generator=generator) * torch.rand(4000, 1, 1, generator=generator)
+    transcoder, _ = made(x, x, BatchTopK(3), n_features=40, l0=6)
+    transcoder.calibrate(x[:2000])
+    assert transcoder.training
+    transcoder.eval()
+    counts = (transcoder.encode(x).to_dense() > 0).sum(2)
+    assert (counts[:2000].sum(0) - 3 * 2000).abs().max() <= 3
+    assert (counts[2000:].float().mean(0) - 3).abs().max() < 0.5
+    assert counts.float().std() > 0.5  # of a token it may be more, or fewer
+    assert torch.equal(transcoder(x[:5]), transcoder(x)[:5])  # whatever stands beside it
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: a.kind)
@@ -187,9 +223,17 @@ def test_dead_features_live_again(activation: Activation, generator: torch.Gener
         assert dead_after_training(0.0)[1] > before / 2
 
 
-def test_silence_is_counted_in_tokens_exactly(generator: torch.Generator) -> None:
+@pytest.mark.parametrize(
+    "activation", [TopK(2), BatchTopK(2), JumpReLU(0.3, 0.5)], ids=lambda a: a.kind
+)
+def test_silence_is_counted_in_tokens_exactly(
+    activation: Activation, generator: torch.Generator
+) -> None:
     x, y = Planted(generator).draw(600)
-    transcoder, variance = made(x, y, TopK(2))
+    transcoder, variance = made(x, y, activation)
+    with torch.no_grad():  # JumpReLU: at first below its threshold, but near it
+        transcoder.encoder_bias[:, 0] = 0.29
+        transcoder.encoder_weight[:, 0] = 0
     step = Optimisation(transcoder, variance, Schedule(steps=9), dead_after=250)
     silent = torch.zeros(3, 24, dtype=torch.int64)
     for first in range(0, 600, 100):
@@ -257,6 +301,31 @@ def test_bias_of_a_dead_feature_rises_by_a_tenth_of_what_it_lacks(
     assert torch.equal(others, before[~dead])
 
 
+def test_dead_features_learn_what_is_not_explained_and_are_lifted(
+    generator: torch.Generator,
+) -> None:
+    x, y = Planted(generator).draw(1000)
+    transcoder, variance = made(x, y, TopK(2))
+    with torch.no_grad():
+        transcoder.encoder_bias[:, ::2] = -9.0
+    step = Optimisation(transcoder, variance, Schedule(steps=9), dead_after=300)
+    assert step.step(x[:300], y[:300]).auxiliary == 0
+    dead = step.dead
+    assert dead.any()
+    with torch.no_grad():
+        residual = ((y[300:] - transcoder(x[300:])) * transcoder.output_scale[:, None])[:512]
+    most = transcoder.hidden_size // 2
+    wanted = auxiliary_loss(transcoder, x[300:812], residual, dead, most)
+    decoder, bias = (
+        v.detach().clone() for v in (transcoder.decoder_weights[0][0], transcoder.encoder_bias)
+    )
+    record = step.step(x[300:], y[300:])
+    assert record.auxiliary == pytest.approx(float(wanted.detach()), rel=1e-4)
+    assert record.loss == pytest.approx(float(record.unexplained.mean()) + record.auxiliary / 32)
+    assert not torch.equal(transcoder.decoder_weights[0][0], decoder)
+    assert (transcoder.encoder_bias - bias)[:, ::2].min() > 0.5  # far more than by learning
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: a.kind)
 def test_step_after_a_state_was_loaded_is_the_same_to_the_bit(
     activation: Activation, generator: torch.Generator
@@ -265,6 +334,8 @@ def test_step_after_a_state_was_loaded_is_the_same_to_the_bit(
 
     def fresh() -> Optimisation:
         transcoder, variance = made(x, y, activation)
+        with torch.no_grad():
+            transcoder.encoder_bias[:, ::2] = -9.0  # dead where the state is loaded
         schedule = Schedule(steps=8, sparsity_coefficient=0.1)
         return Optimisation(transcoder, variance, schedule, dead_after=200)
 

@@ -180,7 +180,10 @@ def test_a_sample_that_misleads_changes_nothing(way):
     assert torch.equal(given.encode(way).indices.long(), kept.flatten(1).nonzero()[:, 1])
 
 
-def test_thresholds_get_the_straight_through_gradient():
+@pytest.mark.parametrize("by_kernels", [True, False])
+def test_thresholds_get_the_straight_through_gradient(by_kernels, monkeypatch):
+    if not by_kernels:
+        monkeypatch.setattr(sparse_cpu, "takes", lambda *_: False)
     given = problem((30, 2, 40, 3, 1))
     active = given.encode("near threshold")
     towards = torch.randn(30, 2, 40, dtype=torch.float64)
