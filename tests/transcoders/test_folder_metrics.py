@@ -16,7 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from ilo_fast.cli import main
 from ilo_fast.corpora.fingerprint import fingerprint
-from ilo_fast.errors import AccessError
+from ilo_fast.errors import AccessError, CorpusError
 from ilo_fast.transcoders.evaluation.folder import evaluate_folder
 from ilo_fast.transcoders.evaluation.metrics import evaluate_transcoder
 from ilo_fast.transcoders.evaluation.result import TranscoderScores
@@ -25,7 +25,7 @@ from ilo_fast.transcoders.files.fitting import transcoded_model
 from ilo_fast.transcoders.files.folder import load_transcoder, save_transcoder
 from ilo_fast.transcoders.info import TranscoderInfo
 from ilo_fast.transcoders.reading import MLPReader
-from ilo_fast.transcoders.windows import read_windows
+from ilo_fast.transcoders.windows import all_windows, read_windows
 
 _WORDS = ("water", "river", "winter", "cold", "station", "book", "bread", "cat", "rain", "snow")
 
@@ -98,12 +98,18 @@ def test_held_out_lines_of_the_run_are_evaluated_on(made: Path) -> None:
 def test_of_another_text_all_lines_are_used(made: Path, caplog) -> None:
     texts = _texts(made) | {"eng_Latn": _lines(9)}
     found = evaluate_folder(made / "clt", text=texts, windows=None, n_boot=20, device="cpu")
-    train, held_out = read_windows(tokenizer(), texts, context_length=16, eval_fraction=0.2, seed=3)
-    english = [int((w.language == 1).sum()) for w in (train, held_out)]
+    _, held_out = read_windows(tokenizer(), texts, context_length=16, eval_fraction=0.2, seed=3)
+    every = all_windows(tokenizer(), {"eng_Latn": texts["eng_Latn"]}, context_length=16)
+    assert set(range(59)) <= set(every.document.flatten().tolist()) <= set(range(60))
     german = int((held_out.language == 0).sum())
-    assert found.n_windows.tolist() == [german + sum(english), german, sum(english)]
+    assert found.n_windows.tolist() == [german + len(every), german, len(every)]
     assert "eng_Latn: not the text that the transcoder was trained on" in caplog.text
     assert "deu_Latn" not in caplog.text
+    # Also of so few that none would be held out.
+    few = evaluate_folder(made / "clt", text={"eng_Latn": _lines(8, 6)}, n_boot=20, device="cpu")
+    assert few.n_documents.tolist() == [6, 6]
+    with pytest.raises(CorpusError, match=r"eng_Latn: its text is \d+ tokens in 1 lines, less"):
+        evaluate_folder(made / "clt", text={"eng_Latn": ["a"]}, n_boot=20, device="cpu")
 
 
 @pytest.mark.parametrize("language", [None, "deu_Latn"])

@@ -169,6 +169,32 @@ def read_windows(
     return train, held_out
 
 
+def all_windows(
+    tokenizer: Any, texts: Mapping[str, Sequence[str]], *, context_length: int = 64
+) -> Windows:
+    """The windows of all lines, of text that nothing was trained on. As `read_windows`, else.
+
+    Raises
+    ------
+    CorpusError
+        A language has too little text for one window.
+    """
+    parts = []
+    for code, lines in texts.items():
+        numbers = [n for n, line in enumerate(lines) if not is_blank(line)]
+        ids, offsets = encode_lines(tokenizer, [lines[n] for n in numbers])
+        every = range(len(numbers))
+        part = _cut(tokenizer, ids, offsets, every, np.asarray(numbers), context_length)
+        if not len(part.ids):
+            raise CorpusError(
+                f"{code}: its text is {len(ids)} tokens in {len(numbers)} lines, less than one "
+                f"window of context_length={context_length}: give more text, or leave the "
+                "language out"
+            )
+        parts.append(part)
+    return _joined(parts, tuple(texts))
+
+
 def is_held_out(line: int, *, seed: int, eval_fraction: float) -> bool:
     """Whether a line, counted from 0, is never trained on; the same in every language."""
     stride = _stride(eval_fraction)

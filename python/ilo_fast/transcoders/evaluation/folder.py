@@ -39,7 +39,13 @@ from ilo_fast.transcoders.files.folder import (
 )
 from ilo_fast.transcoders.info import TranscoderInfo
 from ilo_fast.transcoders.reading import MLPReader
-from ilo_fast.transcoders.windows import UNKNOWN, Windows, read_windows, transcoder_texts
+from ilo_fast.transcoders.windows import (
+    UNKNOWN,
+    Windows,
+    all_windows,
+    read_windows,
+    transcoder_texts,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +146,8 @@ def evaluate_folder(
     where = resolve_device(device)
     place = transcoder_path(folder)
     transcoder = load_transcoder(folder)
-    if is_demo(folder) and text is None:
+    unseen = is_demo(folder) and text is None
+    if unseen:
         trained = None if transcoder.info is None else transcoder.info.languages
         text, languages = ParallelCorpus.demo().sentences, languages or trained
     if transcoder.info is None:
@@ -154,7 +161,7 @@ def evaluate_folder(
         setting, model, tokenizer, where, dtype, revision, trust_remote_code
     )
     check_fits(transcoder, MLPReader(module), allow_other_weights=allow_other_weights)
-    held_out = _drawn(_held_out(setting, tokenizer, texts), windows, seed)
+    held_out = _drawn(_held_out(setting, tokenizer, texts, unseen), windows, seed)
     kind = "cross-layer" if transcoder.cross_layer else "per-layer"
     scores = evaluate_transcoder(
         module,
@@ -270,19 +277,17 @@ def _open(
     return display_name(model), found.to(device).eval(), tokenizer
 
 
-def _held_out(setting: _Setting, tokenizer: Any, texts: Mapping[str, Sequence[str]]) -> Windows:
-    """Windows of lines that were not trained on."""
-    options: dict[str, Any] = {
-        "context_length": setting.info.context,
-        "eval_fraction": real_number("eval_fraction", setting.option("eval_fraction")),
-        "seed": whole_number("seed", setting.option("seed"), least=0),
-    }
+def _held_out(
+    setting: _Setting, tokenizer: Any, texts: Mapping[str, Sequence[str]], unseen: bool
+) -> Windows:
+    """Windows of lines that were not trained on; `unseen`: as is known of all of them."""
+    context = setting.info.context
     known = setting.fingerprints
     same: list[str] = []
     other: list[str] = []
     for code, lines in texts.items():
         (same if known.get(code) == fingerprint({code: lines}) else other).append(code)
-    if other:
+    if other and not unseen:
         logger.warning(
             "%s: not the text that the transcoder was trained on, so all of it is used; see that "
             "none of it was trained on",
@@ -290,9 +295,17 @@ def _held_out(setting: _Setting, tokenizer: Any, texts: Mapping[str, Sequence[st
         )
     parts = []
     if same:
-        parts.append(read_windows(tokenizer, {code: texts[code] for code in same}, **options)[1])
+        _, held_out = read_windows(
+            tokenizer,
+            {code: texts[code] for code in same},
+            context_length=context,
+            eval_fraction=real_number("eval_fraction", setting.option("eval_fraction")),
+            seed=whole_number("seed", setting.option("seed"), least=0),
+        )
+        parts.append(held_out)
     if other:
-        parts += read_windows(tokenizer, {code: texts[code] for code in other}, **options)
+        rest = {code: texts[code] for code in other}
+        parts.append(all_windows(tokenizer, rest, context_length=context))
     return _joined(parts, tuple(texts))
 
 
