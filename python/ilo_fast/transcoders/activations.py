@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 from ilo_fast._util.checks import real_number, whole_number
 
-_MOST: Final = 1e30  # of a threshold, which is a float32
+_LEAST, _MOST = 1e-30, 1e30  # of a threshold, which is a float32
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,10 @@ class JumpReLU:
 
     def __post_init__(self) -> None:
         for name in ("initial_threshold", "bandwidth"):
-            if not 0 < real_number(name, getattr(self, name)) < _MOST:
-                raise ValueError(f"{name}={getattr(self, name)} must be above 0, below {_MOST:g}")
+            if not _LEAST <= real_number(name, getattr(self, name)) <= _MOST:
+                raise ValueError(
+                    f"{name}={getattr(self, name)} must be from {_LEAST:g} to {_MOST:g}"
+                )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ threads and every instruction set. No pre-activation beyond a tile is ever store
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -69,6 +69,35 @@ def _tensor(array: NDArray[Any] | None) -> torch.Tensor | None:
     return None if array is None else torch.from_numpy(array)
 
 
+class _FirstOrder(torch.autograd.Function):
+    """A backward pass, whose results depend on all that it saw, and which has none itself."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, backward: Callable[..., Any], outer: Any, n_grads: int, *tensors: torch.Tensor
+    ) -> Any:
+        return backward(outer, *tensors[:n_grads])
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        raise NotImplementedError(
+            "the processor's kernels of transcoders have gradients of the first order only: for "
+            "those of the second write encode and decode out, as dense products of torch"
+        )
+
+
+def _first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """What `once_differentiable` does; but a second derivative is an error, never a zero."""
+
+    def wrapped(ctx: Any, *grads: torch.Tensor) -> Any:
+        if not torch.is_grad_enabled():
+            return backward(ctx, *grads)
+        apply: Any = _FirstOrder.apply
+        return apply(backward, ctx, len(grads), *grads, *ctx.saved_tensors)
+
+    return wrapped
+
+
 class _EncodeThreshold(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -95,7 +124,7 @@ class _EncodeThreshold(torch.autograd.Function):
         return indptr, indices, torch.where(pre > own, pre, 0.0)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @_first_order
     def backward(ctx: Any, _: Any, __: Any, grad: torch.Tensor) -> tuple[Any, ...]:
         x, weight, indptr, indices, pre, own = ctx.saved_tensors
         of_encoder = _encode_backward(
@@ -141,7 +170,7 @@ class _EncodeTopK(torch.autograd.Function):
         return indptr, indices, values
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @_first_order
     def backward(ctx: Any, _: Any, __: Any, grad: torch.Tensor) -> tuple[Any, ...]:
         return *_encode_backward(ctx, grad, *ctx.saved_tensors), None, None
 
@@ -190,7 +219,7 @@ class _Decode(torch.autograd.Function):
         return torch.from_numpy(out)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @_first_order
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:
         indptr, indices, values, *weights = ctx.saved_tensors
         of_values, of_weights, of_bias, _ = _core.decode_backward(

@@ -17,6 +17,7 @@ import copy
 import torch
 from torch import nn
 
+from ilo_fast._util.checks import whole_number
 from ilo_fast.transcoders.activations import Activation, BatchTopK, JumpReLU, TopK
 from ilo_fast.transcoders.info import TranscoderInfo
 from ilo_fast.transcoders.sparse import (
@@ -77,10 +78,21 @@ class CrossLayerTranscoder(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        n_layers = whole_number("n_layers", n_layers)
+        hidden_size = whole_number("hidden_size", hidden_size)
+        n_features = whole_number("n_features", n_features)
+        if n_layers * n_features >= 2**31:  # their indices are int32
+            raise ValueError(
+                f"n_layers={n_layers} of n_features={n_features}, together more than 2^31 - 1"
+            )
+        if not isinstance(activation, (JumpReLU, TopK, BatchTopK)):
+            raise TypeError(
+                f"activation must be JumpReLU(), TopK(k) or BatchTopK(k), got {activation!r}"
+            )
         self.activation = activation
         self.info: TranscoderInfo | None = None
         self.cross_layer = cross_layer
-        random = torch.Generator().manual_seed(seed)
+        random = torch.Generator().manual_seed(whole_number("seed", seed, least=0))
 
         def uniform(*shape: int, bound: float) -> nn.Parameter:
             return nn.Parameter((torch.rand(shape, generator=random) * 2 - 1) * bound)
@@ -115,14 +127,23 @@ class CrossLayerTranscoder(nn.Module):
 
     def encode(self, x: torch.Tensor) -> ActiveFeatures:
         """The active features of all layers. x: (tokens, layers, d), in the model's units."""
-        return self._encoded(x, slice(None))
+        return self._encoded(x, slice(None), (self.n_layers, self.hidden_size))
 
     def encode_layer(self, layer: int, x: torch.Tensor) -> ActiveFeatures:
         """The active features of one layer. x: (tokens, d), in the model's units."""
-        return self._encoded(x[:, None], slice(layer, layer + 1))
+        layer = whole_number("layer", layer, least=0, most=self.n_layers - 1)
+        return self._encoded(x, slice(layer, layer + 1), (self.hidden_size,))
 
-    def _encoded(self, x: torch.Tensor, layers: slice) -> ActiveFeatures:
-        x = x * self.input_scale[layers, None]
+    def _encoded(self, x: torch.Tensor, layers: slice, shape: tuple[int, ...]) -> ActiveFeatures:
+        if x.shape[1:] != shape or not x.dim():
+            wanted = ", ".join(map(str, ("tokens", *shape)))
+            raise ValueError(f"x has shape {tuple(x.shape)}, wanted ({wanted})")
+        x = x.reshape(len(x), -1, self.hidden_size) * self.input_scale[layers, None]
+        if x.dtype != self.encoder_weight.dtype:
+            raise TypeError(
+                f"x is {x.dtype}, the transcoder {self.encoder_weight.dtype}: convert one of them "
+                "with .to()"
+            )
         weight, bias = self.encoder_weight[layers], self.encoder_bias[layers]
         if isinstance(self.activation, JumpReLU):
             bandwidth = self.activation.bandwidth if self.training else None
@@ -137,6 +158,7 @@ class CrossLayerTranscoder(nn.Module):
 
     def decode(self, features: ActiveFeatures) -> torch.Tensor:
         """What the features of all layers write: (tokens, layers, d), in the model's units."""
+        self._check_features(features, self.n_layers)
         out = decode(features, list(self.decoder_weights), self.decoder_bias)
         return out / self.output_scale[:, None]
 
@@ -145,10 +167,19 @@ class CrossLayerTranscoder(nn.Module):
 
         Returns (tokens, span, d), in the model's units.
         """
-        weight = self.decoder_weights[layer]
+        self._check_features(features, 1)
+        weight = self.decoder_weights[whole_number("layer", layer, 0, self.n_layers - 1)]
         span = weight.shape[1]
         nothing = torch.zeros_like(weight[0])
         return decode(features, [weight], nothing) / self.output_scale[layer : layer + span, None]
+
+    def _check_features(self, features: ActiveFeatures, n_layers: int) -> None:
+        if (features.n_layers, features.n_features) != (n_layers, self.n_features):
+            raise ValueError(
+                f"features are of {features.n_layers} layers of {features.n_features}, wanted "
+                f"{n_layers} of {self.n_features}: those of all layers go into decode(), those of "
+                "one into decode_layer()"
+            )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """What the MLPs would add, of what they read: both (tokens, layers, d)."""
