@@ -123,7 +123,7 @@ WRONG: list[tuple[tuple[str, ...], Any, str]] = [
     (("cross_layer",), "no", "cross_layer must be True or False"),
     (("activation",), {"kind": "topk", "k": 3}, "holds 9 tensors, wanted 8"),
     (("activation", "kind"), "relu", "activation 'relu' is none of jumprelu, topk, batchtopk"),
-    (("activation", "bandwidth"), -1, "activation jumprelu: bandwidth=-1 must be above 0"),
+    (("activation", "bandwidth"), -1, "activation jumprelu: bandwidth=-1 must be from 1e-30"),
     (("weights_sha256",), "00" * 32, f"weights_sha256 is 0000000000000000, but {WEIGHTS} has"),
     (("info",), 3, "info must be an object"),
     (("info", "context"), 0, "context=0 must be at least 1"),
@@ -267,3 +267,19 @@ def test_a_save_that_was_killed_half_way_is_finished_or_refused(tmp_path: Path) 
     (tmp_path / "new" / MANIFEST).replace(finished / MANIFEST)
     load_transcoder(tmp_path / "clt")
     assert hash_file(tmp_path / "clt" / WEIGHTS) == wanted
+
+
+def test_weights_that_would_not_be_loaded_are_not_saved(tmp_path: Path) -> None:
+    transcoder = CrossLayerTranscoder(2, 4, 6, activation=TopK(2))
+    save_transcoder(transcoder, tmp_path)
+    transcoder.encoder_bias.data[1, 2] = float("nan")
+    with pytest.raises(ValueError, match="encoder_bias holds values that are not finite"):
+        save_transcoder(transcoder, tmp_path)
+    assert torch.equal(load_transcoder(tmp_path).encoder_bias, torch.zeros(2, 6))
+
+
+@pytest.mark.parametrize("name", ["initial_threshold", "bandwidth"])
+def test_thresholds_that_no_float32_holds_are_refused(name: str) -> None:
+    for wrong in (1e-46, 1e39, 0.0):
+        with pytest.raises(ValueError, match=rf"{name}=.* must be from 1e-30 to 1e\+30"):
+            JumpReLU(**{name: wrong})

@@ -249,3 +249,15 @@ def test_scores_are_saved_and_shown(made: Path) -> None:
     ):  # fmt: skip
         with pytest.raises(ValueError, match=match):
             TranscoderScores.from_dict({**data, **change})
+
+
+def test_scores_are_not_lost_where_the_folder_takes_none(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(made / "clt", tmp_path / "clt")
+    (tmp_path / "clt" / "transcoder" / "metrics.json").unlink(missing_ok=True)
+    (tmp_path / "clt" / "transcoder" / "metrics.json").mkdir()  # as good as a read-only disk
+    scores = evaluate_folder(tmp_path / "clt", windows=4, n_boot=2)
+    assert scores.n_layers == 2 and "metrics.json was not written" in caplog.text
+    assert main(["clt", "eval", str(tmp_path / "clt"), "--windows", "4", "-q"]) == 0
+    assert "metrics.json" not in capsys.readouterr().out

@@ -198,6 +198,28 @@ def test_numbers_that_break_down_are_named_with_step_and_checkpoint(
     assert train(tmp_path / "run", model, save_steps=3).card["status"] == "finished"
 
 
+@pytest.mark.parametrize("changes", [{}, {"tokens": 200}, {"save_steps": 1, "eval_steps": 99}])
+def test_weights_that_break_down_are_never_kept(model: Any, tmp_path: Path, changes: Any) -> None:
+    wild = {"learning_rate": 1e308, "warmup_share": 0, "decay_share": 0} | changes
+    with pytest.raises(FloatingPointError, match=r"step [12]: .*no checkpoint yet.*learning_rate"):
+        train(tmp_path / "run", model, **wild)
+    assert not list((tmp_path / "run").glob("checkpoint-*/complete.json"))
+    assert not (tmp_path / "run" / "transcoder").exists()
+
+
+def test_inputs_that_break_down_are_named_with_step_and_checkpoint(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_at(monkeypatch, 7, lambda x, y: x[0, 0].fill_(float("nan")))
+    with pytest.raises(FloatingPointError, match=r"step 8: row 0 .*NaN.*checkpoint-6 is kept"):
+        train(tmp_path / "run", model, save_steps=3)
+
+
+def test_batches_are_never_more_than_all_tokens(model: Any, tmp_path: Path) -> None:
+    result = train(tmp_path / "run", model, batch_tokens=10**6, tokens=600)
+    assert result.card["tokens"] == 600 and result.card["steps"] == 1
+
+
 def test_finished_run_is_recognised_and_other_settings_are_refused(
     whole: TrainedTranscoder, model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,11 +305,17 @@ def test_bad_input_is_refused_before_the_folder_is_made(model: Any, tmp_path: Pa
         ({"activation": "topk"}, "activation must be JumpReLU"),
         ({"warmup_share": 2}, "warmup_share=2"),
         ({"tokens": 0}, "tokens=0"),
+        ({"eval_fraction": 5e-324}, "eval_fraction=5e-324: wanted a share from 1e-06 to 0.5"),
+        ({"n_features": 2**40}, "n_features=1099511627776 makes a transcoder .* MB are free"),
     ):
         with pytest.raises((ValueError, TypeError), match=words):
             train(tmp_path / "run", model, **changes)
     with pytest.raises(CorpusError, match="eng_Latn: its text to train on is"):
         train(tmp_path / "run", model, {"eng_Latn": ["a"]})
+    other = tiny_models.tokenizer()
+    other.add_tokens([*(f"x{i}" for i in range(tiny_models.VOCABULARY)), "das"])  # unknown ids
+    with pytest.raises(ValueError, match=rf"token id {len(other) - 1}, and the model knows"):
+        train(tmp_path / "run", model, tokenizer=other)
     assert not (tmp_path / "run").exists()
 
 

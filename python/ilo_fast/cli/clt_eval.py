@@ -92,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
     given = [name or transcoder_name(path) for name, path in wanted]
     names = distinct_names(given, [Path(path) for _, path in wanted])
     set_threads(args)
+    files = [transcoder_path(path) / SCORES_FILE for _, path in wanted if not is_demo(path)]
+    before = [_changed(file) for file in files]
     found: dict[str, TranscoderScores] = {}
     for name, (_, path) in zip(names, wanted, strict=True):
         logger.info("transcoder: %s", name)
@@ -105,9 +107,18 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if len(found) > 1:
         emit(f"Side by side\n{comparison_table(found)}\n")
-    written = [transcoder_path(path) / SCORES_FILE for _, path in wanted if not is_demo(path)]
+    written = [file for file, then in zip(files, before, strict=True) if _changed(file) != then]
     emit("".join(f"{file}\n" for file in written))
     return 0
+
+
+def _changed(file: Path) -> tuple[int, int] | None:
+    """Tells whether a file was replaced."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _evaluate(args: argparse.Namespace, place: str | Path) -> TranscoderScores:

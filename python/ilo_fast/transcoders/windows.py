@@ -27,6 +27,7 @@ from ilo_fast.training.pretrain.mixture import Texts, read_texts
 from ilo_fast.training.pretrain.tokenizer import encode_lines
 
 BLOCK_LINES: Final = 10
+_LEAST_SHARE: Final = 1e-6
 UNKNOWN: Final = "und"  # the language of a text that nobody named (ISO 639)
 _NO_TEXT: Final = (".tsv", ".csv", ".jsonl", ".json", ".parquet", ".zip", ".xz", ".bz2", ".zst")
 
@@ -205,8 +206,10 @@ def is_held_out(line: int, *, seed: int, eval_fraction: float) -> bool:
 
 def _stride(eval_fraction: float) -> int:
     share = real_number("eval_fraction", eval_fraction)
-    if not 0 < share <= 0.5:
-        raise ValueError(f"eval_fraction={eval_fraction!r}: wanted a share above 0, up to 0.5")
+    if not _LEAST_SHARE <= share <= 0.5:
+        raise ValueError(
+            f"eval_fraction={eval_fraction!r}: wanted a share from {_LEAST_SHARE:g} to 0.5"
+        )
     return round(1 / share)
 
 

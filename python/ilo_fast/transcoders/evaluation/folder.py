@@ -102,6 +102,8 @@ def evaluate_folder(
 ) -> TranscoderScores:
     """Evaluate a transcoder on held-out lines, and write ``metrics.json`` beside it.
 
+    Where that cannot be written, a warning says so.
+
     ``"demo"`` and ``"demo-per-layer"`` are the transcoders that ship with the package: their text
     is the demo corpus, and nothing is written.
 
@@ -182,7 +184,10 @@ def evaluate_folder(
         progress=progress,
     )
     if not is_demo(folder):  # a package is not written into
-        scores.to_json(place / SCORES_FILE)
+        try:
+            scores.to_json(place / SCORES_FILE)
+        except OSError as error:  # somebody else's folder, or a full disk: the scores are here
+            logger.warning("%s was not written: %s", place / SCORES_FILE, error)
     return scores
 
 

@@ -53,11 +53,19 @@ def save_transcoder(transcoder: CrossLayerTranscoder, path: str | os.PathLike[st
 
     Raises
     ------
+    ValueError
+        A weight is NaN or infinite.
     OSError
         `path` is a file, cannot be written to, or the disk is full.
     """
     folder = path_of("path", path)
     state = transcoder.state_dict()
+    for name, value in state.items():
+        if name != "threshold" and not bool(value.isfinite().all()):
+            raise ValueError(
+                f"transcoder: {name} holds values that are not finite, and would not be loaded: "
+                "train it again, with a lower learning_rate"
+            )
     data = save({name: value.detach().cpu().contiguous() for name, value in state.items()})
     about = {
         "kind": _KIND,

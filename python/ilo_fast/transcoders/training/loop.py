@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from ilo_fast._util.memory import available_memory
 from ilo_fast._util.progress import cost_bar
 from ilo_fast.models.forward import evaluating
 from ilo_fast.training.checkpoint_mark import mark_complete
@@ -65,7 +66,7 @@ class TranscoderTraining:
         self._options = options
         self._buffer = ShuffleBuffer(
             reader, train,
-            batch_tokens=options.batch_tokens,
+            batch_tokens=min(options.batch_tokens, options.tokens),
             buffer_tokens=min(options.buffer_tokens, options.tokens),
             skip_positions=SKIP_POSITIONS, seed=options.seed, autocast=options.autocast,
         )  # fmt: skip
@@ -73,6 +74,7 @@ class TranscoderTraining:
         self.steps = max(
             1, round(options.tokens * buffer.batches_per_round / buffer.tokens_per_round)
         )
+        check_size(reader, options)
         self.transcoder = CrossLayerTranscoder(
             len(reader.sites), reader.parts.dim, options.n_features,
             activation=options.activation, cross_layer=options.cross_layer, seed=options.seed,
@@ -112,6 +114,7 @@ class TranscoderTraining:
                 if step == 1 or step % log_every == 0 or step == steps:
                     self._log(log, reporters, optimisation, record)
                 if step % evaluate_every == 0 or step == steps:
+                    self._check_weights(optimisation)
                     self._calibrate(step)
                     metrics = self.evaluated(_LAST_WINDOWS if step == steps else _WINDOWS)
                     log.add({"step": step, "held_out": metrics})
@@ -213,6 +216,7 @@ class TranscoderTraining:
         )
 
     def _save(self, optimisation: Optimisation, pace: CheckpointPace) -> None:
+        self._check_weights(optimisation)
         folder = self._run.path / f"checkpoint-{optimisation.steps_done}"
         folder.mkdir()
         state = {name: value.cpu() for name, value in optimisation.state().items()}
@@ -221,6 +225,13 @@ class TranscoderTraining:
         pace.saved()
         self._run.drop_old_checkpoints()
 
+    def _check_weights(self, optimisation: Optimisation) -> None:
+        """Before they are judged, or kept."""
+        try:
+            optimisation.check_finite()
+        except FloatingPointError as error:
+            raise FloatingPointError(self._broken(str(error))) from error
+
     def _broken(self, what: str) -> str:
         kept = self._run.last_checkpoint()
         where = "there is no checkpoint yet" if kept is None else f"{kept} is kept"
@@ -228,6 +239,21 @@ class TranscoderTraining:
             f"{self._run.path}: training broke down at {what}; {where}. Train anew with a lower "
             "learning_rate in another output_dir, or with overwrite=True (command line: "
             "--overwrite)"
+        )
+
+
+def check_size(reader: MLPReader, options: TranscoderOptions) -> None:
+    """Refuse a transcoder that cannot be held in memory while it is trained."""
+    n_layers, d = len(reader.sites), reader.parts.dim
+    spans = n_layers * (n_layers + 1) // 2 if options.cross_layer else n_layers
+    numbers = options.n_features * ((n_layers + spans) * d + 2 * n_layers)
+    needed = 4 * 4 * numbers  # weights, gradients and two moments, in float32
+    device = options.place
+    there = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
+    if there is not None and needed > there:
+        raise ValueError(
+            f"n_features={options.n_features} makes a transcoder of {numbers:,} numbers, which "
+            f"takes {needed / 1e6:,.0f} MB to train, and {there / 1e6:,.0f} MB are free: take fewer"
         )
 
 

@@ -152,7 +152,10 @@ class Optimisation:
             Loss or gradient is no finite number; the weights are as before the step.
         """
         model, n = self.transcoder.train(), len(x)
-        features = model.encode(x)
+        try:
+            features = model.encode(x)
+        except ValueError as broken:  # the kernels take no NaN
+            raise FloatingPointError(f"step {self.steps_done + 1}: {broken}") from broken
         error = (model.decode(features) - y) * model.output_scale[:, None]
         unexplained = error.square().sum(dim=2).mean(dim=0) / self.variance
         loss = unexplained.mean()
@@ -196,6 +199,20 @@ class Optimisation:
             gradient_norm=float(norm),
             learning_rate=rate,
         )
+
+    def check_finite(self) -> None:
+        """Refuse weights that the last step has broken.
+
+        Raises
+        ------
+        FloatingPointError
+            Names the step.
+        """
+        for name, weight in self.transcoder.named_parameters():
+            if not bool(weight.isfinite().all()):
+                raise FloatingPointError(
+                    f"step {self.steps_done}: {name} holds numbers that are not finite"
+                )
 
     def state(self) -> dict[str, torch.Tensor]:
         """All that the next step depends on, but for the batch."""

@@ -217,6 +217,7 @@ def train_transcoder(
                 source.tokenizer, texts,
                 context_length=context_length, eval_fraction=options.eval_fraction, seed=seed,
             )  # fmt: skip
+            _check_ids(reader, train, held_out)
             training = TranscoderTraining(reader, train, held_out, run, options)
             # Whatever is wrong with model, data or options has been said: now the folder changes.
             run.begin(
@@ -280,6 +281,16 @@ def _check_context(source: ModelSource, context_length: int) -> None:
     if limit is not None and context_length > limit:
         raise ValueError(
             f"context_length={context_length}, but the model takes {limit} positions: lower it"
+        )
+
+
+def _check_ids(reader: MLPReader, *windows: Windows) -> None:
+    rows = reader.parts.vocabulary
+    most = max(int(each.ids.max()) for each in windows)
+    if rows is not None and most >= rows:
+        raise ValueError(
+            f"tokenizer gives the text token id {most}, and the model knows {rows}: it is of "
+            "another model; pass the model's own"
         )
 
 
