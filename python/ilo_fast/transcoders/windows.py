@@ -120,7 +120,8 @@ def read_windows(
     Parameters
     ----------
     tokenizer
-        Of the model. Where it begins a text with its BOS token, so does every window.
+        Of the model. Where it begins a text with its BOS token, every window begins with one, and
+        has no other.
     texts
         Language -> lines, as of `transcoder_texts`.
     context_length
@@ -229,28 +230,25 @@ def _cut(
     numbers: NDArray[np.int64],
     context: int,
 ) -> _Part:
-    """The chosen lines, one after the other, cut into windows; what is left at the end is lost."""
+    """The chosen lines, one after the other, cut into windows; what is left at the end is lost.
+
+    A BOS token is an attention sink wherever it stands, with vectors unlike all others: it stands
+    at the beginning of a window, where no token counts, and nowhere else.
+    """
+    bos = tokenizer.bos_token_id
+    begins = bos is not None and len(ids) > 0 and ids[0] == bos
     pieces = [ids[offsets[at] : offsets[at + 1]] for at in chosen]
+    if begins:
+        pieces = [piece[int(piece[0] == bos) :] for piece in pieces]
     flat = np.concatenate([np.empty(0, np.int32), *pieces]).astype(np.int64)
     documents = np.repeat(numbers[list(chosen)], [len(piece) for piece in pieces])
-    bos = tokenizer.bos_token_id
-    if bos is None or not len(ids) or ids[0] != bos:
-        n = len(flat) // context
-        shape = (n, context)
-        return _Part(flat[: n * context].reshape(shape), documents[: n * context].reshape(shape))
-    rows: list[NDArray[np.int64]] = []
-    of_rows: list[NDArray[np.int64]] = []
-    at = 0
-    while True:
-        more = flat[at : at + 1].tolist() != [bos]  # the window begins amid a line
-        end = at + context - more
-        if end > len(flat):
-            break
-        rows.append(np.concatenate([np.full(int(more), bos), flat[at:end]]))
-        of_rows.append(np.concatenate([np.full(int(more), documents[at]), documents[at:end]]))
-        at = end
-    empty = np.empty((0, context), np.int64)
-    return _Part(np.stack(rows) if rows else empty, np.stack(of_rows) if rows else empty)
+    length = context - begins
+    n = len(flat) // length
+    rows, of_rows = (values[: n * length].reshape(n, length) for values in (flat, documents))
+    if begins:
+        rows = np.pad(rows, ((0, 0), (1, 0)), constant_values=bos)
+        of_rows = np.pad(of_rows, ((0, 0), (1, 0)), mode="edge")
+    return _Part(rows, of_rows)
 
 
 def _joined(parts: Sequence[_Part], languages: tuple[str, ...]) -> Windows:
