@@ -178,7 +178,14 @@ def test_the_command_prints_tables_words_and_a_comparison(made: Path, capsys) ->
     found = TranscoderScores.from_dict(json.loads(capsys.readouterr().out))
     assert found == TranscoderScores.from_json(made / "clt" / "transcoder")
     assert main(["clt", "eval", str(made / "model")]) == 1
-    assert "holds no transcoder" in capsys.readouterr().err
+    assert "holds no transcoder: there is no transcoder.json" in capsys.readouterr().err
+    shutil.copytree(made / "clt", made / "begun", ignore=shutil.ignore_patterns("transcoder"))
+    (made / "file.txt").write_text("a line\n")
+    for name, why in (
+        ("absent", "no such folder"), ("file.txt", "is a file"), ("begun", "has not ended"),
+    ):  # fmt: skip
+        assert main(["clt", "eval", str(made / name)]) == 1
+        assert why in capsys.readouterr().err
 
 
 def test_examples_of_the_help_run_as_printed(

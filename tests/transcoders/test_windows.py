@@ -9,7 +9,7 @@ import pytest
 from helpers import tiny_models
 from helpers.transcoders import lines
 
-from ilo_fast.errors import CorpusError
+from ilo_fast.errors import AccessError, CorpusError
 from ilo_fast.transcoders.windows import (
     BLOCK_LINES,
     Windows,
@@ -131,3 +131,9 @@ def test_one_plain_file_is_text_of_the_language_that_is_said(tmp_path: Path) -> 
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "en.txt").write_text("a\n\nb\n")
     assert transcoder_texts(tmp_path / "folder") == {"eng_Latn": ["a", "", "b"]}
+
+
+def test_an_absent_path_is_said_to_be_absent_whatever_else_is_asked(tmp_path: Path) -> None:
+    for language in (None, "en"):
+        with pytest.raises(AccessError, match=r"text: there is no file or folder '.*mine\.txt'"):
+            transcoder_texts(tmp_path / "mine.txt", language=language)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ilo_fast._util.checks import real_number, whole_number
 from ilo_fast.corpora.lines import is_blank, read_lines
 from ilo_fast.corpora.text import normalised
-from ilo_fast.errors import CorpusError
+from ilo_fast.errors import AccessError, CorpusError
 from ilo_fast.training.pretrain.mixture import Texts, read_texts
 from ilo_fast.training.pretrain.tokenizer import encode_lines
 
@@ -81,6 +81,8 @@ def transcoder_texts(
         As `read_texts`; `language` for what has languages of its own.
     """
     file = _one_file(source)
+    if isinstance(source, (str, os.PathLike)) and not Path(source).expanduser().exists():
+        raise AccessError(f"text: there is no file or folder {str(source)!r}")
     if file is None:
         if language is not None:
             raise CorpusError(
@@ -274,9 +276,10 @@ def _too_short(
     remedy = "give more text, take a smaller context_length, or leave the language out"
     if held:
         every = BLOCK_LINES * _stride(eval_fraction)
+        more = "raise eval_fraction (0.2, say), " if eval_fraction < 0.2 else ""
         remedy = (
-            f"{BLOCK_LINES} lines of every {every} are held out: raise eval_fraction (0.2, say), "
-            f"give more text, or take a smaller context_length"
+            f"{BLOCK_LINES} lines of every {every} are held out: {more}give more text, or take a "
+            "smaller context_length"
         )
     return CorpusError(
         f"{code}: its {kind} is {tokens} tokens in {lines} lines (of {all_lines}), less than one "

@@ -17,6 +17,7 @@ from ilo_fast._util.files import (
     add_to_folder,
     finish_folder,
     finite_json,
+    read_json,
     replace_atomically,
     write_json,
 )
@@ -26,6 +27,7 @@ from ilo_fast._util.schema import check_schema, damage_refused, object_of, read_
 from ilo_fast._util.versions import versions
 from ilo_fast.models.demo import demo_model_path
 from ilo_fast.models.identity import NUMERIC_PACKAGES
+from ilo_fast.training.run_folder import CARD_FILE
 from ilo_fast.transcoders.activations import (
     BatchTopK,
     JumpReLU,
@@ -116,9 +118,7 @@ def load_transcoder(path: str | os.PathLike[str]) -> CrossLayerTranscoder:
         finish_folder(folder, last=MANIFEST)
     for name in (MANIFEST, WEIGHTS):
         if not (folder / name).is_file():
-            other = (folder / "config.yaml").is_file()
-            hint = "; one of circuit-tracer's is read by import_circuit_tracer()" if other else ""
-            raise FileNotFoundError(f"{folder} holds no transcoder: there is no {name}{hint}")
+            raise FileNotFoundError(f"{folder} holds no transcoder: {_lack(folder, name)}")
 
     def build(about: Any) -> CrossLayerTranscoder:
         check_schema(about, _KIND, _VERSION, "train it again")
@@ -127,6 +127,20 @@ def load_transcoder(path: str | os.PathLike[str]) -> CrossLayerTranscoder:
             return _built(about, tensors)
 
     return read_result(folder / MANIFEST, MANIFEST, "a transcoder", build)
+
+
+def _lack(folder: Path, name: str) -> str:
+    """Why there is no transcoder in `folder`, whose file `name` is absent."""
+    if not folder.exists():
+        return "there is no such folder"
+    if not folder.is_dir():
+        return "it is a file; wanted the folder of a `clt train` run"
+    if (folder / "config.yaml").is_file():
+        return f"there is no {name}; one of circuit-tracer's is read by import_circuit_tracer()"
+    card = read_json(folder / CARD_FILE)
+    if card is not None and (card.get("settings") or {}).get("task") == "transcoder":
+        return "its training has not ended; the command that began it goes on with it"
+    return f"there is no {name}"
 
 
 def _weights(file: Path, sha256: str) -> dict[str, torch.Tensor]:
