@@ -105,6 +105,9 @@ def test_of_another_text_all_lines_are_used(made: Path, caplog) -> None:
     assert found.n_windows.tolist() == [german + len(every), german, len(every)]
     assert "eng_Latn: not the text that the transcoder was trained on" in caplog.text
     assert "deu_Latn" not in caplog.text
+    assert found.info["other_text"] == ["eng_Latn"]
+    assert "other text: 2 languages" in text_report(found)
+    assert "not the text of the training: eng_Latn" in text_report(found)
     # Also of so few that none would be held out.
     few = evaluate_folder(made / "clt", text={"eng_Latn": _lines(8, 6)}, n_boot=20, device="cpu")
     assert few.n_documents.tolist() == [6, 6]

@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         logger.info("transcoder: %s", name)
         found[name] = _evaluate(args, path)
         if not args.json:
-            emit(text_report(found[name]) + "\n")
+            emit(text_report(found[name], legend=len(found) == len(names)) + "\n")
     if args.json:
         every = {name: scores.to_dict() for name, scores in found.items()}
         value = every if len(every) > 1 else next(iter(every.values()))

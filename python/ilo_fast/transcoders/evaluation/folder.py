@@ -75,9 +75,14 @@ class _Setting:
     def text(self) -> Mapping[str, Any]:
         return dict(self.card.get("text") or {})
 
-    @property
-    def fingerprints(self) -> Mapping[str, str]:
-        return dict((self.card.get("settings") or {}).get("text_sha256") or {})
+    def told_apart(
+        self, texts: Mapping[str, Sequence[str]]
+    ) -> tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]:
+        """The languages whose lines are those of the training, and the others."""
+        known = (self.card.get("settings") or {}).get("text_sha256") or {}
+        of_training = {c for c, t in texts.items() if known.get(c) == fingerprint({c: t})}
+        same = {code: lines for code, lines in texts.items() if code in of_training}
+        return same, {code: lines for code, lines in texts.items() if code not in of_training}
 
 
 def evaluate_folder(
@@ -163,7 +168,14 @@ def evaluate_folder(
         setting, model, tokenizer, where, dtype, revision, trust_remote_code
     )
     check_fits(transcoder, MLPReader(module), allow_other_weights=allow_other_weights)
-    held_out = _drawn(_held_out(setting, tokenizer, texts, unseen), windows, seed)
+    same, other = setting.told_apart(texts)
+    if other and not unseen:
+        logger.warning(
+            "%s: not the text that the transcoder was trained on, so all of it is used; see that "
+            "none of it was trained on",
+            listed([*other]),
+        )
+    held_out = _drawn(_held_out(setting, tokenizer, same, other, tuple(texts)), windows, seed)
     kind = "cross-layer" if transcoder.cross_layer else "per-layer"
     scores = evaluate_transcoder(
         module,
@@ -180,6 +192,7 @@ def evaluate_folder(
             "trained_tokens": transcoder.info.tokens,
             "windows_sha256": _windows_hash(held_out),
             "other_weights_allowed": allow_other_weights,
+            "other_text": [] if unseen else list(other),
         },
         progress=progress,
     )
@@ -283,35 +296,26 @@ def _open(
 
 
 def _held_out(
-    setting: _Setting, tokenizer: Any, texts: Mapping[str, Sequence[str]], unseen: bool
+    setting: _Setting,
+    tokenizer: Any,
+    same: Mapping[str, Sequence[str]],
+    other: Mapping[str, Sequence[str]],
+    languages: tuple[str, ...],
 ) -> Windows:
-    """Windows of lines that were not trained on; `unseen`: as is known of all of them."""
+    """Windows of the lines that were held out, and of all lines of other text."""
     context = setting.info.context
-    known = setting.fingerprints
-    same: list[str] = []
-    other: list[str] = []
-    for code, lines in texts.items():
-        (same if known.get(code) == fingerprint({code: lines}) else other).append(code)
-    if other and not unseen:
-        logger.warning(
-            "%s: not the text that the transcoder was trained on, so all of it is used; see that "
-            "none of it was trained on",
-            listed(other),
-        )
     parts = []
     if same:
         _, held_out = read_windows(
-            tokenizer,
-            {code: texts[code] for code in same},
+            tokenizer, same,
             context_length=context,
             eval_fraction=real_number("eval_fraction", setting.option("eval_fraction")),
             seed=whole_number("seed", setting.option("seed"), least=0),
-        )
+        )  # fmt: skip
         parts.append(held_out)
     if other:
-        rest = {code: texts[code] for code in other}
-        parts.append(all_windows(tokenizer, rest, context_length=context))
-    return _joined(parts, tuple(texts))
+        parts.append(all_windows(tokenizer, other, context_length=context))
+    return _joined(parts, languages)
 
 
 def _joined(parts: Sequence[Windows], languages: tuple[str, ...]) -> Windows:

@@ -24,9 +24,11 @@ _DEAD: Final = (0.15, 0.4)
 _WORDS: Final = ("good", "fair", "poor")
 
 
-def text_report(scores: TranscoderScores) -> str:
+def text_report(scores: TranscoderScores, *, legend: bool = True) -> str:
     """What ``ilo-fast clt eval`` prints: by layer, by language, in words, and what to know."""
-    blocks = [_title(scores), _layer_table(scores), _language_table(scores), _legend()]
+    blocks = [_title(scores), _layer_table(scores), _language_table(scores)]
+    if legend:
+        blocks.append(_legend())
     blocks.append("\n".join(verdict(scores)))
     remarks = notes(scores)
     if remarks:
@@ -66,7 +68,9 @@ def comparison_table(named: Mapping[str, TranscoderScores]) -> str:
     lines += [f"{label:<18}" + "".join(f"  {v:>{wide}}" for v in row) for label, row in rows]
     contexts = {(s.n_tokens[0], s.languages, s.info.get("windows_sha256")) for s in every}
     if len(contexts) > 1:
-        lines.append("They were not evaluated on the same text: the numbers are not comparable.")
+        lines.append(
+            "They were not evaluated on the same text: the numbers are not comparable. Pass --text."
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -116,6 +120,12 @@ def notes(scores: TranscoderScores) -> tuple[str, ...]:
             f"fewer than {_FEW_DOCUMENTS} documents of {listed(few)}: these numbers are uncertain, "
             "and their intervals too narrow; evaluate on more text"
         )
+    other = scores.info.get("other_text")
+    if other:
+        found.append(
+            f"not the text of the training: {listed(other)}; all lines of it were used, and the "
+            "numbers are flattered where any of them was trained on"
+        )
     n = int(scores.n_tokens[0])
     if n < _FEW_TOKENS:
         found.append(f"dead: active on none of {n:,} tokens; on more, rare features may turn up")
@@ -137,9 +147,10 @@ def _title(scores: TranscoderScores) -> str:
     kind = "cross-layer" if scores.info.get("cross_layer", True) else "per-layer"
     title = plain(scores.info.get("title", "")) or f"{kind} transcoder"
     n = [int(values[0]) for values in (scores.n_windows, scores.n_documents, scores.n_tokens)]
+    text = "other text" if scores.info.get("other_text") else "held-out text"
     return (
         f"{elide(title, _WIDTH)}\n{kind} · {counted(scores.n_layers, 'layer')} of "
-        f"{scores.n_features:,} features · held-out text: "
+        f"{scores.n_features:,} features · {text}: "
         f"{counted(len(scores.languages), 'language')}, {n[1]:,} documents, "
         f"{n[0]:,} windows, {n[2]:,} tokens"
     )
@@ -147,8 +158,8 @@ def _title(scores: TranscoderScores) -> str:
 
 def _layer_table(scores: TranscoderScores) -> str:
     lines = [
-        f"{'layer':>7}  {'EV':>5} {'95 %':^15} {'L0':>7} {'dead':>6} {'>10 %':>6} {'>50 %':>6} "
-        f"{'KL':>8} {'rec.(0)':>8} {'rec.(m)':>8} {'top-1':>6}"
+        f"{'layer':>7}  {'EV':>5} {'95 % of EV':^15} {'L0':>7} {'dead':>6} {'>10 %':>6} "
+        f"{'>50 %':>6} {'KL':>8} {'rec.(0)':>8} {'rec.(m)':>8} {'top-1':>6}"
     ]
     for at, output in enumerate(scores.outputs):
         if isinstance(output, int):
@@ -179,7 +190,8 @@ def _language_table(scores: TranscoderScores) -> str:
     narrow = max(map(columns, [*codes, "code"]))
     lines = [
         f"  {pad('language', wide)}  {pad('code', narrow)} {'tokens':>8} {'docs':>6} {'EV':>6} "
-        f"{'L0':>7} {'CE':>7} {'KL':>7} {'95 %':^15} {'rec.(0)':>8} {'rec.(m)':>8} {'top-1':>6}"
+        f"{'L0':>7} {'CE':>7} {'KL':>7} {'95 % of KL':^15} {'rec.(0)':>8} "
+        f"{'rec.(m)':>8} {'top-1':>6}"
     ]
     for g, (name, code) in enumerate(zip(names, codes, strict=True)):
         lines.append(
