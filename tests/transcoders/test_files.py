@@ -223,8 +223,10 @@ def test_a_pickle_under_the_name_of_weights_is_not_opened(tmp_path: Path) -> Non
 
 
 def test_a_folder_without_a_transcoder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=f"holds no transcoder: there is no {MANIFEST}"):
+    with pytest.raises(FileNotFoundError, match="holds no transcoder: there is no such folder"):
         load_transcoder(tmp_path / "absent")
+    with pytest.raises(FileNotFoundError, match=f"holds no transcoder: there is no {MANIFEST}"):
+        load_transcoder(tmp_path)
     saved(tmp_path)
     (tmp_path / WEIGHTS).unlink()
     with pytest.raises(FileNotFoundError, match=f"there is no {WEIGHTS}"):
