@@ -11,7 +11,7 @@ here. The former has gradients of the first order only.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -57,10 +57,6 @@ class ActiveFeatures:
     def features(self) -> torch.Tensor:
         """The feature of each entry, counted in its layer: (entries,) int64."""
         return (self.indices % self.n_features).long()
-
-    def with_values(self, values: torch.Tensor) -> ActiveFeatures:
-        """The same entries with other values."""
-        return replace(self, values=values)
 
     def to_dense(self) -> torch.Tensor:
         """(tokens, layers, features); for small ones."""
