@@ -39,10 +39,34 @@ def inference(module: nn.Module) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for device in sorted(devices | {"cpu"}):
             stack.enter_context(torch.autocast(device, enabled=False))
+        stack.enter_context(_own_precision(module))
         # Not inference_mode: a model may keep a tensor that its first forward pass makes (a rotary
         # table), and a tensor made in inference_mode can never be trained through afterwards.
         stack.enter_context(torch.no_grad())
         yield
+
+
+@contextlib.contextmanager
+def _own_precision(module: nn.Module) -> Iterator[None]:
+    """Lets a model in float64 run: some make float32 numbers on the way, or call float32 kernels."""
+    weight = next((p for p in module.parameters() if p.is_floating_point()), None)
+    if weight is None or weight.dtype != torch.float64:
+        yield
+        return
+    configs = {id(c): c for m in module.modules() if (c := getattr(m, "config", None)) is not None}
+    kinds = {key: getattr(c, "_experts_implementation", None) for key, c in configs.items()}
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        for key, kind in kinds.items():
+            if kind is not None:
+                configs[key]._experts_implementation = "eager"
+        yield
+    finally:
+        torch.set_default_dtype(default)
+        for key, kind in kinds.items():
+            if kind is not None:
+                configs[key]._experts_implementation = kind
 
 
 def accepted(module: nn.Module, **arguments: Any) -> dict[str, Any]:

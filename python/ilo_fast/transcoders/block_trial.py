@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -44,17 +43,6 @@ def with_first(output: Any, tensor: torch.Tensor) -> Any:
     return make((tensor, *output[1:]))
 
 
-@contextlib.contextmanager
-def _float64() -> Iterator[None]:
-    """What a model makes on the way (a mask, a constant) is float64, too."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
 @dataclass
 class BlockRun:
     """What the modules of a block took and gave, as it was then: some models write in place."""
@@ -70,10 +58,6 @@ class BlockTrial:
 
     def __init__(self, block: nn.Module, call: Call) -> None:
         self.module = copy.deepcopy(block).double().eval()
-        for module in self.module.modules():  # the kernels for experts know no float64
-            config: Any = getattr(module, "config", None)
-            if getattr(config, "_experts_implementation", None) is not None:
-                config._experts_implementation = "eager"
         self.original = dict(zip(self.module.modules(), block.modules(), strict=True))
         self.args, self.kwargs = _in_float64(call[0]), _in_float64(call[1])
         self.hidden: torch.Tensor = self.args[0] if self.args else self.kwargs["hidden_states"]
@@ -116,7 +100,7 @@ class BlockTrial:
             args = (hidden, *args[1:]) if args else args
             kwargs = kwargs if args else {**kwargs, "hidden_states": hidden}
         try:
-            with inference(self.module), _float64():
+            with inference(self.module):
                 run.output = first_of(self.module(*args, **kwargs))
         finally:
             for handle in handles:
@@ -132,7 +116,7 @@ class BlockTrial:
             return change(value) if self.by_token(value) else value
 
         args, kwargs = self.base.taken[module]
-        with inference(self.module), _float64():
+        with inference(self.module):
             output = module(*map(changed, args), **{k: changed(v) for k, v in kwargs.items()})
         return first_of(output)
 

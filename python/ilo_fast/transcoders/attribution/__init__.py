@@ -1,0 +1,1 @@
+"""Attribution graphs: what of a prompt made which feature and which prediction, by how much."""
