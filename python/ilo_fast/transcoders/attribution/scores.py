@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast.transcoders.attribution.graph import AttributionGraph
+from ilo_fast.transcoders.attribution.data import GraphData
 
 
 @dataclass(frozen=True)
@@ -38,3 +38,36 @@ class GraphScores:
     completeness: float
     replacement_published: float
     completeness_published: float
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What is left of a graph.
+
+    Attributes
+    ----------
+    sources : (sources,) bool
+        Which are kept. Tokens and targets are always.
+    edges : (rows, sources) bool
+        Which are kept; none of a node that is not.
+    """
+
+    sources: NDArray[np.bool_]
+    edges: NDArray[np.bool_]
+
+
+def influence(graph: GraphData) -> NDArray[np.float64]:
+    """Of every source, what reaches it of the targets' weights: (sources,)."""
+    raise NotImplementedError
+
+
+def graph_scores(graph: GraphData) -> GraphScores:
+    """How much of a graph its features explain."""
+    raise NotImplementedError
+
+
+def pruned(
+    graph: GraphData, node_threshold: float = 0.8, edge_threshold: float = 0.98
+) -> Pruned:
+    """The fewest sources that hold `node_threshold` of the influence, and so with their edges."""
+    raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Interventions: features set, scaled or added to while a model runs."""
