@@ -83,10 +83,10 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ilo_fast.transcoders.evaluation.folder import transcoder_name
     from ilo_fast.transcoders.evaluation.result import SCORES_FILE
     from ilo_fast.transcoders.evaluation.tables import comparison_table, text_report
     from ilo_fast.transcoders.files.folder import is_demo, transcoder_path
+    from ilo_fast.transcoders.files.opening import transcoder_name
 
     wanted = [("", word) if is_demo(word) else named_path(word) for word in args.folders]
     given = [name or transcoder_name(path) for name, path in wanted]

@@ -48,7 +48,7 @@ def inference(module: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_precision(module: nn.Module) -> Iterator[None]:
-    """Lets a model in float64 run: some make float32 numbers on the way, or call float32 kernels."""
+    """Lets a model in float64 run: some make float32 numbers on the way, or call such kernels."""
     weight = next((p for p in module.parameters() if p.is_floating_point()), None)
     if weight is None or weight.dtype != torch.float64:
         yield

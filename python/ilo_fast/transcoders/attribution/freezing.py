@@ -101,7 +101,7 @@ class Freezer(TorchFunctionMode):
 
 
 def _not_narrowed(before: Any, after: Any) -> Any:
-    """A cast to fewer digits is left out: many norms would compute in float32 in a float64 model."""
+    """A cast to fewer digits is left out: many norms compute in float32, whatever they take."""
     if (
         isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor)
         and before.is_floating_point() and after.is_floating_point()
@@ -120,7 +120,11 @@ def _without_narrow(x: torch.Tensor, kwargs: dict[str, Any]) -> dict[str, Any]:
 
 def _is_root(base: Any, exponent: Any = None, *_: Any, **kwargs: Any) -> bool:
     power = kwargs.get("exponent", exponent)
-    return isinstance(base, torch.Tensor) and isinstance(power, (int, float)) and power in (-0.5, 0.5, -1)  # noqa: E501
+    return (
+        isinstance(base, torch.Tensor)
+        and isinstance(power, (int, float))
+        and power in (-0.5, 0.5, -1)
+    )
 
 
 Hold = Callable[[Callable[[], torch.Tensor]], torch.Tensor]
@@ -158,7 +162,11 @@ def _attention(
 
 
 def _norm_arguments(kwargs: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in kwargs.items() if k in ("input", "normalized_shape", "weight", "bias", "eps")}  # noqa: E501
+    return {
+        k: v
+        for k, v in kwargs.items()
+        if k in ("input", "normalized_shape", "weight", "bias", "eps")
+    }
 
 
 def _layer_norm(
@@ -190,6 +198,11 @@ def _rms_norm(
 
 
 def _normalize(
-    hold: Hold, input: torch.Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None
+    hold: Hold,
+    input: torch.Tensor,
+    p: float = 2.0,
+    dim: int = 1,
+    eps: float = 1e-12,
+    out: Any = None,
 ) -> torch.Tensor:
     return input / hold(lambda: input.norm(p, dim, keepdim=True).clamp_min(eps))

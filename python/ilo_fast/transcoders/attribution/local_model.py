@@ -82,9 +82,7 @@ class LocalModel:
     ) -> None:
         self.model = replacement.model
         self.parts, self.sites = replacement.parts, replacement.sites
-        self.dtype = next(
-            p.dtype for p in replacement.model.parameters() if p.is_floating_point()
-        )
+        self.dtype = next(p.dtype for p in replacement.model.parameters() if p.is_floating_point())
         self._ids = ids
         self._rows = torch.arange(len(ids), device=ids.device)
         self._last = lengths.to(ids.device) - 1
@@ -116,7 +114,9 @@ class LocalModel:
                 "head: wanted one of each"
             )
         ones = torch.ones_like(scores)
-        self.factors = torch.where(scores == 0, ones, self.logits / torch.where(scores == 0, ones, scores))  # noqa: E501
+        self.factors = torch.where(
+            scores == 0, ones, self.logits / torch.where(scores == 0, ones, scores)
+        )
 
     def replay(
         self,
@@ -159,8 +159,10 @@ class LocalModel:
             self.replay(self.tokens + times * along[0], self.adds + times * along[1])
             for times in (0.0, 1.0, 2.0)
         )
-        pairs = [(f"what the MLP of layer {at} reads", of) for at, of in enumerate(
-            zip(base.reads, once.reads, twice.reads, strict=True))]
+        pairs = [
+            (f"what the MLP of layer {at} reads", of)
+            for at, of in enumerate(zip(base.reads, once.reads, twice.reads, strict=True))
+        ]
         pairs.append(("the output of the head", (base.scores, once.scores, twice.scores)))
         for name, (at_0, at_1, at_2) in pairs:
             off = (at_2 - 2 * at_1 + at_0).abs().max()

@@ -6,7 +6,6 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,30 +13,15 @@ import torch
 from torch import nn
 
 from ilo_fast._util.checks import real_number, whole_number
-from ilo_fast._util.files import read_json
 from ilo_fast._util.messages import counted, listed
-from ilo_fast.corpora.fingerprint import fingerprint
 from ilo_fast.corpora.parallel import ParallelCorpus
-from ilo_fast.errors import AccessError
-from ilo_fast.models.demo import DEMO
-from ilo_fast.models.folders import display_name
-from ilo_fast.models.loading import load_tokenizer, open_files, resolve_device, resolve_dtype
-from ilo_fast.models.output import suppress_output
-from ilo_fast.training.finetune.data import LANGUAGE_MODEL
-from ilo_fast.training.finetune.heads import load_model
+from ilo_fast.models.loading import resolve_device
 from ilo_fast.training.pretrain.mixture import Texts
-from ilo_fast.training.process import preserve_random_state
-from ilo_fast.training.run_folder import CARD_FILE
 from ilo_fast.transcoders.evaluation.metrics import evaluate_transcoder
 from ilo_fast.transcoders.evaluation.result import SCORES_FILE, TranscoderScores
 from ilo_fast.transcoders.files.fitting import check_fits
-from ilo_fast.transcoders.files.folder import (
-    TRANSCODER_FOLDER,
-    is_demo,
-    load_transcoder,
-    transcoder_path,
-)
-from ilo_fast.transcoders.info import TranscoderInfo
+from ilo_fast.transcoders.files.folder import is_demo, load_transcoder, transcoder_path
+from ilo_fast.transcoders.files.opening import Setting, open_model, run_card, transcoder_name
 from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.windows import (
     UNKNOWN,
@@ -50,39 +34,6 @@ from ilo_fast.transcoders.windows import (
 logger = logging.getLogger(__name__)
 
 _ELSEWHERE: Final = "pass text= (command line: --text)"
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """What the folder says about a training."""
-
-    info: TranscoderInfo
-    card: Mapping[str, Any]
-
-    def option(self, name: str) -> Any:
-        if name not in self.info.options:
-            raise ValueError(f"the transcoder's info does not say its {name}: train it again")
-        return self.info.options[name]
-
-    @property
-    def model(self) -> str:
-        described = self.card.get("model") or {}
-        if described.get("model_name") == DEMO:  # wherever it is installed now
-            return DEMO
-        return str(described.get("model") or self.info.model.name)
-
-    @property
-    def text(self) -> Mapping[str, Any]:
-        return dict(self.card.get("text") or {})
-
-    def told_apart(
-        self, texts: Mapping[str, Sequence[str]]
-    ) -> tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]:
-        """The languages whose lines are those of the training, and the others."""
-        known = (self.card.get("settings") or {}).get("text_sha256") or {}
-        of_training = {c for c, t in texts.items() if known.get(c) == fingerprint({c: t})}
-        same = {code: lines for code, lines in texts.items() if code in of_training}
-        return same, {code: lines for code, lines in texts.items() if code not in of_training}
 
 
 def evaluate_folder(
@@ -162,9 +113,9 @@ def evaluate_folder(
             f"{place} does not say what it was trained on: call evaluate_transcoder() with the "
             "model and with windows of text that it has not seen"
         )
-    setting = _Setting(transcoder.info, _card(place))
+    setting = Setting(transcoder.info, run_card(place))
     texts = _texts(setting, text, languages, language, allow_unknown)
-    name, module, tokenizer = _open(
+    name, module, tokenizer = open_model(
         setting, model, tokenizer, where, dtype, revision, trust_remote_code
     )
     check_fits(transcoder, MLPReader(module), allow_other_weights=allow_other_weights)
@@ -204,24 +155,8 @@ def evaluate_folder(
     return scores
 
 
-def transcoder_name(folder: str | os.PathLike[str]) -> str:
-    """What a transcoder is called: its folder, or that of its run."""
-    if is_demo(folder):
-        return str(folder)
-    path = transcoder_path(folder).resolve()
-    return path.parent.name if path.name == TRANSCODER_FOLDER else path.name
-
-
-def _card(place: Path) -> Mapping[str, Any]:
-    for folder in (place, place.resolve().parent):
-        card = read_json(folder / CARD_FILE)
-        if card is not None and (card.get("settings") or {}).get("task") == "transcoder":
-            return card
-    return {}
-
-
 def _texts(
-    setting: _Setting,
+    setting: Setting,
     text: Texts | None,
     languages: str | Sequence[str] | None,
     language: str | None,
@@ -251,52 +186,8 @@ def _texts(
     )
 
 
-def _open(
-    setting: _Setting,
-    model: str | os.PathLike[str] | nn.Module | None,
-    tokenizer: Any,
-    device: torch.device,
-    dtype: str | torch.dtype | None,
-    revision: str | None,
-    trust_remote_code: bool,
-) -> tuple[str, nn.Module, Any]:
-    """Name, model with head, and tokenizer."""
-    if isinstance(model, nn.Module):
-        if tokenizer is None:
-            raise ValueError("tokenizer is needed for a loaded model: pass it")
-        return type(model).__name__, model, tokenizer
-    of_run = model is None
-    if model is None:
-        model = setting.model
-        described = setting.card.get("model") or {}
-        revision = revision or described.get("revision")
-    try:
-        files = open_files(model, revision=revision, trust_remote_code=trust_remote_code)
-    except AccessError as error:
-        if not of_run:
-            raise
-        raise AccessError(
-            f"{error}; the transcoder's run names this model: if it lies elsewhere, pass model= "
-            "(command line: --model)"
-        ) from error
-    wanted = resolve_dtype(setting.info.model.dtype if dtype is None else dtype)
-    assert wanted is not None
-    with suppress_output(), preserve_random_state():
-        found, fresh = load_model(
-            files, LANGUAGE_MODEL, labels=(), revision=revision, dtype=wanted, seed=0
-        )
-    if fresh:
-        raise ValueError(
-            f"the checkpoint of {files.name!r} lacks weights of {listed(fresh)}: they would be "
-            "random, and so would its predictions; pass a causal language model with its head"
-        )
-    if tokenizer is None:
-        tokenizer = load_tokenizer(files, revision=revision)
-    return display_name(model), found.to(device).eval(), tokenizer
-
-
 def _held_out(
-    setting: _Setting,
+    setting: Setting,
     tokenizer: Any,
     same: Mapping[str, Sequence[str]],
     other: Mapping[str, Sequence[str]],
