@@ -40,7 +40,7 @@ def attribution_graph(
     probability: float = 0.95,
     max_features: int = 8192,
     skip_positions: int | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype = torch.float64,
 ) -> AttributionGraph:
     """The graph of one prompt: see `attribution_graphs`."""
     (graph,) = attribution_graphs(
@@ -61,7 +61,7 @@ def attribution_graphs(
     probability: float = 0.95,
     max_features: int = 8192,
     skip_positions: int | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype = torch.float64,
     progress: bool = False,
 ) -> list[AttributionGraph]:
     """What made each active feature of each prompt, and what is predicted after it.
@@ -90,8 +90,8 @@ def attribution_graphs(
     skip_positions
         So many positions at the beginning have no features. None: as in the transcoder's training.
     dtype
-        To compute in: torch.float32 or torch.float64; the model is copied where it is in another.
-        None: float64 for a model in float64, else float32.
+        To compute in; the model is copied where it is in another. torch.float32 takes half the
+        memory and time, and rows add up to some 1e-4 instead of 1e-9.
     progress
         A bar on stderr.
 
@@ -132,8 +132,6 @@ def _in(
 ) -> tuple[nn.Module, CrossLayerTranscoder]:
     """Both in the type to compute in, in evaluation mode; copies where something changes."""
     weight = next(p for p in model.parameters() if p.is_floating_point())
-    if dtype is None:
-        dtype = weight.dtype if weight.dtype == torch.float64 else torch.float32
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"dtype={dtype}: wanted torch.float32 or torch.float64")
     if weight.dtype != dtype:

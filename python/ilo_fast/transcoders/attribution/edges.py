@@ -17,7 +17,9 @@ from ilo_fast.transcoders.attribution.local_model import LocalModel, LocalPass
 from ilo_fast.transcoders.sparse import ActiveFeatures
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
-_NUMBERS: Final = 1 << 23  # of a gradient of all rows that go together: 64 MB in float64
+# Of a gradient of all rows that go together: on a processor they should stay in its cache.
+_NUMBERS: Final = 1 << 18
+_NUMBERS_ON_DEVICE: Final = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class Tracer:
         self.local, self.coder, self.lengths, self.skip = local, transcoder, lengths, skip
         self.n_layers = transcoder.n_layers
         self.features = tuple(self._active(row) for row in range(len(lengths)))
+        self._vectors = tuple(map(self._written, self.features))
         self.errors, self.decoder_bias = self._errors()
         self._constants = self._passes_of_constants()
         self.before = self._constants[0].entered
@@ -155,7 +158,9 @@ class Tracer:
 
     def rows_at_once(self) -> int:
         """How many rows of each prompt go together."""
-        return max(1, min(512, _NUMBERS // self.local.adds[:, :, 0].numel()))
+        adds = self.local.adds
+        most = _NUMBERS if adds.device.type == "cpu" else _NUMBERS_ON_DEVICE
+        return max(16, most // adds[:, :, 0].numel())
 
     def feature_rows(self, layer: int, chosen: Sequence[torch.Tensor]) -> tuple[Rows, ...]:
         """Rows of features of one layer.
@@ -301,20 +306,20 @@ class Tracer:
             if start == end or first == n_rows:
                 continue
             here = slice(start, start + int((features.layer[start:end] < layer).sum()))
-            vectors = self._vectors(features, here, layer)
-            product = arrived[first:, at].flatten(1) @ vectors.flatten(1).T
-            found[first:, here] = product
+            width = arrived.shape[2] * arrived.shape[3]
+            vectors = self._vectors[row][here, :width]
+            found[first:, here] = arrived[first:, at].flatten(1) @ vectors.T
         return found
 
-    def _vectors(self, features: PromptFeatures, here: slice, layer: int) -> torch.Tensor:
-        """What features write into the layers before `layer`: (features, layer, d)."""
+    @torch.no_grad()
+    def _written(self, features: PromptFeatures) -> torch.Tensor:
+        """What features write, zero in layers before their own: (features, layers * d)."""
         coder = self.coder
-        which, layers = features.feature[here], features.layer[here]
-        vectors = coder.encoder_weight.new_zeros(len(which), layer, coder.hidden_size)
-        for source in sorted(set(layers.tolist())):
-            mine = layers == source
-            weight = coder.decoder_weights[source][which[mine]]
-            end = min(source + weight.shape[1], layer)
-            scaled = weight[:, : end - source] / coder.output_scale[source:end, None]
-            vectors[mine, source:end] = scaled * features.activation[here][mine][:, None, None]
-        return vectors.detach()
+        shape = (len(features), self.n_layers, coder.hidden_size)
+        vectors = coder.encoder_weight.new_zeros(shape)
+        for layer, weight in enumerate(coder.decoder_weights):
+            mine = (features.layer == layer).nonzero()[:, 0]
+            end = layer + weight.shape[1]
+            scaled = weight[features.feature[mine]] / coder.output_scale[layer:end, None]
+            vectors[mine, layer:end] = scaled * features.activation[mine][:, None, None]
+        return vectors.flatten(1)

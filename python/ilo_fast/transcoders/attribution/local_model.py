@@ -146,6 +146,7 @@ class LocalModel:
         tokens = self.tokens if tokens is None else tokens
         return self._run(Freezer(self._held), tokens, instead, silenced)[0]
 
+    @torch.no_grad()
     def _check_affine(self) -> None:
         """Along a random direction twice the step does twice as much."""
         random = torch.Generator().manual_seed(0)
