@@ -1,0 +1,187 @@
+"""Graphs whose scores are known beforehand, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tests.helpers.attribution import random_model, scaled_transcoder
+from tests.helpers.clt_models import clt_model, random_transcoder
+from tests.transcoders.test_sites import FAMILIES
+from torch import nn
+
+from ilo_fast.transcoders.activations import BatchTopK, JumpReLU, TopK
+from ilo_fast.transcoders.attribution.attribute import attribution_graph, attribution_graphs
+from ilo_fast.transcoders.attribution.local_model import LocalModel
+from ilo_fast.transcoders.attribution.targets import Difference, Direction
+from ilo_fast.transcoders.replacement import ReplacementModel
+
+IDS = [5, 40, 17, 33, 8, 21]
+
+
+@pytest.mark.parametrize("activation", [JumpReLU(), TopK(6), BatchTopK(6)], ids=str)
+@pytest.mark.parametrize("cross_layer", [True, False])
+def test_mlps_that_are_a_transcoder_leave_no_error(
+    activation: JumpReLU | TopK | BatchTopK, cross_layer: bool
+) -> None:
+    coder = random_transcoder(1, activation=activation, cross_layer=cross_layer)
+    coder.requires_grad_(False)
+    graph = attribution_graph(clt_model(coder), coder, IDS, skip_positions=0)
+    assert graph.residual <= 1e-9
+    scores = graph.scores
+    assert scores.replacement == pytest.approx(1.0, abs=1e-9)
+    assert scores.completeness == pytest.approx(1.0, abs=1e-9)
+    assert scores.replacement_published == pytest.approx(1.0, abs=1e-9)
+    assert graph.pruned(0.999, 0.999).scores.replacement > 0.9
+
+
+@pytest.mark.parametrize("name", ["Llama", "GPT2"])
+def test_a_transcoder_of_nothing_explains_nothing(name: str) -> None:
+    """Tokens reach logits past all MLPs; along a direction where they do not, nothing is left."""
+    model = random_model(name, FAMILIES[name][0])
+    coder = scaled_transcoder(model)
+    for parameter in coder.parameters():
+        parameter.zero_()
+    graph = attribution_graph(model, coder, IDS)
+    assert graph.n_features == 0
+    assert graph.residual <= 1e-9
+    ends = np.abs(graph.adjacency).sum(axis=1)
+    errors = np.abs(graph.adjacency[:, graph.sources.of_kind("error")]).sum(axis=1)
+    weights = np.array([target.probability for target in graph.targets])
+    share = (weights * errors / ends).sum() / weights.sum()
+    assert graph.scores.replacement == pytest.approx(1 - share)
+    assert graph.scores.completeness == pytest.approx(1 - share)
+
+    blind = _blind_direction(model, coder)
+    graph = attribution_graph(model, coder, IDS, targets=Direction(blind, "blind"))
+    assert graph.residual <= 1e-9
+    assert graph.scores.replacement == pytest.approx(0.0, abs=1e-9)
+    assert graph.scores.completeness == pytest.approx(0.0, abs=1e-9)
+    assert graph.scores.replacement_published == pytest.approx(0.0, abs=1e-9)
+    assert graph.scores.completeness_published == pytest.approx(0.5, abs=1e-6)
+
+
+def _blind_direction(model: nn.Module, coder: nn.Module) -> torch.Tensor:
+    """To which no token, position or bias contributes by itself."""
+    local = LocalModel(
+        ReplacementModel(model, coder), torch.tensor([IDS]), torch.tensor([len(IDS)])
+    )
+    no_tokens, no_adds = torch.zeros_like(local.tokens), torch.zeros_like(local.adds)
+    n_layers = coder.n_layers
+    alone = [local.replay(no_tokens, no_adds, silenced=at).final for at in range(n_layers + 1)]
+    constant = local.replay(no_tokens, no_adds).final
+    alone.append(constant)
+    # Of learned positions each counts by itself: their contributions by finite steps.
+    for place in range(len(IDS)):
+        tokens = no_tokens.clone()
+        tokens[0, place] = local.tokens[0, place]
+        alone.append(local.replay(tokens, no_adds).final)
+    if hasattr(model, "transformer") and hasattr(model.transformer, "wpe"):
+        width = local.tokens.shape[-1]
+        for place in range(len(IDS)):
+            tokens = no_tokens.clone()
+            tokens[0, place] = model.transformer.wpe.weight[place, :width]
+            alone.append(local.replay(tokens, no_adds).final)
+    vectors = torch.cat(alone)[:, 0]
+    _, sizes, directions = torch.linalg.svd(vectors)
+    rank = int((sizes > 1e-10 * sizes[0]).sum())
+    found = directions[rank:].sum(0)
+    return found
+
+
+def test_a_difference_is_the_difference_of_two_rows() -> None:
+    model = random_model("Gemma2", FAMILIES["Gemma2"][0])  # with a soft cap on its logits
+    coder = scaled_transcoder(model)
+    single = attribution_graph(model, coder, IDS, targets=[7, 50])
+    both = attribution_graph(model, coder, IDS, targets=Difference(7, 50))
+    assert both.residual <= 1e-9
+    n = both.n_features
+    np.testing.assert_allclose(
+        both.adjacency[n], single.adjacency[n] - single.adjacency[n + 1], atol=1e-12
+    )
+    assert both.values[n] == pytest.approx(single.values[n] - single.values[n + 1])
+
+
+def test_targets_reach_the_probability_that_is_asked_for() -> None:
+    model = random_model("Llama", FAMILIES["Llama"][0])
+    model.lm_head.weight.mul_(20)
+    coder = scaled_transcoder(model)
+    with torch.no_grad():
+        chances = model(torch.tensor([IDS])).logits[0, -1].softmax(-1).sort(descending=True)
+    for wanted in (0.1, 0.4, 0.95):
+        graph = attribution_graph(model, coder, IDS, probability=wanted)
+        n = len(graph.targets)
+        assert [t.token_id for t in graph.targets] == chances.indices[:n].tolist()
+        assert n == 10 or float(chances.values[:n].sum()) >= wanted
+        assert n == 1 or float(chances.values[: n - 1].sum()) < wanted
+
+
+def test_no_active_feature_is_a_graph_of_errors() -> None:
+    model = random_model("Llama", FAMILIES["Llama"][0])
+    coder = scaled_transcoder(model)
+    coder.encoder_bias.fill_(-1e6)
+    graph = attribution_graph(model, coder, IDS)
+    assert graph.n_features == 0 and graph.residual <= 1e-9
+    assert 0 < graph.scores.replacement < 1
+    pruned = graph.pruned()
+    assert pruned.sources.any() and pruned.edges.any()
+
+
+class Gated(nn.Module):
+    """An attention output times a gate: not linear in the values."""
+
+    def __init__(self, inner: nn.Module, width: int) -> None:
+        super().__init__()
+        self.inner, self.gate = inner, nn.Linear(width, width).double()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.inner(x * torch.sigmoid(x))
+        return found
+
+
+def test_a_gate_outside_the_mlp_is_refused() -> None:
+    model = random_model("Llama", FAMILIES["Llama"][0])
+    coder = scaled_transcoder(model)
+    layer = model.model.layers[1].self_attn
+    layer.o_proj = Gated(layer.o_proj, 32)
+    with pytest.raises(ValueError, match=r"not affine .*: what the MLP of layer 1 reads does"):
+        attribution_graph(model, coder, IDS)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "options", "message"),
+    [
+        ([5], {}, r"prompts\[0\] has 1 token, of which the first 1 are skipped: pass at least 2"),
+        ([], {}, r"prompts\[0\] has 0 tokens"),
+        ([5] * 65, {}, r"has 65 tokens, the model takes 64: shorten it"),
+        ([5, 64], {}, r"has token 64: the model knows 0 to 63"),
+        (["a", 5], {}, r"prompts\[0\]: token must be an int"),
+        ("text", {}, r"is text: pass a tokenizer, or token ids"),
+        (IDS, {"targets": [64]}, r"target 64: wanted a token's id, 0 to 63, or text"),
+        (IDS, {"targets": ["x"]}, r"target 'x' is text: pass a tokenizer"),
+        (IDS, {"targets": []}, r"targets name no token"),
+        (IDS, {"targets": [3, 3]}, r"or one twice"),
+        (IDS, {"targets": Difference(3, 3)}, r"of a token and itself"),
+        (IDS, {"targets": Direction(torch.ones(7), "d")}, r"shape \(7,\), wanted \(32,\)"),
+        (IDS, {"targets": Direction(torch.zeros(32), "d")}, r"direction is zero"),
+        (IDS, {"probability": 1.5}, r"probability"),
+        (IDS, {"max_features": 0}, r"max_features"),
+        (IDS, {"dtype": torch.float16}, r"wanted torch.float32 or torch.float64"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(prompt: object, options: dict, message: str) -> None:
+    model = random_model("Llama", FAMILIES["Llama"][0])
+    with pytest.raises((ValueError, TypeError), match=message):
+        attribution_graph(model, scaled_transcoder(model), prompt, **options)  # type: ignore[arg-type]
+
+
+def test_a_transcoder_of_another_model_is_refused() -> None:
+    model = random_model("Llama", FAMILIES["Llama"][0])
+    with pytest.raises(ValueError, match="transcoder is of 3 layers of width 16"):
+        attribution_graph(model, random_transcoder(0), IDS)
+
+
+def test_one_text_is_not_many() -> None:
+    model = random_model("Llama", FAMILIES["Llama"][0])
+    with pytest.raises(TypeError, match=r"pass a list, or call attribution_graph\(\)"):
+        attribution_graphs(model, scaled_transcoder(model), "text")
