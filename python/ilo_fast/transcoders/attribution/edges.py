@@ -207,21 +207,37 @@ class Tracer:
         self, of_scores: Sequence[torch.Tensor | None], of_final: Sequence[torch.Tensor | None]
     ) -> tuple[Rows, ...]:
         """Rows of what is explained, for every prompt; see `Explained`."""
-        found = []
+        weights, biases = [], []
         for row, (scores, final) in enumerate(zip(of_scores, of_final, strict=True)):
-            name, weights = ("final", final) if scores is None else ("scores", scores)
-            assert weights is not None
-            output = getattr(self._run, name)
-            cotangent = output.new_zeros(len(weights), *output.shape)
-            cotangent[:, row, 0] = weights
-            constants = torch.stack(
-                [(getattr(run, name)[row, 0] * weights).sum(-1) for run in self._constants[1:]], -1
+            if scores is not None:
+                final, bias = self._through_head(row, scores)
+            assert final is not None
+            weights.append(final)
+            biases.append(final.new_zeros(len(final)) if scores is None else bias)
+        output = self._run.final
+        counts = [len(of) for of in weights]
+        cotangent = output.new_zeros(max(counts), *output.shape)
+        for row, of in enumerate(weights):
+            cotangent[: len(of), row, 0] = of
+        constants = torch.stack(
+            [(run.final[None] * cotangent).sum((-1, -2)) for run in self._constants[1:]], dim=-1
+        )
+        rows = self._rows(output, cotangent, self.n_layers, counts, constants, None)
+        for found, bias in zip(rows, biases, strict=True):
+            found.biases[:, -1] += bias
+        return rows
+
+    def _through_head(self, row: int, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weights of what the head gives as those of what it reads, and what its bias adds."""
+        head, nothing = self.local.parts.head, self._constants[-1]
+        assert head is not None  # ReplacementModel has seen to it
+        read = self.local.base.final[row : row + 1].detach().requires_grad_()
+        with torch.enable_grad():
+            (grads,) = torch.autograd.grad(
+                head(read), read, scores[:, None, None], is_grads_batched=True
             )
-            shape = (len(weights), len(self.lengths), constants.shape[-1])
-            wide = constants[:, None].expand(shape)
-            counts = [len(weights) if r == row else 0 for r in range(len(self.lengths))]
-            found.append(self._rows(output, cotangent, self.n_layers, counts, wide, None)[row])
-        return tuple(found)
+        weights: torch.Tensor = grads[:, 0, 0]
+        return weights, scores @ nothing.scores[row, 0] - weights @ nothing.final[row, 0]
 
     def _rows(
         self,
