@@ -127,25 +127,37 @@ def test_no_active_feature_is_a_graph_of_errors() -> None:
     assert pruned.sources.any() and pruned.edges.any()
 
 
-class Gated(nn.Module):
-    """An attention output times a gate: not linear in the values."""
+class Bent(nn.Module):
+    """Attention's output goes through something on its way; the gate of it may be a sigmoid."""
 
-    def __init__(self, inner: nn.Module, width: int) -> None:
+    def __init__(self, inner: nn.Module, kind: str) -> None:
         super().__init__()
-        self.inner, self.gate = inner, nn.Linear(width, width).double()
+        self.inner, self.kind = inner, kind
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.inner(x * torch.sigmoid(x))
+        bent = x * torch.sigmoid(3 * x) if self.kind == "gate" else x * x.abs()
+        found: torch.Tensor = self.inner(bent)
         return found
 
 
-def test_a_gate_outside_the_mlp_is_refused() -> None:
-    model = random_model("Llama", FAMILIES["Llama"][0])
-    coder = scaled_transcoder(model)
-    layer = model.model.layers[1].self_attn
-    layer.o_proj = Gated(layer.o_proj, 32)
-    with pytest.raises(ValueError, match=r"not affine .*: what the MLP of layer 1 reads does"):
-        attribution_graph(model, coder, IDS)
+def test_gates_are_held_and_what_else_is_not_linear_is_refused() -> None:
+    for kind in ("gate", "square"):
+        model = random_model("Llama", FAMILIES["Llama"][0])
+        coder = scaled_transcoder(model)
+        layer = model.model.layers[1].self_attn
+        layer.o_proj = Bent(layer.o_proj, kind)
+        if kind == "gate":
+            assert attribution_graph(model, coder, IDS).residual <= 1e-9
+            continue
+        with pytest.raises(ValueError, match=r"not affine .*: what the MLP of layer 1 reads does"):
+            attribution_graph(model, coder, IDS)
+
+
+def test_a_model_that_writes_in_place_is_read_before_it_does() -> None:
+    settings = {"vocab_size": 64, "n_embd": 32, "n_layer": 2, "n_head": 4, "dff": 48}
+    model = random_model("CTRL", settings | {"n_positions": 64})
+    graph = attribution_graph(model, scaled_transcoder(model), IDS)
+    assert graph.n_features > 0 and graph.residual <= 1e-9
 
 
 @pytest.mark.parametrize(

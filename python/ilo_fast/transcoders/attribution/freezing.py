@@ -1,9 +1,9 @@
 """What is not linear in a model but for its MLPs: noted in one pass, held fixed in others.
 
-Attention probabilities and the scales of norms. No architecture is known by name: every call of a
-softmax, of scaled dot product attention, of a norm or of a root goes through `Freezer` while it is
-entered, whatever module makes it. What is linear is left as it is. A model that has more than this
-that is not linear (a gate outside the MLP, say) is told by `LocalModel`, which checks.
+Attention probabilities, gates (sigmoids) and the scales of norms. No architecture is known by name:
+every call of a softmax, of scaled dot product attention, of a sigmoid, of a norm or of a root goes
+through `Freezer` while it is entered, whatever module makes it. What is linear is left as it is. A
+model with more that is not linear (a state-space layer, say) is told by `LocalModel`, which checks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from torch.overrides import TorchFunctionMode
 Scope = int | Literal["outside"]  # a block, or what stands before and behind the blocks
 Held = dict[Scope, list[torch.Tensor]]
 
-_SOFTMAX: Final = frozenset({"softmax", "_softmax"})
+# What weighs other numbers: it is held, as attention is.
+_WEIGHTS: Final = frozenset({"softmax", "_softmax", "sigmoid"})
 _ATTENTION: Final = "scaled_dot_product_attention"
 # Of numbers that are divided by: roots and lengths. Squares and means in front of them are dropped
 # with them, for no gradient comes back through a number that is held.
@@ -84,7 +85,7 @@ class Freezer(TorchFunctionMode):
             return _not_narrowed(args[0], func(*args, **kwargs))
         if not self.active:
             return func(*args, **kwargs)
-        if name in _SOFTMAX:
+        if name in _WEIGHTS:
             return self.hold(lambda: func(*args, **_without_narrow(args[0], kwargs)))
         if name == _ATTENTION:
             return _attention(self.hold, *args, **kwargs)

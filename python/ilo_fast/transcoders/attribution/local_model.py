@@ -100,7 +100,7 @@ class LocalModel:
         adds: list[torch.Tensor] = []
 
         def keep(_: int, added: torch.Tensor) -> None:
-            adds.append(added.reshape(*self._ids.shape, -1))
+            adds.append(added.reshape(*self._ids.shape, -1).clone())
 
         with torch.no_grad():
             self.base, logits, self.tokens = self._run(Freezer(), None, keep)
@@ -171,7 +171,7 @@ class LocalModel:
                 raise ValueError(
                     f"model is not affine in the residual stream: {name} does not follow it, with "
                     "attention, norms and MLPs held. Something outside the MLPs is not linear (a "
-                    "gate on attention's output?), so that no attribution adds up"
+                    "state-space layer?), so that no attribution adds up"
                 )
 
     def _run(
@@ -209,8 +209,8 @@ class LocalModel:
         n_blocks = len(self.parts.entries)
 
         def embedded(_: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor | None:
-            seen.tokens.append(output)
-            return tokens
+            seen.tokens.append(output.clone())
+            return None if tokens is None else tokens.clone()
 
         def entering(layer: int) -> Any:
             def hook(_: nn.Module, args: Any, kwargs: Any) -> Any:
@@ -220,6 +220,7 @@ class LocalModel:
                     hidden = torch.zeros_like(hidden)
                 if layer == 0:
                     seen.entered.append(hidden)
+                    hidden = hidden.clone()
                 freezer.scope = layer
                 return _with_first_argument(args, kwargs, hidden)
 
@@ -236,10 +237,10 @@ class LocalModel:
 
         def reading(_: nn.Module, args: Any, kwargs: Any) -> Any:
             x = named_tensors((args, kwargs))[0][1]
-            seen.reads.append(x.reshape(*shape, -1))
+            seen.reads.append(x.reshape(*shape, -1).clone())
             freezer.active = False
             # What an MLP does with it is not followed.
-            return _with_first_tensor(args, kwargs, x.detach())
+            return _with_first_tensor(args, kwargs, x.detach().clone())
 
         def writing(layer: int) -> Any:
             site = self.sites[layer]
@@ -283,6 +284,8 @@ class LocalModel:
 
 
 class _Seen:
+    """What came by, copied: some models write in place."""
+
     def __init__(self) -> None:
         self.reads: list[torch.Tensor] = []
         self.entered: list[torch.Tensor] = []
