@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from ilo_fast._util.checks import real_number, whole_number
+from ilo_fast._util.messages import counted
 from ilo_fast.corpora.lines import is_blank, read_lines
 from ilo_fast.corpora.text import normalised
 from ilo_fast.errors import AccessError, CorpusError
@@ -197,6 +198,37 @@ def all_windows(
             )
         parts.append(part)
     return _joined(parts, tuple(texts))
+
+
+def draw_windows(windows: Windows, most: int | None, seed: int = 0) -> Windows:
+    """At most so many, of every language as many as of another where it has them; in order.
+
+    Raises
+    ------
+    ValueError
+        `most` is less than one for each language.
+    """
+    n = len(windows.languages)
+    if most is None or len(windows) <= most:
+        return windows
+    if most < n:
+        raise ValueError(f"windows={most}: wanted one or more for each of {counted(n, 'language')}")
+    random = torch.Generator().manual_seed(seed)
+    rows = [(windows.language == at).nonzero()[:, 0] for at in range(n)]
+    left, share = most, {}
+    for done, at in enumerate(sorted(range(n), key=lambda at: len(rows[at]))):  # the smallest first
+        share[at] = min(len(rows[at]), left // (n - done))
+        left -= share[at]
+    kept = [
+        rows[at][torch.randperm(len(rows[at]), generator=random)[: share[at]]] for at in range(n)
+    ]
+    chosen = torch.cat(kept).sort().values
+    return Windows(
+        windows.ids[chosen],
+        windows.language[chosen],
+        windows.document[chosen],
+        windows.languages,
+    )
 
 
 def is_held_out(line: int, *, seed: int, eval_fraction: float) -> bool:
