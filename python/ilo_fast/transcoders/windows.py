@@ -185,9 +185,19 @@ def all_windows(
         A language has too little text for one window.
     """
     parts = []
-    for code, lines in texts.items():
-        numbers = [n for n, line in enumerate(lines) if not is_blank(line)]
-        ids, offsets = encode_lines(tokenizer, [lines[n] for n in numbers])
+    kept = {
+        code: [n for n, line in enumerate(lines) if not is_blank(line)]
+        for code, lines in texts.items()
+    }
+    # All at once: a call of the tokenizer costs more than some hundred lines.
+    all_ids, all_offsets = encode_lines(
+        tokenizer, [texts[code][n] for code, numbers in kept.items() for n in numbers]
+    )
+    first = 0
+    for code, numbers in kept.items():
+        offsets = all_offsets[first : first + len(numbers) + 1]
+        ids, offsets = all_ids[offsets[0] : offsets[-1]], offsets - offsets[0]
+        first += len(numbers)
         every = range(len(numbers))
         part = _cut(tokenizer, ids, offsets, every, np.asarray(numbers), context_length)
         if not len(part.ids):
