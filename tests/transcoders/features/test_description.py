@@ -128,7 +128,11 @@ def test_scripts_and_branches() -> None:
     assert "Slavic languages (87%" in of_rates(LATIN | slavic | {"pol_Latn": 0.04})
     # Most rates, but no more than others; one that others only belong to; none at all.
     assert of_rates(LATIN | {"rus_Cyrl": 0.012}, firings=50) == ""
-    assert of_rates(LATIN | {"rus_Cyrl": 0.04, "ukr_Cyrl": 0.0, "bel_Cyrl": 0.0}) == ""
+    little = dict.fromkeys(LATIN, 0.002)
+    cyrillic = ("rus_Cyrl", "ukr_Cyrl", "bel_Cyrl", "bul_Cyrl", "srp_Cyrl")
+    two = dict(zip(cyrillic, (0.04, 0.04, 0.0, 0.0, 0.0), strict=True))
+    assert of_rates(little | two) == ""
+    assert of_rates(little | dict.fromkeys(two, 0.016)).startswith("Cyrillic script (91%")
     assert of_rates(dict.fromkeys(LATIN, 0.0)) == ""
 
 
