@@ -160,7 +160,9 @@ def test_contexts_of_one_language_where_rates_say_nothing() -> None:
 def test_translations() -> None:
     codes = ["deu_Latn", "fra_Latn", "rus_Cyrl", "hin_Deva", "fra_Latn", "eng_Latn"]
     it = note([context(w, language=c) for w, c in zip(WORDS[:6], codes, strict=True)])
-    assert describe(it, 9, (), [7, 7, 7, 1, 2, 3]) == "same lines in 3 languages (3 of 6)"
+    assert describe(it, 9, (), [7, 7, 7, 1, 2, 3]) == (
+        "same lines in 3 languages, “river”, “cold”, “she” (3 of 6)"
+    )
     assert describe(it, 9, (), [7, 7, 8, 1, 2, 3]) == ""
     assert describe(it, 9, (), [0, 7, 8, 1, 7, 3]) == ""  # two lines of French
     assert describe(it, 9) == ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +15,8 @@ from ilo_fast.transcoders.features.logits import logit_effects, summed_vectors
 from ilo_fast.transcoders.replacement import ReplacementModel
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
-# Without a norm of its own kind they tell nothing new.
-FEW = ("Llama", "GPT2", "Gemma2", "Olmo2", "GPTNeoX", "Cohere", "Bloom", "OPT", "XGLM", "Granite")
+# Of each kind of what follows the blocks: norms, biases, scales and caps of logits.
+FEW = ("Llama", "GPT2", "Gemma2", "Cohere", "OPT")
 
 
 def transcoder_of(**sizes: int) -> CrossLayerTranscoder:
@@ -42,6 +41,8 @@ def test_effects_are_those_of_adding_the_vector_to_the_last_layer(name: str) -> 
     seed = random.randrange(2**31)
     print("seed", seed)
     local = local_of(name, seed)
+    scaled = name in ("Gemma2", "Cohere")  # a soft cap, a scale of logits
+    assert bool((local.factors < 0.9999).any()) == scaled
     vectors = torch.randn(3, 32, generator=torch.Generator().manual_seed(seed + 1)).double()
     for row, last in ((0, 4), (1, 2)):
         found = local.effects_on_logits(vectors, row)
@@ -52,11 +53,6 @@ def test_effects_are_those_of_adding_the_vector_to_the_last_layer(name: str) -> 
             wanted = (local.replay(adds=adds).scores[row, 0] - base) * local.factors[row]
             assert wanted.abs().max() > 1e-3
             torch.testing.assert_close(effect, wanted, rtol=1e-9, atol=1e-9)
-
-
-def test_a_soft_cap_counts_as_it_does_on_the_prompt() -> None:
-    local = local_of("Gemma2", 5)
-    assert (local.factors < 1 - 1e-6).any()
 
 
 @pytest.mark.parametrize("cross_layer", [True, False])
@@ -72,7 +68,7 @@ def test_vectors_are_summed_in_the_units_of_the_model(cross_layer: bool) -> None
         torch.testing.assert_close(found[at], wanted)
 
 
-def test_tokens_are_ranked_and_chunks_change_nothing(monkeypatch: Any) -> None:
+def test_tokens_are_ranked_and_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     local, it = local_of("Llama", 7), transcoder_of()
     features = np.array([1, 4, 13])
     done: list[int] = []

@@ -143,14 +143,14 @@ def _translations(contexts: Sequence[Context], lines: Sequence[int]) -> Iterator
     languages: dict[int, set[str]] = {}
     for context, line in zip(contexts, lines, strict=False):
         languages.setdefault(line, set()).add(context.language)
-    together = sum(len(codes) for codes in languages.values() if len(codes) > 1)
-    if together >= max(SAME_LINES * len(contexts), 3):
-        n = len(set().union(*(codes for codes in languages.values() if len(codes) > 1)))
-        yield f"same lines in {n} languages ({_of(together, len(contexts))})"
-
-
-def _early(context: Context, special: frozenset[str]) -> bool:
-    return any(t in special for t in context.tokens[max(0, context.peak - _EARLY) : context.peak])
+    shared = {line: codes for line, codes in languages.items() if len(codes) > 1}
+    together = sum(map(len, shared.values()))
+    if together < max(SAME_LINES * len(contexts), 3):
+        return
+    n = len(set().union(*shared.values()))
+    peaks = [c.tokens[c.peak] for c, line in zip(contexts, lines, strict=False) if line in shared]
+    few = "".join(f", {quoted(word)}" for word, _ in _ranked(peaks)[:3])
+    yield f"same lines in {n} languages{few} ({_of(together, len(contexts))})"
 
 
 def _tokens(peaks: Sequence[str], n: int) -> Iterator[str]:

@@ -12,6 +12,7 @@ from torch import nn
 
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.progress import cost_bar
+from ilo_fast.models.structure import input_device
 from ilo_fast.training.pretrain.mixture import Texts
 from ilo_fast.transcoders.attribution.local_model import LocalModel
 from ilo_fast.transcoders.features.activity import (
@@ -98,13 +99,14 @@ def feature_notes(
     lines = transcoder_texts(texts, languages, language=language, allow_unknown=allow_unknown)
     windows = all_windows(tokenizer, lines, context_length=context)
     windows = draw_windows(windows, max_windows, whole_number("seed", seed, least=0))
+    replacement = ReplacementModel(model, transcoder)
+    reader = MLPReader(model, (replacement.parts, replacement.sites))
     activity = feature_activity(
-        MLPReader(model), transcoder, windows,
+        reader, transcoder, windows,
         features=features, n_contexts=n_contexts, batch_tokens=batch_tokens, progress=progress,
     )  # fmt: skip
     if local is None:
-        replacement = ReplacementModel(model, transcoder)
-        ids = windows.ids[:1].to(next(model.parameters()).device)
+        ids = windows.ids[:1].to(input_device(reader.parts))
         local, row = LocalModel(replacement, ids, torch.tensor([ids.shape[1]])), 0
     shown = TokenTexts(tokenizer)
     with cost_bar(
