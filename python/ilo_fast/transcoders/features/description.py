@@ -153,6 +153,10 @@ def _translations(contexts: Sequence[Context], lines: Sequence[int]) -> Iterator
     yield f"same lines in {n} languages{few} ({_of(together, len(contexts))})"
 
 
+def _early(context: Context, special: frozenset[str]) -> bool:
+    return any(t in special for t in context.tokens[max(0, context.peak - _EARLY) : context.peak])
+
+
 def _tokens(peaks: Sequence[str], n: int) -> Iterator[str]:
     """The same token, one of a few, tokens of a kind, or of many languages."""
     word, count = _most(peaks)
