@@ -30,7 +30,7 @@ from ilo_fast.transcoders.replacement import ReplacementModel
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 from ilo_fast.transcoders.windows import all_windows, draw_windows, transcoder_texts
 
-_LINES_A_CONTEXT: Final = 4
+_LINES_A_CONTEXT: Final = 5
 _CONTEXT: Final = 64  # tokens of a window, where the transcoder does not say
 
 
