@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
+import torch
 from helpers import tiny_models
 from helpers.transcoders import lines
 
@@ -13,6 +14,7 @@ from ilo_fast.errors import AccessError, CorpusError
 from ilo_fast.transcoders.windows import (
     BLOCK_LINES,
     Windows,
+    draw_windows,
     is_held_out,
     read_windows,
     transcoder_texts,
@@ -137,3 +139,18 @@ def test_an_absent_path_is_said_to_be_absent_whatever_else_is_asked(tmp_path: Pa
     for language in (None, "en"):
         with pytest.raises(AccessError, match=r"text: there is no file or folder '.*mine\.txt'"):
             transcoder_texts(tmp_path / "mine.txt", language=language)
+
+
+def test_windows_are_drawn_in_equal_shares_and_stay_in_order() -> None:
+    language = torch.tensor([0] * 3 + [1] * 40 + [2] * 30)
+    ids = torch.arange(73)[:, None].expand(73, 2)
+    windows = Windows(ids, language, torch.zeros_like(ids), ("deu_Latn", "eng_Latn", "fra_Latn"))
+    drawn = draw_windows(windows, 23, seed=4)
+    assert drawn.language.bincount().tolist() == [3, 10, 10]
+    rows = drawn.ids[:, 0]
+    assert (rows.diff() > 0).all() and torch.equal(drawn.language, language[rows])
+    assert torch.equal(rows, draw_windows(windows, 23, seed=4).ids[:, 0])
+    assert not torch.equal(rows, draw_windows(windows, 23, seed=5).ids[:, 0])
+    assert draw_windows(windows, 73) is draw_windows(windows, None) is windows
+    with pytest.raises(ValueError, match="windows=2: wanted one or more for each of 3 languages"):
+        draw_windows(windows, 2)

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.evaluation.folder import evaluate_folder as evaluate_folder
     from ilo_fast.transcoders.evaluation.metrics import evaluate_transcoder as evaluate_transcoder
     from ilo_fast.transcoders.evaluation.result import TranscoderScores as TranscoderScores
+    from ilo_fast.transcoders.features.files import load_notes as load_notes
+    from ilo_fast.transcoders.features.files import save_notes as save_notes
+    from ilo_fast.transcoders.features.notes import FeatureNote as FeatureNote
+    from ilo_fast.transcoders.features.noting import feature_notes as feature_notes
+    from ilo_fast.transcoders.features.supernodes import propose_supernodes as propose_supernodes
     from ilo_fast.transcoders.files.circuit_tracer import (
         export_circuit_tracer as export_circuit_tracer,
     )
@@ -44,13 +49,18 @@ _HOME = {
     "evaluate_folder": "evaluation.folder",
     "evaluate_transcoder": "evaluation.metrics",
     "export_circuit_tracer": "files.circuit_tracer",
+    "feature_notes": "features.noting",
+    "FeatureNote": "features.notes",
     "find_sites": "sites",
     "import_circuit_tracer": "files.circuit_tracer",
     "JumpReLU": "activations",
+    "load_notes": "features.files",
     "load_transcoder": "files.folder",
     "MLPReader": "reading",
+    "propose_supernodes": "features.supernodes",
     "read_windows": "windows",
     "ReplacementModel": "replacement",
+    "save_notes": "features.files",
     "save_transcoder": "files.folder",
     "Site": "sites",
     "TopK": "activations",

@@ -63,6 +63,8 @@ class MLPReader:
     ----------
     model
         A causal language model, its weights loaded. It is not changed.
+    found
+        What `find_sites` says of it, where that is known.
 
     Attributes
     ----------
@@ -75,10 +77,12 @@ class MLPReader:
         As `find_sites`.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(
+        self, model: nn.Module, found: tuple[ModelParts, tuple[Site, ...]] | None = None
+    ) -> None:
         self.parts: ModelParts
         self.sites: tuple[Site, ...]
-        self.parts, self.sites = find_sites(model)
+        self.parts, self.sites = find_sites(model) if found is None else found
 
     def read(
         self, ids: torch.Tensor, autocast: torch.dtype | None = None

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from ilo_fast._util.checks import real_number, whole_number
+from ilo_fast._util.messages import counted
 from ilo_fast.corpora.lines import is_blank, read_lines
 from ilo_fast.corpora.text import normalised
 from ilo_fast.errors import AccessError, CorpusError
@@ -184,9 +185,19 @@ def all_windows(
         A language has too little text for one window.
     """
     parts = []
-    for code, lines in texts.items():
-        numbers = [n for n, line in enumerate(lines) if not is_blank(line)]
-        ids, offsets = encode_lines(tokenizer, [lines[n] for n in numbers])
+    kept = {
+        code: [n for n, line in enumerate(lines) if not is_blank(line)]
+        for code, lines in texts.items()
+    }
+    # All at once: a call of the tokenizer costs more than some hundred lines.
+    all_ids, all_offsets = encode_lines(
+        tokenizer, [texts[code][n] for code, numbers in kept.items() for n in numbers]
+    )
+    first = 0
+    for code, numbers in kept.items():
+        offsets = all_offsets[first : first + len(numbers) + 1]
+        ids, offsets = all_ids[offsets[0] : offsets[-1]], offsets - offsets[0]
+        first += len(numbers)
         every = range(len(numbers))
         part = _cut(tokenizer, ids, offsets, every, np.asarray(numbers), context_length)
         if not len(part.ids):
@@ -197,6 +208,37 @@ def all_windows(
             )
         parts.append(part)
     return _joined(parts, tuple(texts))
+
+
+def draw_windows(windows: Windows, most: int | None, seed: int = 0) -> Windows:
+    """At most so many, of every language as many as of another where it has them; in order.
+
+    Raises
+    ------
+    ValueError
+        `most` is less than one for each language.
+    """
+    n = len(windows.languages)
+    if most is None or len(windows) <= most:
+        return windows
+    if most < n:
+        raise ValueError(f"windows={most}: wanted one or more for each of {counted(n, 'language')}")
+    random = torch.Generator().manual_seed(seed)
+    rows = [(windows.language == at).nonzero()[:, 0] for at in range(n)]
+    left, share = most, {}
+    for done, at in enumerate(sorted(range(n), key=lambda at: len(rows[at]))):  # the smallest first
+        share[at] = min(len(rows[at]), left // (n - done))
+        left -= share[at]
+    kept = [
+        rows[at][torch.randperm(len(rows[at]), generator=random)[: share[at]]] for at in range(n)
+    ]
+    chosen = torch.cat(kept).sort().values
+    return Windows(
+        windows.ids[chosen],
+        windows.language[chosen],
+        windows.document[chosen],
+        windows.languages,
+    )
 
 
 def is_held_out(line: int, *, seed: int, eval_fraction: float) -> bool:

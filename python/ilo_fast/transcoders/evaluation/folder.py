@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ilo_fast._util.checks import real_number, whole_number
-from ilo_fast._util.messages import counted, listed
+from ilo_fast._util.messages import listed
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.models.loading import resolve_device
 from ilo_fast.training.pretrain.mixture import Texts
@@ -27,6 +27,7 @@ from ilo_fast.transcoders.windows import (
     UNKNOWN,
     Windows,
     all_windows,
+    draw_windows,
     read_windows,
     transcoder_texts,
 )
@@ -126,7 +127,7 @@ def evaluate_folder(
             "none of it was trained on",
             listed([*other]),
         )
-    held_out = _drawn(_held_out(setting, tokenizer, same, other, tuple(texts)), windows, seed)
+    held_out = draw_windows(_held_out(setting, tokenizer, same, other, tuple(texts)), windows, seed)
     kind = "cross-layer" if transcoder.cross_layer else "per-layer"
     scores = evaluate_transcoder(
         module,
@@ -217,31 +218,6 @@ def _joined(parts: Sequence[Windows], languages: tuple[str, ...]) -> Windows:
         torch.cat(found),
         torch.cat([part.document for part in parts]),
         languages,
-    )
-
-
-def _drawn(windows: Windows, most: int | None, seed: int) -> Windows:
-    """At most so many, of every language as many as of another where it has them; in order."""
-    n = len(windows.languages)
-    if most is None or len(windows) <= most:
-        return windows
-    if most < n:
-        raise ValueError(f"windows={most}: wanted one or more for each of {counted(n, 'language')}")
-    random = torch.Generator().manual_seed(seed)
-    rows = [(windows.language == at).nonzero()[:, 0] for at in range(n)]
-    left, share = most, {}
-    for done, at in enumerate(sorted(range(n), key=lambda at: len(rows[at]))):  # the smallest first
-        share[at] = min(len(rows[at]), left // (n - done))
-        left -= share[at]
-    kept = [
-        rows[at][torch.randperm(len(rows[at]), generator=random)[: share[at]]] for at in range(n)
-    ]
-    chosen = torch.cat(kept).sort().values
-    return Windows(
-        windows.ids[chosen],
-        windows.language[chosen],
-        windows.document[chosen],
-        windows.languages,
     )
 
 
