@@ -134,8 +134,10 @@ def test_other_families(name: str) -> None:
     """Learned positions, ALiBi, sliding windows: with a cache, without, and padded."""
     seed = secrets.randbelow(2**31)
     print(f"seed {seed}")
-    model = model_of(name, FAMILIES[name][0]).double()
-    coder = random_transcoder(seed, n_layers=2, hidden_size=32)
+    model = model_of(name, FAMILIES[name][0])
+    if name != "Bloom":  # whose padding is NaN in float64
+        model = model.double()
+    coder = random_transcoder(seed, n_layers=2, hidden_size=32).to(model.dtype)
     ids = torch.randint(3, 64, (2, 6), generator=torch.Generator().manual_seed(seed)).tolist()
     given = [
         Intervention(0, 3, value=40.0, positions=slice(-1, None)),
