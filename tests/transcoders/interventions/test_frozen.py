@@ -99,10 +99,10 @@ def test_frozen_passes_are_whole_and_of_the_whole_model() -> None:
     with intervened(model, coder, Intervention(0, 1, add=1.0), frozen="all"):
         with pytest.raises(ValueError, match="call it, not a part of it"):
             model.model(ids)
-        with pytest.raises(ValueError, match="labels was passed, .* leave labels out"):
+        with pytest.raises(ValueError, match=r"labels was passed, .* leave labels out"):
             model(ids, labels=ids)
         (as_tuple, *_) = model(ids, return_dict=False)
         assert torch.equal(as_tuple, model(ids).logits)
-    with pytest.raises(ValueError, match="frozen='norms' is not known: use 'attention' or 'all'"):
-        with intervened(model, coder, [], frozen="norms"):  # type: ignore[arg-type]
-            pass
+    refused = pytest.raises(ValueError, match="frozen='norms' is not known: use 'attention' or")
+    with refused, intervened(model, coder, [], frozen="norms"):  # type: ignore[arg-type]
+        pass

@@ -82,7 +82,7 @@ def test_with_and_without_a_cache_as_pass_by_pass_by_hand(parts: Any) -> None:
 
 def test_a_loop_of_ones_own_with_a_cache(parts: Any) -> None:
     model, it, coder, ids = parts
-    wanted = run_by_hand(model, coder, [row + [5, 8] for row in ids], changed(6))[0]
+    wanted = run_by_hand(model, coder, [[*row, 5, 8] for row in ids], changed(6))[0]
     with torch.no_grad(), intervened(it, None, GIVEN):
         first = model(input_ids=torch.tensor(ids), use_cache=True)
         more = model(
@@ -157,9 +157,9 @@ def test_what_does_not_tell_where_tokens_stand_is_refused(parts: Any) -> None:
     model, it, _, ids = parts
     own = generated(model, ids)
     with intervened(it, None, GIVEN):
-        with pytest.raises(ValueError, match="prefill_chunk_size=2: .* leave prefill_chunk_size"):
+        with pytest.raises(ValueError, match=r"prefill_chunk_size=2: .* leave prefill_chunk_size"):
             generated(model, ids, prefill_chunk_size=2)
-        with pytest.raises(ValueError, match="guidance_scale=2.0"):
+        with pytest.raises(ValueError, match=r"guidance_scale=2\.0"):
             generated(model, ids, guidance_scale=2.0)
         with pytest.raises(ValueError, match=r"attention_mask is of .* leave out cache_impl"):
             generated(model, ids, cache_implementation="static")

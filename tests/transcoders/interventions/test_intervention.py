@@ -68,9 +68,9 @@ def test_places_that_are_not_there_are_refused(
     mask = torch.ones(2, 6, dtype=torch.int64)
     mask[1, :2] = 0
     one = Intervention(1, 4, value=1.0, **options)
-    with torch.no_grad(), intervened(parts, None, one):
-        with pytest.raises(ValueError, match=f"intervention on feature 4 of layer 1: .*{message}"):
-            parts.model(torch.arange(3, 15).view(2, 6), attention_mask=mask)
+    named = f"intervention on feature 4 of layer 1: .*{message}"
+    with torch.no_grad(), intervened(parts, None, one), pytest.raises(ValueError, match=named):
+        parts.model(torch.arange(3, 15).view(2, 6), attention_mask=mask)
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def intervened(
         is not affine even then. Within the block: a position that a prompt does not have, a mask
         or a way of generation that does not tell where tokens stand.
     """
-    it = _replacement(model, transcoder)
+    it = replacement_of(model, transcoder)
     given = _checked(interventions, it.transcoder)
     if frozen is not None:
         choice("frozen", frozen, FROZEN)
@@ -91,13 +91,15 @@ def intervened(
             one.check_places(begins, lengths, it.skip_positions)
 
     places = TokenPlaces(it.parts, check)
+    holding = None
+    if frozen is not None:  # it may run the model, which nothing is to watch
+        holding = Holding(it, writing, places, everything=frozen == "all")
     with contextlib.ExitStack() as stack:
         stack.enter_context(evaluating(it.transcoder))
         stack.enter_context(places.watching())
-        if frozen is None:
+        if holding is None:
             stack.enter_context(_writing(it, writing, places))
         else:
-            holding = Holding(it, writing, places, everything=frozen == "all")
             stack.enter_context(holding.watching())
             stack.enter_context(_instead(it.model, "forward", holding.forward))
         if callable(getattr(it.model, "generate", None)):
@@ -108,9 +110,10 @@ def intervened(
         yield it
 
 
-def _replacement(
+def replacement_of(
     model: nn.Module | ReplacementModel, transcoder: CrossLayerTranscoder | None
 ) -> ReplacementModel:
+    """Of a model and its transcoder, or itself."""
     if isinstance(model, ReplacementModel):
         if transcoder is not None and transcoder is not model.transcoder:
             raise ValueError(

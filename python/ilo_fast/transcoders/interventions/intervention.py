@@ -77,6 +77,23 @@ class Intervention:
         sign = "" if way == "add" and number < 0 else _SIGNS[way]
         return f"{self.layer}/{self.feature}{sign}{number:g}"
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        cut = self.positions
+        places = [cut.start, cut.stop, cut.step] if isinstance(cut, slice) else cut
+        return vars(self) | {"positions": {"slice": places} if places is not cut else cut}
+
+    def is_of(self, prompt: int) -> bool:
+        """Whether it acts on the prompt of this number."""
+        return self.rows is None or prompt in _several(self.rows)
+
+    def touches(self, length: int, skip: int) -> bool:
+        """Whether it acts on a prompt of this length, or on what follows it."""
+        cut = self.positions
+        if not isinstance(cut, slice) or cut.stop is None:
+            return True
+        return any(position >= skip for position in range(*cut.indices(length)))
+
     def apply(self, activation: torch.Tensor) -> torch.Tensor:
         """The activations that are wanted in place of these."""
         if self.value is not None:
@@ -100,7 +117,7 @@ class Intervention:
         skip
             So many positions are never touched.
         """
-        found = positions >= max(skip, 0)
+        found = positions >= skip  # which is not negative, as padding is
         if self.rows is not None:
             found &= torch.isin(prompts, prompts.new_tensor(list(_several(self.rows))))[:, None]
         if self.positions is None:
@@ -150,11 +167,9 @@ class Intervention:
         if self.positions is None:
             return
         if isinstance(self.positions, slice):
-            cut, least = self.positions, max(skip, 0)
-            spans = (range(*cut.indices(lengths[row])) for row in rows)
-            if cut.stop is not None and not any(p >= least for span in spans for p in span):
+            if not any(self.touches(lengths[row], skip) for row in rows):
                 raise ValueError(
-                    f"{self._name}: positions={cut} holds no token of "
+                    f"{self._name}: positions={self.positions} holds no token of "
                     f"{_prompt(rows, lengths)}: the first {skip} are never touched"
                 )
             return
