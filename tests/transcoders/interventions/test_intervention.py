@@ -54,8 +54,8 @@ def test_numbers_of_any_library_and_words() -> None:
                            r"-5 to -1; a slice without a stop takes tokens that are generated"),
         ({"positions": (2, -7)}, "positions=-7 is beyond prompt 0"),
         ({"positions": 5, "rows": 1}, "positions=5 is beyond prompt 1, which has 4 tokens"),
-        ({"positions": range(3)}, r"positions=0 is one of the first 1 of prompt 0, which the"),
-        ({"positions": -6}, "positions=-6 is one of the first 1 of prompt 0"),
+        ({"positions": range(3)}, r"positions=0 of prompt 0 is never touched, for the trans"),
+        ({"positions": -6}, "positions=-6 of prompt 0 is never touched"),
         ({"positions": slice(6, 9)}, r"positions=slice\(6, 9, None\) holds no token of the prompt"),
         ({"positions": slice(0, 1)}, "holds no token"),
         ({"positions": slice(4, 6), "rows": 1}, "of prompt 1, which has 4 tokens"),
@@ -87,7 +87,7 @@ def test_arguments_that_do_not_fit(parts: ReplacementModel) -> None:
     model, coder = parts.model, parts.transcoder
     refused("layer=3 is out of range, the transcoder has layers 0 to 2", parts, None,
             Intervention(3, 0, value=0))  # fmt: skip
-    refused("feature=40 is out of range, the layer 1 has features 0 to 39", parts, None,
+    refused("feature=40 is out of range, layer 1 has features 0 to 39", parts, None,
             Intervention(1, 40, value=0))  # fmt: skip
     refused("must be of Intervention, got 3", parts, None, [3], kind=TypeError)
     refused("must be a CrossLayerTranscoder, got None", model, None, [], kind=TypeError)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 
 from ilo_fast._util.checks import MOST, real_number, whole_number
+from ilo_fast._util.messages import counted
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
 _WAYS: Final = ("value", "scale", "add")
@@ -138,12 +139,12 @@ class Intervention:
     def check(self, transcoder: CrossLayerTranscoder) -> None:
         """Refuse a feature that the transcoder does not have."""
         for name, number, count, of in (
-            ("layer", self.layer, transcoder.n_layers, "transcoder"),
+            ("layer", self.layer, transcoder.n_layers, "the transcoder"),
             ("feature", self.feature, transcoder.n_features, f"layer {self.layer}"),
         ):
             if number >= count:
                 raise ValueError(
-                    f"{self._name}: {name}={number} is out of range, the {of} has {name}s 0 to "
+                    f"{self._name}: {name}={number} is out of range, {of} has {name}s 0 to "
                     f"{count - 1}"
                 )
 
@@ -187,8 +188,9 @@ class Intervention:
             )
         if at < skip:
             raise ValueError(
-                f"{self._name}: positions={position} is one of the first {skip} of prompt {row}, "
-                f"which the transcoder was not trained on: give {skip} to {length - 1}"
+                f"{self._name}: positions={position} of prompt {row} is never touched, for the "
+                f"transcoder was not trained on the first {counted(skip, 'token')}: give {skip} "
+                f"to {length - 1}"
             )
         if at < begin:
             raise ValueError(
