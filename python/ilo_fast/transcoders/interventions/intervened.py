@@ -90,7 +90,7 @@ def intervened(
         for one in given:
             one.check_places(begins, lengths, it.skip_positions)
 
-    places = TokenPlaces(it.parts, check)
+    places = TokenPlaces(it.model, it.parts, check)
     holding = None
     if frozen is not None:  # it may run the model, which nothing is to watch
         holding = Holding(it, writing, places, everything=frozen == "all")

@@ -45,8 +45,8 @@ class TokenPlaces:
 
     Parameters
     ----------
-    parts
-        Of the model.
+    model, parts
+        What runs, and its parts.
     on_prompts
         Called with new prompts: of each, the first position that is computed, and the length.
 
@@ -62,14 +62,16 @@ class TokenPlaces:
     past: int
 
     def __init__(
-        self, parts: ModelParts, on_prompts: Callable[[list[int], list[int]], None]
+        self,
+        model: nn.Module,
+        parts: ModelParts,
+        on_prompts: Callable[[list[int], list[int]], None],
     ) -> None:
-        self._parts, self._on_prompts = parts, on_prompts
-        self._names = list(inspect.signature(parts.backbone.forward).parameters)
+        self._entry, self._on_prompts = parts.entries[0], on_prompts
+        self._around = _around(model, self._entry)
+        self._given: dict[int, dict[str, Any]] = {}  # the arguments of those of them that run
         self._lengths: torch.Tensor | None = None  # of the prompts
         self._n_generated: int | None = None  # prompts of the generation that runs
-        self._mask: torch.Tensor | None = None
-        self._cached = 0
 
     @property
     def is_generating(self) -> bool:
@@ -88,39 +90,48 @@ class TokenPlaces:
     def watching(self) -> Iterator[None]:
         """Within the block, `now` is of the pass that runs."""
 
-        def called(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            given = {**dict(zip(self._names, args, strict=False)), **kwargs}
-            self._mask = _checked_mask(given.get(_MASK))
-            cache: Any = given.get(_CACHE)
-            self._cached = 0 if cache is None else int(cache.get_seq_length())
+        def called(depth: int, names: list[str]) -> Any:
+            def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+                # A pass that broke off may have left some.
+                self._given = {k: v for k, v in self._given.items() if k < depth}
+                self._given[depth] = {**dict(zip(names, args, strict=False)), **kwargs}
+
+            return hook
 
         def entered(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             hidden = first_tensor(args, kwargs)
             assert hidden is not None  # find_sites has seen it
-            self._locate(hidden.shape[0], hidden.shape[1], hidden.device)
+            # What whoever called the model passed; inside, masks get other shapes.
+            given = self._given[min(self._given)] if self._given else {}
+            self._given = {}
+            cache = given.get(_CACHE)
+            cached = 0 if cache is None else int(cache.get_seq_length())
+            self._locate(_checked_mask(given.get(_MASK)), cached, hidden)
 
-        handles = [
-            self._parts.backbone.register_forward_pre_hook(called, with_kwargs=True),
-            self._parts.entries[0].register_forward_pre_hook(entered, with_kwargs=True),
-        ]
+        handles = [self._entry.register_forward_pre_hook(entered, with_kwargs=True)]
+        for depth, module in enumerate(self._around):
+            names = list(inspect.signature(module.forward).parameters)
+            hook = called(depth, names)
+            handles.append(module.register_forward_pre_hook(hook, with_kwargs=True))
         try:
             yield
         finally:
             for handle in handles:
                 handle.remove()
 
-    def _locate(self, rows: int, tokens: int, device: torch.device) -> None:
-        if self._mask is None:
-            self.past = self._cached
+    def _locate(self, given: torch.Tensor | None, cached: int, hidden: torch.Tensor) -> None:
+        (rows, tokens), device = hidden.shape[:2], hidden.device
+        if given is None:
+            self.past = cached
             one = torch.arange(self.past, self.past + tokens, device=device)
             positions, ends = one.expand(rows, -1), one.new_full((rows,), self.past + tokens)
         else:
-            mask = self._mask.to(device) != 0
+            mask = given.to(device) != 0
             self.past = mask.shape[1] - tokens
-            if mask.shape[0] != rows or self.past != self._cached:
+            if mask.shape[0] != rows or self.past != cached:
                 raise ValueError(
-                    f"{_MASK} has shape {tuple(mask.shape)}, wanted {(rows, self._cached + tokens)}"
-                    f": one column for each of the {self._cached} tokens in the cache and the "
+                    f"{_MASK} has shape {tuple(mask.shape)}, wanted {(rows, cached + tokens)}"
+                    f": one column for each of the {cached} tokens in the cache and the "
                     f"{tokens} of this pass"
                 )
             positions = torch.where(mask, mask.cumsum(1) - 1, -1)[:, self.past :]
@@ -136,6 +147,13 @@ class TokenPlaces:
             self._on_prompts(here.amin(1)[::each].tolist(), self._lengths.tolist())
         prompts = torch.arange(n, device=device).repeat_interleave(each)
         self.now = Places(positions, self._lengths.to(device)[prompts], prompts)
+
+
+def _around(model: nn.Module, inside: nn.Module) -> list[nn.Module]:
+    """The modules that hold another, the outermost first. Not all of them need run."""
+    names = [name for name, module in model.named_modules() if module is inside]
+    parts = names[0].split(".")
+    return [model.get_submodule(".".join(parts[:n])) for n in range(len(parts))]
 
 
 def _checked_mask(mask: Any) -> torch.Tensor | None:
