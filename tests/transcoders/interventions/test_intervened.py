@@ -30,6 +30,12 @@ def setup(**options: Any) -> tuple[Any, Any, list[list[int]]]:
     return exact_clt_model(coder, seed), coder, ids.tolist()
 
 
+@pytest.fixture(scope="module")
+def parts() -> tuple[Any, ReplacementModel, Any, list[list[int]]]:
+    model, coder, ids = setup()
+    return model, ReplacementModel(model, coder), coder, ids
+
+
 def logits(model: Any, ids: Sequence[Sequence[int]], **options: Any) -> list[torch.Tensor]:
     with torch.no_grad():
         return list(model(input_ids=torch.tensor(ids), **options).logits)
@@ -49,8 +55,8 @@ def assert_moved(a: Sequence[torch.Tensor], b: Sequence[torch.Tensor]) -> None:
     assert all((x - y)[-1].abs().max() > 1e-4 for x, y in zip(a, b, strict=True))
 
 
-def test_the_model_by_hand_is_the_model() -> None:
-    model, coder, ids = setup()
+def test_the_model_by_hand_is_the_model(parts: Any) -> None:
+    model, _, coder, ids = parts
     torch.testing.assert_close(run_by_hand(model, coder, ids)[0], logits(model, ids), **CLOSE)
 
 
@@ -75,9 +81,8 @@ PLACES: list[tuple[Any, list[int]]] = [
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
-def test_every_way_on_every_layer(layer: int) -> None:
-    model, coder, ids = setup()
-    it = ReplacementModel(model, coder)
+def test_every_way_on_every_layer(parts: Any, layer: int) -> None:
+    model, it, coder, ids = parts
     own, _, active = run_by_hand(model, coder, ids)
     feature = strongest(active, layer)
     for way, by_hand in WAYS:
@@ -96,9 +101,8 @@ def test_every_way_on_every_layer(layer: int) -> None:
         assert (found[0] - own[0]).abs().max() > 1e-4
 
 
-def test_every_kind_of_positions() -> None:
-    model, coder, ids = setup()
-    it = ReplacementModel(model, coder)
+def test_every_kind_of_positions(parts: Any) -> None:
+    model, it, coder, ids = parts
     for positions, touched in PLACES:
 
         def change(
@@ -152,8 +156,8 @@ def test_several_layers_and_rows_at_once(activation: Any, cross_layer: bool) -> 
     assert_moved(wanted, own)
 
 
-def test_setting_what_is_and_adding_what_scaling_adds() -> None:
-    model, coder, ids = setup()
+def test_setting_what_is_and_adding_what_scaling_adds(parts: Any) -> None:
+    model, it, coder, ids = parts
     own, _, active = run_by_hand(model, coder, ids)
     feature = strongest(active, 1)
     same = [
@@ -161,7 +165,7 @@ def test_setting_what_is_and_adding_what_scaling_adds() -> None:
         for row in range(2)
         for at in range(1, 7)
     ]
-    with intervened(model, coder, same):
+    with intervened(it, None, same):
         found = logits(model, ids)
     torch.testing.assert_close(found, own, rtol=1e-12, atol=1e-12)
     more = [
@@ -169,16 +173,16 @@ def test_setting_what_is_and_adding_what_scaling_adds() -> None:
         for row in range(2)
         for at in range(1, 7)
     ]
-    with intervened(model, coder, more):
+    with intervened(it, None, more):
         added = logits(model, ids)
-    with intervened(model, coder, Intervention(1, feature, scale=2)):
+    with intervened(it, None, Intervention(1, feature, scale=2)):
         torch.testing.assert_close(logits(model, ids), added, rtol=1e-12, atol=1e-12)
     assert (added[0] - own[0]).abs().max() > 1e-4
 
 
-def test_attention_as_it_was() -> None:
+def test_attention_as_it_was(parts: Any) -> None:
     """By hand: the probabilities of the unchanged run, given to the changed one."""
-    model, coder, ids = setup()
+    model, it, coder, ids = parts
     own, patterns, active = run_by_hand(model, coder, ids)
     feature, later = strongest(active, 0), strongest(active, 2)
 
@@ -197,9 +201,9 @@ def test_attention_as_it_was() -> None:
     free = run_by_hand(model, coder, ids, change)[0]
     for kind in ("eager", "sdpa"):
         model.set_attn_implementation(kind)
-        with intervened(model, coder, given, frozen="attention"):
+        with intervened(it, None, given, frozen="attention"):
             torch.testing.assert_close(logits(model, ids), wanted, **CLOSE)
-        with intervened(model, coder, [], frozen="attention"):
+        with intervened(it, None, [], frozen="attention"):
             torch.testing.assert_close(logits(model, ids), own, **CLOSE)
     assert_moved(wanted, own)
     assert (wanted[0] - free[0]).abs().max() > 1e-6
@@ -207,11 +211,11 @@ def test_attention_as_it_was() -> None:
 
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("frozen", [None, "attention", "all"])
-def test_padding_moves_no_position(side: str, frozen: Any) -> None:
-    model, coder, ids = setup()
+def test_padding_moves_no_position(parts: Any, side: str, frozen: Any) -> None:
+    model, it, _, ids = parts
     rows = [ids[0], ids[1][:4]]
     given = [Intervention(0, 3, value=2.0, positions=(2, -1)), Intervention(1, 7, add=1.0)]
-    with intervened(model, coder, given, frozen=frozen):
+    with intervened(it, None, given, frozen=frozen):
         alone = [logits(model, [row])[0] for row in rows]
         length, fill = 7, [9, 9, 9]
         left = side == "left"
@@ -224,10 +228,12 @@ def test_padding_moves_no_position(side: str, frozen: Any) -> None:
     torch.testing.assert_close(both[1][mask[1].bool()], alone[1], **CLOSE)
 
 
-@pytest.mark.parametrize("frozen", [None, "attention", "all"])
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_the_model_is_as_it_was_after_anything(frozen: Any, error: Any) -> None:
-    model, coder, ids = setup()
+@pytest.mark.parametrize(
+    ("frozen", "error"),
+    [(None, KeyboardInterrupt), ("attention", RuntimeError), ("all", KeyboardInterrupt)],
+)
+def test_the_model_is_as_it_was_after_anything(parts: Any, frozen: Any, error: Any) -> None:
+    model, it, coder, ids = parts
     model.train()
     coder.train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -237,7 +243,7 @@ def test_the_model_is_as_it_was_after_anything(frozen: Any, error: Any) -> None:
     def broken(*_: object) -> None:
         raise error("broken off")
 
-    with pytest.raises(error), intervened(model, coder, Intervention(0, 1, add=1), frozen=frozen):
+    with pytest.raises(error), intervened(it, None, Intervention(0, 1, add=1), frozen=frozen):
         logits(model, ids)
         handle = model.model.layers[1].self_attn.register_forward_pre_hook(broken)
         try:
@@ -249,13 +255,33 @@ def test_the_model_is_as_it_was_after_anything(frozen: Any, error: Any) -> None:
     assert all(module.training for module in (*model.modules(), coder))
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert all(torch.equal(a, b) for a, b in zip(logits(model, ids), own, strict=True))
-    with intervened(model, coder, Intervention(0, 1, add=1), frozen=frozen):  # and again
+    with intervened(it, None, Intervention(0, 1, add=1), frozen=frozen):  # and again
         assert_moved(logits(model, ids), own)
+    model.eval()
+    coder.eval()
 
 
-def test_gradients_pass() -> None:
-    model, coder, ids = setup()
-    with intervened(model, coder, Intervention(0, 1, scale=3.0)):
+def test_a_forward_of_its_own_comes_back(parts: Any) -> None:
+    """As accelerate gives to modules whose weights it moves."""
+    model, it, _, ids = parts
+    own, method, calls = logits(model, ids), model.forward, []
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        return method(*args, **kwargs)
+
+    model.forward = counted
+    try:
+        with intervened(it, None, Intervention(0, 1, add=1), frozen="attention"):
+            assert_moved(logits(model, ids), own)
+        assert model.forward is counted and len(calls) == 2
+    finally:
+        del model.forward
+
+
+def test_gradients_pass(parts: Any) -> None:
+    model, it, _, ids = parts
+    with intervened(it, None, Intervention(0, 1, scale=3.0)):
         model(input_ids=torch.tensor(ids)).logits.sum().backward()
     assert model.model.embed_tokens.weight.grad.abs().max() > 0
 

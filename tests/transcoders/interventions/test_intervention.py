@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -102,14 +103,14 @@ def test_arguments_that_do_not_fit(parts: ReplacementModel) -> None:
         model(torch.arange(3, 8)[None], attention_mask=torch.ones(1, 1, 5, 5).bool())
 
 
-def test_no_position_that_is_skipped_is_touched() -> None:
-    coder = random_transcoder(0)
-    model = clt_model(coder)
+def test_no_position_that_is_skipped_is_touched(parts: ReplacementModel) -> None:
+    model = parts.model
     ids = torch.arange(3, 9)[None]
     with torch.no_grad():
         own = model(ids).logits
         for skip in (0, 1, 3):
-            it = ReplacementModel(model, coder, skip_positions=skip)
+            it = copy.copy(parts)
+            it.skip_positions = skip
             with intervened(it, None, Intervention(0, 1, value=9.0)):
                 moved = (model(ids).logits - own).abs().amax((0, 2)) > 1e-6
             assert moved.tolist() == [at >= skip for at in range(6)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
+from weakref import WeakSet
 
 import torch
 from torch import nn
@@ -17,6 +18,8 @@ from ilo_fast.transcoders.interventions.places import TokenPlaces
 from ilo_fast.transcoders.interventions.writing import Writing
 from ilo_fast.transcoders.reading import watched
 from ilo_fast.transcoders.replacement import ReplacementModel
+
+_affine: Final[WeakSet[ReplacementModel]] = WeakSet()  # of which `LocalModel` said so
 
 
 class Holding:
@@ -50,9 +53,10 @@ class Holding:
                 f"model is in {dtype}, of which too few digits are left where something is "
                 "frozen: load it with dtype=torch.float32"
             )
-        if everything:  # it says so where the model is not affine
+        if everything and it not in _affine:
             ids = trial_ids(it.parts.embeddings)[0]
-            LocalModel(it, ids, ids.new_tensor([ids.shape[1]]))
+            LocalModel(it, ids, ids.new_tensor([ids.shape[1]]))  # it checks
+            _affine.add(it)
 
     def forward(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """The model's forward, made of its own."""
