@@ -23,6 +23,7 @@ _PHRASES: Final = (
     ("allow_unknown=True", "--allow-unknown"),
     ("parallel=True", "--parallel"),
     ("output_dir", "-o"),
+    ("positions=", "--at "),
 )
 
 

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.files.fitting import check_fits as check_fits
     from ilo_fast.transcoders.files.folder import load_transcoder as load_transcoder
     from ilo_fast.transcoders.files.folder import save_transcoder as save_transcoder
+    from ilo_fast.transcoders.interventions.intervene import intervene as intervene
+    from ilo_fast.transcoders.interventions.intervened import intervened as intervened
+    from ilo_fast.transcoders.interventions.intervention import Intervention as Intervention
+    from ilo_fast.transcoders.interventions.result import InterventionResult as InterventionResult
     from ilo_fast.transcoders.reading import MLPReader as MLPReader
     from ilo_fast.transcoders.replacement import ReplacementModel as ReplacementModel
     from ilo_fast.transcoders.sites import Site as Site
@@ -53,6 +57,10 @@ _HOME = {
     "FeatureNote": "features.notes",
     "find_sites": "sites",
     "import_circuit_tracer": "files.circuit_tracer",
+    "intervene": "interventions.intervene",
+    "intervened": "interventions.intervened",
+    "Intervention": "interventions.intervention",
+    "InterventionResult": "interventions.result",
     "JumpReLU": "activations",
     "load_notes": "features.files",
     "load_transcoder": "files.folder",

@@ -13,19 +13,16 @@ from torch import nn
 
 from ilo_fast._util.checks import share, whole_number
 from ilo_fast._util.memory import available_memory
-from ilo_fast._util.messages import counted
 from ilo_fast._util.progress import cost_bar
 from ilo_fast.models.forward import working_device
-from ilo_fast.models.limits import position_limit
 from ilo_fast.transcoders.attribution.data import KINDS, Sources
 from ilo_fast.transcoders.attribution.edges import Rows, Tracer
 from ilo_fast.transcoders.attribution.graph import AttributionGraph
 from ilo_fast.transcoders.attribution.local_model import LocalModel
 from ilo_fast.transcoders.attribution.targets import Explained, Wanted, explained
+from ilo_fast.transcoders.prompts import Prompt, prompt_ids
 from ilo_fast.transcoders.replacement import ReplacementModel
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
-
-Prompt = str | Sequence[int]
 
 # More at once would not be faster: a shorter prompt is computed with as if it were the longest.
 _BATCH_TOKENS: Final = 256
@@ -109,7 +106,10 @@ def attribution_graphs(
         raise TypeError("prompts is one text: pass a list, or call attribution_graph()")
     model, transcoder = _in(dtype, model, transcoder)
     replacement = ReplacementModel(model, transcoder, skip_positions=skip_positions)
-    ids = [_ids(at, prompt, tokenizer, replacement) for at, prompt in enumerate(prompts)]
+    ids = [
+        prompt_ids(f"prompts[{at}]", prompt, tokenizer, replacement)
+        for at, prompt in enumerate(prompts)
+    ]
     order = sorted(range(len(ids)), key=lambda at: len(ids[at]))
     graphs: dict[int, AttributionGraph] = {}
     cost = sum(len(row) ** 2 for row in ids)  # rows times what one costs
@@ -143,33 +143,6 @@ def _in(
     if own.dtype != dtype or own.device != device or transcoder.training:
         transcoder = copy.deepcopy(transcoder).to(device, dtype).eval()
     return model, transcoder
-
-
-def _ids(at: int, prompt: Prompt, tokenizer: Any, replacement: ReplacementModel) -> list[int]:
-    name = f"prompts[{at}]"
-    if isinstance(prompt, str):
-        if tokenizer is None:
-            raise ValueError(f"{name} is text: pass a tokenizer, or token ids")
-        found = list(tokenizer(prompt, add_special_tokens=False)["input_ids"])
-        usual = list(tokenizer(prompt)["input_ids"])
-        bos = tokenizer.bos_token_id
-        if bos is not None and usual[:1] == [bos] and found[:1] != [bos]:
-            found = [bos, *found]
-    else:
-        found = [whole_number(f"{name}: token", token, least=0) for token in prompt]
-    skip = replacement.skip_positions
-    if len(found) < skip + 1:
-        raise ValueError(
-            f"{name} has {counted(len(found), 'token')}, of which the first {skip} are skipped: "
-            f"pass at least {skip + 1}"
-        )
-    vocabulary = replacement.parts.vocabulary
-    if vocabulary is not None and max(found) >= vocabulary:
-        raise ValueError(f"{name} has token {max(found)}: the model knows 0 to {vocabulary - 1}")
-    limit = position_limit(replacement.parts.backbone, getattr(replacement.model, "config", None))
-    if limit is not None and len(found) > limit:
-        raise ValueError(f"{name} has {len(found)} tokens, the model takes {limit}: shorten it")
-    return found
 
 
 def _batches(order: Sequence[int], ids: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -162,7 +162,8 @@ def _attention(
             scores = scores.masked_fill(~attn_mask, -math.inf)
         elif attn_mask is not None:
             scores = scores + attn_mask
-        return scores.softmax(-1)
+        nowhere = (scores == -math.inf).all(-1, keepdim=True)  # a token of padding
+        return torch.where(nowhere, 0.0, scores.softmax(-1))
 
     return hold(probabilities) @ value
 

@@ -1,0 +1,65 @@
+"""Prompts as token ids, as transcoders want them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from ilo_fast._util.checks import whole_number
+from ilo_fast._util.messages import counted
+from ilo_fast.models.limits import position_limit
+from ilo_fast.transcoders.replacement import ReplacementModel
+
+Prompt = str | Sequence[int]
+
+DEMO_PROMPT: Final = "In the beginning was the Word, and the Word was with God, and the"
+"""For the embedded model, whose text is the New Testament in its better part."""
+
+
+def prompt_ids(
+    name: str, prompt: Prompt, tokenizer: Any, replacement: ReplacementModel, *, room: int = 0
+) -> list[int]:
+    """The tokens of a prompt: its BOS token, where the tokenizer puts one there, and no end token.
+
+    Parameters
+    ----------
+    name
+        Of the argument, for errors.
+    prompt
+        A text, or token ids.
+    tokenizer
+        Needed for a text.
+    room
+        So many tokens more are to go behind it.
+
+    Raises
+    ------
+    ValueError
+        It has no position that the transcoder does not skip, too many, or an unknown token.
+    """
+    if isinstance(prompt, str):
+        if tokenizer is None:
+            raise ValueError(f"{name} is text: pass a tokenizer, or token ids")
+        found = list(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        usual = list(tokenizer(prompt)["input_ids"])
+        bos = tokenizer.bos_token_id
+        if bos is not None and usual[:1] == [bos] and found[:1] != [bos]:
+            found = [bos, *found]
+    else:
+        found = [whole_number(f"{name}: token", token, least=0) for token in prompt]
+    skip = replacement.skip_positions
+    if len(found) < skip + 1:
+        raise ValueError(
+            f"{name} has {counted(len(found), 'token')}, of which the first {skip} are skipped: "
+            f"pass at least {skip + 1}"
+        )
+    vocabulary = replacement.parts.vocabulary
+    if vocabulary is not None and max(found) >= vocabulary:
+        raise ValueError(f"{name} has token {max(found)}: the model knows 0 to {vocabulary - 1}")
+    limit = position_limit(replacement.parts.backbone, getattr(replacement.model, "config", None))
+    if limit is not None and len(found) + room > limit:
+        more = f" and {room} are to follow" if room else ""
+        raise ValueError(
+            f"{name} has {len(found)} tokens{more}, the model takes {limit}: shorten it"
+        )
+    return found
