@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from ilo_fast.cli import flags
+from ilo_fast.cli.clt_flags import add_transcoder_flags, opened
 from ilo_fast.cli.common import model_output, set_threads
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.parser import Commands, UsageError
@@ -57,27 +58,7 @@ def add_parser(commands: Commands) -> None:
         help=f"how far the prompt goes on (default: {_TOKENS}; 0 with --frozen, which is of the "
         "prompt)",
     )  # fmt: skip
-    group = parser.add_argument_group("model and transcoder")
-    group.add_argument(
-        "--transcoder", default="demo", metavar="FOLDER",
-        help="folder of a `clt train` run, or of a transcoder (default: demo, the embedded one; "
-        "also demo-per-layer)",
-    )  # fmt: skip
-    group.add_argument(
-        "-m", "--model", metavar="MODEL",
-        help="Hugging Face Hub name, local folder, or the folder of a finetune or pretrain run "
-        "(default: that of the transcoder's training)",
-    )  # fmt: skip
-    flags.add_hub_flags(group)
-    group.add_argument(
-        "--allow-other-weights", action="store_true",
-        help="take a model that was fine-tuned from the one of the training",
-    )  # fmt: skip
-    group.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: a GPU if there is one)")
-    group.add_argument(
-        "--dtype", choices=("float32", "bfloat16", "float16", "float64"),
-        help="type to run the model in (default: that of the training's weights)",
-    )  # fmt: skip
+    add_transcoder_flags(parser)
     flags.add_thread_flag(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
@@ -88,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
             f"--tokens {args.tokens} with --frozen {args.frozen}: what is frozen is of the prompt, "
             "and a continuation goes beyond it; leave one of them out"
         )
-    from ilo_fast.transcoders.files.opening import open_transcoder, transcoder_name
+    from ilo_fast.transcoders.files.opening import transcoder_name
     from ilo_fast.transcoders.interventions.intervene import intervene
     from ilo_fast.transcoders.interventions.intervention import Intervention
     from ilo_fast.transcoders.interventions.tables import text_report
@@ -101,15 +82,7 @@ def run(args: argparse.Namespace) -> int:
     tokens = (0 if args.frozen else _TOKENS) if args.tokens is None else args.tokens
     set_threads(args)
     with model_output(args.quiet):
-        it = open_transcoder(
-            args.transcoder,
-            model=args.model,
-            allow_other_weights=args.allow_other_weights,
-            device=args.device,
-            dtype=args.dtype,
-            revision=args.revision,
-            trust_remote_code=args.trust_remote_code,
-        )
+        it = opened(args)
         prompt = DEMO_PROMPT if args.prompt is None else args.prompt
         result = intervene(
             it.model, it.tokenizer, it.transcoder, prompt, given,

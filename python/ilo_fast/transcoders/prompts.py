@@ -1,4 +1,4 @@
-"""Prompts as token ids, as transcoders want them."""
+"""Prompts as token ids, as transcoders want them, and as a terminal shows them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ilo_fast._util.checks import whole_number
-from ilo_fast._util.messages import counted
+from ilo_fast._util.messages import counted, plain
 from ilo_fast.models.limits import position_limit
+from ilo_fast.report.columns import columns
 from ilo_fast.transcoders.replacement import ReplacementModel
 
 Prompt = str | Sequence[int]
 
 DEMO_PROMPT: Final = "In the beginning was the Word, and the Word was with God, and the"
 """For the embedded model, whose text is the New Testament in its better part."""
+
+_WIDTH: Final = 96
 
 
 def prompt_ids(
@@ -63,3 +66,20 @@ def prompt_ids(
             f"{name} has {len(found)} tokens{more}, the model takes {limit}: shorten it"
         )
     return found
+
+
+def prompt_lines(tokens: Sequence[str]) -> str:
+    """The tokens of a prompt and their positions, for the terminal."""
+    lines: list[str] = []
+    for at, token in enumerate(tokens):
+        item = f"{at} {shown_token(token)}"
+        if lines and columns(lines[-1]) + columns(item) + 5 <= _WIDTH:
+            lines[-1] += f" · {item}"
+        else:
+            lines.append(item)
+    return "\n".join(["Prompt", *(f"  {line}" for line in lines)])
+
+
+def shown_token(text: str) -> str:
+    """A token in a terminal."""
+    return plain(text) or repr(text)

@@ -20,6 +20,7 @@ from ilo_fast.transcoders.attribution.edges import Rows, Tracer
 from ilo_fast.transcoders.attribution.graph import AttributionGraph
 from ilo_fast.transcoders.attribution.local_model import LocalModel
 from ilo_fast.transcoders.attribution.targets import Explained, Wanted, explained
+from ilo_fast.transcoders.features.token_texts import TokenTexts
 from ilo_fast.transcoders.prompts import Prompt, prompt_ids
 from ilo_fast.transcoders.replacement import ReplacementModel
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
@@ -290,8 +291,8 @@ class _Draft:
             [self.features.pre_activation.cpu().numpy()[chosen], self.of.values.cpu().numpy()]
         )
         return AttributionGraph(
-            prompt=str(ids) if tokenizer is None else str(tokenizer.decode(ids)),
-            tokens=tuple(str(t) if tokenizer is None else str(tokenizer.decode([t])) for t in ids),
+            prompt=str(list(ids)) if tokenizer is None else str(tokenizer.decode(ids)),
+            tokens=_shown(ids, tokenizer),
             token_ids=np.asarray(ids, np.int64),
             sources=_sources(kinds),
             targets=self.of.targets,
@@ -304,6 +305,12 @@ class _Draft:
         """Whether what is added before the first block is the same at all positions."""
         before = self.tracer.before[self.row, : self.length]
         return bool((before == before[:1]).all())
+
+
+def _shown(ids: Sequence[int], tokenizer: Any) -> tuple[str, ...]:
+    if tokenizer is None:
+        return tuple(map(str, ids))
+    return tuple(TokenTexts(tokenizer).along(np.asarray(ids, np.int64)))
 
 
 def _flat(rows: Rows) -> tuple[NDArray[Any], NDArray[Any]]:

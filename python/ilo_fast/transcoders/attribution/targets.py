@@ -10,6 +10,7 @@ import torch
 
 from ilo_fast.transcoders.attribution.data import Target
 from ilo_fast.transcoders.attribution.local_model import LocalModel
+from ilo_fast.transcoders.features.token_texts import TokenTexts
 
 MOST_LOGITS: Final = 10
 
@@ -136,4 +137,4 @@ def _token_id(token: int | str, tokenizer: Any, vocabulary: int) -> int:
 
 
 def _shown(token: int, tokenizer: Any) -> str:
-    return str(token) if tokenizer is None else str(tokenizer.decode([token]))
+    return str(token) if tokenizer is None else TokenTexts(tokenizer).of([token])[0]

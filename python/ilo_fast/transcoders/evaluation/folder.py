@@ -6,8 +6,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,20 +20,22 @@ from ilo_fast.transcoders.evaluation.metrics import evaluate_transcoder
 from ilo_fast.transcoders.evaluation.result import SCORES_FILE, TranscoderScores
 from ilo_fast.transcoders.files.fitting import check_fits
 from ilo_fast.transcoders.files.folder import is_demo, load_transcoder, transcoder_path
-from ilo_fast.transcoders.files.opening import Setting, open_model, run_card, transcoder_name
+from ilo_fast.transcoders.files.opening import (
+    Setting,
+    open_model,
+    run_card,
+    training_texts,
+    transcoder_name,
+)
 from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.windows import (
-    UNKNOWN,
     Windows,
     all_windows,
     draw_windows,
     read_windows,
-    transcoder_texts,
 )
 
 logger = logging.getLogger(__name__)
-
-_ELSEWHERE: Final = "pass text= (command line: --text)"
 
 
 def evaluate_folder(
@@ -115,7 +116,7 @@ def evaluate_folder(
             "model and with windows of text that it has not seen"
         )
     setting = Setting(transcoder.info, run_card(place))
-    texts = _texts(setting, text, languages, language, allow_unknown)
+    texts = training_texts(setting, text, languages, language, allow_unknown)
     name, module, tokenizer = open_model(
         setting, model, tokenizer, where, dtype, revision, trust_remote_code
     )
@@ -154,37 +155,6 @@ def evaluate_folder(
         except OSError as error:  # somebody else's folder, or a full disk: the scores are here
             logger.warning("%s was not written: %s", place / SCORES_FILE, error)
     return scores
-
-
-def _texts(
-    setting: Setting,
-    text: Texts | None,
-    languages: str | Sequence[str] | None,
-    language: str | None,
-    allow_unknown: bool,
-) -> dict[str, list[str]]:
-    if text is not None:
-        return transcoder_texts(text, languages, language=language, allow_unknown=allow_unknown)
-    known = setting.text
-    source = known.get("source")
-    if not source:
-        raise ValueError(f"the run does not say where its text lies: {_ELSEWHERE}")
-    absent = [path for path in source if not Path(path).exists()]
-    if absent:
-        raise ValueError(
-            f"the text of the run is not there any more ({listed(absent)}): {_ELSEWHERE}"
-        )
-    one = source[0] if len(source) == 1 else source
-    own = known.get("language")  # of one plain text file, which has no languages to choose
-    trained = list(known.get("languages") or ())
-    plain = own is not None or trained == [UNKNOWN]
-    codes: Any = trained if languages is None and trained and not plain else languages
-    return transcoder_texts(
-        one,
-        codes,
-        language=own if language is None else language,
-        allow_unknown=bool(known.get("allow_unknown")) or allow_unknown,
-    )
 
 
 def _held_out(

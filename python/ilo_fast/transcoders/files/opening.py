@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -21,6 +21,7 @@ from ilo_fast.models.loading import load_tokenizer, open_files, resolve_device, 
 from ilo_fast.models.output import suppress_output
 from ilo_fast.training.finetune.data import LANGUAGE_MODEL
 from ilo_fast.training.finetune.heads import load_model
+from ilo_fast.training.pretrain.mixture import Texts
 from ilo_fast.training.process import preserve_random_state
 from ilo_fast.training.run_folder import CARD_FILE
 from ilo_fast.transcoders.files.fitting import check_fits
@@ -33,6 +34,9 @@ from ilo_fast.transcoders.files.folder import (
 from ilo_fast.transcoders.info import TranscoderInfo
 from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
+from ilo_fast.transcoders.windows import UNKNOWN, transcoder_texts
+
+_ELSEWHERE: Final = "pass text= (command line: --text)"
 
 
 @dataclass(frozen=True)
@@ -205,3 +209,41 @@ def open_model(
     if tokenizer is None:
         tokenizer = load_tokenizer(files, revision=revision)
     return display_name(model), found.to(device).eval(), tokenizer
+
+
+def training_texts(
+    setting: Setting,
+    text: Texts | None,
+    languages: str | Sequence[str] | None,
+    language: str | None,
+    allow_unknown: bool,
+) -> dict[str, list[str]]:
+    """The text that is given, or that of the training; see `transcoder_texts`.
+
+    Raises
+    ------
+    ValueError
+        The run does not say where its text lies, or it is not there any more.
+    """
+    if text is not None:
+        return transcoder_texts(text, languages, language=language, allow_unknown=allow_unknown)
+    known = setting.text
+    source = known.get("source")
+    if not source:
+        raise ValueError(f"the run does not say where its text lies: {_ELSEWHERE}")
+    absent = [path for path in source if not Path(path).exists()]
+    if absent:
+        raise ValueError(
+            f"the text of the run is not there any more ({listed(absent)}): {_ELSEWHERE}"
+        )
+    one = source[0] if len(source) == 1 else source
+    own = known.get("language")  # of one plain text file, which has no languages to choose
+    trained = list(known.get("languages") or ())
+    plain = own is not None or trained == [UNKNOWN]
+    codes: Any = trained if languages is None and trained and not plain else languages
+    return transcoder_texts(
+        one,
+        codes,
+        language=own if language is None else language,
+        allow_unknown=bool(known.get("allow_unknown")) or allow_unknown,
+    )

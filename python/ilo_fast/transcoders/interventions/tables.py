@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Final
 
-from ilo_fast._util.messages import counted, plain
+from ilo_fast._util.messages import counted
 from ilo_fast.report.columns import columns, pad
 from ilo_fast.transcoders.interventions.intervention import Intervention
 from ilo_fast.transcoders.interventions.result import (
@@ -15,6 +15,7 @@ from ilo_fast.transcoders.interventions.result import (
     NextToken,
     PromptEffect,
 )
+from ilo_fast.transcoders.prompts import prompt_lines, shown_token
 
 _WIDTH: Final = 96
 _FROZEN: Final = {
@@ -31,28 +32,12 @@ def text_report(result: InterventionResult, title: str, *, tokens: int = 5) -> s
     """
     blocks = [f"{title}\n{_FROZEN[result.frozen]}"]
     for effect in result.prompts:
-        blocks.append(_prompt(effect.tokens))
+        blocks.append(prompt_lines(effect.tokens))
         blocks.append(_features(effect, result.interventions))
         blocks.append(_next_tokens(effect, tokens))
         if effect.continuation_before is not None:
             blocks.append(_continuations(effect))
     return "\n\n".join(blocks) + "\n"
-
-
-def _prompt(tokens: Sequence[str]) -> str:
-    """With the numbers that ``--at`` takes."""
-    lines: list[str] = []
-    for at, token in enumerate(tokens):
-        item = f"{at} {_word(token)}"
-        if lines and columns(lines[-1]) + columns(item) + 5 <= _WIDTH:
-            lines[-1] += f" · {item}"
-        else:
-            lines.append(item)
-    return "\n".join(["Prompt", *(f"  {line}" for line in lines)])
-
-
-def _word(text: str) -> str:
-    return plain(text) or repr(text)
 
 
 def _features(effect: PromptEffect, interventions: Sequence[Intervention]) -> str:
@@ -71,7 +56,7 @@ def _peak(one: FeatureReading, tokens: Sequence[str]) -> str:
     at = int(one.before.argmax())
     return (
         f"active at {counted(active, 'token')}, at most {one.before[at]:.3g} "
-        f"(at {at}, {_word(tokens[at])})"
+        f"(at {at}, {shown_token(tokens[at])})"
     )
 
 
@@ -93,11 +78,11 @@ def _next_tokens(effect: PromptEffect, n: int) -> str:
     for token in (*effect.likely_before[:n], *effect.likely_after[:n]):
         chosen.setdefault(token.token_id, token)
     rows = sorted(chosen.values(), key=lambda token: -max(token.before, token.after))
-    wide = max(columns(_word(token.text)) for token in rows)
+    wide = max(columns(shown_token(token.text)) for token in rows)
     wide = min(max(wide, 10), 40)
     lines = [pad("Next token", wide + 2) + "   before    after"]
     lines += [
-        "  " + pad(_word(token.text), wide) + f"  {token.before:>7.2%}  {token.after:>7.2%}"
+        "  " + pad(shown_token(token.text), wide) + f"  {token.before:>7.2%}  {token.after:>7.2%}"
         for token in rows
     ]
     return "\n".join([*lines, f"  KL(before || after) {effect.kl:.3g} nats"])
@@ -109,7 +94,7 @@ def _continuations(effect: PromptEffect) -> str:
         ("before", effect.continuation_before),
         ("after", effect.continuation_after),
     ):
-        wrapped = textwrap.wrap(_word(text or ""), _WIDTH - 10) or [""]
+        wrapped = textwrap.wrap(shown_token(text or ""), _WIDTH - 10) or [""]
         lines.append(f"  {name:<8}{wrapped[0]}")
         lines += [" " * 10 + line for line in wrapped[1:]]
     if effect.continuation_before == effect.continuation_after:
