@@ -19,7 +19,6 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from ilo_fast.transcoders.activations import JumpReLU
 from ilo_fast.transcoders.files.circuit_tracer import export_circuit_tracer
-from ilo_fast.transcoders.replacement import ReplacementModel
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
 

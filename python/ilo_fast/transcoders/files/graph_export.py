@@ -1,4 +1,4 @@
-"""Graphs written for circuit-tracer's viewer and for Neuronpedia; what is in them, `graph_record`."""
+"""Graphs written for circuit-tracer's viewer and for Neuronpedia, as `graph_json` makes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ilo_fast._util.versions import __version__
 from ilo_fast.transcoders.attribution.data import GraphData
 from ilo_fast.transcoders.features.notes import Supernode
 from ilo_fast.transcoders.files.graph_file import Notes
-from ilo_fast.transcoders.files.graph_record import EXTENSION, drawn_graph, feature_record
+from ilo_fast.transcoders.files.graph_json import EXTENSION, drawn_graph, feature_record
 
 LISTING: Final = "graph-metadata.json"
 FEATURES: Final = "features"

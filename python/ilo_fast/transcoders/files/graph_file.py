@@ -69,7 +69,7 @@ def save_graph(
     notes: Notes | None = None,
     supernodes: Sequence[Supernode] = (),
 ) -> None:
-    """Write one file (its name by custom ends in ``.npz``), whole or not at all; one of that name is replaced.
+    """Write one file (by custom named ``.npz``), whole or not at all; it replaces one of its name.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def save_graph(
             f"graph: its info, targets or notes are no JSON ({error}): wanted texts, finite "
             "numbers, lists and mappings of texts"
         ) from error
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         _ABOUT: np.frombuffer(text.encode("ascii"), np.uint8),
         "token_ids": np.asarray(graph.token_ids, np.int64),
         "adjacency": np.ascontiguousarray(graph.adjacency),
@@ -119,7 +119,7 @@ def save_graph(
     }
     size = sum(array.nbytes for array in arrays.values())
     with made_folder(file.parent, "the folder of path"), replace_atomically(file, size) as stream:
-        np.savez(stream, **arrays)  # all of numbers: nothing to pickle
+        np.savez(stream, **arrays)  # type: ignore[arg-type]  # all numbers: nothing to pickle
 
 
 def load_graph(path: str | os.PathLike[str]) -> SavedGraph:

@@ -24,7 +24,7 @@ from ilo_fast._util.schema import (
 from ilo_fast.transcoders.attribution.data import KINDS, GraphData, Sources, Target
 from ilo_fast.transcoders.features.notes import Supernode
 from ilo_fast.transcoders.files.graph_file import SavedGraph, check_graph
-from ilo_fast.transcoders.files.graph_record import (
+from ilo_fast.transcoders.files.graph_json import (
     ERROR,
     EXTENSION,
     EXTENSION_KIND,
