@@ -4,7 +4,8 @@
 
 ENVIRONMENT is one in which `import circuit_tracer` gives decoderesearch/circuit-tracer; see
 README.md. ilo_fast is not needed there. Writes OUT/theirs.safetensors, OUT/theirs.json and, as
-circuit-tracer writes graphs, OUT/graph/case.json.
+circuit-tracer writes graphs, OUT/case.json. With --repeats it only takes the time; with --read it
+only reads graphs that we wrote, as its viewer's types are.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import torch
 from circuit_tracer.attribution.attribute_transformerlens import attribute
+from circuit_tracer.frontend.feature_models import Model as FeatureFile
+from circuit_tracer.frontend.graph_models import Model as GraphFile
 from circuit_tracer.graph import (
     compute_graph_scores,
     compute_node_influence,
@@ -41,7 +44,14 @@ def main() -> None:
     parser.add_argument("--dtype", default="float64")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=0, help="only time it, so often")
+    parser.add_argument("--read", type=Path, nargs="+", help="only read these graphs of ours")
     args = parser.parse_args()
+    if args.read:
+        for file in args.read:
+            of = FeatureFile if file.parent.name == "features" else GraphFile
+            found = of.model_validate_json(file.read_text())
+            print(file, of.__module__, {name: len(str(value)) for name, value in found})
+        return
     dtype = getattr(torch, args.dtype)
     transcoder = load_clt(
         str(args.case / "clt"), feature_input_hook="mlp.hook_in",
@@ -103,7 +113,7 @@ def write_graph(model, ids, args) -> None:  # type: ignore[no-untyped-def]
     weights = torch.zeros(len(graph.adjacency_matrix))
     weights[-n_targets:] = graph.logit_probabilities
     influence = compute_node_influence(graph.adjacency_matrix, weights)
-    kept, edges, cumulative = prune_graph(graph)
+    kept, _, _ = prune_graph(graph)
     replacement, completeness = compute_graph_scores(graph)
     cache, hooks, _ = model.get_caching_hooks(lambda name: model.feature_output_hook in name)
     logits = model.run_with_hooks(ids, fwd_hooks=hooks)
@@ -120,9 +130,7 @@ def write_graph(model, ids, args) -> None:  # type: ignore[no-untyped-def]
         # Position 0 is left out by it: there the error is zero, and what it calls so is not.
         "reconstruction": (added - context.error_vectors)[:, 1:],
         "influence": influence[columns],
-        "cumulative": cumulative[columns],
         "kept_sources": kept[columns],
-        "kept_edges": edges[rows][:, columns],
     }
     save_file(
         {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
@@ -136,7 +144,8 @@ def write_graph(model, ids, args) -> None:  # type: ignore[no-untyped-def]
         "versions": {name: importlib.metadata.version(name) for name in packages},
     }
     (args.out / "theirs.json").write_text(json.dumps(about, indent=1))
-    create_graph_files(graph, "case", str(args.out / "graph"))
+    create_graph_files(graph, "case", str(args.out), node_threshold=0.8, edge_threshold=0.9)
+    (args.out / "graph-metadata.json").unlink()
 
 
 if __name__ == "__main__":
