@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+import resource
 import statistics
 import time
 from pathlib import Path
@@ -92,16 +93,18 @@ def replacement_model(path, transcoder, dtype):  # type: ignore[no-untyped-def]
 
 
 def write_times(model, ids, args) -> None:  # type: ignore[no-untyped-def]
-    seconds = []
+    seconds, cpu = [], []
     for _ in range(args.repeats):
-        start = time.perf_counter()
+        start = time.perf_counter(), time.process_time()
         graph = attribute(ids, model, batch_size=args.batch_size)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.perf_counter() - start[0])
+        cpu.append(time.process_time() - start[1])
     times = {
-        "seconds": seconds,
-        "median": statistics.median(seconds),
+        "seconds": statistics.median(seconds),
+        "cpu_seconds": statistics.median(cpu),
         "features": len(graph.active_features),
         "targets": len(graph.logit_targets),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
     (args.out / "times.json").write_text(json.dumps(times))
 

@@ -22,6 +22,7 @@ from ilo_fast.transcoders.files.graph_json import EXTENSION, drawn_graph, featur
 LISTING: Final = "graph-metadata.json"
 FEATURES: Final = "features"
 _SERVED: Final = "./graph_data/features"  # where circuit-tracer's own server shows a folder's
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
@@ -177,8 +178,9 @@ def _listing(file: Path) -> dict[str, Any]:
 
 
 def _write(file: Path, value: Any) -> None:
-    # As ASCII: a token may be half a character, which is no UTF-8.
-    write_text(file, json.dumps(value, allow_nan=False) + "\n")
+    # Half a surrogate pair is no UTF-8, and others do not even take it escaped.
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    write_text(file, _SURROGATE.sub("\ufffd", text) + "\n")
 
 
 def _slug(entry: Any) -> Any:
