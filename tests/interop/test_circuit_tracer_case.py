@@ -121,6 +121,32 @@ def test_scores_are_those_that_it_publishes() -> None:
     assert abs(scores.completeness - about["completeness"]) > 0.01
 
 
+def test_influence_and_what_it_keeps() -> None:
+    graph, found = ours(), theirs()
+    rows, columns, _ = places(graph)
+    shared = [at for at, column in enumerate(columns) if column >= 0]
+    n, n_targets = graph.n_features, len(graph.targets)
+    # By its definition, from our edges: targets and sources as one square of shares N, with
+    # w (N + N² + ...) = w (1 - N)^-1 - w.
+    size = len(shared) + n_targets
+    square = np.zeros((size, size))
+    square[[*range(n), *range(len(shared), size)], : len(shared)] = np.abs(
+        graph.adjacency[:, shared]
+    )
+    square /= np.maximum(square.sum(axis=1, keepdims=True), 1e-10)
+    weights = np.zeros(size)
+    weights[len(shared) :] = [target.probability for target in graph.targets]
+    influence = np.linalg.solve((np.eye(size) - square).T, weights) - weights
+    there = [columns[at] for at in shared]
+    wanted = found["influence"][there]
+    assert np.abs(influence[: len(shared)] - wanted).max() < 1e-5 * wanted.max()
+    assert np.corrcoef(graph.influence[shared], wanted)[0, 1] > 0.99  # ours has biases, too
+    # It takes tokens into its threshold, which are kept anyway, so that it keeps fewer nodes.
+    kept = found["kept_sources"][there]
+    assert 0 < kept.sum() < graph.pruned().sources[shared].sum()
+    assert not (kept & ~graph.pruned().sources[shared]).any()
+
+
 def test_a_graph_that_it_wrote_is_read(tmp_path: Path) -> None:
     text = (CASE / "case.json").read_text()
     data = json.loads(text)

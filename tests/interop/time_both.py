@@ -29,21 +29,25 @@ def main() -> None:
     parser.add_argument("python", nargs="?", help="of circuit-tracer's environment")
     parser.add_argument("--source", default="", help="where circuit_tracer is, if not installed")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--dtype", default="float32", help="of ours where no environment is given")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[64])
     args = parser.parse_args()
     if args.python is None:
-        print(json.dumps(ours(args.case)))
+        print(json.dumps(ours(args.case, args.dtype)))
         return
     found: dict[str, list[dict[str, Any]]] = {}
     for _ in range(args.repeats):
-        found.setdefault("ilo_fast", []).append(asked([sys.executable, __file__, args.case], {}))
+        for dtype in ("float32", "float64"):
+            command = [sys.executable, __file__, args.case, "--dtype", dtype]
+            found.setdefault(f"ilo_fast, {dtype}", []).append(asked(command, {}))
         for size in args.batch_sizes:
             with tempfile.TemporaryDirectory() as out:
                 command = [args.python, HERE / "run_circuit_tracer.py", args.case, out]
                 command += ["--dtype", "float32", "--repeats", "1", "--batch-size", size]
                 asked(command, {"PYTHONPATH": args.source}, reads=False)
                 times = json.loads((Path(out) / "times.json").read_text())
-            found.setdefault(f"circuit-tracer, batch_size={size}", []).append(times)
+            name = f"circuit-tracer, float32, batch_size={size}"
+            found.setdefault(name, []).append(times)
     shown = {}
     for name, runs in found.items():
         shown[name] = runs[0]
@@ -62,9 +66,10 @@ def asked(command: list[Any], environment: dict[str, str], reads: bool = True) -
     return json.loads(done.stdout.splitlines()[-1]) if reads else {}
 
 
-def ours(case: Path) -> dict[str, Any]:
+def ours(case: Path, dtype: str) -> dict[str, Any]:
     import resource
 
+    import torch
     from transformers import LlamaForCausalLM
 
     from ilo_fast.transcoders.attribution.attribute import attribution_graph
@@ -74,7 +79,7 @@ def ours(case: Path) -> dict[str, Any]:
     transcoder = import_circuit_tracer(case / "clt")
     ids = json.loads((case / "prompt.json").read_text())
     start = time.perf_counter(), time.process_time()
-    graph = attribution_graph(model, transcoder, ids, skip_positions=1)
+    graph = attribution_graph(model, transcoder, ids, skip_positions=1, dtype=getattr(torch, dtype))
     return {
         "seconds": time.perf_counter() - start[0],
         "cpu_seconds": time.process_time() - start[1],
