@@ -123,7 +123,7 @@ def test_scores_are_those_that_it_publishes() -> None:
 
 def test_influence_and_what_it_keeps() -> None:
     graph, found = ours(), theirs()
-    rows, columns, _ = places(graph)
+    _, columns, _ = places(graph)
     shared = [at for at, column in enumerate(columns) if column >= 0]
     n, n_targets = graph.n_features, len(graph.targets)
     # By its definition, from our edges: targets and sources as one square of shares N, with

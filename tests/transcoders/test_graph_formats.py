@@ -15,6 +15,7 @@ from helpers.graphs import notes_of, random_graph, supernodes_of
 
 from ilo_fast.transcoders.attribution.data import KINDS, GraphData
 from ilo_fast.transcoders.attribution.scores import influence, pruned
+from ilo_fast.transcoders.files import graph_import
 from ilo_fast.transcoders.files.graph_export import (
     export_circuit_tracer_graph,
     export_neuronpedia_graph,
@@ -274,6 +275,15 @@ def test_something_else_is_refused(
     with pytest.raises(ValueError, match=says) as refused:
         import_circuit_tracer_graph(tmp_path / "x.json")
     assert "x.json" in str(refused.value)
+
+
+def test_a_graph_larger_than_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported(tmp_path, random_graph())
+    monkeypatch.setattr(graph_import, "available_memory", lambda: 1000)
+    with pytest.raises(ValueError, match="lower thresholds"):
+        import_circuit_tracer_graph(tmp_path / "a-graph.json")
 
 
 def test_names_and_thresholds_are_checked(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.checks import real_number, share, whole_number
-from ilo_fast._util.messages import listed
+from ilo_fast._util.memory import available_memory
+from ilo_fast._util.messages import byte_size, listed
 from ilo_fast._util.schema import (
     check_schema,
     damage_refused,
@@ -219,6 +220,12 @@ def _target(node: Mapping[str, Any], number: int) -> Target:
 def _adjacency(
     links: Any, row_of: Mapping[str, int], column_of: Mapping[str, int]
 ) -> NDArray[np.float64]:
+    size, free = len(row_of) * len(column_of) * 8, available_memory()
+    if free is not None and size > free:
+        raise ValueError(
+            f"its {len(row_of)} features and logits take {byte_size(size)}, {byte_size(free)} are "
+            "free: export it with lower thresholds"
+        )
     found = np.zeros((len(row_of), len(column_of)))
     seen: set[tuple[int, int]] = set()
     for link in list_of("links", links):
