@@ -242,6 +242,33 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert set(data["qParams"]["pinnedIds"]) == pins
 
 
+def test_ids_that_say_nothing_are_read_by_their_fields(tmp_path: Path) -> None:
+    data = exported(tmp_path, random_graph(), node_threshold=1.0, edge_threshold=1.0)
+    wanted = import_circuit_tracer_graph(tmp_path / "a-graph.json").graph
+    other = {node["node_id"]: f"n{at}" for at, node in enumerate(data["nodes"])}
+    for node in data["nodes"]:
+        if node["feature_type"] in ("cross layer transcoder", "mlp reconstruction error"):
+            node["node_id"] = other[node["node_id"]]
+            node["layer"] = int(node["layer"])
+            if node["feature_type"] == "cross layer transcoder":
+                node["feature_type"] = "unexplored node"
+    kept = {node["node_id"] for node in data["nodes"]}
+    for link in data["links"]:
+        for end in ("source", "target"):
+            link[end] = link[end] if link[end] in kept else other[link[end]]
+    data["qParams"] = {}
+    del data["metadata"]["ilo_fast"]
+    (tmp_path / "other.json").write_text(json.dumps(data))
+    found = import_circuit_tracer_graph(tmp_path / "other.json").graph
+    for name in ("kind", "layer", "position", "feature"):
+        assert getattr(found.sources, name).tolist() == getattr(wanted.sources, name).tolist()
+    assert found.adjacency.tolist() == wanted.adjacency.tolist()
+    assert found.n_layers == wanted.n_layers == 3
+    n = found.n_features
+    assert found.values[:n].tolist() == found.sources.activation[:n].tolist()
+    assert found.values[n:].tolist() == pytest.approx(found.adjacency[n:].sum(axis=1).tolist())
+
+
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [

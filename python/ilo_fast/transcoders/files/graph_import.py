@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,16 @@ _LABEL: Final = re.compile(r'Output "(.*)" \(p=[0-9.e+-]+\)', re.DOTALL)
 _MOST: Final = 2**24  # tokens and layers: what no graph has
 
 
+class _Node(NamedTuple):
+    id: str
+    kind: str  # one of KINDS, or LOGIT
+    layer: int
+    position: int
+    number: int  # of the feature in its layer, or of the token
+    activation: float
+    record: Mapping[str, Any]
+
+
 def import_circuit_tracer_graph(path: str | os.PathLike[str]) -> SavedGraph:
     """Read the JSON of a graph: only what it holds, which is pruned.
 
@@ -84,81 +95,91 @@ def _built(data: Mapping[str, Any]) -> SavedGraph:
     tokens = [
         text_of("prompt_tokens", t) for t in list_of("prompt_tokens", metadata["prompt_tokens"])
     ]
-    nodes = [object_of("nodes", node) for node in list_of("nodes", data["nodes"])]
-    ids = [text_of("node_id", node["node_id"]) for node in nodes]
-    twice = (
-        sorted({name for name in ids if ids.count(name) > 1}) if len(set(ids)) < len(ids) else []
-    )
-    if twice:
-        raise ValueError(
-            f"node_id {listed(twice)} is that of two nodes, so that links cannot be told apart: "
-            "circuit-tracer up to 0.4 named errors like features; export it with a newer one"
-        )
-    parsed = [_parsed(name, node, len(tokens)) for name, node in zip(ids, nodes, strict=True)]
-    of_kind = {
-        kind: [i for i, p in enumerate(parsed) if p["kind"] == kind] for kind in (*KINDS, LOGIT)
-    }
-    order = [i for kind in KINDS for i in of_kind[kind]]
-    logits = of_kind[LOGIT]
+    nodes = [_parsed(node, len(tokens)) for node in list_of("nodes", data["nodes"])]
+    _check_ids([node.id for node in nodes])
+    sources = [node for kind in KINDS for node in nodes if node.kind == kind]
+    logits = [node for node in nodes if node.kind == LOGIT]
+    rows = [*(node for node in sources if node.kind == "feature"), *logits]
     if not logits:
         raise ValueError("it has no logit: nothing that it explains")
-    features = of_kind["feature"]
-    row_of = {ids[i]: row for row, i in enumerate([*features, *logits])}
-    column_of = {ids[i]: column for column, i in enumerate(order)}
+    column_of = {node.id: column for column, node in enumerate(sources)}
+    row_of = {node.id: row for row, node in enumerate(rows)}
     adjacency = _adjacency(data["links"], row_of, column_of)
-    rows = object_of("rows", extension.get("rows", {}))
-    values = adjacency.sum(axis=1)
-    for name, row in row_of.items():
-        if name in rows:
-            values[row] = real_number("value", object_of("rows", rows[name])["value"])
-        elif row < len(features) and math.isfinite(parsed[features[row]]["activation"]):
-            values[row] = parsed[features[row]]["activation"]
     token_ids = np.full(len(tokens), -1, np.int64)
-    for i in of_kind["token"]:
-        token_ids[parsed[i]["position"]] = parsed[i]["number"]
-    deepest = max((parsed[i]["layer"] for i in order), default=-1) + 1
+    for node in sources:
+        if node.kind == "token":
+            token_ids[node.position] = node.number
     graph = GraphData(
         prompt=text_of("prompt", metadata["prompt"]),
         tokens=tuple(tokens),
         token_ids=token_ids,
         sources=Sources(
-            kind=np.array([KINDS.index(parsed[i]["kind"]) for i in order], np.int8),
-            layer=np.array([parsed[i]["layer"] for i in order], np.int32),
-            position=np.array([parsed[i]["position"] for i in order], np.int32),
+            kind=np.array([KINDS.index(node.kind) for node in sources], np.int8),
+            layer=np.array([node.layer for node in sources], np.int32),
+            position=np.array([node.position for node in sources], np.int32),
             feature=np.array(
-                [parsed[i]["number"] if parsed[i]["kind"] == "feature" else -1 for i in order],
-                np.int32,
+                [node.number if node.kind == "feature" else -1 for node in sources], np.int32
             ),
-            activation=np.array([parsed[i]["activation"] for i in order], np.float64),
+            activation=np.array([node.activation for node in sources], np.float64),
         ),
-        targets=tuple(_target(nodes[i], parsed[i]["number"]) for i in logits),
+        targets=tuple(_target(node) for node in logits),
         adjacency=adjacency,
-        values=values,
-        info={
-            "model": text_of("scan", metadata["scan"]),
-            "n_layers": max(
-                # Of the logits' layer, which circuit-tracer puts one further up.
-                whole_number("n_layers", extension["n_layers"], most=_MOST)
-                if extension
-                else min(parsed[i]["layer"] for i in logits) - 1,
-                deepest,
-                1,
-            ),
-            "skip_positions": whole_number("skip_positions", extension["skip_positions"], least=0)
-            if extension
-            else 1,
-            "imported": {
-                "slug": text_of("slug", metadata["slug"]),
-                "pruned": True,
-                "values": "of the model" if rows else "activations, and sums of a logit's links",
-                "missing": "edges pruned away, positions, biases: rows do not sum to their values",
-            },
-        },
+        values=_values(rows, adjacency.sum(axis=1), extension),
+        info=_info(metadata, extension, sources, logits),
     )
     check_graph(graph)
     groups = object_of("qParams", data.get("qParams", {})).get("supernodes", [])
     supernodes = tuple(_supernode(group, column_of) for group in list_of("supernodes", groups))
     return SavedGraph(graph, {}, supernodes)
+
+
+def _check_ids(ids: Sequence[str]) -> None:
+    twice = [name for name, times in Counter(ids).items() if times > 1]
+    if twice:
+        raise ValueError(
+            f"node_id {listed(twice)} is that of two nodes, so that links cannot be told apart: "
+            "circuit-tracer up to 0.4 named errors like features; export it with a newer one"
+        )
+
+
+def _values(
+    rows: Sequence[_Node], sums: NDArray[np.float64], extension: Mapping[str, Any]
+) -> NDArray[np.float64]:
+    """What we wrote; else of a feature its activation, of a logit the sum of its links."""
+    written = object_of("rows", extension.get("rows", {}))
+    values = sums.copy()
+    for row, node in enumerate(rows):
+        if node.id in written:
+            values[row] = real_number("value", object_of("rows", written[node.id])["value"])
+        elif node.kind == "feature" and math.isfinite(node.activation):
+            values[row] = node.activation
+    return values
+
+
+def _info(
+    metadata: Mapping[str, Any],
+    extension: Mapping[str, Any],
+    sources: Sequence[_Node],
+    logits: Sequence[_Node],
+) -> dict[str, Any]:
+    if extension:
+        n_layers = whole_number("n_layers", extension["n_layers"], most=_MOST)
+        skip = whole_number("skip_positions", extension["skip_positions"], least=0)
+    else:  # circuit-tracer puts logits one layer further up than they are
+        deepest = max((node.layer for node in sources), default=-1) + 1
+        n_layers = max(min(node.layer for node in logits) - 1, deepest, 1)
+        skip = 1
+    return {
+        "model": text_of("scan", metadata["scan"]),
+        "n_layers": n_layers,
+        "skip_positions": skip,
+        "imported": {
+            "slug": text_of("slug", metadata["slug"]),
+            "pruned": True,
+            "values": "of the model" if extension else "activations, and sums of a logit's links",
+            "missing": "edges pruned away, positions, biases: rows do not sum to their values",
+        },
+    }
 
 
 def _extension(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -170,32 +191,36 @@ def _extension(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     return object_of(EXTENSION, found)
 
 
-def _parsed(name: str, node: Mapping[str, Any], n_tokens: int) -> dict[str, Any]:
+def _parsed(record: Any, n_tokens: int) -> _Node:
     """What a node is: from its id where that says it, else from its fields."""
-    kind = text_of("feature_type", node["feature_type"])
-    position = whole_number("ctx_idx", node["ctx_idx"], least=0, most=n_tokens - 1)
+    node = object_of("nodes", record)
+    name, kind = (text_of(key, node[key]) for key in ("node_id", "feature_type"))
     if kind != LOGIT and kind not in _NODE_TYPES:
         raise ValueError(
             f"node {name!r:.60} is of type {kind!r:.60}, wanted one of "
             f"{', '.join(map(repr, (*_NODE_TYPES, LOGIT)))}"
         )
-    match = _ID.fullmatch(name)
+    found = _NODE_TYPES.get(kind, LOGIT)
+    position = whole_number("ctx_idx", node["ctx_idx"], least=0, most=n_tokens - 1)
     layer = -1
-    if kind != TOKEN:
+    if found != "token":
         layer = whole_number("layer", int(node["layer"]), least=0, most=_MOST)
+    match = _ID.fullmatch(name)
     number = int(match[2]) if match else -1
-    if kind in (FEATURE, "unexplored node") and (match is None or match[1] != str(layer)):
+    if found == "feature" and (match is None or match[1] != str(layer)):
         number = _of_number(whole_number("feature", node["feature"], least=0), layer, name)
     if number >= 2**31:
         raise ValueError(f"node {name!r:.60} has a number that is too large")
     activation = node.get("activation")
-    return {
-        "kind": _NODE_TYPES.get(kind, LOGIT),
-        "layer": layer,
-        "position": position,
-        "number": number,
-        "activation": math.nan if activation is None else real_number("activation", activation),
-    }
+    return _Node(
+        name,
+        found,
+        layer,
+        position,
+        number,
+        math.nan if activation is None else real_number("activation", activation),
+        node,
+    )
 
 
 def _of_number(number: int, layer: int, name: str) -> int:
@@ -207,13 +232,13 @@ def _of_number(number: int, layer: int, name: str) -> int:
     return feature
 
 
-def _target(node: Mapping[str, Any], number: int) -> Target:
-    label = text_of("clerp", node["clerp"])
+def _target(node: _Node) -> Target:
+    label = text_of("clerp", node.record["clerp"])
     match = _LABEL.fullmatch(label)
     return Target(
         label=match[1] if match else label,
-        token_id=None if number < 0 else number,
-        probability=share("token_prob", node.get("token_prob", 0.0)),
+        token_id=None if node.number < 0 else node.number,
+        probability=share("token_prob", node.record.get("token_prob", 0.0)),
     )
 
 
