@@ -25,8 +25,8 @@ function edgeTable(view, entries, notes, { caption, shareTitle, choose }) {
   function fill() {
     named.sort((a, b) => keys[sorted](a, b) * (up ? 1 : -1) || a.node - b.node);
     body.replaceChildren(...named.slice(0, most).map((one) => element("tr", { class: view.kept.nodes[one.node] ? null : "pruned" },
-      element("th", { scope: "row" }, element("span", { class: "shape", "aria-hidden": "true" }, SHAPES[graph.kind[one.node]]),
-        element("button", { class: "link", type: "button", title: view.kept.nodes[one.node] ? null : "below the threshold: not drawn", onclick: () => choose(one.node) }, one.name)),
+      element("th", { scope: "row" }, element("span", { class: "entry" }, element("span", { class: "shape", "aria-hidden": "true" }, SHAPES[graph.kind[one.node]]),
+        element("button", { class: "link", type: "button", title: view.kept.nodes[one.node] ? null : "below the threshold: not drawn", onclick: () => choose(one.node) }, one.name))),
       element("td", { class: one.weight < 0 ? "minus" : "plus" }, (one.weight < 0 ? "−" : "+") + shortNumber(Math.abs(one.weight))),
       element("td", { class: `bar ${one.weight < 0 ? "minus" : "plus"}`, style: `--share:${Math.abs(one.share).toFixed(4)}` }, percent(Math.abs(one.share))))));
     for (const head of heads) head.setAttribute("aria-sort", head.dataset.key !== sorted ? "none" : up ? "ascending" : "descending");

@@ -66,13 +66,5 @@ function groupCard(view, group, g, line, hooks) {
         group.members = group.members.filter((one) => one !== node);
         if (!group.members.length) drop(view, group);
         hooks.changed("Node removed from its supernode");
-      })))),
-    links(view, group));
-}
-
-// Which supernodes and pinned nodes feed this one most.
-function links(view, group) {
-  const others = view.groups.filter((one) => one !== group).map((one) => ({ name: one.name || "without a name", share: shareBetween(view.graph, one.members, group.members) }))
-    .filter(({ share }) => Math.abs(share) >= 0.005).sort((a, b) => Math.abs(b.share) - Math.abs(a.share)).slice(0, 4);
-  return others.length ? element("p", { class: "muted small" }, "Comes from ", others.map(({ name, share }) => `${name} ${share < 0 ? "−" : ""}${percent(Math.abs(share))}`).join(", ")) : null;
+      })))));
 }

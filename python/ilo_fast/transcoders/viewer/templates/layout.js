@@ -24,7 +24,7 @@ function layOut(graph, shown, aspect) {
     const column = key % columns, row = Math.floor(key / columns);
     nodes.sort((a, b) => graph.kind[a] - graph.kind[b] || graph.feature[a] - graph.feature[b]);
     const width = (xs[column + 1] - xs[column]) * 0.86, height = (ys[row + 1] - ys[row]) * 0.8;
-    const across = Math.min(nodes.length, Math.max(1, Math.ceil(Math.sqrt(nodes.length * width * aspect / height))));
+    const across = graph.kind[nodes[0]] === TARGET ? 1 : Math.min(nodes.length, Math.max(1, Math.ceil(Math.sqrt(nodes.length * width * aspect / height))));
     const down = Math.ceil(nodes.length / across);
     // Distances in parts of the height of the whole: `aspect` is its width over its height.
     const step = Math.min(width * aspect / across, height / down);

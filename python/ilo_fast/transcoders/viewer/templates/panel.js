@@ -10,8 +10,9 @@ function fillPanel(host, view, node, notes, hooks) {
   const note = isFeature && notes ? notes.find(graph.layer[node], graph.feature[node]) : null;
   const proposed = note && note.description;
   const pinned = view.pins.has(node), group = view.groups.find((one) => one.members.includes(node));
+  const part = (...children) => element("div", { class: "part" }, ...children);
   host.replaceChildren(...[
-    element("h2", {}, element("span", { class: "shape", "aria-hidden": "true" }, SHAPES[graph.kind[node]]), nodeName(graph, node, notes),
+    part(element("h2", {}, element("span", { class: "shape", "aria-hidden": "true" }, SHAPES[graph.kind[node]]), nodeName(graph, node, notes),
       proposed ? element("span", { class: "chip", title: "made by rule from the contexts below; nobody has checked it" }, "proposed") : null),
     element("p", { class: "muted small" }, where(graph, node)),
     element("p", { class: "row" },
@@ -19,12 +20,13 @@ function fillPanel(host, view, node, notes, hooks) {
       group ? element("span", { class: "chip" }, `in ${group.name || "a supernode without a name"}`) : null,
       element("button", { type: "button", onclick: () => hooks.choose(-1) }, "Close")),
     facts(view, node, note),
-    isFeature ? elsewhere(view, node, hooks) : null,
-    ...(isFeature ? features(note, notes, hooks) : [element("p", { class: "small" }, ABOUT[kind])]),
-    ...edgeParts(view, node, notes, hooks),
-  ].filter(Boolean));
+    isFeature ? elsewhere(view, node, hooks) : element("p", { class: "small" }, ABOUT[kind])),
+    ...(isFeature ? features(note, notes).map((one) => part(...one)) : []),
+    ...edgeParts(view, node, notes, hooks).map((one) => part(one)),
+  ]);
 }
 
+const FEW_CONTEXTS = 5;
 const ABOUT = {
   rest: "What the other active features of this layer and position write, those that are not nodes of the graph.",
   error: "What the MLP adds here and the transcoder does not explain. Where this is large, the graph says little.",
@@ -45,7 +47,7 @@ function facts(view, node, note) {
   const { graph } = view, row = graph.rowOf(node), found = [];
   if (graph.kind[node] === TARGET) found.push(["Probability", percent(graph.weights[node - graph.nSources])], ["Value", shortNumber(graph.values[row])]);
   else {
-    if (graph.kind[node] === FEATURE) found.push(["Activation", shortNumber(graph.activation[node])], ["Before its threshold", shortNumber(graph.values[row])]);
+    if (graph.kind[node] === FEATURE) found.push(["Activation", shortNumber(graph.activation[node])], ["Pre-activation", shortNumber(graph.values[row])]);
     found.push(["Influence", `${shortNumber(view.influence[node])} (${rank(view, node)})`]);
     if (note) found.push(["Largest seen", shortNumber(note.maxActivation)], ["Active in", `${percent(note.density)} of tokens`]);
   }
@@ -73,21 +75,28 @@ function elsewhere(view, node, hooks) {
   return parts.length ? element("div", {}, ...parts) : null;
 }
 
-function features(note, notes, hooks) {
+function features(note, notes) {
   if (!note) {
     const how = notes ? "Nothing is known of this feature beyond the prompt: it was active nowhere in the text that contexts were taken from."
-      : "The contexts of features are not on this page: make it again with notes (on the page's end it says how).";
-    return [element("p", { class: "note small" }, how)];
+      : "The contexts of features are not on this page. The end of the page says how they get here.";
+    return [[element("p", { class: "note small" }, how)]];
   }
+  const title = (text, meaning) => element("h3", { title: meaning }, text);
   return [
-    element("h3", {}, "Where it is most active"),
-    note.contexts.length ? element("ol", { class: "contexts" }, ...note.contexts.map((context) => contextLine(context, notes)))
-      : element("p", { class: "muted small" }, "No contexts."),
-    element("h3", { title: "Share of the tokens of a language in which the feature is active" }, "Active in each language"),
-    rateBars(note, notes),
-    element("h3", { title: "What the feature's vectors add to logits at an activation of 1, where nothing else follows" }, "What it writes towards"),
-    element("div", { class: "logits" }, logitList("More likely", note.logits.top), logitList("Less likely", note.logits.bottom)),
+    [title("Where it is most active", "The darker, the more active; the strongest token is framed"),
+      ...contextList(note.contexts, notes)],
+    [title("Active in each language", "Share of the tokens of a language in which the feature is active"), rateBars(note, notes)],
+    [title("What it writes towards", "What the feature's vectors add to logits at an activation of 1, where nothing else follows"),
+      element("div", { class: "logits" }, logitList("More likely", note.logits.top), logitList("Less likely", note.logits.bottom))],
   ];
+}
+
+function contextList(contexts, notes) {
+  if (!contexts.length) return [element("p", { class: "muted small" }, "No contexts.")];
+  const list = element("ol", { class: "contexts" }, ...contexts.slice(0, FEW_CONTEXTS).map((context) => contextLine(context, notes)));
+  const rest = contexts.slice(FEW_CONTEXTS);
+  const more = element("button", { class: "link small", type: "button", onclick: () => { list.append(...rest.map((context) => contextLine(context, notes))); more.remove(); } }, `Show ${rest.length} more`);
+  return rest.length ? [list, more] : [list];
 }
 
 function contextLine(context, notes) {

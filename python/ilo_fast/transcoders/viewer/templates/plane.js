@@ -121,10 +121,13 @@ function makePlane(host, view, notes, hooks) {
     ring(view.selected, colour("--accent"), 3, 4);
     if (document.activeElement === canvas) ring(cursor, colour("--ink"), 1.5, 6, [2, 2]);
     const named = new Set([view.selected, hovered, ...(k > 1.5 || view.pins.size < 12 ? view.pins : [])]);
+    for (let node = graph.nSources; node < graph.n; node++) named.add(node);
     pen.font = `12px ${FONT}`; pen.textAlign = "left"; pen.textBaseline = "middle";
     for (const node of named) {
       if (node < 0 || Number.isNaN(x[node])) continue;
-      const text = shortened(pen, nodeName(graph, node, notes), 190), wide = pen.measureText(text).width;
+      const isTarget = graph.kind[node] === TARGET;
+      const name = isTarget ? `${quoted(graph.targets[node - graph.nSources])} ${percent(graph.weights[node - graph.nSources])}` : nodeName(graph, node, notes);
+      const text = shortened(pen, name, 190), wide = pen.measureText(text).width;
       const right = X(x[node]) + radius(node) + 9, left = right + wide > width - 4 ? X(x[node]) - radius(node) - 9 - wide : right;
       pen.fillStyle = colour("--ground"); pen.globalAlpha = 0.88;
       pen.fillRect(left - 3, Y(y[node]) - 9, wide + 6, 18);
@@ -146,7 +149,7 @@ function makePlane(host, view, notes, hooks) {
     for (let i = 0, free = GUTTER.left - 20; i < xs.length - 1; i++) {
       const left = X(xs[i]), right = X(xs[i + 1]), middle = (left + right) / 2, room = right - left;
       if (middle < GUTTER.left || middle > width) continue;
-      const token = i ? graph.tokens[i - 1].trim() || "␣" : "biases", level = room > 34;
+      const token = i ? graph.tokens[i - 1].trim() || "␣" : "bias", level = room > 34;
       pen.fillStyle = colour(i - 1 === chosen ? "--accent" : i ? "--ink" : "--muted");
       if (level) {
         pen.textAlign = "center";

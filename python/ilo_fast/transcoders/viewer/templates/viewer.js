@@ -58,17 +58,16 @@ function tell() {
   id("nodes-value").textContent = percent(state.nodes);
   id("edges-value").textContent = percent(state.edges);
   id("nodes").value = state.nodes; id("edges").value = state.edges;
-  const cell = (text) => element("td", {}, text);
-  id("scores").tBodies[0].replaceChildren(...views.map((view) => {
-    const { graph, kept, left, whole } = view;
+  for (const { graph, kept, left, whole, nEdges, caption } of views) {
     let features = 0;
     for (let i = 0; i < graph.nFeatures; i++) features += kept.nodes[i];
-    return element("tr", {}, element("th", { scope: "row" }, views.length > 1 ? graph.prompt : "This graph"),
-      cell(`${features} of ${graph.nFeatures}`), cell(`${view.nEdges} of ${graph.nAll}`),
-      element("td", { "data-score": "replacement" }, `${fixed(left.replacement, 3)} of ${fixed(whole.replacement, 3)}`),
-      element("td", { "data-score": "completeness" }, `${fixed(left.completeness, 3)} of ${fixed(whole.completeness, 3)}`),
-      cell(graph.residual === null ? "–" : graph.residual.toExponential(1)));
-  }));
+    const score = (name, title) => element("span", { title }, `${name} `, element("strong", { "data-score": name }, fixed(left[name], 3)), ` (all: ${fixed(whole[name], 3)})`);
+    caption.replaceChildren(
+      score("replacement", "Of the influence that ends in tokens, positions, biases or errors: what does not end in errors"),
+      score("completeness", "Of what comes into features and outputs, by influence: what is no error"),
+      element("span", { "data-count": "features" }, `${features} of ${graph.nFeatures} features`), element("span", {}, `${nEdges} of ${graph.nAll} edges`),
+      element("span", { title: "Largest difference of a node's value and the sum of its edges, relative to the value" }, `residual ${graph.residual === null ? "–" : graph.residual.toExponential(1)}`));
+  }
 }
 
 // ---- selection, pins, groups
@@ -101,7 +100,13 @@ function changed(said, small) {
   if (chosen) fillPanel(id("panel"), chosen.view, chosen.node, notes, hooks);
   say(said);
 }
-function drawGroups() { views.forEach((view, i) => fillGroups(id("groups").children[i].lastElementChild, view, notes, hooks)); }
+function drawGroups() {
+  views.forEach((view, i) => {
+    const [, summary, cards] = id("groups").children[i].children;
+    drawSummary(summary, view, notes, hooks);
+    fillGroups(cards, view, notes, hooks);
+  });
+}
 const say = (text) => { id("said").textContent = text; };
 const hooks = { choose, pin, changed, views };
 
@@ -126,11 +131,12 @@ document.documentElement.classList.add("live");
 id("app").hidden = false;
 for (const view of views) {
   const host = element("div", { class: "plane" }), title = element("p", { class: "prompt", dir: "auto" }, view.graph.prompt);
-  id("planes").append(element("div", { class: "graph" }, views.length > 1 ? title : null, host));
-  id("groups").append(element("div", {}, views.length > 1 ? element("h3", { class: "prompt", dir: "auto" }, view.graph.prompt) : element("span"), element("div", { class: "cards" })));
+  view.caption = element("p", { class: "caption" });
+  id("planes").append(element("div", { class: "graph" }, views.length > 1 ? title : null, host, view.caption));
+  id("groups").append(element("div", {}, views.length > 1 ? element("h3", { class: "prompt", dir: "auto" }, view.graph.prompt) : element("span"), element("div", { class: "summary" }), element("div", { class: "cards" })));
   view.plane = makePlane(host, view, notes, { choose: (node) => choose(node, view), pin: (node) => pin(node, view), said: say, fill, tip: tipOf });
 }
-id("planes").classList.toggle("two", views.length > 1);
+id("stage").classList.toggle("two", views.length > 1);
 const leftOut = Math.max(...views.map((view) => view.graph.leftOut));
 if (leftOut > 0.0005) id("left-out").textContent = `To keep this page small, the smallest edges are left out of it: ${percent(leftOut)} of what comes into a node, on average. Scores on this page count them as unexplained.`;
 
