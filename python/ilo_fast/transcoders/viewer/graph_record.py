@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ilo_fast.report.packing import packed, packed_codes, packed_texts
 from ilo_fast.transcoders.attribution.data import GraphData
@@ -42,7 +41,7 @@ def graph_record(
         "prompt": packed_texts([graph.prompt]),
         "tokens": packed_texts([shown_token(token) for token in graph.tokens]),
         "targets": packed_texts([shown_token(target.label) for target in graph.targets]),
-        "probabilities": [_short(target.probability) for target in graph.targets],
+        "probabilities": [float(target.probability) for target in graph.targets],
         "layers": int(graph.n_layers),
         "residual": _short(graph.residual),
         "kind": packed_codes(sources.kind),
@@ -95,18 +94,10 @@ def _edges(graph: GraphData, most: int) -> dict[str, Any]:
         # Between fixed ends, so that the codes mean the same in every graph.
         "roots": packed(np.concatenate([signed, [-1.0, 1.0]])),
         "totals": [_short(total) for total in totals],
-        "left_out": _left_out(share, kept, totals),
+        # Of each row's absolute sum, what the page has.
+        "held": [_short(held) for held in np.where(kept, share, 0.0).sum(axis=1)],
         "n_all": int(np.count_nonzero(size)),
     }
-
-
-def _left_out(
-    share: NDArray[np.float64], kept: NDArray[np.bool_], totals: NDArray[np.float64]
-) -> float:
-    """Of a row's absolute sum, on average over rows."""
-    rows = totals > 0
-    missing = np.where(kept, 0.0, share).sum(axis=1)[rows]
-    return float(_short(missing.mean()) or 0.0) if rows.any() else 0.0
 
 
 def _short(value: float) -> float | None:

@@ -24,7 +24,7 @@ class _Words:
         self.words: dict[str, int] = {}
 
     def __call__(self, tokens: Iterable[str]) -> list[int]:
-        return [self.words.setdefault(shown_token(t), len(self.words)) for t in tokens]
+        return [self.words.setdefault(token, len(self.words)) for token in tokens]
 
 
 def note_record(
@@ -38,11 +38,14 @@ def note_record(
     )
     words = _Words()
     contexts = [context for note in known for context in note.contexts[:n_contexts]]
-    strength = [
-        np.asarray(context.activations, np.float64) / (note.max_activation or 1.0)
+    activations = [a for context in contexts for a in context.activations]
+    largest = [
+        note.max_activation or 1.0
         for note in known
         for context in note.contexts[:n_contexts]
+        for _ in context.activations
     ]
+    strength = np.asarray(activations, np.float64) / np.asarray(largest, np.float64)
     logits = [pair for note in known for pair in (*note.top_logits, *note.bottom_logits)]
     rates = [[note.rates.get(language, np.nan) for language in languages] for note in known]
     record: dict[str, Any] = {
@@ -60,13 +63,13 @@ def note_record(
             np.asarray([languages.index(context.language) for context in contexts], np.int64)
         ),
         "tokens": _codes(words(token for context in contexts for token in context.tokens)),
-        "strength": packed(np.concatenate([*strength, [0.0, 1.0]]), bits=8),
+        "strength": packed(np.append(np.clip(strength, 0.0, 1.0), [0.0, 1.0]), bits=8),
         "top": packed_codes(_counts(note.top_logits for note in known)),
         "bottom": packed_codes(_counts(note.bottom_logits for note in known)),
         "logit_tokens": _codes(words(token for token, _ in logits)),
         "logits": packed([number for _, number in logits]),
     }
-    return {**record, "words": packed_texts(list(words.words))}
+    return {**record, "words": packed_texts([shown_token(word) for word in words.words])}
 
 
 def _counts(groups: Iterable[Sequence[Any]]) -> np.ndarray[Any, np.dtype[np.int64]]:

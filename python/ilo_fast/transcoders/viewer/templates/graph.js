@@ -20,7 +20,7 @@ function openGraph(record) {
     position: padded(whole(record.position), () => tokens.length - 1),
     feature: padded(record.feature, (t) => t),
     activation: record.activation, values: record.values, weights: record.probabilities.map((p) => p || 0),
-    leftOut: record.edges.left_out, nAll: record.edges.n_all, residual: record.residual, supernodes: record.supernodes,
+    leftOut: meanLeftOut(record.edges), nAll: record.edges.n_all, residual: record.residual, supernodes: record.supernodes,
     rowOf: (node) => node < nFeatures ? node : node >= nSources ? node - nSources + nFeatures : -1,
     nodeOf: (row) => row < nFeatures ? row : row - nFeatures + nSources,
   };
@@ -43,11 +43,22 @@ function openEdges(record, nSources) {
       source[e] = at; row[e] = r; share[e] = roots[e] * Math.abs(roots[e]);
       outStart[at + 1]++;
     }
+    scale(share.subarray(start[r], start[r + 1]), record.held[r] || 0);
   }
   for (let s = 0; s < nSources; s++) outStart[s + 1] += outStart[s];
   const out = new Uint32Array(m), next = outStart.slice();
   for (let e = 0; e < m; e++) out[next[source[e]]++] = e;
   return { start, source, row, share, total, out, outStart };
+}
+
+// What rounding took from a row, or added, is made up for: no influence gets lost by it.
+function scale(shares, sum) {
+  const rounded = shares.reduce((a, b) => a + Math.abs(b), 0);
+  if (rounded > 0) for (let i = 0; i < shares.length; i++) shares[i] *= sum / rounded;
+}
+function meanLeftOut({ held, totals }) {
+  const missing = held.filter((_, row) => totals[row] > 0).map((share) => 1 - share);
+  return missing.reduce((a, b) => a + b, 0) / Math.max(1, missing.length);
 }
 
 // Rows so that every row comes behind those that it feeds: targets, then features from the last layer.

@@ -16,7 +16,7 @@ function flow(graph, kept) {
       reached[source[e]] += from * part;
       given += part;
     }
-    lost += from * Math.max(0, 1 - given);
+    lost += from * (1 - given);
   }
   return { reached, lost };
 }
@@ -60,7 +60,7 @@ function prune(graph, influence, nodeThreshold, edgeThreshold) {
 function graphScores(graph, kept) {
   const { reached, lost } = flow(graph, kept);
   const { nFeatures, nSources, kind, weights, start, source, share } = graph;
-  let explained = 0, unexplained = lost;
+  let explained = 0, unexplained = Math.max(0, lost); // rounding may leave a little less than nothing
   for (let i = nFeatures; i < nSources; i++) {
     if (UNEXPLAINED.has(kind[i])) unexplained += reached[i]; else explained += reached[i];
   }
