@@ -75,7 +75,7 @@ def random_graph(
         ),
         adjacency=adjacency,
         values=adjacency.sum(axis=1),
-        info={"n_layers": n_layers, "model": "random", "transcoder": {"kind": "cross-layer"}},
+        info={"n_layers": n_layers, "skip_positions": 1, "model": "random", "transcoder": {"kind": "cross-layer"}},
     )
 
 

@@ -7,10 +7,10 @@ const state = { nodes: 0.8, edges: 0.98, colourBy: "influence" };
 let chosen = null; // { view, node }
 
 const views = data.graphs.map((record, index) => {
-  const graph = openGraph(record), influence = flow(graph, null).reached;
+  const graph = openGraph(record), ranked = ranking(graph), { influence } = ranked;
   const largest = influence.subarray(0, graph.nFeatures).reduce((a, b) => Math.max(a, b), 1e-12);
   return {
-    index, graph, influence, pins: new Set(), groups: record.supernodes.map((one) => ({ ...one })), colourBy: state.colourBy,
+    index, graph, ranked, influence, pins: new Set(), groups: record.supernodes.map((one) => ({ ...one })), colourBy: state.colourBy,
     selected: -1, alike: [], shared: new Set(), whole: graphScores(graph, null),
     weight: (node) => node < graph.nSources ? Math.sqrt(Math.min(1, influence[node] / largest)) : 1,
   };
@@ -23,13 +23,13 @@ if (views.length > 1) {
 // ---- thresholds, what they leave, where it is drawn
 
 function pruneView(view) {
-  const { graph, influence } = view;
-  view.kept = prune(graph, influence, state.nodes, state.edges);
-  view.left = graphScores(graph, view.kept);
-  const { edges, scores } = view.kept, kept = [];
-  for (let e = 0; e < edges.length; e++) if (edges[e]) kept.push(e);
-  view.nEdges = kept.length;
-  view.strongest = kept.sort((a, b) => scores[b] - scores[a]).slice(0, MOST_EDGES).reverse();
+  const { graph, ranked } = view, { scores } = ranked;
+  view.kept = prune(graph, ranked, state.nodes, state.edges);
+  view.left = graphScores(graph, view.kept.nodes);
+  const { edges } = view.kept, first = [];
+  view.nEdges = edges.reduce((sum, kept) => sum + kept, 0);
+  for (const e of ranked.edges) if (edges[e] && first.push(e) >= MOST_EDGES) break;
+  view.strongest = first.reverse();
   const most = view.strongest.length ? scores[view.strongest[view.strongest.length - 1]] : 1;
   view.strength = (e) => Math.sqrt(scores[e] / most);
   arrange(view);
