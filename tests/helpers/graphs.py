@@ -59,10 +59,10 @@ def random_graph(
     row_layer = np.append(layer[:n], np.full(len(targets), n_layers))
     row_position = np.append(position[:n], np.full(len(targets), n_tokens - 1))
     reaches = (layer[None] < row_layer[:, None]) & (position[None] <= row_position[:, None])
-    size = rng.standard_normal((len(row_layer), len(kind))) * rng.pareto(1.4, (1, len(kind)))
+    size = rng.standard_normal((len(row_layer), len(kind))) ** 3 * rng.pareto(1.4, (1, len(kind)))
     scale = np.asarray([1.0, 0.5, 0.4, 2.0, 0.3, 0.5])[kind]
     near = np.exp(-0.3 * (row_position[:, None] - position[None]))
-    adjacency = np.where(reaches, size * scale * rng.pareto(1.2, size.shape) * near, 0.0)
+    adjacency = np.where(reaches, size * scale * near, 0.0)
     probabilities = np.sort(rng.dirichlet(np.ones(len(targets) + 1)))[::-1]
     return GraphData(
         prompt="".join(tokens) if prompt is None else prompt,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ilo_fast.report.packing import packed, packed_codes, packed_texts
 from ilo_fast.transcoders.attribution.data import GraphData
@@ -14,8 +15,8 @@ from ilo_fast.transcoders.features.notes import Supernode
 EDGE_BYTES: Final = 4.2
 """The most that an edge takes on the page: two bytes of its share, one of its source, in base64."""
 
-_SHARES: Final = (1.0, 0.9999, 0.9995, 0.999, 0.998, 0.995, 0.99, 0.98, 0.95, 0.9, 0.8, 0.6, 0.4)
-_STEPS: Final = 65_534  # of a packed share's root, from -1 to 1
+_SHARES: Final = (0.9999, 0.9995, 0.999, 0.998, 0.995, 0.99, 0.98, 0.95, 0.9, 0.8, 0.6, 0.4, 0.0)
+_LEAST: Final = (1 / 65_534) ** 2  # a share whose root is rounded to zero
 _MARKS: Final = {"\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", "\t": "\N{RIGHTWARDS ARROW}"}
 
 
@@ -66,24 +67,32 @@ def shown_token(token: str) -> str:
     return token
 
 
+def _largest(share: NDArray[np.float64], most: int) -> NDArray[np.bool_]:
+    """Of every row the fewest that hold a share of it: the largest share that is not too many."""
+    order = np.argsort(-share, axis=1)
+    ranked = np.take_along_axis(share, order, axis=1)
+    before = np.cumsum(ranked, axis=1) - ranked
+    for held in _SHARES:
+        wanted = before < held
+        if np.count_nonzero(wanted) <= most:
+            break
+    kept = np.zeros_like(wanted)
+    np.put_along_axis(kept, order, wanted, axis=1)
+    return kept
+
+
 def _edges(graph: GraphData, most: int) -> dict[str, Any]:
     """The largest edges of every row, by the order of their sources.
 
     A share is packed as its root with its sign, so that small ones keep their digits; sources are
     packed as distances from the one before, which deflate well.
     """
-    size = np.abs(graph.adjacency.astype(np.float64))
+    size = np.abs(graph.adjacency.astype(np.float64, copy=False))
     totals = size.sum(axis=1)
     share = size / np.where(totals > 0, totals, 1.0)[:, None]
-    order = np.argsort(-share, axis=1, kind="stable")
-    ranked = np.take_along_axis(share, order, axis=1)
-    before = np.cumsum(ranked, axis=1) - ranked
-    for held in _SHARES:
-        wanted = (before < held) & (ranked > 0) & (np.rint(np.sqrt(ranked) * _STEPS / 2) > 0)
-        if wanted.sum() <= most or held == _SHARES[-1]:
-            break
-    kept = np.zeros_like(wanted)
-    np.put_along_axis(kept, order, wanted, axis=1)
+    kept = share > _LEAST
+    if np.count_nonzero(kept) > most:
+        kept &= _largest(share, most)
     rows, columns = np.nonzero(kept)
     first = np.diff(rows, prepend=-1) > 0
     steps = np.where(first, columns, np.diff(columns, prepend=0))

@@ -18,7 +18,8 @@ PAGE_BYTES: Final = 18_000_000
 """The most that a page takes: edges and contexts give way."""
 
 _ROOM: Final = "ilo_fast.transcoders.viewer"
-_NOTE_BYTES: Final = PAGE_BYTES // 3
+_SHELL_BYTES: Final = 200_000  # style, script, texts
+_NODE_BYTES: Final = 80
 _N_CONTEXTS: Final = (12, 8, 5, 3, 1, 0)
 _DATA: Final = '<script id="data" type="application/json"></script>'
 # In the order in which the later need the earlier: files of the report's page, then of this one.
@@ -73,7 +74,8 @@ def graph_page(
         found |= one.notes or {}
     wanted = sorted({key for one in shown for key in _features(one.graph)})
     noted = _fitting(found, wanted)
-    left = PAGE_BYTES - len(script_json(noted)) - 1_000_000
+    nodes = sum(len(one.graph.sources) + len(one.graph.values) for one in shown)
+    left = PAGE_BYTES - len(script_json(noted)) - _SHELL_BYTES - _NODE_BYTES * nodes
     data = {
         "notes": noted if any(one.notes is not None for one in shown) else None,
         "graphs": [
@@ -106,7 +108,7 @@ def _fitting(notes: Notes, wanted: Sequence[tuple[int, int]]) -> dict[str, Any]:
     """As many contexts of each feature as a third of the page holds."""
     for n_contexts in _N_CONTEXTS:
         record = note_record(notes, wanted, n_contexts=n_contexts)
-        if len(script_json(record)) <= _NOTE_BYTES:
+        if len(script_json(record)) <= PAGE_BYTES // 3:
             break
     return record
 

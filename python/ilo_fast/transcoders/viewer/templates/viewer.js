@@ -26,10 +26,8 @@ function pruneView(view) {
   const { graph, ranked } = view, { scores } = ranked;
   view.kept = prune(graph, ranked, state.nodes, state.edges);
   view.left = graphScores(graph, view.kept.nodes);
-  const { edges } = view.kept, first = [];
-  view.nEdges = edges.reduce((sum, kept) => sum + kept, 0);
-  for (const e of ranked.edges) if (edges[e] && first.push(e) >= MOST_EDGES) break;
-  view.strongest = first.reverse();
+  view.nEdges = view.kept.largest.length;
+  view.strongest = view.kept.largest.slice(0, MOST_EDGES).reverse();
   const most = view.strongest.length ? scores[view.strongest[view.strongest.length - 1]] : 1;
   view.strength = (e) => Math.sqrt(scores[e] / most);
   arrange(view);
@@ -130,10 +128,10 @@ function tipOf(view, node) {
 document.documentElement.classList.add("live");
 id("app").hidden = false;
 for (const view of views) {
-  const host = element("div", { class: "plane" }), title = element("p", { class: "prompt", dir: "auto" }, view.graph.prompt);
+  const host = element("div", { class: "plane" }), title = () => element("p", { class: "prompt" }, `${view.index + 1} · `, element("span", { dir: "auto" }, view.graph.prompt));
   view.caption = element("p", { class: "caption" });
-  id("planes").append(element("div", { class: "graph" }, views.length > 1 ? title : null, host, view.caption));
-  id("groups").append(element("div", {}, views.length > 1 ? element("h3", { class: "prompt", dir: "auto" }, view.graph.prompt) : element("span"), element("div", { class: "summary" }), element("div", { class: "cards" })));
+  id("planes").append(element("div", { class: "graph" }, views.length > 1 ? title() : null, host, view.caption));
+  id("groups").append(element("div", {}, views.length > 1 ? title() : element("span"), element("div", { class: "summary" }), element("div", { class: "cards" })));
   view.plane = makePlane(host, view, notes, { choose: (node) => choose(node, view), pin: (node) => pin(node, view), said: say, fill, tip: tipOf });
 }
 id("stage").classList.toggle("two", views.length > 1);
@@ -179,7 +177,7 @@ function search() {
   all.sort((a, b) => b.view.kept.nodes[b.node] - a.view.kept.nodes[a.node] || (b.view.influence[b.node] || 1) - (a.view.influence[a.node] || 1));
   host.replaceChildren(...all.slice(0, 30).map(({ view, node, name }) => element("li", {},
     element("button", { class: "link", type: "button", onclick: () => { id("find").value = ""; search(); choose(node, view); view.plane.canvas.focus({ preventScroll: true }); } },
-      views.length > 1 ? `${name} · ${"AB"[view.index]}` : name))));
+      views.length > 1 ? `${name} · prompt ${view.index + 1}` : name))));
   if (!all.length) host.append(element("li", { class: "muted" }, "Nothing found"));
   say(`${all.length} found`);
 }
