@@ -15,7 +15,7 @@ from ilo_fast.transcoders.features.notes import Supernode
 EDGE_BYTES: Final = 4.2
 """The most that an edge takes on the page: two bytes of its share, one of its source, in base64."""
 
-_SHARES: Final = (0.9999, 0.9995, 0.999, 0.998, 0.995, 0.99, 0.98, 0.95, 0.9, 0.8, 0.6, 0.4, 0.0)
+_SHARES: Final = (0.9999, 0.9995, 0.999, 0.998, 0.995, 0.99, 0.98, 0.95, 0.9, 0.8, 0.6, 0.4, 0.2, 0.0)
 _LEAST: Final = (1 / 65_534) ** 2  # a share whose root is rounded to zero
 _MARKS: Final = {"\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", "\t": "\N{RIGHTWARDS ARROW}"}
 
