@@ -17,8 +17,9 @@ function layOut(graph, shown, aspect) {
     wide[column] = Math.max(wide[column], nodes.length);
     high[row] = Math.max(high[row], nodes.length);
   }
-  const xs = ends(wide.map((count, i) => (i ? 1 : 0.6) + Math.sqrt(count) * 0.5));
-  const ys = ends(high.map((count) => 1 + Math.sqrt(count) * 0.35));
+  const xs = ends(wide.map((count, i) => (i ? 1 : 0.7) + Math.sqrt(count) * 0.6));
+  // Targets stand one above another, for there is a name beside each.
+  const ys = ends(high.map((count, row) => row === rows - 1 ? 0.6 + 0.5 * graph.targets.length : 1 + Math.sqrt(count) * 0.35));
   const x = new Float32Array(graph.n).fill(NaN), y = new Float32Array(graph.n).fill(NaN), pitch = new Float32Array(graph.n);
   for (const [key, nodes] of cells) {
     const column = key % columns, row = Math.floor(key / columns);

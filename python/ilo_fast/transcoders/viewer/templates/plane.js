@@ -123,14 +123,19 @@ function makePlane(host, view, notes, hooks) {
     const named = new Set([view.selected, hovered, ...(k > 1.5 || view.pins.size < 12 ? view.pins : [])]);
     for (let node = graph.nSources; node < graph.n; node++) named.add(node);
     pen.font = `12px ${FONT}`; pen.textAlign = "left"; pen.textBaseline = "middle";
+    let below = -Infinity;
     for (const node of named) {
       if (node < 0 || Number.isNaN(x[node])) continue;
       const isTarget = graph.kind[node] === TARGET;
+      if (isTarget && node !== view.selected && node !== hovered) {
+        if (Y(y[node]) - below < 13) continue;
+        below = Y(y[node]);
+      }
       const name = isTarget ? `${quoted(graph.targets[node - graph.nSources])} ${percent(graph.weights[node - graph.nSources])}` : nodeName(graph, node, notes);
       const text = shortened(pen, name, 190), wide = pen.measureText(text).width;
       const right = X(x[node]) + radius(node) + 9, left = right + wide > width - 4 ? X(x[node]) - radius(node) - 9 - wide : right;
       pen.fillStyle = colour("--ground"); pen.globalAlpha = 0.88;
-      pen.fillRect(left - 3, Y(y[node]) - 9, wide + 6, 18);
+      pen.fillRect(left - 3, Y(y[node]) - 7, wide + 6, 14);
       pen.globalAlpha = 1; pen.fillStyle = colour("--ink"); pen.fillText(text, left, Y(y[node]));
     }
   }
@@ -149,12 +154,12 @@ function makePlane(host, view, notes, hooks) {
     for (let i = 0, free = GUTTER.left - 20; i < xs.length - 1; i++) {
       const left = X(xs[i]), right = X(xs[i + 1]), middle = (left + right) / 2, room = right - left;
       if (middle < GUTTER.left || middle > width) continue;
-      const token = i ? graph.tokens[i - 1].trim() || "␣" : "bias", level = room > 34;
+      const token = i ? graph.tokens[i - 1].trim() || "␣" : "bias", level = room > 34 || !i;
       pen.fillStyle = colour(i - 1 === chosen ? "--accent" : i ? "--ink" : "--muted");
       if (level) {
         pen.textAlign = "center";
-        pen.fillText(shortened(pen, token, room - 4), middle, below + 11);
-        if (room > 60 && i) { pen.fillStyle = colour("--muted"); pen.fillText(String(i - 1), middle, below + 27); }
+        pen.fillText(i ? shortened(pen, token, room - 4) : token, middle, below + 11);
+        if (i) { pen.fillStyle = colour("--muted"); pen.fillText(String(i - 1), middle, below + 27); }
       } else if (middle - free >= 10) {
         free = middle;
         pen.save(); pen.translate(middle, below + 4); pen.rotate(Math.PI / 3.2); pen.textAlign = "left";
