@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("jinja2")
 
-from helpers.graphs import random_graph, random_notes, random_supernodes
+from helpers.shown_graphs import random_graph, random_notes, random_supernodes
 
 from ilo_fast.cli import main
 from ilo_fast.cli.clt_view import add_parser

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("jinja2")
 
 from helpers.browser import Browser
-from helpers.graphs import random_graph, random_notes, random_supernodes
+from helpers.shown_graphs import random_graph, random_notes, random_supernodes
 
 from ilo_fast.transcoders.attribution.data import GraphData
 from ilo_fast.transcoders.viewer.page import ShownGraph, graph_page

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("jinja2")
 
-from helpers.graphs import random_graph, random_notes, random_supernodes
+from helpers.shown_graphs import random_graph, random_notes, random_supernodes
 from helpers.html import Page
 
 from ilo_fast.transcoders.attribution.data import GraphData

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("jinja2")
 
-from helpers.graphs import random_graph, random_notes
+from helpers.shown_graphs import random_graph, random_notes
 from helpers.javascript import Script
 
 from ilo_fast.transcoders.attribution.data import GraphData
