@@ -10,10 +10,10 @@ import pytest
 pytest.importorskip("jinja2")
 
 from helpers.shown_graphs import random_graph, random_notes, random_supernodes
+from ilo_fast.transcoders.files.graph_file import save_graph
 
 from ilo_fast.cli import main
 from ilo_fast.cli.clt_view import add_parser
-from ilo_fast.transcoders.files.graph_file import save_graph
 
 
 @pytest.fixture

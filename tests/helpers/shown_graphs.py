@@ -9,12 +9,12 @@ from ilo_fast.transcoders.features.notes import Context, FeatureNote, Supernode
 
 LANGUAGES = ("eng_Latn", "deu_Latn", "fra_Latn", "rus_Cyrl", "arb_Arab", "zho_Hans")
 _WORDS = {
-    "eng_Latn": " the day before Sunday is Saturday and after it comes Monday".split(),
-    "deu_Latn": "der Tag vor Sonntag ist Samstag und danach kommt Montag".split(),
-    "fra_Latn": "le jour avant dimanche est samedi et ensuite vient lundi".split(),
-    "rus_Cyrl": "день перед воскресеньем это суббота а потом понедельник".split(),
-    "arb_Arab": "اليوم قبل الأحد هو السبت وبعده يأتي الاثنين".split(),
-    "zho_Hans": "星 期 日 的 前 一 天 是 星 期 六".split(),
+    "eng_Latn": "the|day|before|Sunday|is|Saturday|and|Monday",
+    "deu_Latn": "der|Tag|vor|Sonntag|ist|Samstag|und|Montag",
+    "fra_Latn": "le|jour|avant|dimanche|est|samedi|et|lundi",
+    "rus_Cyrl": "день|перед|воскресеньем|это|суббота|затем|потом|вторник",
+    "arb_Arab": "اليوم|قبل|الأحد|هو|السبت|وبعده|يأتي|الاثنين",
+    "zho_Hans": "星|期|日|的|前|一|天|是",
 }
 
 
@@ -75,7 +75,12 @@ def random_graph(
         ),
         adjacency=adjacency,
         values=adjacency.sum(axis=1),
-        info={"n_layers": n_layers, "skip_positions": 1, "model": "random", "transcoder": {"kind": "cross-layer"}},
+        info={
+            "n_layers": n_layers,
+            "skip_positions": 1,
+            "model": "random",
+            "transcoder": {"kind": "cross-layer"},
+        },
     )
 
 
@@ -94,7 +99,7 @@ def random_notes(
             _context(rng, LANGUAGES[rng.choice(len(rates), p=_shares(rates))], length)
             for _ in range(n_contexts)
         )
-        words = [_WORDS[language][rng.integers(8)] for language in LANGUAGES]
+        words = [_WORDS[language].split("|")[rng.integers(8)] for language in LANGUAGES]
         logits = [(f" {words[i % 6]}", float(rng.gamma(2) / (1 + i))) for i in range(n_logits)]
         found[key] = FeatureNote(
             layer=key[0],
@@ -115,7 +120,7 @@ def _shares(rates: np.ndarray) -> np.ndarray:
 
 
 def _context(rng: np.random.Generator, language: str, length: int) -> Context:
-    words = _WORDS[language]
+    words = _WORDS[language].split("|")
     space = "" if language == "zho_Hans" else " "
     tokens = tuple(space + words[rng.integers(len(words))] for _ in range(length))
     active = np.where(rng.random(length) < 0.2, rng.gamma(2.0, 1.0, length), 0.0)
@@ -129,8 +134,7 @@ def random_supernodes(graph: GraphData, seed: int = 0, *, n: int = 3) -> list[Su
     rng = np.random.default_rng(seed)
     members = rng.permutation(graph.n_features)[: 3 * n].reshape(n, 3)
     return [
-        Supernode(f"group {i}", tuple(sorted(map(int, row))), True)
-        for i, row in enumerate(members)
+        Supernode(f"group {i}", tuple(sorted(map(int, row))), True) for i, row in enumerate(members)
     ]
 
 

@@ -116,9 +116,7 @@ def test_a_click_on_a_node_selects_it_and_a_drag_pans(opened: Browser) -> None:
     assert found
     assert not opened.run("document.getElementById('tip').hidden")
     at = f"clientX: {found[0]}, clientY: {found[1]}, pointerId: 1, bubbles: true"
-    fire = (
-        "document.querySelector('.plane canvas').dispatchEvent(new {1}Event('{0}', {{{{{2}}}}}))"
-    )
+    fire = "document.querySelector('.plane canvas').dispatchEvent(new {1}Event('{0}', {{{{{2}}}}}))"
     for kind, maker in (("pointerdown", "Pointer"), ("pointerup", "Pointer"), ("click", "Mouse")):
         opened.run(fire.format(kind, maker, at).replace("{{", "{").replace("}}", "}"))
     assert opened.run(SAID).startswith("Selected: ")
@@ -176,7 +174,7 @@ def test_panel_shows_contexts_with_languages_and_proposals_as_such(opened: Brows
 def test_edges_sort_and_lead_to_their_nodes(opened: Browser) -> None:
     _press(opened, "ArrowUp", "Enter")
     column = "[...document.querySelectorAll('.edges tbody tr')].map(r => r.cells[{}].textContent)"
-    numbers = "[...document.querySelectorAll('.edges tbody tr')].map(r => parseFloat(r.cells[{}].textContent.replace('−', '-')))"  # noqa: E501
+    numbers = "[...document.querySelectorAll('.edges tbody tr')].map(r => parseFloat(r.cells[{}].textContent.replace('\u2212', '-')))"  # noqa: E501
     shares = opened.run(numbers.format(2))
     assert shares == sorted(shares, reverse=True) and len(shares) == 12
     _click(opened, "Weight", ".edges")

@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("jinja2")
 
-from helpers.shown_graphs import random_graph, random_notes, random_supernodes
 from helpers.html import Page
+from helpers.shown_graphs import random_graph, random_notes, random_supernodes
 
 from ilo_fast.transcoders.attribution.data import GraphData
 from ilo_fast.transcoders.features.notes import Context, FeatureNote, Supernode
@@ -93,7 +93,9 @@ def test_wrong_supernodes_are_refused() -> None:
         graph_page(graph, supernodes=[Supernode("x", (len(graph.sources),), True)])
 
 
-def _many_notes(graph: GraphData, n_contexts: int, length: int) -> dict[tuple[int, int], FeatureNote]:  # noqa: E501
+def _many_notes(
+    graph: GraphData, n_contexts: int, length: int
+) -> dict[tuple[int, int], FeatureNote]:
     rng = np.random.default_rng(0)
     letters = rng.integers(97, 123, (20_000, 6)).astype(np.uint8)
     words = [" " + bytes(row).decode() for row in letters]

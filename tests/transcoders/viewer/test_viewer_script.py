@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 pytest.importorskip("jinja2")
 
-from helpers.shown_graphs import random_graph, random_notes
 from helpers.javascript import Script
+from helpers.shown_graphs import random_graph, random_notes
 
 from ilo_fast.transcoders.attribution.data import GraphData
 from ilo_fast.transcoders.attribution.scores import graph_scores, influence, pruned
@@ -101,7 +101,10 @@ def test_pruning_and_scores_are_those_of_the_library(
         thresholds=thresholds,
     )  # fmt: skip
     wanted = pruned(same, *thresholds)
-    assert np.flatnonzero(nodes[: len(graph.sources)]).tolist() == np.flatnonzero(wanted.sources).tolist()  # noqa: E501
+    assert (
+        np.flatnonzero(nodes[: len(graph.sources)]).tolist()
+        == np.flatnonzero(wanted.sources).tolist()
+    )
     found = np.zeros(graph.adjacency.shape, bool)
     found[rows, sources] = np.asarray(edges, bool)
     assert found.sum() == wanted.edges.sum() and (found == wanted.edges).all()
@@ -222,7 +225,9 @@ def test_what_was_saved_comes_back_and_other_files_are_refused(
         "return ['nonsense', '{}', text.replace('\"version\":1', '\"version\":2'),"
         " text.replace('\"prompt\":\"', '\"prompt\":\"x')].map(why);",
     )  # fmt: skip
-    for said, wanted in zip(refused, ("not JSON", "saved by a page", "version 2", "another prompt"), strict=True):  # noqa: E501
+    for said, wanted in zip(
+        refused, ("not JSON", "saved by a page", "version 2", "another prompt"), strict=True
+    ):
         assert wanted in said
 
 

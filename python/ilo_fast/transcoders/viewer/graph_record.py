@@ -15,7 +15,22 @@ from ilo_fast.transcoders.features.notes import Supernode
 EDGE_BYTES: Final = 4.2
 """The most that an edge takes on the page: two bytes of its share, one of its source, in base64."""
 
-_SHARES: Final = (0.9999, 0.9995, 0.999, 0.998, 0.995, 0.99, 0.98, 0.95, 0.9, 0.8, 0.6, 0.4, 0.2, 0.0)
+_SHARES: Final = (
+    0.9999,
+    0.9995,
+    0.999,
+    0.998,
+    0.995,
+    0.99,
+    0.98,
+    0.95,
+    0.9,
+    0.8,
+    0.6,
+    0.4,
+    0.2,
+    0.0,
+)
 _LEAST: Final = (1 / 65_534) ** 2  # a share whose root is rounded to zero
 _MARKS: Final = {"\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", "\t": "\N{RIGHTWARDS ARROW}"}
 
@@ -31,7 +46,7 @@ def graph_record(
     sources, n = graph.sources, len(graph.sources)
     if n > 65_535:
         raise ValueError(
-            f"graph has {n} sources, a page shows at most 65535: make it with a smaller max_features"
+            f"graph has {n} sources, a page shows at most 65535: trace it with fewer max_features"
         )
     for group in supernodes:
         if not all(0 <= member < n for member in group.members):
@@ -43,6 +58,7 @@ def graph_record(
         "tokens": packed_texts([shown_token(token) for token in graph.tokens]),
         "targets": packed_texts([shown_token(target.label) for target in graph.targets]),
         "probabilities": [float(target.probability) for target in graph.targets],
+        "is_token": [target.token_id is not None for target in graph.targets],
         "layers": int(graph.n_layers),
         "residual": _short(graph.residual),
         "kind": packed_codes(sources.kind),

@@ -25,8 +25,8 @@ _DATA: Final = '<script id="data" type="application/json"></script>'
 # In the order in which the later need the earlier: files of the report's page, then of this one.
 _SHARED: Final = ("bytes", "scales", "dom")
 _SCRIPTS: Final = (
-    "graph", "notes", "scores", "layout", "marks", "plane", "edges", "panel", "groups", "summary", "saving",
-    "viewer",
+    "graph", "notes", "scores", "layout", "marks", "plane", "edges", "panel", "groups", "summary",
+    "saving", "viewer",
 )  # fmt: skip
 
 

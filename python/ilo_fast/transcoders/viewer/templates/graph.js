@@ -19,7 +19,7 @@ function openGraph(record) {
     layer: padded(whole(record.layer), () => record.layers),
     position: padded(whole(record.position), () => tokens.length - 1),
     feature: padded(record.feature, (t) => t),
-    activation: record.activation, values: record.values, weights: record.probabilities.map((p) => p || 0),
+    activation: record.activation, values: record.values, weights: record.probabilities, isToken: record.is_token,
     leftOut: meanLeftOut(record.edges), nAll: record.edges.n_all, residual: record.residual, supernodes: record.supernodes,
     rowOf: (node) => node < nFeatures ? node : node >= nSources ? node - nSources + nFeatures : -1,
     nodeOf: (row) => row < nFeatures ? row : row - nFeatures + nSources,
@@ -71,7 +71,7 @@ function downwards({ nFeatures, values, layer }) {
 // A name for files: the same for the same node, however the graph was made.
 function nodeId(graph, node) {
   const { kind, layer, position, feature, targets, nSources } = graph;
-  if (kind[node] === TARGET) return `target:${targets[node - nSources]}`;
+  if (kind[node] === TARGET) return `target:${node - nSources}:${targets[node - nSources]}`;
   return `${KINDS[kind[node]]}:${layer[node]}:${position[node]}:${feature[node]}`;
 }
 const featureKey = (graph, node) => graph.kind[node] === FEATURE ? `${graph.layer[node]}:${graph.feature[node]}` : null;
@@ -83,6 +83,8 @@ function sharedFeatures(a, b) {
   return new Set([...keys(a)].filter((key) => other.has(key)));
 }
 
+// How probable a target is, where it is a token.
+const probability = (graph, node) => graph.isToken[node - graph.nSources] ? percent(graph.weights[node - graph.nSources]) : "";
 const quoted = (token) => `“${token.trim() === "" ? token.replace(/ /g, "␣") : token.trim()}”`;
 function place(graph, node) {
   const at = graph.position[node];

@@ -33,7 +33,7 @@ const ABOUT = {
   token: "The embedding of the token of the prompt.",
   position: "What is added at this position before the first block, whatever the token.",
   bias: "Constants of the model and of the transcoder: the same for every prompt.",
-  target: "What the model predicts after the last token: its logit, less the mean of all logits.",
+  target: "What the model predicts after the last token. The value of a token is its logit, less the mean of all logits.",
 };
 
 function where(graph, node) {
@@ -45,8 +45,10 @@ function where(graph, node) {
 
 function facts(view, node, note) {
   const { graph } = view, row = graph.rowOf(node), found = [];
-  if (graph.kind[node] === TARGET) found.push(["Probability", percent(graph.weights[node - graph.nSources])], ["Value", shortNumber(graph.values[row])]);
-  else {
+  if (graph.kind[node] === TARGET) {
+    if (probability(graph, node)) found.push(["Probability", probability(graph, node)]);
+    found.push(["Value", shortNumber(graph.values[row])]);
+  } else {
     if (graph.kind[node] === FEATURE) found.push(["Activation", shortNumber(graph.activation[node])], ["Pre-activation", shortNumber(graph.values[row])]);
     found.push(["Influence", `${shortNumber(view.influence[node])} (${rank(view, node)})`]);
     if (note) found.push(["Largest seen", shortNumber(note.maxActivation)], ["Active in", `${percent(note.density)} of tokens`]);

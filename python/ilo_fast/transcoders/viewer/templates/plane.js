@@ -131,7 +131,7 @@ function makePlane(host, view, notes, hooks) {
         if (Y(y[node]) - below < 13) continue;
         below = Y(y[node]);
       }
-      const name = isTarget ? `${quoted(graph.targets[node - graph.nSources])} ${percent(graph.weights[node - graph.nSources])}` : nodeName(graph, node, notes);
+      const name = isTarget ? `${quoted(graph.targets[node - graph.nSources])} ${probability(graph, node)}` : nodeName(graph, node, notes);
       const text = shortened(pen, name, 190), wide = pen.measureText(text).width;
       const right = X(x[node]) + radius(node) + 9, left = right + wide > width - 4 ? X(x[node]) - radius(node) - 9 - wide : right;
       pen.fillStyle = colour("--ground"); pen.globalAlpha = 0.88;

@@ -83,7 +83,7 @@ function choose(node, view = chosen ? chosen.view : views[0]) {
   if (chosen && !view.isShown[node]) ghost(view, node);
   if (chosen) view.plane.goTo(node);
   for (const one of views) one.plane.draw();
-  fillPanel(id("panel"), view, node, notes, hooks);
+  refilled(() => fillPanel(id("panel"), view, node, notes, hooks));
   id("panel").scrollTop = 0;
   say(chosen ? `Selected: ${longName(view.graph, node, notes)}` : "Nothing selected");
 }
@@ -94,9 +94,14 @@ function pin(node, view = chosen ? chosen.view : views[0]) {
 }
 function changed(said, small) {
   for (const view of views) { if (!small) arrange(view); view.plane.draw(); }
-  drawGroups();
-  if (chosen) fillPanel(id("panel"), chosen.view, chosen.node, notes, hooks);
+  refilled(() => { drawGroups(); if (chosen) fillPanel(id("panel"), chosen.view, chosen.node, notes, hooks); });
   say(said);
+}
+// Who was in a part that is written anew stays in it.
+function refilled(fill) {
+  const within = [id("panel"), id("groups")].find((part) => part.contains(document.activeElement));
+  fill();
+  if (within && !within.contains(document.activeElement)) within.focus({ preventScroll: true });
 }
 function drawGroups() {
   views.forEach((view, i) => {
@@ -117,10 +122,10 @@ function fill(view, node) {
 }
 function tipOf(view, node) {
   const { graph } = view, lines = [nodeName(graph, node, notes), where(graph, node)];
-  if (graph.kind[node] === TARGET) lines.push(`probability ${percent(graph.weights[node - graph.nSources])}`);
+  if (graph.kind[node] === TARGET) lines.push(probability(graph, node) && `probability ${probability(graph, node)}`);
   else lines.push(`influence ${shortNumber(view.influence[node])}${graph.kind[node] === FEATURE ? `, activation ${shortNumber(graph.activation[node])}` : ""}`);
   if (view.shared.has(featureKey(graph, node))) lines.push("active in both prompts");
-  return lines;
+  return lines.filter(Boolean);
 }
 
 // ---- the page
@@ -142,7 +147,7 @@ function legend() {
   const key = (shape, text, style) => element("span", { class: "key" }, element("span", { class: "shape", "aria-hidden": "true", style }, shape), text);
   const kinds = KINDS.map((_, kind) => kind).filter((kind) => views.some(({ graph }) => graph.kind.includes(kind)));
   const shapes = kinds.map((kind) => key(SHAPES[kind], SHAPE_NAMES[kind], kind === 0 ? "color:var(--accent)" : UNEXPLAINED.has(kind) ? "color:var(--error)" : null));
-  const both = views.length > 1 ? [key("◉", "active in both prompts")] : [];
+  const both = views.length > 1 ? [key("◉", `active in both prompts (${views[0].shared.size} features)`)] : [];
   const edges = [key("━", "adds", "color:var(--plus)"), key("━", "takes away", "color:var(--minus)")];
   const languages = state.colourBy === "language" && notes ? notes.languages.slice(0, 24).map(({ name }, l) => key("●", name, `color:${languageColour(l)}`)) : [];
   id("legend").replaceChildren(...shapes, ...both, ...edges, ...languages);
