@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -22,13 +23,15 @@ globalThis.TextDecoder = class {
 
 
 class Script:
-    """Functions of some files of ``templates/explorer``, called by name."""
+    """Functions of files of ``templates/explorer``, and of the viewer's, called by name."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, viewer: Sequence[str] = ()) -> None:
         quickjs = pytest.importorskip("quickjs", reason="pip install quickjs runs the script")
         self._context = quickjs.Context()
         self._context.eval(_DECODER)
-        self._context.eval("\n".join(read_template(f"explorer/{name}.js") for name in names))
+        files = [read_template(f"explorer/{name}.js") for name in names]
+        files += [read_template(f"{name}.js", "ilo_fast.transcoders.viewer") for name in viewer]
+        self._context.eval("\n".join(files))
 
     def __call__(self, expression: str, **values: Any) -> Any:
         """The value of an expression in which `values` are known."""

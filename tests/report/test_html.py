@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.html import Page
 from helpers.runs import CODES, full_run, measured, texts_of
 from helpers.scores import HOSTILE, overlap_scores
 
@@ -20,25 +20,6 @@ from ilo_fast.report.html import report_of_runs
 from ilo_fast.report.page import explorer_script, read_template
 from ilo_fast.report.run_data import RunData
 from ilo_fast.scores.result import OverlapScores
-
-
-class Page(HTMLParser):
-    """The elements of a page, and every address that it would ask for."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[str] = []
-        self.ids: list[str] = []
-        self.addresses: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append(tag)
-        for name, value in attrs:
-            if name == "id":
-                self.ids.append(value or "")
-            if name in ("src", "href", "xlink:href", "action", "data", "poster", "srcset"):
-                self.addresses.append(value or "")
 
 
 def _data(text: str) -> dict[str, Any]:

@@ -18,7 +18,14 @@ from ilo_fast.report.differences import difference_curves, difference_table
 from ilo_fast.report.explorer import run_record
 from ilo_fast.report.groups import overlap_by_group
 from ilo_fast.report.notes import notes
-from ilo_fast.report.page import environment, explorer_script, flat, inline, read_template
+from ilo_fast.report.page import (
+    environment,
+    explorer_script,
+    flat,
+    inline,
+    read_template,
+    script_json,
+)
 from ilo_fast.report.points import point_data
 from ilo_fast.report.run_data import RunData
 from ilo_fast.report.summary import (
@@ -98,12 +105,12 @@ def _page(
         style=Markup(read_template("report.css")),
         script=Markup(explorer_script()),
     )
-    room = PAGE_BYTES - len(page.encode()) - len(_script_json(data))
+    room = PAGE_BYTES - len(page.encode()) - len(script_json(data))
     for number, (run, record) in enumerate(zip(runs, data["runs"], strict=True)):
         record["points"] = point_data(run, room // len(runs))
         update(0.5 + (number + 1) / (2 * len(runs)))
     # What came from outside is escaped, so that no text in the page looks like this element.
-    return page.replace(_DATA, _DATA.replace("><", f">{_script_json(data)}<"), 1)
+    return page.replace(_DATA, _DATA.replace("><", f">{script_json(data)}<"), 1)
 
 
 def _subtitle(runs: Sequence[RunData]) -> str:
@@ -182,11 +189,3 @@ def _settings(scores: OverlapScores, document: dict[str, Any]) -> dict[str, Any]
     taken = {key: source[key] for key in _TAKEN if key in source}
     merged = {**document["settings"], **asked, **taken}
     return {key: value for key, value in merged.items() if value is not None}
-
-
-def _script_json(data: Any) -> str:
-    """JSON that can stand in a script element: no ``<`` can end it, or begin a comment."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)  # ASCII only by default
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text

@@ -6,7 +6,9 @@ refuses every request to elsewhere.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Final
 
@@ -34,9 +36,9 @@ def environment() -> jinja2.Environment:
     return engine
 
 
-def read_template(name: str) -> str:
-    """A file of the folder ``templates``."""
-    folder = resources.files("ilo_fast.report").joinpath("templates")
+def read_template(name: str, room: str = "ilo_fast.report") -> str:
+    """A file of the folder ``templates`` of a room."""
+    folder = resources.files(room).joinpath("templates")
     return folder.joinpath(name).read_text(encoding="utf-8")
 
 
@@ -49,8 +51,21 @@ _SCRIPTS: Final = (
 
 def explorer_script() -> str:
     """The page's script: the files of ``templates/explorer``, in a scope of their own."""
-    files = "\n".join(read_template(f"explorer/{name}.js") for name in _SCRIPTS)
+    return in_own_scope([read_template(f"explorer/{name}.js") for name in _SCRIPTS])
+
+
+def in_own_scope(scripts: Sequence[str]) -> str:
+    """Scripts that see each other, and that nothing else sees."""
+    files = "\n".join(scripts)
     return f'"use strict";\n(() => {{\n{files}\n}})();'
+
+
+def script_json(data: Any) -> str:
+    """JSON that can stand in a script element: no ``<`` can end it, or begin a comment."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)  # ASCII only by default
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, str]:

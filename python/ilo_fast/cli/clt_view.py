@@ -1,0 +1,71 @@
+"""``ilo-fast clt view``: the page of a graph, or of two side by side, from their files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ilo_fast.cli import flags
+from ilo_fast.cli.console import emit
+from ilo_fast.cli.parser import Commands
+
+if TYPE_CHECKING:
+    from ilo_fast.transcoders.files.graph_file import SavedGraph
+
+
+def add_parser(commands: Commands) -> None:
+    parser = flags.new_command(
+        commands,
+        "view",
+        "the page of a graph, or of two side by side, from their files",
+        run,
+        description="Write the page that shows an attribution graph: one HTML file that needs no "
+        "network. Of two graphs (a sentence and its translation, say) features that are active in "
+        "both are marked.",
+        examples=(
+            "ilo-fast clt view english.npz",
+            "ilo-fast clt view english.npz german.npz -o both.html",
+            'ilo-fast clt view english.npz --title "What comes after Sunday"',
+        ),
+    )
+    parser.add_argument(
+        "graph", type=Path, metavar="GRAPH",
+        help="file of a graph (.npz), or a graph of circuit-tracer (.json)",
+    )  # fmt: skip
+    parser.add_argument(
+        "other", type=Path, nargs="?", metavar="OTHER", help="another, to stand beside it"
+    )
+    parser.add_argument("--title", metavar="TEXT", help="of the page (default: the prompts)")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="PAGE",
+        help="the page (default: GRAPH with .html for its ending); it is replaced",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    from ilo_fast._util.files import write_text
+    from ilo_fast._util.folders import made_folder
+    from ilo_fast.transcoders.viewer.page import ShownGraph, graph_page
+
+    saved = [_opened(path) for path in (args.graph, args.other) if path is not None]
+    first, *rest = (ShownGraph(one.graph, one.notes or None, one.supernodes) for one in saved)
+    page = graph_page(
+        first.graph,
+        notes=first.notes,
+        supernodes=first.supernodes,
+        other=rest[0] if rest else None,
+        title=args.title,
+    )
+    output = args.output or args.graph.with_suffix(".html")
+    with made_folder(output.parent, "-o"):
+        write_text(output, page)
+    emit(f"{output}\n")
+    return 0
+
+
+def _opened(path: Path) -> SavedGraph:
+    from ilo_fast.transcoders.files.graph_file import load_graph
+    from ilo_fast.transcoders.files.graph_import import import_circuit_tracer_graph
+
+    return (import_circuit_tracer_graph if path.suffix == ".json" else load_graph)(path)

@@ -1,0 +1,56 @@
+"""`ilo-fast clt view`: from files of graphs to a page."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("jinja2")
+
+from helpers.shown_graphs import random_graph, random_notes, random_supernodes
+
+from ilo_fast.cli import main
+from ilo_fast.cli.clt_view import add_parser
+from ilo_fast.transcoders.files.graph_file import save_graph
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name, seed in (("english", 1), ("german", 2)):
+        graph = random_graph(seed, prompt=f"the {name} prompt")
+        save_graph(f"{name}.npz", graph, random_notes(graph), random_supernodes(graph))
+    return tmp_path
+
+
+def _examples() -> list[str]:
+    import argparse
+
+    commands = argparse.ArgumentParser().add_subparsers()
+    add_parser(commands)  # type: ignore[arg-type]
+    return commands.choices["view"].epilog.splitlines()  # type: ignore[union-attr]
+
+
+def test_examples_of_the_help_run_as_printed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    title, *lines = _examples()
+    assert title == "examples:" and len(lines) == 3
+    for line, written in zip(lines, ("english.html", "both.html", "english.html"), strict=True):
+        program, *arguments = shlex.split(line)
+        assert program == "ilo-fast"
+        assert main(arguments) == 0, line
+        assert capsys.readouterr().out == f"{written}\n"
+    assert "the english prompt | the german prompt" in (folder / "both.html").read_text()
+    page = (folder / "english.html").read_text()
+    assert "<title>What comes after Sunday" in page and "group 0" in page
+
+
+def test_what_is_no_graph_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "text.npz").write_text("no graph")
+    for name in ("text.npz", "missing.npz"):
+        assert main(["clt", "view", name]) != 0
+        assert name in capsys.readouterr().err
+    assert not (folder / "text.html").exists()
