@@ -48,12 +48,16 @@ if TYPE_CHECKING:
     from ilo_fast.training.pretrain.pretrain import Pretrained as Pretrained
     from ilo_fast.training.pretrain.pretrain import pretrain as pretrain
     from ilo_fast.training.records import read_overlap_log as read_overlap_log
+    from ilo_fast.transcoders.attribution.attribute import attribution_graph as attribution_graph
     from ilo_fast.transcoders.files.folder import load_transcoder as load_transcoder
+    from ilo_fast.transcoders.interventions.intervene import intervene as intervene
+    from ilo_fast.transcoders.interventions.intervention import Intervention as Intervention
     from ilo_fast.transcoders.training.train import train_transcoder as train_transcoder
     from ilo_fast.transcoders.transcoder import CrossLayerTranscoder as CrossLayerTranscoder
 
 _HOME = {
     "AccessError": "errors",
+    "attribution_graph": "transcoders.attribution.attribute",
     "companions": "scores.companions.companions",
     "Companions": "scores.companions.result",
     "compare": "scores.comparison.compare",
@@ -65,6 +69,8 @@ _HOME = {
     "FineTuned": "training.finetune.finetune",
     "freeze": "training.freezing",
     "Frozen": "training.freezing",
+    "intervene": "transcoders.interventions.intervene",
+    "Intervention": "transcoders.interventions.intervention",
     "knn_graph": "graph.knn",
     "layout": "scores.structure.layout",
     "LabelledCorpus": "corpora.labelled.corpus",

@@ -4,7 +4,13 @@
     where MLPs  what they   windows,    encode,      the model      is it any
     read, write read, add   buffer      decode       with it        good?
 
-`files` keeps them on disk. Names are loaded when first used.
+and on top of them
+
+    attribution ─▶ features ─▶ viewer        interventions
+    which features  what each     the graph     features set, scaled,
+    made what       one is        as a page     added to in a running model
+
+`files` keeps transcoders and graphs on disk. Names are loaded when first used.
 """
 
 from __future__ import annotations
@@ -15,12 +21,19 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.activations import BatchTopK as BatchTopK
     from ilo_fast.transcoders.activations import JumpReLU as JumpReLU
     from ilo_fast.transcoders.activations import TopK as TopK
+    from ilo_fast.transcoders.attribution.attribute import attribution_graph as attribution_graph
+    from ilo_fast.transcoders.attribution.attribute import attribution_graphs as attribution_graphs
+    from ilo_fast.transcoders.attribution.graph import AttributionGraph as AttributionGraph
+    from ilo_fast.transcoders.attribution.scores import GraphScores as GraphScores
+    from ilo_fast.transcoders.attribution.targets import Difference as Difference
+    from ilo_fast.transcoders.attribution.targets import Direction as Direction
     from ilo_fast.transcoders.evaluation.folder import evaluate_folder as evaluate_folder
     from ilo_fast.transcoders.evaluation.metrics import evaluate_transcoder as evaluate_transcoder
     from ilo_fast.transcoders.evaluation.result import TranscoderScores as TranscoderScores
     from ilo_fast.transcoders.features.files import load_notes as load_notes
     from ilo_fast.transcoders.features.files import save_notes as save_notes
     from ilo_fast.transcoders.features.notes import FeatureNote as FeatureNote
+    from ilo_fast.transcoders.features.notes import Supernode as Supernode
     from ilo_fast.transcoders.features.noting import feature_notes as feature_notes
     from ilo_fast.transcoders.features.supernodes import propose_supernodes as propose_supernodes
     from ilo_fast.transcoders.files.circuit_tracer import (
@@ -32,6 +45,18 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.files.fitting import check_fits as check_fits
     from ilo_fast.transcoders.files.folder import load_transcoder as load_transcoder
     from ilo_fast.transcoders.files.folder import save_transcoder as save_transcoder
+    from ilo_fast.transcoders.files.graph_export import (
+        export_circuit_tracer_graph as export_circuit_tracer_graph,
+    )
+    from ilo_fast.transcoders.files.graph_export import (
+        export_neuronpedia_graph as export_neuronpedia_graph,
+    )
+    from ilo_fast.transcoders.files.graph_file import load_graph as load_graph
+    from ilo_fast.transcoders.files.graph_file import save_graph as save_graph
+    from ilo_fast.transcoders.files.graph_import import (
+        import_circuit_tracer_graph as import_circuit_tracer_graph,
+    )
+    from ilo_fast.transcoders.files.opening import open_transcoder as open_transcoder
     from ilo_fast.transcoders.interventions.intervene import intervene as intervene
     from ilo_fast.transcoders.interventions.intervened import intervened as intervened
     from ilo_fast.transcoders.interventions.intervention import Intervention as Intervention
@@ -47,30 +72,43 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.windows import read_windows as read_windows
 
 _HOME = {
+    "attribution_graph": "attribution.attribute",
+    "attribution_graphs": "attribution.attribute",
+    "AttributionGraph": "attribution.graph",
     "BatchTopK": "activations",
     "check_fits": "files.fitting",
     "CrossLayerTranscoder": "transcoder",
+    "Difference": "attribution.targets",
+    "Direction": "attribution.targets",
     "evaluate_folder": "evaluation.folder",
     "evaluate_transcoder": "evaluation.metrics",
     "export_circuit_tracer": "files.circuit_tracer",
+    "export_circuit_tracer_graph": "files.graph_export",
+    "export_neuronpedia_graph": "files.graph_export",
     "feature_notes": "features.noting",
     "FeatureNote": "features.notes",
     "find_sites": "sites",
+    "GraphScores": "attribution.scores",
     "import_circuit_tracer": "files.circuit_tracer",
+    "import_circuit_tracer_graph": "files.graph_import",
     "intervene": "interventions.intervene",
     "intervened": "interventions.intervened",
     "Intervention": "interventions.intervention",
     "InterventionResult": "interventions.result",
     "JumpReLU": "activations",
+    "load_graph": "files.graph_file",
     "load_notes": "features.files",
     "load_transcoder": "files.folder",
     "MLPReader": "reading",
+    "open_transcoder": "files.opening",
     "propose_supernodes": "features.supernodes",
     "read_windows": "windows",
     "ReplacementModel": "replacement",
+    "save_graph": "files.graph_file",
     "save_notes": "features.files",
     "save_transcoder": "files.folder",
     "Site": "sites",
+    "Supernode": "features.notes",
     "TopK": "activations",
     "train_transcoder": "training.train",
     "TrainedTranscoder": "training.train",

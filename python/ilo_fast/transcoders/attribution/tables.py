@@ -22,7 +22,8 @@ LEGEND: Final = textwrap.dedent("""\
     completeness: share of what enters features and predictions, by influence, that is no error
     published: as other tools compute them, which count tokens and errors themselves as explained
     adds up to: the largest difference of a row's sum and what the model computes, relative
-    influence: what reaches a feature of the prediction, along all paths""")
+    influence: share of what is predicted that reaches a feature, along all paths; a path may pass
+      through many, so that shares add up to more than one""")
 
 
 def text_report(
@@ -65,12 +66,14 @@ def _strongest(
     order = np.argsort(-graph.influence[: graph.n_features], kind="stable")[:n]
     if not len(order):
         return "No feature is active in this prompt."
+    whole = sum(target.probability for target in graph.targets)
     lines = ["Strongest features", "  influence  feature   at"]
     for at in order.tolist():
         key = int(sources.layer[at]), int(sources.feature[at])
         place = int(sources.position[at])
         where = f"{place} {shown_token(graph.tokens[place])}"
-        text = f"  {graph.influence[at]:9.3f}  {pad(f'{key[0]}/{key[1]}', 8)}  {pad(where, 14)}"
+        name = pad(f"{key[0]}/{key[1]}", 8)
+        text = f"  {graph.influence[at] / whole:9.2%}  {name}  {pad(where, 14)}"
         note = None if notes is None else notes.get(key)
         if note is not None and note.description:
             text += "  " + elide(note.description, max(20, _WIDTH - columns(text) - 2))
