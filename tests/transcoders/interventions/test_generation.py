@@ -19,6 +19,7 @@ from ilo_fast.transcoders.interventions.intervention import Intervention
 from ilo_fast.transcoders.replacement import ReplacementModel
 
 NEW = 6
+ROUNDED = {"rtol": 1e-5, "atol": 1e-6}  # generate() keeps logits in float32
 # At the prompt's second token, from its last token on, and everywhere.
 GIVEN = (
     Intervention(0, 3, value=4.0, positions=1),
@@ -81,8 +82,8 @@ def test_with_and_without_a_cache_as_by_hand(parts: Any) -> None:
             found, logits = scored(model, ids, use_cache=cache)
         texts = [[*row, *more] for row, more in zip(ids, found, strict=True)]
         wanted = torch.stack(run_by_hand(model, coder, texts, changed(6))[0])[:, 5:-1]
-        torch.testing.assert_close(logits, wanted, rtol=1e-9, atol=1e-9)
-        assert found == wanted.argmax(-1).tolist()
+        torch.testing.assert_close(logits, wanted.float(), **ROUNDED)
+        assert found == wanted.float().argmax(-1).tolist()
     assert (logits - before)[:, 0].abs().max() > 1e-4
     assert generated(model, ids) == own
 
@@ -109,7 +110,7 @@ def test_a_padded_batch_as_its_prompts_alone(parts: Any, cache: bool) -> None:
         alone = [scored(model, [row]) for row in (ids[0], short)]
         both, logits = scored(model, [ids[0], [0, 0, *short]], mask, use_cache=cache)
     assert both == [row for text, _ in alone for row in text]
-    torch.testing.assert_close(logits, torch.cat([x for _, x in alone]), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(logits, torch.cat([x for _, x in alone]), **ROUNDED)
 
 
 def test_rows_are_prompts_however_many_sequences_are_made_of_them(parts: Any) -> None:
@@ -187,7 +188,7 @@ def test_other_families(name: str) -> None:
         torch.testing.assert_close(pieces, wanted, **close)
         torch.testing.assert_close(padded[0], wanted[0], **close)
         torch.testing.assert_close(padded[1, 2:], wanted[1, :-2], **close)
-        torch.testing.assert_close(found[0].logits, found[1].logits, **close)
+        torch.testing.assert_close(found[0].logits, found[1].logits, rtol=1e-3, atol=1e-5)
 
 
 def test_what_does_not_tell_where_tokens_stand_is_refused(parts: Any) -> None:
