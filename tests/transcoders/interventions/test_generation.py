@@ -19,6 +19,7 @@ from ilo_fast.transcoders.interventions.intervention import Intervention
 from ilo_fast.transcoders.replacement import ReplacementModel
 
 NEW = 6
+ROUNDED = {"rtol": 1e-5, "atol": 1e-6}  # generate() keeps logits in float32
 # At the prompt's second token, from its last token on, and everywhere.
 GIVEN = (
     Intervention(0, 3, value=4.0, positions=1),
@@ -34,6 +35,7 @@ def parts() -> tuple[Any, Any, Any, list[list[int]]]:
     print(f"seed {seed}")
     coder = random_transcoder(seed)
     model = exact_clt_model(coder, seed)
+    model.generation_config.eos_token_id = None
     ids = torch.randint(3, 64, (2, 6), generator=torch.Generator().manual_seed(seed)).tolist()
     return model, ReplacementModel(model, coder), coder, ids
 
@@ -66,20 +68,25 @@ def changed(n: int) -> Any:
     return change
 
 
-def test_with_and_without_a_cache_as_pass_by_pass_by_hand(parts: Any) -> None:
+def scored(model: Any, ids: Any, mask: Any = None, **options: Any) -> tuple[Any, torch.Tensor]:
+    """What is generated, and the logits that it was chosen by: (rows, new, vocabulary)."""
+    run = config(output_logits=True, return_dict_in_generate=True, **options)
+    found = model.generate(input_ids=torch.tensor(ids), attention_mask=mask, generation_config=run)
+    return found.sequences[:, len(ids[0]) :].tolist(), torch.stack(found.logits, 1)
+
+
+def test_with_and_without_a_cache_as_by_hand(parts: Any) -> None:
     model, it, coder, ids = parts
-    wanted = []
-    for row in ids:
-        text = list(row)
-        for _ in range(NEW):
-            logits = run_by_hand(model, coder, [text], changed(len(row)))[0][0]
-            text.append(int(logits[-1].argmax()))
-        wanted.append(text[len(row) :])
-    own = generated(model, ids)
-    with intervened(it, None, GIVEN):
-        assert generated(model, ids) == wanted
-        assert generated(model, ids, use_cache=False) == wanted
-    assert own != wanted and generated(model, ids) == own
+    own, before = scored(model, ids)
+    for cache in (True, False):
+        with intervened(it, None, GIVEN):
+            found, logits = scored(model, ids, use_cache=cache)
+        texts = [[*row, *more] for row, more in zip(ids, found, strict=True)]
+        wanted = torch.stack(run_by_hand(model, coder, texts, changed(6))[0])[:, 5:-1]
+        torch.testing.assert_close(logits, wanted.float(), **ROUNDED)
+        assert found == wanted.float().argmax(-1).tolist()
+    assert (logits - before)[:, 0].abs().max() > 1e-4
+    assert generated(model, ids) == own
 
 
 def test_a_loop_of_ones_own_with_a_cache(parts: Any) -> None:
@@ -101,15 +108,16 @@ def test_a_padded_batch_as_its_prompts_alone(parts: Any, cache: bool) -> None:
     mask = torch.ones(2, 6, dtype=torch.int64)
     mask[1, :2] = 0
     with intervened(it, None, GIVEN):
-        alone = [generated(model, [row])[0] for row in (ids[0], short)]
-        both = generated(model, [ids[0], [0, 0, *short]], mask, use_cache=cache)
-    assert both == alone
+        alone = [scored(model, [row]) for row in (ids[0], short)]
+        both, logits = scored(model, [ids[0], [0, 0, *short]], mask, use_cache=cache)
+    assert both == [row for text, _ in alone for row in text]
+    torch.testing.assert_close(logits, torch.cat([x for _, x in alone]), **ROUNDED)
 
 
 def test_rows_are_prompts_however_many_sequences_are_made_of_them(parts: Any) -> None:
     model, it, _, ids = parts
-    one = [Intervention(0, 3, value=6.0, rows=1), Intervention(1, 7, add=3.0, rows=1)]
-    every = [Intervention(0, 3, value=6.0), Intervention(1, 7, add=3.0)]
+    one = [Intervention(0, 3, value=60.0, rows=1), Intervention(1, 7, add=30.0, rows=1)]
+    every = [Intervention(0, 3, value=60.0), Intervention(1, 7, add=30.0)]
     for options in (
         {"num_beams": 3, "num_return_sequences": 2},
         {"num_beams": 2, "use_cache": False},
@@ -137,6 +145,7 @@ def test_other_families(name: str) -> None:
     seed = secrets.randbelow(2**31)
     print(f"seed {seed}")
     model: Any = model_of(name, FAMILIES[name][0])
+    model.generation_config.eos_token_id = None
     if name != "Bloom":  # whose padding is NaN in float64
         model = model.double()
     coder = random_transcoder(seed, n_layers=2, hidden_size=32).to(model.dtype)
@@ -181,7 +190,7 @@ def test_other_families(name: str) -> None:
         torch.testing.assert_close(pieces, wanted, **close)
         torch.testing.assert_close(padded[0], wanted[0], **close)
         torch.testing.assert_close(padded[1, 2:], wanted[1, :-2], **close)
-        torch.testing.assert_close(found[0].logits, found[1].logits, **close)
+        torch.testing.assert_close(found[0].logits, found[1].logits, rtol=1e-3, atol=1e-5)
 
 
 def test_what_does_not_tell_where_tokens_stand_is_refused(parts: Any) -> None:
