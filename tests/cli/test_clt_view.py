@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -46,6 +47,23 @@ def test_examples_of_the_help_run_as_printed(
     assert "the english prompt | the german prompt" in (folder / "both.html").read_text()
     page = (folder / "english.html").read_text()
     assert "<title>What comes after Sunday" in page and "group 0" in page
+
+
+def test_a_saved_state_is_taken_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = {
+        "kind": "ilo_fast.graph_state", "schema_version": 1,
+        "thresholds": {"nodes": 0.8, "edges": 0.98},
+        "graphs": [{"prompt": "the english prompt", "pins": ["token:-1:0:-1", "feature:9:9:9"],
+                    "supernodes": [{"name": "mine", "proposed": False,
+                                    "members": ["token:-1:1:-1"]}]}],
+    }  # fmt: skip
+    Path("state.json").write_text(json.dumps(state))
+    assert main(["clt", "view", "english.npz", "--state", "state.json"]) == 0
+    assert "the graph has not 1 node" in capsys.readouterr().err
+    page = (folder / "english.html").read_text()
+    assert '"name":"mine"' in page and "group 0" not in page
+    assert main(["clt", "view", "german.npz", "--state", "state.json"]) != 0
+    assert "other prompts" in capsys.readouterr().err
 
 
 def test_what_is_no_graph_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

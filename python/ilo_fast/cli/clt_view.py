@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ilo_fast._util.messages import counted
 from ilo_fast.cli import flags
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.parser import Commands
 
 if TYPE_CHECKING:
-    from ilo_fast.transcoders.files.graph_file import SavedGraph
+    from ilo_fast.transcoders.viewer.page import ShownGraph
+
+logger = logging.getLogger(__name__)
 
 
 def add_parser(commands: Commands) -> None:
@@ -36,6 +40,10 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "other", type=Path, nargs="?", metavar="OTHER", help="another, to stand beside it"
     )
+    parser.add_argument(
+        "--state", type=Path, metavar="FILE",
+        help="pins and supernodes that the button Save of a page wrote, in place of the graph's",
+    )  # fmt: skip
     parser.add_argument("--title", metavar="TEXT", help="of the page (default: the prompts)")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="PAGE",
@@ -46,14 +54,15 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     from ilo_fast._util.files import write_text
     from ilo_fast._util.folders import made_folder
-    from ilo_fast.transcoders.viewer.page import ShownGraph, graph_page
+    from ilo_fast.transcoders.viewer.page import graph_page
 
-    saved = [_opened(path) for path in (args.graph, args.other) if path is not None]
-    first, *rest = (ShownGraph(one.graph, one.notes or None, one.supernodes) for one in saved)
+    paths = [path for path in (args.graph, args.other) if path is not None]
+    first, *rest = (_shown(path, args.state) for path in paths)
     page = graph_page(
         first.graph,
         notes=first.notes,
         supernodes=first.supernodes,
+        pinned=first.pinned,
         other=rest[0] if rest else None,
         title=args.title,
     )
@@ -64,8 +73,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _opened(path: Path) -> SavedGraph:
+def _shown(path: Path, state: Path | None) -> ShownGraph:
     from ilo_fast.transcoders.files.graph_file import load_graph
     from ilo_fast.transcoders.files.graph_import import import_circuit_tracer_graph
+    from ilo_fast.transcoders.viewer.page import ShownGraph
+    from ilo_fast.transcoders.viewer.page_state import read_page_state
 
-    return (import_circuit_tracer_graph if path.suffix == ".json" else load_graph)(path)
+    saved = (import_circuit_tracer_graph if path.suffix == ".json" else load_graph)(path)
+    notes = saved.notes or None
+    if state is None:
+        return ShownGraph(saved.graph, notes, saved.supernodes)
+    found = read_page_state(state, saved.graph)
+    if found.missing:
+        logger.warning("--state %s: the graph has not %s", state, counted(found.missing, "node"))
+    return ShownGraph(saved.graph, notes, found.supernodes, found.pinned)

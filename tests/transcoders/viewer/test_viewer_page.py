@@ -91,6 +91,8 @@ def test_wrong_supernodes_are_refused() -> None:
     graph = random_graph(1)
     with pytest.raises(ValueError, match=r"members of 'x' must be indices of the graph's \d+ sour"):
         graph_page(graph, supernodes=[Supernode("x", (len(graph.sources),), True)])
+    with pytest.raises(ValueError, match="pinned must be indices"):
+        graph_page(graph, pinned=[len(graph.sources) + len(graph.targets)])
 
 
 def _many_notes(

@@ -20,6 +20,7 @@ from ilo_fast.transcoders.attribution.scores import graph_scores, influence, pru
 from ilo_fast.transcoders.features.notes import Supernode
 from ilo_fast.transcoders.viewer.graph_record import graph_record
 from ilo_fast.transcoders.viewer.note_record import note_record
+from ilo_fast.transcoders.viewer.page_state import node_ids, read_page_state
 
 OPEN = "const view = { graph: openGraph(record) }; const { graph } = view;"
 
@@ -222,13 +223,39 @@ def test_what_was_saved_comes_back_and_other_files_are_refused(
         script, graph,
         STATE + "const why = (text) => { try { applyState([fresh()], text); return ''; }"
         " catch (error) { return error.message; } };"
-        "return ['nonsense', '{}', text.replace('\"version\":1', '\"version\":2'),"
+        "return ['nonsense', '{}', text.replace('\"schema_version\":1', '\"schema_version\":2'),"
         " text.replace('\"prompt\":\"', '\"prompt\":\"x')].map(why);",
     )  # fmt: skip
     for said, wanted in zip(
         refused, ("not JSON", "saved by a page", "version 2", "another prompt"), strict=True
     ):
         assert wanted in said
+
+
+def test_a_saved_page_is_read_by_the_library(script: Script, graph: GraphData) -> None:
+    """Also where labels hold what a page does not show as it is."""
+    odd = dataclasses.replace(
+        graph,
+        prompt="a\nb\u202e",
+        targets=tuple(dataclasses.replace(t, label="\x1b\n") for t in graph.targets),
+    )
+    ids, text = _opened(
+        script, odd,
+        STATE + "return [Array.from({ length: graph.n }, (_, i) => nodeId(graph, i)), text];",
+    )  # fmt: skip
+    assert node_ids(odd) == ids and len(set(ids)) == len(ids)
+    found = read_page_state(text, odd)
+    assert found.pinned == (1, len(graph.sources))
+    assert found.supernodes == (Supernode("a <b>", (2, 4), proposed=True),)
+    assert (found.node_threshold, found.edge_threshold, found.missing) == (0.6, 0.9, 0)
+    assert read_page_state(text.replace(ids[2], "feature:9:9:9"), odd).missing == 1
+    with pytest.raises(ValueError, match="other prompts, wanted 'The day"):
+        read_page_state(text, graph)
+    for broken in (text.replace('"pins":[', '"pins":[7,'), text.replace("supernodes", "x")):
+        with pytest.raises(ValueError):
+            read_page_state(broken, odd)
+    again = graph_record(odd, found.supernodes, found.pinned, edge_bytes=1e6)
+    assert again["pinned"] == [1, len(graph.sources)]
 
 
 def test_nodes_that_a_graph_has_not_are_counted(script: Script, graph: GraphData) -> None:

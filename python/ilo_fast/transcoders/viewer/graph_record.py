@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast.report.packing import packed, packed_codes, packed_texts
+from ilo_fast.report.packing import packed, packed_codes, packed_texts, shown_text
 from ilo_fast.transcoders.attribution.data import GraphData
 from ilo_fast.transcoders.features.notes import Supernode
 
@@ -36,7 +36,11 @@ _MARKS: Final = {"\n": "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", "\t": "\N{RI
 
 
 def graph_record(
-    graph: GraphData, supernodes: Sequence[Supernode], *, edge_bytes: float
+    graph: GraphData,
+    supernodes: Sequence[Supernode],
+    pinned: Sequence[int] = (),
+    *,
+    edge_bytes: float,
 ) -> dict[str, Any]:
     """All of a graph for the script.
 
@@ -53,8 +57,10 @@ def graph_record(
             raise ValueError(
                 f"supernodes: members of {group.name!r} must be indices of the graph's {n} sources"
             )
+    if not all(0 <= node < n + len(graph.targets) for node in pinned):
+        raise ValueError(f"pinned must be indices of the graph's {n} sources, then of its targets")
     return {
-        "prompt": packed_texts([graph.prompt]),
+        "prompt": packed_texts([shown_token(graph.prompt)]),
         "tokens": packed_texts([shown_token(token) for token in graph.tokens]),
         "targets": packed_texts([shown_token(target.label) for target in graph.targets]),
         "probabilities": [float(target.probability) for target in graph.targets],
@@ -72,6 +78,7 @@ def graph_record(
              "proposed": group.proposed}
             for group in supernodes
         ],
+        "pinned": [int(node) for node in pinned],
         "edges": _edges(graph, int(edge_bytes / EDGE_BYTES)),
     }  # fmt: skip
 
@@ -81,6 +88,11 @@ def shown_token(token: str) -> str:
     for character, mark in _MARKS.items():
         token = token.replace(character, mark)
     return token
+
+
+def shown_label(text: str) -> str:
+    """The same as the page has it."""
+    return shown_text(shown_token(text))
 
 
 def _largest(share: NDArray[np.float64], most: int) -> NDArray[np.bool_]:

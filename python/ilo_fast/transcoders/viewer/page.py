@@ -31,11 +31,12 @@ _SCRIPTS: Final = (
 
 
 class ShownGraph(NamedTuple):
-    """A graph, what is known of its features by (layer, feature), and its supernodes."""
+    """A graph, what is known of its features by (layer, feature), its supernodes and pins."""
 
     graph: GraphData
     notes: Mapping[tuple[int, int], FeatureNote] | None = None
     supernodes: Sequence[Supernode] = ()
+    pinned: Sequence[int] = ()
 
 
 def graph_page(
@@ -43,6 +44,7 @@ def graph_page(
     *,
     notes: Mapping[tuple[int, int], FeatureNote] | None = None,
     supernodes: Sequence[Supernode] = (),
+    pinned: Sequence[int] = (),
     other: ShownGraph | None = None,
     title: str | None = None,
 ) -> str:
@@ -58,6 +60,8 @@ def graph_page(
         None: the page says how to get them.
     supernodes
         Of `graph`; proposed ones can be accepted or dropped on the page.
+    pinned
+        Nodes that are drawn whatever the thresholds: indices of sources; of targets, behind them.
     other
         Another graph beside it, of a translation, say. Features that are active in both are marked.
     title
@@ -66,9 +70,9 @@ def graph_page(
     Raises
     ------
     ValueError
-        The graph has more than 65 535 sources, or a supernode has members that it has not.
+        The graph has more than 65 535 sources, or it has not what is pinned or in a supernode.
     """
-    shown = [ShownGraph(graph, notes, supernodes), *([other] if other else [])]
+    shown = [ShownGraph(graph, notes, supernodes, pinned), *([other] if other else [])]
     found: dict[tuple[int, int], FeatureNote] = {}
     for one in reversed(shown):
         found |= one.notes or {}
@@ -79,7 +83,8 @@ def graph_page(
     data = {
         "notes": noted if any(one.notes is not None for one in shown) else None,
         "graphs": [
-            graph_record(one.graph, one.supernodes, edge_bytes=left / len(shown)) for one in shown
+            graph_record(one.graph, one.supernodes, one.pinned, edge_bytes=left / len(shown))
+            for one in shown
         ],
     }
     template = environment().from_string(read_template("viewer.html.j2", _ROOM))

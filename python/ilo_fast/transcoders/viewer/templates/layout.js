@@ -14,10 +14,11 @@ function layOut(graph, shown, aspect) {
   const most = (size) => new Array(size).fill(0), wide = most(columns), high = most(rows);
   for (const [key, nodes] of cells) {
     const column = key % columns, row = Math.floor(key / columns);
-    wide[column] = Math.max(wide[column], nodes.length);
+    if (row) wide[column] = Math.max(wide[column], nodes.length); // every column has inputs
     high[row] = Math.max(high[row], nodes.length);
   }
-  const xs = ends(wide.map((count, i) => (i ? 1 : 0.7) + Math.sqrt(count) * 0.6));
+  const least = Math.min(1.4, Math.max(0.5, 28 / columns));
+  const xs = ends(wide.map((count, i) => (i ? least : 0.7) + Math.sqrt(count) * 0.6));
   // Targets stand one above another, for there is a name beside each.
   const ys = ends(high.map((count, row) => row === rows - 1 ? 0.6 + 0.5 * graph.targets.length : 1 + Math.sqrt(count) * 0.35));
   const x = new Float32Array(graph.n).fill(NaN), y = new Float32Array(graph.n).fill(NaN), pitch = new Float32Array(graph.n);

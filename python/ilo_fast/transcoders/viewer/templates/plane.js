@@ -155,6 +155,7 @@ function makePlane(host, view, notes, hooks) {
       const left = X(xs[i]), right = X(xs[i + 1]), middle = (left + right) / 2, room = right - left;
       if (middle < GUTTER.left || middle > width) continue;
       const token = i ? graph.tokens[i - 1].trim() || "␣" : "bias", level = room > 34 || !i;
+      if (!i && room < 22) continue;
       pen.fillStyle = colour(i - 1 === chosen ? "--accent" : i ? "--ink" : "--muted");
       if (level) {
         pen.textAlign = "center";
@@ -162,7 +163,7 @@ function makePlane(host, view, notes, hooks) {
         if (i) { pen.fillStyle = colour("--muted"); pen.fillText(String(i - 1), middle, below + 27); }
       } else if (middle - free >= 10) {
         free = middle;
-        pen.save(); pen.translate(middle, below + 4); pen.rotate(Math.PI / 3.2); pen.textAlign = "left";
+        pen.save(); pen.translate(middle + 4, below + 4); pen.rotate(-Math.PI / 3.2); pen.textAlign = "right";
         pen.fillText(shortened(pen, token, 46), 0, 0); pen.restore();
       }
     }

@@ -1,10 +1,10 @@
 // What was pinned, grouped and set, as JSON and back. No page in here.
 
-const STATE_FORMAT = "ilo_fast graph state", STATE_VERSION = 1;
+const STATE_KIND = "ilo_fast.graph_state", STATE_VERSION = 1; // as in page_state.py
 
 function stateOf(views, thresholds) {
   return {
-    format: STATE_FORMAT, version: STATE_VERSION, thresholds,
+    kind: STATE_KIND, schema_version: STATE_VERSION, thresholds,
     graphs: views.map(({ graph, pins, groups }) => ({
       prompt: graph.prompt,
       pins: [...pins].sort((a, b) => a - b).map((node) => nodeId(graph, node)),
@@ -17,8 +17,8 @@ function stateOf(views, thresholds) {
 function applyState(views, text) {
   let state;
   try { state = JSON.parse(text); } catch { throw new Error("the file is not JSON"); }
-  if (!state || state.format !== STATE_FORMAT || !Array.isArray(state.graphs)) throw new Error("the file was not saved by a page like this");
-  if (state.version !== STATE_VERSION) throw new Error(`the file has version ${state.version}, this page reads ${STATE_VERSION}`);
+  if (!state || state.kind !== STATE_KIND || !Array.isArray(state.graphs)) throw new Error("the file was not saved by a page like this");
+  if (state.schema_version !== STATE_VERSION) throw new Error(`the file has version ${state.schema_version}, this page reads ${STATE_VERSION}`);
   let missing = 0, found = 0;
   const readings = views.map((view) => {
     const saved = state.graphs.find((one) => one && one.prompt === view.graph.prompt);

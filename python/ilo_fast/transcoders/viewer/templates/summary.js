@@ -1,5 +1,6 @@
 // The small graph: supernodes, pinned nodes and outputs as boxes, with what each adds to the others.
 
+const FIRST_TARGETS = 3;
 const BOX = { height: 38, across: 14, down: 46, widest: 190 };
 
 // Boxes with their members, in lines: late layers above, early positions left. No page in here.
@@ -11,7 +12,7 @@ function summaryBoxes(view, nameOf, perLine) {
   groups.forEach((group, g) => add(group.name || "without a name", group.members, g));
   for (const node of pins) add(nameOf(node), [node], -1);
   if (!boxes.length) return [];
-  for (let node = graph.nSources; node < graph.n; node++) if (!pins.has(node)) add(nameOf(node), [node], -1);
+  for (let node = graph.nSources; node < Math.min(graph.n, graph.nSources + FIRST_TARGETS); node++) if (!pins.has(node)) add(nameOf(node), [node], -1);
   boxes.sort((a, b) => b.layer - a.layer || a.position - b.position);
   const lines = [];
   for (const box of boxes) {
@@ -33,9 +34,9 @@ function drawSummary(host, view, notes, hooks) {
   const edges = [];
   for (const from of boxes) for (const to of boxes) {
     const share = from === to ? 0 : shareBetween(view.graph, from.members, to.members);
-    if (Math.abs(share) >= 0.01) edges.push({ from, to, share });
+    if (Math.abs(share) >= 0.002) edges.push({ from, to, share });
   }
-  for (const { from, to, share } of edges.sort((a, b) => Math.abs(a.share) - Math.abs(b.share)).slice(-60)) {
+  for (const { from, to, share } of edges.sort((a, b) => Math.abs(a.share) - Math.abs(b.share)).slice(-40)) {
     const x0 = X(from), x1 = X(to), y0 = Y(from), y1 = Y(to) + BOX.height, bend = Math.max(18, (y0 - y1) / 2);
     const path = drawn("path", { d: `M${x0} ${y0}C${x0} ${y0 - bend} ${x1} ${y1 + bend} ${x1} ${y1}`, fill: "none",
       stroke: `var(--${share < 0 ? "minus" : "plus"})`, "stroke-width": 1 + 9 * Math.sqrt(Math.abs(share)), "stroke-opacity": 0.25 + 0.6 * Math.sqrt(Math.abs(share)) });

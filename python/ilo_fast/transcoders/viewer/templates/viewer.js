@@ -10,7 +10,7 @@ const views = data.graphs.map((record, index) => {
   const graph = openGraph(record), ranked = ranking(graph), { influence } = ranked;
   const largest = influence.subarray(0, graph.nFeatures).reduce((a, b) => Math.max(a, b), 1e-12);
   return {
-    index, graph, ranked, influence, pins: new Set(), groups: record.supernodes.map((one) => ({ ...one })), colourBy: state.colourBy,
+    index, graph, ranked, influence, pins: new Set(record.pinned), groups: record.supernodes.map((one) => ({ ...one })), colourBy: state.colourBy,
     selected: -1, alike: [], shared: new Set(), whole: graphScores(graph, null),
     weight: (node) => node < graph.nSources ? Math.sqrt(Math.min(1, influence[node] / largest)) : 1,
   };
