@@ -208,11 +208,11 @@ def test_pins_become_a_supernode_that_can_be_renamed_and_dissolved(opened: Brows
     assert opened.run("document.querySelectorAll('.pinned li').length") == 2
     opened.run("document.querySelector('.pinned input[type=text]').value = 'weekdays <b>'")
     _click(opened, "Group into", ".pinned")
-    last = "[...document.querySelectorAll('.group')].at(-1)"
-    assert opened.run(f"{last}.querySelector('input').value") == "weekdays <b>"
+    first = "document.querySelector('.group')"
+    assert opened.run(f"{first}.querySelector('input').value") == "weekdays <b>"
     assert opened.run("document.querySelectorAll('.pinned li').length") == 0
     opened.run(
-        f"(i => {{ i.value = 'days'; i.dispatchEvent(new Event('change')); }})({last}.querySelector('input'))"  # noqa: E501
+        f"(i => {{ i.value = 'days'; i.dispatchEvent(new Event('change')); }})({first}.querySelector('input'))"  # noqa: E501
     )
     assert "days" in opened.run("document.querySelector('.summary').textContent")
     _click(opened, "Dissolve", ".group")
