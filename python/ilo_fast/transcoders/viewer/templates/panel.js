@@ -63,7 +63,7 @@ function rank(view, node) {
   return `number ${above} of ${view.influence.length}`;
 }
 
-// The same feature at other positions, and in the other prompt.
+// The same feature at other positions and in the other prompt; how to switch it off.
 function elsewhere(view, node, hooks) {
   const key = featureKey(view.graph, node), parts = [];
   for (const one of hooks.views) {
@@ -74,7 +74,8 @@ function elsewhere(view, node, hooks) {
         ...nodes.slice(0, 24).flatMap((i, at) => [at ? ", " : "", element("button", { class: "link", type: "button", onclick: () => hooks.choose(i, one) }, quoted(one.graph.tokens[one.graph.position[i]]))])));
     }
   }
-  return parts.length ? element("div", {}, ...parts) : null;
+  const command = `ilo-fast clt intervene PROMPT --feature ${key.replace(":", "/")}=0`;
+  return element("div", {}, ...parts, element("p", { class: "small muted" }, "What the model says without it: ", element("code", {}, command)));
 }
 
 function features(note, notes) {

@@ -214,7 +214,9 @@ function makePlane(host, view, notes, hooks) {
   canvas.addEventListener("pointerleave", () => { if (held.size) return; hovered = -1; showTip(null); draw(); });
   canvas.addEventListener("click", (event) => {
     if (moved >= 5) return;
+    // A click has whole pixels: at its border the node is the one that the pointer was on.
     cursor = nearest(event);
+    if (cursor < 0 && event.pointerType !== "touch") cursor = hovered;
     hooks.choose(cursor);
   });
   canvas.addEventListener("wheel", (event) => {
