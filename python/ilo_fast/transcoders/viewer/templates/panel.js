@@ -71,7 +71,7 @@ function elsewhere(view, node, hooks) {
     for (let i = 0; i < one.graph.nFeatures; i++) if (featureKey(one.graph, i) === key && !(one === view && i === node)) nodes.push(i);
     if (nodes.length) {
       parts.push(element("p", { class: "small" }, one === view ? "Also active at " : "Active in the other prompt, too, at ",
-        ...nodes.slice(0, 24).flatMap((i, at) => [at ? ", " : "", element("button", { class: "link", type: "button", onclick: () => hooks.choose(i, one) }, quoted(one.graph.tokens[one.graph.position[i]]))])));
+        ...nodes.slice(0, 24).flatMap((i, at) => [at ? ", " : "", element("button", { class: "link", type: "button", onclick: () => hooks.choose(i, one) }, `${quoted(one.graph.tokens[one.graph.position[i]])} ${one.graph.position[i]}`)])));
     }
   }
   const command = `ilo-fast clt intervene PROMPT --feature ${key.replace(":", "/")}=0`;
