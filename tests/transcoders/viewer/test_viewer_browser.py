@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("jinja2")
@@ -38,10 +41,18 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "two": graph_page(graph, notes=notes, other=ShownGraph(other, random_notes(other))),
         "bare": graph_page(graph),
         "short": graph_page(random_graph(3, n_layers=1, tokens=("a",), n_features=1)),
+        "none": graph_page(_nothing(), notes={}),
     }
     for name, text in pages.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
     return folder
+
+
+def _nothing() -> GraphData:
+    """No feature is active, and nothing adds anything."""
+    graph = random_graph(4, n_layers=2, n_features=0)
+    zero = np.zeros_like(graph.adjacency)
+    return dataclasses.replace(graph, adjacency=zero, values=zero.sum(axis=1))
 
 
 @pytest.fixture
@@ -167,6 +178,7 @@ def test_panel_shows_contexts_with_languages_and_proposals_as_such(opened: Brows
     assert len(strengths) == 6 and all(strength.endswith("%") for strength in strengths)
     marks = opened.run("[...document.querySelectorAll('.rates span')].map(s => s.textContent)")
     assert marks
+    assert re.search(r"clt intervene PROMPT --feature \d+/\d+=0", opened.run(PANEL))
     for word in ("Activation", "More likely", "Less likely", "Comes from", "Goes to"):
         assert word in opened.run(PANEL)
 
@@ -208,11 +220,11 @@ def test_pins_become_a_supernode_that_can_be_renamed_and_dissolved(opened: Brows
     assert opened.run("document.querySelectorAll('.pinned li').length") == 2
     opened.run("document.querySelector('.pinned input[type=text]').value = 'weekdays <b>'")
     _click(opened, "Group into", ".pinned")
-    last = "[...document.querySelectorAll('.group')].at(-1)"
-    assert opened.run(f"{last}.querySelector('input').value") == "weekdays <b>"
+    first = "document.querySelector('.group')"
+    assert opened.run(f"{first}.querySelector('input').value") == "weekdays <b>"
     assert opened.run("document.querySelectorAll('.pinned li').length") == 0
     opened.run(
-        f"(i => {{ i.value = 'days'; i.dispatchEvent(new Event('change')); }})({last}.querySelector('input'))"  # noqa: E501
+        f"(i => {{ i.value = 'days'; i.dispatchEvent(new Event('change')); }})({first}.querySelector('input'))"  # noqa: E501
     )
     assert "days" in opened.run("document.querySelector('.summary').textContent")
     _click(opened, "Dissolve", ".group")
@@ -303,8 +315,9 @@ def test_page_without_notes_says_so(browser: Browser, pages: Path) -> None:
     _is_quiet(browser)
 
 
-def test_a_prompt_of_one_token_has_a_page(browser: Browser, pages: Path) -> None:
-    browser.open(pages / "short.html")
+@pytest.mark.parametrize("page", ["short", "none"])
+def test_the_smallest_graphs_have_a_page(browser: Browser, pages: Path, page: str) -> None:
+    browser.open(pages / f"{page}.html")
     _press(browser, "ArrowUp", "Enter")
     assert browser.run(SAID).startswith("Selected: ")
     _is_quiet(browser)

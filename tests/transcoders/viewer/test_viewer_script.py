@@ -290,6 +290,7 @@ def test_boxes_add_up_what_their_members_add(script: Script, graph: GraphData) -
     found, boxes = _opened(
         script, graph,
         "view.groups = [{ name: 'x', members: members, proposed: false }]; view.pins = new Set();"
+        "view.influence = ranking(graph).influence;"
         "return [shareBetween(graph, members, late), summaryBoxes(view, String, 2)];",
         members=members, late=late,
     )  # fmt: skip

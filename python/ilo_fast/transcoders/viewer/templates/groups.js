@@ -29,6 +29,14 @@ function shareBetween(graph, from, to) {
   return rows ? signed / rows : 0;
 }
 
+// Groups of people first, then proposals; those of the largest influence first.
+const influenceOf = (view, group) => group.members.reduce((sum, node) => sum + (view.influence[node] || 0), 0);
+function inOrder(view) {
+  return view.groups.map((group, g) => ({ group, g, influence: influenceOf(view, group) }))
+    .sort((a, b) => a.group.proposed - b.group.proposed || b.influence - a.influence);
+}
+const FEW_PROPOSALS = 6;
+
 function fillGroups(host, view, notes, hooks) {
   const { graph } = view, pins = [...view.pins].sort((a, b) => a - b);
   const line = (node, remove) => element("li", {},
@@ -48,20 +56,22 @@ function fillGroups(host, view, notes, hooks) {
       return made;
     })) : element("p", { class: "muted small" }, "Nothing yet. Select a node and press Pin, or the key P in the graph; pinned nodes stay drawn whatever the thresholds."),
     pins.length ? element("p", { class: "row" }, name, element("button", { type: "button", onclick: group }, "Group into a supernode")) : null);
-  host.replaceChildren(pinned, ...view.groups.map((one, g) => groupCard(view, one, g, line, hooks)));
+  const all = inOrder(view), few = all.filter(({ group }) => !group.proposed).length + FEW_PROPOSALS;
+  const more = element("button", { type: "button", onclick: () => { view.allGroups = true; fillGroups(host, view, notes, hooks); } }, `Show ${all.length - few} more proposals`);
+  host.replaceChildren(pinned, ...all.slice(0, view.allGroups ? all.length : few).map((one) => groupCard(view, one, line, hooks)));
+  if (!view.allGroups && all.length > few) host.append(more);
 }
 
-function groupCard(view, group, g, line, hooks) {
-  const influence = group.members.reduce((sum, node) => sum + (view.influence[node] || 0), 0);
+function groupCard(view, { group, g, influence }, line, hooks) {
   const name = element("input", { type: "text", value: group.name, "aria-label": "Name of this supernode", placeholder: "Name", maxlength: "80",
     onchange: () => { group.name = name.value.trim(); hooks.changed("Supernode renamed", true); } });
   const button = (text, act, said) => element("button", { type: "button", onclick: () => { act(); hooks.changed(said); } }, text);
   return element("div", { class: `group${group.proposed ? " proposed" : ""}`, style: `--mark:${groupColour(g)}` },
     element("p", { class: "row" }, element("span", { class: "swatch", "aria-hidden": "true" }), name,
-      group.proposed ? element("span", { class: "chip", title: "by similarity of edges and contexts; nobody has checked it" }, "proposed") : null,
       ...(group.proposed ? [button("Accept", () => accept(group), "Supernode accepted"), button("Drop", () => drop(view, group), "Supernode dropped")]
         : [button("Dissolve", () => dissolve(view, group), "Supernode dissolved; its nodes are pinned")])),
-    element("details", group.members.length < 5 ? { open: true } : {}, element("summary", {}, `${group.members.length} nodes, influence ${shortNumber(influence)}`),
+    element("details", group.members.length < 9 && !group.proposed ? { open: true } : {}, element("summary", {}, `${group.members.length} nodes, influence ${shortNumber(influence)}`,
+      group.proposed ? element("span", { class: "chip", title: "by similarity of edges and contexts; nobody has checked it" }, "proposed") : null),
       element("ul", { class: "members" }, ...group.members.map((node) => line(node, () => {
         group.members = group.members.filter((one) => one !== node);
         if (!group.members.length) drop(view, group);

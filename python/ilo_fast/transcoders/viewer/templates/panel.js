@@ -63,7 +63,7 @@ function rank(view, node) {
   return `number ${above} of ${view.influence.length}`;
 }
 
-// The same feature at other positions, and in the other prompt.
+// The same feature at other positions and in the other prompt; how to switch it off.
 function elsewhere(view, node, hooks) {
   const key = featureKey(view.graph, node), parts = [];
   for (const one of hooks.views) {
@@ -71,10 +71,11 @@ function elsewhere(view, node, hooks) {
     for (let i = 0; i < one.graph.nFeatures; i++) if (featureKey(one.graph, i) === key && !(one === view && i === node)) nodes.push(i);
     if (nodes.length) {
       parts.push(element("p", { class: "small" }, one === view ? "Also active at " : "Active in the other prompt, too, at ",
-        ...nodes.slice(0, 24).flatMap((i, at) => [at ? ", " : "", element("button", { class: "link", type: "button", onclick: () => hooks.choose(i, one) }, quoted(one.graph.tokens[one.graph.position[i]]))])));
+        ...nodes.slice(0, 24).flatMap((i, at) => [at ? ", " : "", element("button", { class: "link", type: "button", onclick: () => hooks.choose(i, one) }, `${quoted(one.graph.tokens[one.graph.position[i]])} ${one.graph.position[i]}`)])));
     }
   }
-  return parts.length ? element("div", {}, ...parts) : null;
+  const command = `ilo-fast clt intervene PROMPT --feature ${key.replace(":", "/")}=0`;
+  return element("div", {}, ...parts, element("p", { class: "small muted" }, "What the model says without it: ", element("code", {}, command)));
 }
 
 function features(note, notes) {

@@ -133,7 +133,7 @@ function makePlane(host, view, notes, hooks) {
       }
       const name = isTarget ? `${quoted(graph.targets[node - graph.nSources])} ${probability(graph, node)}` : nodeName(graph, node, notes);
       const text = shortened(pen, name, 190), wide = pen.measureText(text).width;
-      const right = X(x[node]) + radius(node) + 9, left = right + wide > width - 4 ? X(x[node]) - radius(node) - 9 - wide : right;
+      const right = X(x[node]) + radius(node) + 9, left = isTarget || right + wide > width - 4 ? X(x[node]) - radius(node) - 9 - wide : right;
       pen.fillStyle = colour("--ground"); pen.globalAlpha = 0.88;
       pen.fillRect(left - 3, Y(y[node]) - 7, wide + 6, 14);
       pen.globalAlpha = 1; pen.fillStyle = colour("--ink"); pen.fillText(text, left, Y(y[node]));
@@ -154,13 +154,13 @@ function makePlane(host, view, notes, hooks) {
     for (let i = 0, free = GUTTER.left - 20; i < xs.length - 1; i++) {
       const left = X(xs[i]), right = X(xs[i + 1]), middle = (left + right) / 2, room = right - left;
       if (middle < GUTTER.left || middle > width) continue;
-      const token = i ? graph.tokens[i - 1].trim() || "␣" : "bias", level = room > 34 || !i;
+      const token = i ? graph.tokens[i - 1].trim() || "␣" : "bias", level = room > 34 || !i || room > pen.measureText(token).width + 3;
       if (!i && room < 22) continue;
       pen.fillStyle = colour(i - 1 === chosen ? "--accent" : i ? "--ink" : "--muted");
       if (level) {
         pen.textAlign = "center";
         pen.fillText(i ? shortened(pen, token, room - 4) : token, middle, below + 11);
-        if (i) { pen.fillStyle = colour("--muted"); pen.fillText(String(i - 1), middle, below + 27); }
+        if (i && room > 20) { pen.fillStyle = colour("--muted"); pen.fillText(String(i - 1), middle, below + 27); }
       } else if (middle - free >= 10) {
         free = middle;
         pen.save(); pen.translate(middle + 4, below + 4); pen.rotate(-Math.PI / 3.2); pen.textAlign = "right";
@@ -214,7 +214,9 @@ function makePlane(host, view, notes, hooks) {
   canvas.addEventListener("pointerleave", () => { if (held.size) return; hovered = -1; showTip(null); draw(); });
   canvas.addEventListener("click", (event) => {
     if (moved >= 5) return;
+    // A click has whole pixels: at its border the node is the one that the pointer was on.
     cursor = nearest(event);
+    if (cursor < 0 && event.pointerType !== "touch") cursor = hovered;
     hooks.choose(cursor);
   });
   canvas.addEventListener("wheel", (event) => {

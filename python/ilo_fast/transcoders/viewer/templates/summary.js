@@ -1,15 +1,16 @@
 // The small graph: supernodes, pinned nodes and outputs as boxes, with what each adds to the others.
 
-const FIRST_TARGETS = 3;
+const FIRST_TARGETS = 3, MOST_BOXES = 10; // proposals beyond are not drawn
 const BOX = { height: 38, across: 14, down: 46, widest: 190 };
 
 // Boxes with their members, in lines: late layers above, early positions left. No page in here.
 function summaryBoxes(view, nameOf, perLine) {
-  const { graph, groups, pins } = view, boxes = [];
+  const { graph, pins } = view, boxes = [];
   const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
   const add = (name, members, group) => boxes.push({ name, members, group,
     layer: mean(members.map((node) => graph.layer[node])), position: mean(members.map((node) => graph.position[node])) });
-  groups.forEach((group, g) => add(group.name || "without a name", group.members, g));
+  const room = Math.max(0, MOST_BOXES - pins.size);
+  for (const { group, g } of inOrder(view).filter(({ group }, at) => !group.proposed || at < room)) add(group.name || "without a name", group.members, g);
   for (const node of pins) add(nameOf(node), [node], -1);
   if (!boxes.length) return [];
   for (let node = graph.nSources; node < Math.min(graph.n, graph.nSources + FIRST_TARGETS); node++) if (!pins.has(node)) add(nameOf(node), [node], -1);

@@ -36,7 +36,7 @@ function arrange(view) {
   const { graph, kept, pins, groups } = view, shown = new Uint8Array(graph.n);
   for (let node = 0; node < graph.n; node++) shown[node] = kept.nodes[node] && (graph.kind[node] !== 0 || influenceful(view, node)) ? 1 : 0;
   for (const node of pins) shown[node] = 1;
-  for (const group of groups) for (const node of group.members) shown[node] = 1;
+  for (const group of groups) if (!group.proposed) for (const node of group.members) shown[node] = 1;
   view.isShown = shown;
   view.shown = Array.from(shown.keys()).filter((node) => shown[node]);
   view.plane.measure();
