@@ -156,8 +156,8 @@ def test_search_finds_labels_tokens_and_features(opened: Browser) -> None:
     opened.run("document.dispatchEvent(new KeyboardEvent('keydown', {key: '/'}))")
     assert opened.run("document.activeElement.id") == "find"
     assert _search(opened, "saturday")
-    found = _search(opened, "l2 #")
-    assert found and all(name.startswith("L2 #") for name in found)
+    found = _search(opened, "2/")
+    assert found and all(name.startswith("2/") for name in found)
     assert _search(opened, "no such thing") == []
     _search(opened, found[0])
     _click(opened, found[0], "#found")
@@ -286,7 +286,7 @@ def test_two_prompts_share_features_and_a_selection_shows_in_both(
     assert browser.run("document.querySelectorAll('.plane canvas').length") == 2
     both = "document.querySelectorAll('.plane canvas')[1].toDataURL()"
     layer, feature = min(_features(random_graph(1, rest=True)) & _features(random_graph(2)))
-    found = _search(browser, f"L{layer} #{feature} ")
+    found = _search(browser, f"{layer}/{feature} ")
     assert {name[-8:] for name in found} == {"prompt 1", "prompt 2"}
     browser.run("document.querySelector('#found button').click()")
     assert "Active in the other prompt" in browser.run(PANEL)
@@ -308,7 +308,7 @@ def _features(graph: GraphData) -> set[tuple[int, int]]:
 
 def test_page_without_notes_says_so(browser: Browser, pages: Path) -> None:
     browser.open(pages / "bare.html")
-    _search(browser, "#")
+    _search(browser, "/")
     browser.run("document.querySelector('#found button').click()")
     assert "not on this page" in browser.run(PANEL)
     assert browser.run("document.getElementById('colours').disabled")
@@ -346,3 +346,14 @@ def test_every_control_has_a_name(opened: Browser) -> None:
     )
     assert nameless == []
     assert opened.run("document.getElementById('said').getAttribute('aria-live')") == "polite"
+
+
+def test_features_and_influence_are_said_as_in_the_terminal(opened: Browser) -> None:
+    """The name that ``clt intervene`` takes, and the share of what is predicted."""
+    name = _search(opened, "2/")[0].split(" ")[0]
+    opened.run("document.querySelector('#found button').click()")
+    panel = opened.run(PANEL)
+    assert f"Feature {name} " in panel
+    assert f"ilo-fast clt intervene PROMPT --feature {name}=0" in panel
+    terms = "[...document.querySelectorAll('#panel dt')].find(t => t.textContent === 'Influence')"
+    assert " % (number " in opened.run(f"{terms}.nextSibling.textContent")

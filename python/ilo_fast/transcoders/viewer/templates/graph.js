@@ -88,7 +88,7 @@ const probability = (graph, node) => graph.isToken[node - graph.nSources] ? perc
 const quoted = (token) => `“${token.trim() === "" ? token.replace(/ /g, "␣") : token.trim()}”`;
 function place(graph, node) {
   const at = graph.position[node];
-  return at < 0 ? "all positions" : `${quoted(graph.tokens[at])} (position ${at})`;
+  return at < 0 ? "all positions" : `${quoted(graph.tokens[at])} (${at})`;
 }
 // What a node is, in words.
 function nodeName(graph, node, notes) {
@@ -103,10 +103,10 @@ function nodeName(graph, node, notes) {
   const note = notes && notes.find(layer, graph.feature[node]);
   return note && note.description ? note.description : `Feature ${graph.feature[node]} of layer ${layer}`;
 }
-// For lists: the layer and feature, too.
+// For lists: which of equal ones it is. Features are named as the command line names them: 3/414.
 function longName(graph, node, notes) {
   const name = nodeName(graph, node, notes);
-  if (graph.kind[node] !== FEATURE) return name;
-  const id = `L${graph.layer[node]} #${graph.feature[node]}`, at = quoted(graph.tokens[graph.position[node]]);
+  if (graph.kind[node] !== FEATURE) return graph.kind[node] === TARGET || graph.position[node] < 0 || name.startsWith("Position ") ? name : `${name} (${graph.position[node]})`;
+  const at = place(graph, node), id = `${graph.layer[node]}/${graph.feature[node]}`;
   return name.startsWith("Feature ") ? `${id} at ${at}` : `${id} at ${at}: ${name}`;
 }

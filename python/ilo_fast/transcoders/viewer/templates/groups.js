@@ -41,7 +41,7 @@ function fillGroups(host, view, notes, hooks) {
   const { graph } = view, pins = [...view.pins].sort((a, b) => a - b);
   const line = (node, remove) => element("li", {},
     element("span", { class: "shape", "aria-hidden": "true" }, SHAPES[graph.kind[node]]),
-    element("button", { class: "link", type: "button", onclick: () => hooks.choose(node, view) }, longName(graph, node, notes)), " ",
+    element("button", { class: "link", type: "button", onclick: () => hooks.choose(node, view) }, longName(graph, node, notes)),
     element("button", { class: "quiet", type: "button", "aria-label": `Remove ${longName(graph, node, notes)}`, onclick: remove }, "×"));
   const chosen = new Set(pins);
   const name = element("input", { type: "text", "aria-label": "Name of the supernode", placeholder: "Name", maxlength: "80" });
@@ -63,6 +63,7 @@ function fillGroups(host, view, notes, hooks) {
 }
 
 function groupCard(view, { group, g, influence }, line, hooks) {
+  const { graph } = view;
   const name = element("input", { type: "text", value: group.name, "aria-label": "Name of this supernode", placeholder: "Name", maxlength: "80",
     onchange: () => { group.name = name.value.trim(); hooks.changed("Supernode renamed", true); } });
   const button = (text, act, said) => element("button", { type: "button", onclick: () => { act(); hooks.changed(said); } }, text);
@@ -70,7 +71,7 @@ function groupCard(view, { group, g, influence }, line, hooks) {
     element("p", { class: "row" }, element("span", { class: "swatch", "aria-hidden": "true" }), name,
       ...(group.proposed ? [button("Accept", () => accept(group), "Supernode accepted"), button("Drop", () => drop(view, group), "Supernode dropped")]
         : [button("Dissolve", () => dissolve(view, group), "Supernode dissolved; its nodes are pinned")])),
-    element("details", group.members.length < 9 && !group.proposed ? { open: true } : {}, element("summary", {}, `${group.members.length} nodes, influence ${shortNumber(influence)}`,
+    element("details", group.members.length < 9 && !group.proposed ? { open: true } : {}, element("summary", {}, `${group.members.length} nodes, influence ${percent(influence / totalWeight(graph))}`,
       group.proposed ? element("span", { class: "chip", title: "by similarity of edges and contexts; nobody has checked it" }, "proposed") : null),
       element("ul", { class: "members" }, ...group.members.map((node) => line(node, () => {
         group.members = group.members.filter((one) => one !== node);

@@ -27,5 +27,8 @@ function languageMark(notes, l) {
   const { code, name } = notes.languages[l];
   return element("span", { class: "language", title: name, style: `--mark:${languageColour(l)}` }, code.split("_")[0]);
 }
+// Of what is predicted, the share that reaches a node: as in the terminal.
+const totalWeight = (graph) => graph.weights.reduce((a, b) => a + b, 0);
+const influenceShare = (view, node) => percent((view.influence[node] || 0) / totalWeight(view.graph));
 const signColour = (weight) => colour(weight < 0 ? "--minus" : "--plus");
 const shortNumber = (value) => value === null || Number.isNaN(value) ? "–" : Math.abs(value) >= 1000 || (value && Math.abs(value) < 0.001) ? value.toExponential(1) : value.toPrecision(3);

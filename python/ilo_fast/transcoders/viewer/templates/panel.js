@@ -38,7 +38,7 @@ const ABOUT = {
 
 function where(graph, node) {
   const kind = KINDS[graph.kind[node]];
-  if (kind === "feature") return `Feature ${graph.feature[node]} of layer ${graph.layer[node]}, at ${place(graph, node)}`;
+  if (kind === "feature") return `Feature ${graph.layer[node]}/${graph.feature[node]} (layer/number), at ${place(graph, node)}`;
   if (kind === "target") return `Predicted after ${place(graph, node)}`;
   return kind === "bias" ? "At all positions" : `At ${place(graph, node)}`;
 }
@@ -50,7 +50,7 @@ function facts(view, node, note) {
     found.push(["Value", shortNumber(graph.values[row])]);
   } else {
     if (graph.kind[node] === FEATURE) found.push(["Activation", shortNumber(graph.activation[node])], ["Pre-activation", shortNumber(graph.values[row])]);
-    found.push(["Influence", `${shortNumber(view.influence[node])} (${rank(view, node)})`]);
+    found.push(["Influence", `${influenceShare(view, node)} (${rank(view, node)})`]);
     if (note) found.push(["Largest seen", shortNumber(note.maxActivation)], ["Active in", `${percent(note.density)} of tokens`]);
   }
   if (!view.kept.nodes[node]) found.push(["Threshold", "below it: not in the graph"]);
@@ -71,7 +71,7 @@ function elsewhere(view, node, hooks) {
     for (let i = 0; i < one.graph.nFeatures; i++) if (featureKey(one.graph, i) === key && !(one === view && i === node)) nodes.push(i);
     if (nodes.length) {
       parts.push(element("p", { class: "small" }, one === view ? "Also active at " : "Active in the other prompt, too, at ",
-        ...nodes.slice(0, 24).flatMap((i, at) => [at ? ", " : "", element("button", { class: "link", type: "button", onclick: () => hooks.choose(i, one) }, `${quoted(one.graph.tokens[one.graph.position[i]])} ${one.graph.position[i]}`)])));
+        ...nodes.slice(0, 24).flatMap((i, at) => [at ? ", " : "", element("button", { class: "link", type: "button", onclick: () => hooks.choose(i, one) }, place(one.graph, i))])));
     }
   }
   const command = `ilo-fast clt intervene PROMPT --feature ${key.replace(":", "/")}=0`;

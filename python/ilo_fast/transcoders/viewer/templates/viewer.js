@@ -123,7 +123,7 @@ function fill(view, node) {
 function tipOf(view, node) {
   const { graph } = view, lines = [nodeName(graph, node, notes), where(graph, node)];
   if (graph.kind[node] === TARGET) lines.push(probability(graph, node) && `probability ${probability(graph, node)}`);
-  else lines.push(`influence ${shortNumber(view.influence[node])}${graph.kind[node] === FEATURE ? `, activation ${shortNumber(graph.activation[node])}` : ""}`);
+  else lines.push(`influence ${influenceShare(view, node)}${graph.kind[node] === FEATURE ? `, activation ${shortNumber(graph.activation[node])}` : ""}`);
   if (view.shared.has(featureKey(graph, node))) lines.push("active in both prompts");
   return lines.filter(Boolean);
 }
