@@ -11,6 +11,7 @@ from tests.transcoders.test_sites import FAMILIES
 from torch import nn
 
 from ilo_fast.transcoders.activations import BatchTopK, JumpReLU, TopK
+from ilo_fast.transcoders.attribution import targets
 from ilo_fast.transcoders.attribution.attribute import attribution_graph, attribution_graphs
 from ilo_fast.transcoders.attribution.local_model import LocalModel
 from ilo_fast.transcoders.attribution.targets import Difference, Direction
@@ -197,3 +198,32 @@ def test_one_text_is_not_many() -> None:
     model = random_model("Llama", FAMILIES["Llama"][0])
     with pytest.raises(TypeError, match=r"pass a list, or call attribution_graph\(\)"):
         attribution_graphs(model, scaled_transcoder(model), "text")
+
+
+class _WordTokenizer:
+    """Words by number; like SentencePiece, it puts a space before a text by itself."""
+
+    unk_token_id = 0
+    all_special_ids: tuple[int, ...] = ()
+    words = ("<unk>", "", "city", "house")
+
+    def __call__(self, text: str, **_: object) -> dict[str, list[int]]:
+        known = (w if w in self.words else "<unk>" for w in text.split(" "))
+        return {"input_ids": [self.words.index(word) for word in known]}
+
+    def decode(self, ids: list[int]) -> str:
+        return " ".join(self.words[i] for i in ids)
+
+    def convert_tokens_to_ids(self, token: str) -> int:
+        return self.unk_token_id
+
+
+def test_a_target_may_be_written_with_the_space_that_its_tokenizer_puts_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(targets, "_shown", lambda token, known: " " + known.words[token])
+    tokenizer = _WordTokenizer()
+    assert targets._token_id("city", tokenizer, 64) == 2
+    assert targets._token_id(" city", tokenizer, 64) == 2
+    with pytest.raises(ValueError, match="no single token"):
+        targets._token_id(" city house", tokenizer, 64)

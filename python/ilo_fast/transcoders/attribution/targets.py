@@ -37,7 +37,7 @@ class Direction:
     name: str
 
 
-Wanted = Sequence[int | str] | Difference | Direction | None
+Wanted = str | Sequence[int | str] | Difference | Direction | None
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def explained(
     Parameters
     ----------
     wanted
-        Tokens, a `Difference` or a `Direction`. None: the most probable tokens that together have
-        `probability`, at most `MOST_LOGITS`.
+        Tokens (one as text, or several), a `Difference` or a `Direction`. None: the most probable
+        tokens that together have `probability`, at most `MOST_LOGITS`.
 
     Raises
     ------
@@ -105,7 +105,8 @@ def explained(
         enough = int((chances[order].cumsum(0) < probability).sum()) + 1
         ids = order[:enough].tolist()
     else:
-        ids = [_token_id(token, tokenizer, len(logits)) for token in wanted]
+        tokens = [wanted] if isinstance(wanted, str) else wanted
+        ids = [_token_id(token, tokenizer, len(logits)) for token in tokens]
         if not ids or len(set(ids)) < len(ids):
             raise ValueError("targets name no token, or one twice")
     scores = (-factors / len(factors)).expand(len(ids), -1).clone()
@@ -124,6 +125,11 @@ def _token_id(token: int | str, tokenizer: Any, vocabulary: int) -> int:
         known = tokenizer.convert_tokens_to_ids(token)
         if len(ids) != 1 and isinstance(known, int) and known != tokenizer.unk_token_id:
             ids = [known]
+        if len(ids) != 1 and token[:1] == " " and token[1:]:
+            # Tokenizers that put a space before a text by themselves.
+            bare = tokenizer(token[1:], add_special_tokens=False)["input_ids"]
+            if len(bare) == 1 and _shown(bare[0], tokenizer) == token:
+                ids = bare
         if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
             pieces = [tokenizer.decode([i]) for i in ids]
             raise ValueError(
