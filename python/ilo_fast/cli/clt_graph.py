@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
         emit(text_report(graph, title, notes) + "\n")
     emit(LEGEND + "\n\n")
     emit("".join(f"{path}\n" for path in (*files, page)))
-    emit(f"Open {page} in a browser; `ilo-fast clt intervene` changes a feature\n")
+    emit(f"Open {page} in a browser\n{_next_step(args, graphs[0])}")
     return 0
 
 
@@ -204,6 +205,22 @@ def _notes(args: argparse.Namespace, it: Opened, graphs: list[AttributionGraph])
         max_windows=max(args.windows, len(texts)),
         progress=not args.quiet,
     )
+
+
+def _next_step(args: argparse.Namespace, graph: AttributionGraph) -> str:
+    """The command that switches the strongest feature off."""
+    if not graph.n_features:
+        return ""
+    at = int(graph.influence[: graph.n_features].argmax())
+    words = ["ilo-fast", "clt", "intervene"]
+    if args.prompt is not None:
+        words.append(args.prompt)
+    if str(args.transcoder) != "demo":
+        words += ["--transcoder", str(args.transcoder)]
+    if args.model is not None:
+        words += ["--model", str(args.model)]
+    words += ["--feature", f"{graph.sources.layer[at]}/{graph.sources.feature[at]}=0"]
+    return f"`{shlex.join(words)}` switches the strongest feature off\n"
 
 
 def _own(graph: AttributionGraph, notes: Notes | None) -> Notes | None:

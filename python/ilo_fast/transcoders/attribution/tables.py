@@ -11,6 +11,7 @@ import numpy as np
 from ilo_fast._util.messages import elide
 from ilo_fast.report.columns import columns, pad
 from ilo_fast.transcoders.attribution.graph import AttributionGraph
+from ilo_fast.transcoders.features.description import statements
 from ilo_fast.transcoders.features.notes import FeatureNote
 from ilo_fast.transcoders.prompts import prompt_lines, shown_token
 
@@ -21,7 +22,7 @@ LEGEND: Final = textwrap.dedent("""\
       and not in errors, which are what the transcoder leaves unexplained; 1: no errors
     completeness: share of what enters features and predictions, by influence, that is no error
     published: as other tools compute them, which count tokens and errors themselves as explained
-    adds up to: the largest difference of a row's sum and what the model computes, relative
+    add up to within: the largest difference of a row's sum and what the model computes, relative
     influence: share of what is predicted that reaches a feature, along all paths; a path may pass
       through many, so that shares add up to more than one""")
 
@@ -38,8 +39,8 @@ def text_report(
     scores, left = graph.scores, kept.scores
     head = [
         title,
-        f"{graph.n_features:,} active features, {len(graph.sources):,} sources; adds up to "
-        f"{graph.residual:.0e}",
+        f"{graph.n_features:,} active features, {len(graph.sources):,} sources; rows add up to "
+        f"within {graph.residual:.0e}",
     ]
     nodes = int(kept.sources.sum()) + len(graph.targets)
     table = [
@@ -76,8 +77,15 @@ def _strongest(
         text = f"  {graph.influence[at] / whole:9.2%}  {name}  {pad(where, 14)}"
         note = None if notes is None else notes.get(key)
         if note is not None and note.description:
-            text += "  " + elide(note.description, max(20, _WIDTH - columns(text) - 2))
-        lines.append(text)
+            text += "  " + _short(note.description, max(20, _WIDTH - columns(text) - 2))
+        lines.append(text.rstrip())
     if notes is not None:
         lines.append("  Descriptions are proposals, made by rule from where a feature is active.")
     return "\n".join(lines)
+
+
+def _short(description: str, room: int) -> str:
+    """Whole statements, without their support where that has no room."""
+    if columns(description) <= room:
+        return description
+    return elide("; ".join(statements(description)), room)
