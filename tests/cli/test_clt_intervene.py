@@ -27,6 +27,9 @@ from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.replacement import ReplacementModel
 
 
+open_once = functools.cache(opening.open_transcoder)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A transcoder, beside the model that it names."""
@@ -43,8 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = functools.cache(opening.open_transcoder)
-    monkeypatch.setattr(opening, "open_transcoder", kept)
+    monkeypatch.setattr(opening, "open_transcoder", open_once)
 
 
 def test_examples_of_the_help_run_as_printed(capsys: pytest.CaptureFixture[str]) -> None:
