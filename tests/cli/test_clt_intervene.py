@@ -26,7 +26,6 @@ from ilo_fast.transcoders.interventions.intervention import Intervention
 from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.replacement import ReplacementModel
 
-
 open_once = functools.cache(opening.open_transcoder)
 
 
@@ -87,7 +86,7 @@ def test_what_it_prints_is_what_intervene_says(
     ]
     it = ReplacementModel(model, coder)
     tokenizer = transcoders.tiny_models.tokenizer()
-    wanted = intervene(it, tokenizer, None, "the sea", given, max_new_tokens=4).to_dict()
+    wanted = intervene(it, None, "the sea", given, tokenizer=tokenizer, max_new_tokens=4).to_dict()
     (mine,), (theirs,) = found["prompts"], wanted["prompts"]
     assert mine["continuation_after"] == theirs["continuation_after"]
     assert mine["likely_after"] == [
