@@ -114,10 +114,7 @@ class LocalModel:
                 f"model makes {self.logits.shape[-1]} logits of {scores.shape[-1]} numbers of its "
                 "head: wanted one of each"
             )
-        ones = torch.ones_like(scores)
-        self.factors = torch.where(
-            scores == 0, ones, self.logits / torch.where(scores == 0, ones, scores)
-        )
+        self.factors = logit_factors(self.logits, scores)
 
     def replay(
         self,
@@ -310,6 +307,11 @@ class LocalModel:
         finally:
             for handle in handles:
                 handle.remove()
+
+
+def logit_factors(logits: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    """Logits over what the head gives; 1 where that is zero."""
+    return torch.where(scores == 0, 1.0, logits / scores)
 
 
 class _Seen:
