@@ -26,6 +26,8 @@ from ilo_fast.transcoders.interventions.intervention import Intervention
 from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.replacement import ReplacementModel
 
+open_once = functools.cache(opening.open_transcoder)
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -43,8 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = functools.cache(opening.open_transcoder)
-    monkeypatch.setattr(opening, "open_transcoder", kept)
+    monkeypatch.setattr(opening, "open_transcoder", open_once)
 
 
 def test_examples_of_the_help_run_as_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,7 +86,7 @@ def test_what_it_prints_is_what_intervene_says(
     ]
     it = ReplacementModel(model, coder)
     tokenizer = transcoders.tiny_models.tokenizer()
-    wanted = intervene(it, tokenizer, None, "the sea", given, max_new_tokens=4).to_dict()
+    wanted = intervene(it, None, "the sea", given, tokenizer=tokenizer, max_new_tokens=4).to_dict()
     (mine,), (theirs,) = found["prompts"], wanted["prompts"]
     assert mine["continuation_after"] == theirs["continuation_after"]
     assert mine["likely_after"] == [

@@ -198,9 +198,9 @@ def _notes(args: argparse.Namespace, it: Opened, graphs: list[AttributionGraph])
         return None
     return feature_notes(
         it.model,
-        it.tokenizer,
         it.transcoder,
         texts,
+        tokenizer=it.tokenizer,
         features=wanted,
         max_windows=max(args.windows, len(texts)),
         progress=not args.quiet,

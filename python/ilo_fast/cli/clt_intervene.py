@@ -85,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
         it = opened(args)
         prompt = DEMO_PROMPT if args.prompt is None else args.prompt
         result = intervene(
-            it.model, it.tokenizer, it.transcoder, prompt, given,
-            frozen=args.frozen, max_new_tokens=tokens,
+            it.model, it.transcoder, prompt, given,
+            tokenizer=it.tokenizer, frozen=args.frozen, max_new_tokens=tokens,
         )  # fmt: skip
     kind = "cross-layer" if it.transcoder.cross_layer else "per-layer"
     name = transcoder_name(args.transcoder)

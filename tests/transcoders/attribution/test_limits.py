@@ -164,11 +164,11 @@ def test_a_model_that_writes_in_place_is_read_before_it_does() -> None:
 @pytest.mark.parametrize(
     ("prompt", "options", "message"),
     [
-        ([5], {}, r"prompts\[0\] has 1 token, of which the first 1 are skipped: pass at least 2"),
-        ([], {}, r"prompts\[0\] has 0 tokens"),
+        ([5], {}, r"prompt has 1 token, of which the first 1 are skipped: pass at least 2"),
+        ([], {}, r"prompt has 0 tokens"),
         ([5] * 65, {}, r"has 65 tokens, the model takes 64: shorten it"),
         ([5, 64], {}, r"has token 64: the model knows 0 to 63"),
-        (["a", 5], {}, r"prompts\[0\]: token must be an int"),
+        (["a", 5], {}, r"prompt: token must be an int"),
         ("text", {}, r"is text: pass a tokenizer, or token ids"),
         (IDS, {"targets": [64]}, r"target 64: wanted a token's id, 0 to 63, or text"),
         (IDS, {"targets": ["x"]}, r"target 'x' is text: pass a tokenizer"),
@@ -192,6 +192,12 @@ def test_a_transcoder_of_another_model_is_refused() -> None:
     model = random_model("Llama", FAMILIES["Llama"][0])
     with pytest.raises(ValueError, match="transcoder is of 3 layers of width 16"):
         attribution_graph(model, random_transcoder(0), IDS)
+
+
+def test_of_many_prompts_the_wrong_one_is_named() -> None:
+    model = random_model("Llama", FAMILIES["Llama"][0])
+    with pytest.raises(ValueError, match=r"prompts\[1\] has 1 token"):
+        attribution_graphs(model, scaled_transcoder(model), [IDS, [5]])
 
 
 def test_one_text_is_not_many() -> None:

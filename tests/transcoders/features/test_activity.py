@@ -158,7 +158,7 @@ def test_notes_say_what_was_found() -> None:
     tokenizer = small.tiny_models.tokenizer()
     texts = {code: lines[:40] for code, lines in small.TEXTS.items()}
     options: dict[str, Any] = {"max_windows": 12, "seed": 3, "n_contexts": 4, "n_logits": 2}
-    notes = feature_notes(model, tokenizer, it, texts, **options)
+    notes = feature_notes(model, it, texts, tokenizer=tokenizer, **options)
     assert list(notes) == [(layer, feature) for layer in range(3) for feature in range(10)]
     assert notes[1, 4].contexts == () and notes[1, 4].max_activation == notes[1, 4].density == 0
     assert len(notes[1, 4].top_logits) == 2 and notes[1, 4].description == ""
@@ -180,7 +180,9 @@ def test_notes_say_what_was_found() -> None:
             first = note.contexts[0]
             assert note.max_activation == first.activations[first.peak] > 0
     assert seen > 30
-    some = feature_notes(model, tokenizer, it, texts, features=[(2, 1), (0, 7)], **options)
+    some = feature_notes(
+        model, it, texts, tokenizer=tokenizer, features=[(2, 1), (0, 7)], **options
+    )
     assert list(some) == [(0, 7), (2, 1)]
     for key, note in some.items():  # products of other shapes round otherwise
         assert note.contexts == notes[key].contexts and note.rates == notes[key].rates

@@ -34,7 +34,7 @@ def test_zeroing_and_doubling_do_what_the_edges_say(name: str) -> None:
         layer, feature, position = (int(x) for x in nodes[at])
         for times in (0.0, 2.0):
             one = Intervention(layer, feature, scale=times, positions=position)
-            (effect,) = intervene(it, None, None, ids, one, frozen="all", features=named).prompts
+            (effect,) = intervene(it, None, ids, one, frozen="all", features=named).prompts
             of = {(f.layer, f.feature): f for f in effect.features}
             step = [
                 of[int(k), int(f)].pre_after[p] - of[int(k), int(f)].pre_before[p]

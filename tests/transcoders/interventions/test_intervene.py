@@ -54,9 +54,7 @@ def test_before_and_after_of_prompts_of_any_length(
     wanted, _, changed = run_by_hand(model, coder, prompts, change)
     for size in (10**8, 1):  # one batch, or four
         monkeypatch.setattr("ilo_fast.transcoders.interventions.intervene._LOGITS_BYTES", size)
-        result = intervene(
-            it, None, None, prompts, given, max_new_tokens=4, features=[(2, 9)], top=5
-        )
+        result = intervene(it, None, prompts, given, max_new_tokens=4, features=[(2, 9)], top=5)
         assert len(result.prompts) == 4
         for row, effect in enumerate(result.prompts):
             assert effect.token_ids == tuple(prompts[row])
@@ -90,7 +88,7 @@ def cut(ids: list[int]) -> list[int]:
 
 def test_tokens_named_are_the_likely_and_the_most_changed(parts: Any) -> None:
     _, it, _, prompts = parts
-    result = intervene(it, None, None, prompts[0], Intervention(1, 3, add=9.0), top=4)
+    result = intervene(it, None, prompts[0], Intervention(1, 3, add=9.0), top=4)
     (effect,) = result.prompts
     old, new = (
         torch.from_numpy(x).softmax(-1) for x in (effect.logits_before, effect.logits_after)
@@ -116,7 +114,7 @@ def test_tokens_named_are_the_likely_and_the_most_changed(parts: Any) -> None:
 def test_frozen(parts: Any, frozen: Any) -> None:
     model, it, coder, prompts = parts
     given = [Intervention(0, 3, value=3.0), Intervention(1, 8, add=2.0, positions=2)]
-    result = intervene(it, None, None, prompts, given, frozen=frozen)
+    result = intervene(it, None, prompts, given, frozen=frozen)
     own, _, active = run_by_hand(model, coder, prompts)
     for row, effect in enumerate(result.prompts):
         with torch.no_grad(), intervened(it, None, given, frozen=frozen):
@@ -130,7 +128,7 @@ def test_frozen(parts: Any, frozen: Any) -> None:
             wanted[2] += 2.0
             np.testing.assert_allclose(effect.features[1].after, wanted, atol=1e-9)
     with pytest.raises(ValueError, match=f"max_new_tokens=3 with frozen='{frozen}': .* leave one"):
-        intervene(it, None, None, prompts, given, frozen=frozen, max_new_tokens=3)
+        intervene(it, None, prompts, given, frozen=frozen, max_new_tokens=3)
 
 
 def test_texts() -> None:
@@ -140,12 +138,14 @@ def test_texts() -> None:
     coder = random_transcoder(seed)
     model, tokenizer = exact_clt_model(coder, seed), tiny_models.tokenizer()
     given = Intervention(0, 3, value=3.0)
-    (effect,) = intervene(model, tokenizer, coder, "the sea", given, max_new_tokens=3).prompts
+    (effect,) = intervene(
+        model, coder, "the sea", given, tokenizer=tokenizer, max_new_tokens=3
+    ).prompts
     assert effect.tokens == ("<s>", *"the sea")
     ids = [0, *tokenizer("the sea", add_special_tokens=False)["input_ids"]]
     ids = ids if ids[1] != 0 else ids[1:]
     assert effect.token_ids == tuple(ids)
-    both = intervene(model, tokenizer, coder, ["a b", "the sea"], given).prompts
+    both = intervene(model, coder, ["a b", "the sea"], given, tokenizer=tokenizer).prompts
     np.testing.assert_allclose(both[1].logits_after, effect.logits_after, atol=1e-9)
 
 
@@ -161,11 +161,11 @@ def test_what_cannot_be_is_refused(parts: Any) -> None:
         (prompts, "features: layer=3 must be at most 2", {"features": [(3, 0)]}),
     ):
         with pytest.raises(ValueError, match=message):
-            intervene(it, None, None, given, one, **options)  # type: ignore[arg-type]
+            intervene(it, None, given, one, **options)  # type: ignore[arg-type]
     for wrong, message in (
         (Intervention(0, 3, value=3.0, positions=4), "positions=4 is beyond prompt 1, which has 4"),
         (Intervention(0, 3, value=3.0, rows=4), "rows=4 is out of range, the batch has prompts 0"),
         (Intervention(0, 40, value=3.0), "feature=40 is out of range"),
     ):
         with pytest.raises(ValueError, match=message):
-            intervene(it, None, None, prompts, wrong)
+            intervene(it, None, prompts, wrong)

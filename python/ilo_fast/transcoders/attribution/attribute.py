@@ -85,8 +85,9 @@ def attribution_graphs(
         Tokens that may come next (ids or texts), a `Difference`, or a `Direction`; None: the most
         probable tokens that together have `probability`, at most ten.
     max_features
-        Of more active features, those of the largest influence are nodes; what the others write is
-        kept as sources of their layer and position (`rest`).
+        Of more active features, those of the largest influence are nodes, of each layer in
+        proportion to its active ones; what the others write is kept as sources of their layer and
+        position (`rest`), which count as unexplained.
     skip_positions
         So many positions at the beginning have no features. None: as in the transcoder's training.
     dtype
@@ -108,7 +109,9 @@ def attribution_graphs(
     model, transcoder = _in(dtype, model, transcoder)
     replacement = ReplacementModel(model, transcoder, skip_positions=skip_positions)
     ids = [
-        prompt_ids(f"prompts[{at}]", prompt, tokenizer, replacement)
+        prompt_ids(
+            "prompt" if len(prompts) == 1 else f"prompts[{at}]", prompt, tokenizer, replacement
+        )
         for at, prompt in enumerate(prompts)
     ]
     order = sorted(range(len(ids)), key=lambda at: len(ids[at]))
@@ -131,7 +134,7 @@ def attribution_graphs(
 
 
 def _in(
-    dtype: torch.dtype | None, model: nn.Module, transcoder: CrossLayerTranscoder
+    dtype: torch.dtype, model: nn.Module, transcoder: CrossLayerTranscoder
 ) -> tuple[nn.Module, CrossLayerTranscoder]:
     """Both in the type to compute in, in evaluation mode; copies where something changes."""
     weight = next(p for p in model.parameters() if p.is_floating_point())

@@ -40,7 +40,7 @@ class Sources:
     feature : (n,) int32
         Counted in its layer; -1 for other kinds.
     activation : (n,) float64
-        Of a feature; for other kinds the length of the vector, NaN for biases.
+        Of a feature; of an error or a token the length of its vector; NaN for other kinds.
     """
 
     kind: NDArray[np.int8]

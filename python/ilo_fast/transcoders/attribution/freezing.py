@@ -41,8 +41,6 @@ class Freezer(TorchFunctionMode):
         What an earlier pass noted, to be replayed in the same order. None: note it.
     scale_norms
         False: norms act as they do; attention alone is held.
-    only
-        The one scope in which anything is held. None: in all.
 
     Attributes
     ----------
@@ -53,14 +51,11 @@ class Freezer(TorchFunctionMode):
         False: everything passes as it is (inside an MLP, whose calls may change in number).
     """
 
-    def __init__(
-        self, held: Held | None = None, *, scale_norms: bool = True, only: Scope | None = None
-    ) -> None:
+    def __init__(self, held: Held | None = None, *, scale_norms: bool = True) -> None:
         super().__init__()
         self._replayed = held
         self.held: Held = {} if held is None else held
         self._scale_norms = scale_norms
-        self._only = only
         self.restart()
 
     def restart(self) -> None:
@@ -88,7 +83,7 @@ class Freezer(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in _CASTS:
             return _not_narrowed(args[0], func(*args, **kwargs))
-        if not self.active or self._only not in (None, self.scope):
+        if not self.active:
             return func(*args, **kwargs)
         if name in _WEIGHTS:
             return self.hold(lambda: func(*args, **_without_narrow(args[0], kwargs)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import torch
@@ -113,10 +114,7 @@ class LocalModel:
                 f"model makes {self.logits.shape[-1]} logits of {scores.shape[-1]} numbers of its "
                 "head: wanted one of each"
             )
-        ones = torch.ones_like(scores)
-        self.factors = torch.where(
-            scores == 0, ones, self.logits / torch.where(scores == 0, ones, scores)
-        )
+        self.factors = logit_factors(self.logits, scores)
 
     def replay(
         self,
@@ -152,53 +150,27 @@ class LocalModel:
         At the last token of prompt `row`. What is not linear behind the blocks acts as it does
         there. vectors: (n, d). Returns (n, vocabulary).
         """
-        given = torch.cat([vectors.new_zeros(1, vectors.shape[1]), vectors])[:, None]
-        # The blocks run on anything: what the last gives is exchanged.
-        ids = self._ids[row, self._last[row]].repeat(len(given), 1)
-        held = [self._at_last(value, row) for value in self._held.get("outside", [])]
-        freezer = Freezer({"outside": held}, only="outside")
-        scores: list[torch.Tensor] = []
-
-        def entering(layer: int) -> Any:
-            def hook(_: nn.Module, args: Any, kwargs: Any) -> None:
-                freezer.scope = layer
-
-            return hook
-
-        def leaving(layer: int) -> Any:
-            def hook(_: nn.Module, args: Any, output: Any) -> Any:
-                freezer.scope = "outside"
-                return with_first(output, given) if layer == len(self.sites) - 1 else None
-
-            return hook
-
         head = self.parts.head
         assert head is not None  # ReplacementModel has seen to it
-        with contextlib.ExitStack() as stack:
-            for manager in (evaluating(self.model), inference(self.model), freezer):
-                stack.enter_context(manager)
-            for layer, (block, entry) in enumerate(
-                zip(self.parts.blocks, self.parts.entries, strict=True)
-            ):
-                for handle in (
-                    entry.register_forward_pre_hook(entering(layer), with_kwargs=True),
-                    block.register_forward_hook(leaving(layer)),
-                ):
-                    stack.callback(handle.remove)
-            handle = head.register_forward_hook(lambda m, a, output: scores.append(output))
-            stack.callback(handle.remove)
-            freezer.restart()
-            trial_output(self.model, ids)
-        found = scores[0].flatten(1) * self.factors[row]
-        return found[1:] - found[0]
+        with torch.no_grad():
+            read = vectors @ self._behind_blocks[row].T
+            scores: torch.Tensor = head(read) - head(torch.zeros_like(read[:1]))
+        return scores * self.factors[row]
 
-    def _at_last(self, value: torch.Tensor, row: int) -> torch.Tensor:
-        """Of a number of each token, that of a prompt's last."""
-        if value.dim() > 2 and value.shape[:2] == self._ids.shape:
-            return value[row, self._last[row]][None, None]
-        if value.dim() > 2 and value.shape[:2] == (len(self._ids), 1):
-            return value[row, 0][None, None]
-        return value
+    @cached_property
+    def _behind_blocks(self) -> torch.Tensor:
+        """From what the last block gives to what the head reads, at each prompt's last token.
+
+        (rows, width of the head, d)
+        """
+        adds = [added.detach() for added in self.adds.unbind(2)]
+        last = adds[-1].requires_grad_()
+        with torch.enable_grad():
+            final = self.replay(self.tokens, adds).final
+        each = torch.eye(final.shape[-1], dtype=final.dtype, device=final.device)
+        cotangent = each[:, None, None].expand(-1, *final.shape)
+        (grads,) = torch.autograd.grad(final, last, cotangent, is_grads_batched=True)
+        return grads[:, self._rows, self._last].transpose(0, 1)
 
     @torch.no_grad()
     def _check_affine(self) -> None:
@@ -335,6 +307,11 @@ class LocalModel:
         finally:
             for handle in handles:
                 handle.remove()
+
+
+def logit_factors(logits: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    """Logits over what the head gives; 1 where that is zero."""
+    return torch.where(scores == 0, 1.0, logits / scores)
 
 
 class _Seen:

@@ -53,7 +53,8 @@ class Pruned:
     edges : (rows, sources) bool
         Which are kept; none of a node that is not.
     scores : GraphScores
-        Of what is left: the influence of what was dropped counts as that of errors.
+        Of what is left: the influence of what was dropped counts as that of errors; in the
+        published versions it is not there at all.
     """
 
     sources: NDArray[np.bool_]
@@ -81,7 +82,8 @@ def pruned(graph: GraphData, node_threshold: float = 0.8, edge_threshold: float 
     Parameters
     ----------
     node_threshold
-        Of the influence of features, errors and `rest` together.
+        Of the influence of features, errors and `rest` together. (circuit-tracer takes tokens into
+        the sum, which it keeps anyway, so that at the same threshold it keeps fewer.)
     edge_threshold
         Of what the edges between kept nodes carry: the share of the row's sum, times the influence
         or weight of the row. A feature that is left without an edge to a later node goes as well.

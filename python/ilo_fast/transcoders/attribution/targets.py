@@ -121,15 +121,7 @@ def _token_id(token: int | str, tokenizer: Any, vocabulary: int) -> int:
     if isinstance(token, str):
         if tokenizer is None:
             raise ValueError(f"target {token!r} is text: pass a tokenizer, or the id of the token")
-        ids = tokenizer(token, add_special_tokens=False)["input_ids"]
-        known = tokenizer.convert_tokens_to_ids(token)
-        if len(ids) != 1 and isinstance(known, int) and known != tokenizer.unk_token_id:
-            ids = [known]
-        if len(ids) != 1 and token[:1] == " " and token[1:]:
-            # Tokenizers that put a space before a text by themselves.
-            bare = tokenizer(token[1:], add_special_tokens=False)["input_ids"]
-            if len(bare) == 1 and _shown(bare[0], tokenizer) == token:
-                ids = bare
+        ids = _ids(token, tokenizer)
         if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
             pieces = [tokenizer.decode([i]) for i in ids]
             raise ValueError(
@@ -140,6 +132,25 @@ def _token_id(token: int | str, tokenizer: Any, vocabulary: int) -> int:
     if isinstance(token, bool) or not isinstance(token, int) or not 0 <= token < vocabulary:
         raise ValueError(f"target {token!r}: wanted a token's id, 0 to {vocabulary - 1}, or text")
     return token
+
+
+def _ids(text: str, tokenizer: Any) -> list[int]:
+    """Tokens of a text that may come next: where it is one token, that one alone.
+
+    Some tokenizers put a space before whatever they are given, so that of a text with one of its
+    own those tokens count that it has behind another text.
+    """
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    if text.startswith(" "):
+        before, both = (
+            tokenizer(words, add_special_tokens=False)["input_ids"] for words in ("a", f"a{text}")
+        )
+        if both[: len(before)] == before:
+            ids = both[len(before) :]
+    known = tokenizer.convert_tokens_to_ids(text)
+    if len(ids) != 1 and isinstance(known, int) and known != tokenizer.unk_token_id:
+        return [known]
+    return ids
 
 
 def _shown(token: int, tokenizer: Any) -> str:

@@ -44,13 +44,12 @@ def logit_effects(
     texts: Callable[[list[int]], list[str]],
     k: int = 10,
     *,
-    row: int = 0,
     advance: Callable[[int], Any] | None = None,
 ) -> list[tuple[Ranked, Ranked]]:
     """The k tokens whose logits each feature raises most, and those that it lowers most.
 
     Its vectors, all layers together, at an activation of 1, where nothing but the last norm and the
-    head follows. The norm scales as it does at the last token of the prompt.
+    head follows. The norm scales as it does at the last token of the first prompt.
 
     Parameters
     ----------
@@ -60,8 +59,6 @@ def logit_effects(
         layer * n_features + feature.
     texts
         Of token ids, the tokens as they are shown.
-    row
-        Which of the prompts.
     advance
         Is told how many features are done.
 
@@ -75,7 +72,7 @@ def logit_effects(
     rows = max(1, int(_CHUNK_BYTES // (local.logits.element_size() * vocabulary)))
     found: list[tuple[Ranked, Ranked]] = []
     for at in range(0, len(vectors), rows):
-        effects = local.effects_on_logits(vectors[at : at + rows], row)
+        effects = local.effects_on_logits(vectors[at : at + rows])
         columns = []
         for largest in (True, False):
             values, ids = effects.topk(min(k, vocabulary), dim=-1, largest=largest)

@@ -36,10 +36,10 @@ _CONTEXT: Final = 64  # tokens of a window, where the transcoder does not say
 
 def feature_notes(
     model: nn.Module,
-    tokenizer: Any,
     transcoder: CrossLayerTranscoder,
     texts: Texts,
     *,
+    tokenizer: Any,
     features: Collection[tuple[int, int]] | None = None,
     languages: str | Sequence[str] | None = None,
     language: str | None = None,
@@ -48,8 +48,6 @@ def feature_notes(
     n_logits: int = 10,
     max_windows: int | None = None,
     seed: int = 0,
-    local: LocalModel | None = None,
-    row: int = 0,
     batch_tokens: int | None = None,
     progress: bool = False,
 ) -> dict[tuple[int, int], FeatureNote]:
@@ -59,12 +57,12 @@ def feature_notes(
     ----------
     model
         A causal language model with its head, in float32 or float64, on its device.
-    tokenizer
-        Of the model.
     transcoder
         Of the model.
     texts, languages, language, allow_unknown
         As for `train_transcoder`. All lines are used.
+    tokenizer
+        Of the model.
     features
         (layer, feature) of those wanted. None: all.
     n_contexts, n_logits
@@ -73,9 +71,6 @@ def feature_notes(
         At most so many windows of text, drawn in equal shares of the languages. None: all.
     seed
         Of what is drawn.
-    local, row
-        The model near some prompts, and the one at whose last token the final norm is taken. None:
-        the first window.
     batch_tokens
         Tokens of one forward pass. None: some thousands.
     progress
@@ -105,16 +100,15 @@ def feature_notes(
         reader, transcoder, windows,
         features=features, n_contexts=n_contexts, batch_tokens=batch_tokens, progress=progress,
     )  # fmt: skip
-    if local is None:
-        ids = windows.ids[:1].to(input_device(reader.parts))
-        local, row = LocalModel(replacement, ids, torch.tensor([ids.shape[1]])), 0
+    ids = windows.ids[:1].to(input_device(reader.parts))
+    local = LocalModel(replacement, ids, torch.tensor([ids.shape[1]]))  # for the final norm's scale
     shown = TokenTexts(tokenizer)
     with cost_bar(
         progress, "reading logits", cost=len(wanted), items=len(wanted), unit="feature"
     ) as bar:
         logits = logit_effects(
             local, transcoder, wanted, shown.of, n_logits,
-            row=row, advance=lambda n: bar.advance(n, n),
+            advance=lambda n: bar.advance(n, n),
         )  # fmt: skip
     return _notes(activity, logits, shown, transcoder.n_features)
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from ilo_fast.models.forward import evaluating, inference, trial_ids
 from ilo_fast.transcoders.attribution.freezing import Freezer, Held
-from ilo_fast.transcoders.attribution.local_model import LocalModel
+from ilo_fast.transcoders.attribution.local_model import LocalModel, logit_factors
 from ilo_fast.transcoders.block_trial import first_of, with_first
 from ilo_fast.transcoders.interventions.places import TokenPlaces
 from ilo_fast.transcoders.interventions.writing import Writing
@@ -75,8 +75,7 @@ class Holding:
                         return output
                     assert self._scores is not None
                     # A scale, or what a soft cap did in the unchanged pass.
-                    factors = torch.where(scores == 0, 1.0, logits / scores)
-                    return _with_logits(output, self._scores * factors)
+                    return _with_logits(output, self._scores * logit_factors(logits, scores))
                 finally:
                     self._freezer, self._is_changed = None, False
                     self._adds.clear()

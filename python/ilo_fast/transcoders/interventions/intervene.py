@@ -41,11 +41,11 @@ Read = dict[int, torch.Tensor]  # layer -> (rows, tokens, d)
 
 def intervene(
     model: nn.Module | ReplacementModel,
-    tokenizer: Any,
     transcoder: CrossLayerTranscoder | None,
     prompts: Prompt | Sequence[Prompt],
     interventions: Intervention | Sequence[Intervention],
     *,
+    tokenizer: Any = None,
     frozen: Frozen | None = None,
     max_new_tokens: int = 0,
     features: Sequence[tuple[int, int]] = (),
@@ -57,13 +57,13 @@ def intervene(
     ----------
     model, transcoder, frozen
         As for `intervened`.
-    tokenizer
-        Of the model. None: prompts are token ids, and so are names of tokens.
     prompts
         A text, or several, or token ids. `Intervention.rows` are their numbers. Prompts of like
         lengths go together.
     interventions
         As for `intervened`.
+    tokenizer
+        Needed for texts; names tokens.
     max_new_tokens
         How far to go on, token by token, by the most probable one; positions of interventions are
         of the prompt, but for None and slices without a stop. Not with `frozen`.
