@@ -14,7 +14,8 @@ from torch import nn
 from ilo_fast._util.checks import share, whole_number
 from ilo_fast._util.memory import available_memory
 from ilo_fast._util.progress import cost_bar
-from ilo_fast.models.forward import working_device
+from ilo_fast.models.forward import as_written, working_device
+from ilo_fast.models.limits import depends_on_longest
 from ilo_fast.transcoders.attribution.data import KINDS, Sources
 from ilo_fast.transcoders.attribution.edges import Rows, Tracer
 from ilo_fast.transcoders.attribution.graph import AttributionGraph
@@ -106,7 +107,32 @@ def attribution_graphs(
     whole_number("max_features", max_features)
     if isinstance(prompts, str):
         raise TypeError("prompts is one text: pass a list, or call attribution_graph()")
-    model, transcoder = _in(dtype, model, transcoder)
+    prompts = list(prompts)
+    if any(isinstance(prompt, (int, np.integer)) for prompt in prompts):
+        raise TypeError(
+            "prompts is one prompt's token ids: pass a list of it, or call attribution_graph()"
+        )
+    _check_kinds(model, transcoder)
+    # Whatever the caller is in: gradients are wanted.
+    with torch.inference_mode(False), as_written(model):
+        return _graphs(
+            *_in(dtype, model, transcoder), prompts,
+            tokenizer, targets, probability, max_features, skip_positions, progress,
+        )  # fmt: skip
+
+
+def _graphs(
+    model: nn.Module,
+    transcoder: CrossLayerTranscoder,
+    prompts: Sequence[Prompt],
+    tokenizer: Any,
+    targets: Wanted,
+    probability: float,
+    max_features: int,
+    skip_positions: int | None,
+    progress: bool,
+) -> list[AttributionGraph]:
+    """As `attribution_graphs`, of a model in the type to compute in."""
     replacement = ReplacementModel(model, transcoder, skip_positions=skip_positions)
     ids = [
         prompt_ids(
@@ -116,9 +142,10 @@ def attribution_graphs(
     ]
     order = sorted(range(len(ids)), key=lambda at: len(ids[at]))
     graphs: dict[int, AttributionGraph] = {}
+    alike = depends_on_longest(getattr(model, "config", None))
     cost = sum(len(row) ** 2 for row in ids)  # rows times what one costs
     with cost_bar(progress, "graphs", cost=cost, items=len(ids), unit="prompt") as bar:
-        for batch in _batches(order, ids):
+        for batch in _batches(order, ids, alike):
             found = _traced(
                 replacement,
                 [ids[at] for at in batch],
@@ -133,6 +160,22 @@ def attribution_graphs(
     return [graphs[at] for at in range(len(ids))]
 
 
+def _check_kinds(model: Any, transcoder: Any) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a module, got {type(model).__name__}")
+    if not isinstance(transcoder, CrossLayerTranscoder):
+        raise TypeError(
+            f"transcoder must be a CrossLayerTranscoder, got {type(transcoder).__name__}"
+        )
+    for module in model.modules():
+        for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
+            if str(getattr(hook, "__module__", "")).startswith("ilo_fast.transcoders."):
+                raise ValueError(
+                    "model is within a block of intervened() or of a ReplacementModel, or another "
+                    "thread traces it: leave the block first, or give each thread its own model"
+                )
+
+
 def _in(
     dtype: torch.dtype, model: nn.Module, transcoder: CrossLayerTranscoder
 ) -> tuple[nn.Module, CrossLayerTranscoder]:
@@ -140,24 +183,26 @@ def _in(
     weight = next(p for p in model.parameters() if p.is_floating_point())
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"dtype={dtype}: wanted torch.float32 or torch.float64")
-    if weight.dtype != dtype:
+    if weight.dtype != dtype or any(p.is_inference() for p in model.parameters()):
         model = copy.deepcopy(model).to(dtype)
     own = transcoder.encoder_weight
     device = working_device(model)
-    if own.dtype != dtype or own.device != device or transcoder.training:
+    moved = own.dtype != dtype or own.device != device
+    if moved or transcoder.training or own.is_inference():
         transcoder = copy.deepcopy(transcoder).to(device, dtype).eval()
     return model, transcoder
 
 
-def _batches(order: Sequence[int], ids: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Prompts of like lengths; the longest of each is last."""
+def _batches(order: Sequence[int], ids: Sequence[Sequence[int]], alike: bool) -> list[list[int]]:
+    """Prompts of like lengths, or of one; the longest of each is last."""
     batches: list[list[int]] = []
     for at in order:
         length = len(ids[at])
+        shortest = len(ids[batches[-1][0]]) if batches else 0
         if (
             not batches
             or (len(batches[-1]) + 1) * length > _BATCH_TOKENS
-            or length > _LONGER * len(ids[batches[-1][0]]) + 1
+            or length > (shortest if alike else _LONGER * shortest + 1)
         ):
             batches.append([])
         batches[-1].append(at)
@@ -181,6 +226,11 @@ def _traced(
     local = LocalModel(replacement, filled, torch.tensor(lengths))
     coder = replacement.transcoder
     tracer = Tracer(local, coder, lengths, replacement.skip_positions)
+    if not bool(tracer.errors.isfinite().all()):
+        raise ValueError(
+            "transcoder gives numbers that are not finite on this prompt: a weight, bias or scale "
+            "of it is NaN, infinite or zero; load or train it again"
+        )
     wanted = [explained(local, row, targets, probability, tokenizer) for row in range(len(ids))]
     _check_memory(tracer, max_features)
     found = tracer.target_rows([w.scores for w in wanted], [w.final for w in wanted])
@@ -233,8 +283,11 @@ class _Draft:
     def choose(self, layer: int) -> torch.Tensor:
         """The features of a layer that are nodes."""
         here = np.flatnonzero(self._layer == layer)
-        most = self._most * len(here) // max(len(self.features), 1)
-        if len(self.features) > self._most and len(here) > most:
+        n = len(self.features)
+        # Each layer its part of `_most`, rounded so that all of them together are `_most`.
+        before = int((self._layer < layer).sum())
+        most = self._most * (before + len(here)) // max(n, 1) - self._most * before // max(n, 1)
+        if n > self._most and len(here) > most:
             order = np.argsort(-self._reached[here], kind="stable")
             here = np.sort(here[order[:most]])
         return torch.from_numpy(here)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,8 +13,14 @@ from torch import nn
 
 from ilo_fast._util.checks import whole_number
 from ilo_fast.models.forward import evaluating, inference, working_device
+from ilo_fast.models.limits import depends_on_longest
 from ilo_fast.representations.pooling import choose_pad_id
-from ilo_fast.transcoders.interventions.intervened import Frozen, intervened, replacement_of
+from ilo_fast.transcoders.interventions.intervened import (
+    Frozen,
+    checked_interventions,
+    intervened,
+    replacement_of,
+)
 from ilo_fast.transcoders.interventions.intervention import Intervention
 from ilo_fast.transcoders.interventions.places import Places
 from ilo_fast.transcoders.interventions.result import (
@@ -84,12 +90,19 @@ def intervene(
             f"max_new_tokens={max_new_tokens} with frozen={frozen!r}: what is frozen is of the "
             "prompt, and a continuation goes beyond it; leave one of them out"
         )
-    it = replacement_of(model, transcoder)
-    several = not isinstance(prompts, str) and not _is_ids(prompts)
-    listed: list[Any] = list(prompts) if several else [prompts]
+    if not isinstance(prompts, str):
+        if isinstance(prompts, (bytes, Mapping)) or not hasattr(prompts, "__iter__"):
+            raise TypeError(
+                f"prompts must be texts or lists of token ids, got {type(prompts).__name__}"
+            )
+    plain: Any = prompts.tolist() if isinstance(prompts, torch.Tensor) else prompts
+    plain = plain if isinstance(plain, str) else list(plain)
+    several = not isinstance(plain, str) and not _is_ids(plain)
+    listed: list[Any] = plain if several else [plain]
     if not listed:
         raise ValueError("prompts is empty: give at least one")
-    given = (interventions,) if isinstance(interventions, Intervention) else tuple(interventions)
+    it = replacement_of(model, transcoder)
+    given = checked_interventions(interventions, it.transcoder)
     ids = [
         prompt_ids(f"prompts[{at}]" if several else "prompt", p, tokenizer, it, room=max_new_tokens)
         for at, p in enumerate(listed)
@@ -124,18 +137,21 @@ def _named(
             whole_number("features: layer", layer, 0, transcoder.n_layers - 1),
             whole_number("features: feature", feature, 0, transcoder.n_features - 1),
         ] = None
-    for one in given:
-        one.check(transcoder)
     return tuple(found)
 
 
 def _batches(lengths: Sequence[int], it: ReplacementModel) -> list[list[int]]:
-    """Prompts of like lengths."""
+    """Prompts of like lengths, or of one where others would matter."""
+    alike = depends_on_longest(getattr(it.model, "config", None))
     weight = next(it.parts.embeddings.parameters())
     most = _LOGITS_BYTES // (4 * max(weight.shape[0], it.parts.vocabulary or 1))
     batches: list[list[int]] = []
     for at in sorted(range(len(lengths)), key=lambda at: lengths[at]):
-        if not batches or (len(batches[-1]) + 1) * lengths[at] > most:
+        if (
+            not batches
+            or (len(batches[-1]) + 1) * lengths[at] > most
+            or (alike and lengths[at] != lengths[batches[-1][0]])
+        ):
             batches.append([])
         batches[-1].append(at)
     return batches
