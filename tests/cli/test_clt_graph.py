@@ -58,7 +58,7 @@ def test_a_newcomer_traces_finds_a_feature_and_switches_it_off(
     graph = AttributionGraph.from_file(written / "graph.npz")
     assert graph.prompt.endswith(DEMO_PROMPT.lower()) and 0 < graph.residual <= 1e-9
     assert f"{graph.n_features:,} active features" in shown
-    assert f"adds up to {graph.residual:.0e}\n" in shown
+    assert f"rows add up to within {graph.residual:.0e}\n" in shown
     scores = graph.scores
     for title, pair in (
         ("whole", (scores.replacement, scores.completeness)),
