@@ -72,3 +72,14 @@ def test_what_is_no_graph_is_refused(folder: Path, capsys: pytest.CaptureFixture
         assert main(["clt", "view", name]) != 0
         assert name in capsys.readouterr().err
     assert not (folder / "text.html").exists()
+
+
+@pytest.mark.parametrize("output", ["english.npz", "german.npz", "./link.npz"])
+def test_a_page_does_not_replace_its_graph(
+    folder: Path, output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "link.npz").symlink_to("english.npz")
+    before = (folder / output).read_bytes()
+    assert main(["clt", "view", "english.npz", "german.npz", "-o", output]) == 2
+    assert "which would be lost: name another page" in capsys.readouterr().err
+    assert (folder / output).read_bytes() == before

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ilo_fast._util.messages import counted
 from ilo_fast.cli import flags
 from ilo_fast.cli.console import emit
-from ilo_fast.cli.parser import Commands
+from ilo_fast.cli.parser import Commands, UsageError
 
 if TYPE_CHECKING:
     from ilo_fast.transcoders.viewer.page import ShownGraph
@@ -56,6 +56,10 @@ def run(args: argparse.Namespace) -> int:
     from ilo_fast._util.folders import made_folder
     from ilo_fast.transcoders.viewer.page import graph_page
 
+    output = args.output or args.graph.with_suffix(".html")
+    for path in filter(None, (args.graph, args.other, args.state)):
+        if output.exists() and path.exists() and output.samefile(path):
+            raise UsageError(f"-o {output} is {path}, which would be lost: name another page")
     paths = [path for path in (args.graph, args.other) if path is not None]
     first, *rest = (_shown(path, args.state) for path in paths)
     page = graph_page(
@@ -66,7 +70,6 @@ def run(args: argparse.Namespace) -> int:
         other=rest[0] if rest else None,
         title=args.title,
     )
-    output = args.output or args.graph.with_suffix(".html")
     with made_folder(output.parent, "-o"):
         write_text(output, page)
     emit(f"{output}\n")
