@@ -36,6 +36,7 @@ _KIND: Final = "ilo_fast.graph"
 _VERSION: Final = 1
 _FIX: Final = "trace the prompt again"
 _ABOUT: Final = "about"
+_MOST: Final = 2**16  # layers: what no model has
 _COLUMNS: Final = {
     "kind": np.int8,
     "layer": np.int32,
@@ -181,7 +182,8 @@ def check_graph(graph: GraphData) -> None:
             raise ValueError(f"{name} ({array.dtype}) must be finite floats")
     if not len(graph.targets):
         raise ValueError("targets are none: a graph explains at least one")
-    n_layers = whole_number("info['n_layers']", graph.info.get("n_layers"))
+    n_layers = whole_number("info['n_layers']", graph.info.get("n_layers"), most=_MOST)
+    whole_number("info['skip_positions']", graph.info.get("skip_positions"), least=0)
     limits = {"kind": (0, len(KINDS) - 1), "layer": (-1, n_layers), "position": (-1, tokens - 1)}
     for name, (least, most) in limits.items():
         column = getattr(sources, name)

@@ -67,7 +67,7 @@ def read_page_state(source: str | os.PathLike[str], graph: GraphData) -> PageSta
         with damage_refused("the state of a page", _FIX):
             return _built(data, graph)
 
-    return read_result(source, STATE_FILE, "saved by the page of a graph", build)
+    return read_result(source, STATE_FILE, "the state of a graph's page", build)
 
 
 def _built(data: Mapping[str, Any], graph: GraphData) -> PageState:
