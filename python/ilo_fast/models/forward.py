@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -46,6 +47,56 @@ def inference(module: nn.Module) -> Iterator[None]:
         yield
 
 
+class _Shared:
+    """A setting that is one for all threads: made for the first block, undone after the last."""
+
+    def __init__(self, made: Callable[[], contextlib.AbstractContextManager[Any]]) -> None:
+        self._made, self._lock, self._entered = made, threading.Lock(), 0
+        self._stack = contextlib.ExitStack()
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            if not self._entered:
+                self._stack.enter_context(self._made())
+            self._entered += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._entered -= 1
+                if not self._entered:
+                    self._stack.close()
+
+
+@contextlib.contextmanager
+def _default_double() -> Iterator[None]:
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(default)
+
+
+_in_double: Final = _Shared(_default_double)
+_in_eager: Final = _Shared(lambda: torch.compiler.set_stance("force_eager"))
+
+
+def as_written(module: nn.Module) -> contextlib.AbstractContextManager[None]:
+    """Within the block, a module that torch.compile made runs as it was written.
+
+    What is compiled knows nothing of function modes, and of hooks not all.
+    """
+    compiled = any(
+        hasattr(child, "_orig_mod") or getattr(child, "_compiled_call_impl", None) is not None
+        for child in module.modules()
+    )
+    if compiled and hasattr(torch.compiler, "set_stance"):  # from PyTorch 2.6 on
+        return _in_eager()
+    return contextlib.nullcontext()
+
+
 @contextlib.contextmanager
 def _own_precision(module: nn.Module) -> Iterator[None]:
     """Lets a model in float64 run: some make float32 numbers on the way, or call such kernels."""
@@ -55,15 +106,13 @@ def _own_precision(module: nn.Module) -> Iterator[None]:
         return
     configs = {id(c): c for m in module.modules() if (c := getattr(m, "config", None)) is not None}
     kinds = {key: getattr(c, "_experts_implementation", None) for key, c in configs.items()}
-    default = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
     try:
         for key, kind in kinds.items():
             if kind is not None:
                 configs[key]._experts_implementation = "eager"
-        yield
+        with _in_double():
+            yield
     finally:
-        torch.set_default_dtype(default)
         for key, kind in kinds.items():
             if kind is not None:
                 configs[key]._experts_implementation = kind

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ilo_fast._util.checks import whole_number
@@ -37,18 +38,30 @@ def prompt_ids(
 
     Raises
     ------
+    TypeError
+        It is neither a text nor token ids.
     ValueError
         It has no position that the transcoder does not skip, too many, or an unknown token.
     """
     if isinstance(prompt, str):
         if tokenizer is None:
             raise ValueError(f"{name} is text: pass a tokenizer, or token ids")
+        half = re.search("[\ud800-\udfff]", prompt)
+        if half:
+            raise ValueError(
+                f"{name} has {half[0]!a} at character {half.start()}, which is half of one: it was "
+                "read with another encoding than it is in; pass it as UTF-8"
+            )
         found = list(tokenizer(prompt, add_special_tokens=False)["input_ids"])
         usual = list(tokenizer(prompt)["input_ids"])
         bos = tokenizer.bos_token_id
         if bos is not None and usual[:1] == [bos] and found[:1] != [bos]:
             found = [bos, *found]
     else:
+        if isinstance(prompt, (bytes, Mapping)) or not hasattr(prompt, "__iter__"):
+            raise TypeError(
+                f"{name} must be a text or a list of token ids, got {type(prompt).__name__}"
+            )
         found = [whole_number(f"{name}: token", token, least=0) for token in prompt]
     skip = replacement.skip_positions
     if len(found) < skip + 1:

@@ -14,6 +14,8 @@ from ilo_fast.transcoders.activations import BatchTopK, JumpReLU, TopK
 from ilo_fast.transcoders.attribution.attribute import attribution_graph, attribution_graphs
 from ilo_fast.transcoders.attribution.local_model import LocalModel
 from ilo_fast.transcoders.attribution.targets import Difference, Direction
+from ilo_fast.transcoders.interventions.intervened import intervened
+from ilo_fast.transcoders.interventions.intervention import Intervention
 from ilo_fast.transcoders.replacement import ReplacementModel
 
 IDS = [5, 40, 17, 33, 8, 21]
@@ -169,6 +171,11 @@ def test_a_model_that_writes_in_place_is_read_before_it_does() -> None:
         ([5, 64], {}, r"has token 64: the model knows 0 to 63"),
         (["a", 5], {}, r"prompts\[0\]: token must be an int"),
         ("text", {}, r"is text: pass a tokenizer, or token ids"),
+        (None, {}, r"prompts\[0\] must be a text or a list of token ids, got NoneType"),
+        (b"abc", {}, r"must be a text or a list of token ids, got bytes"),
+        ("a \udcff", {"tokenizer": object()}, r"'\\udcff' at character 2, which is half of"),
+        (IDS, {"targets": 5}, r"targets=5 is not a list: give \[5\]"),
+        (IDS, {"targets": " the"}, r"targets=' the' is not a list"),
         (IDS, {"targets": [64]}, r"target 64: wanted a token's id, 0 to 63, or text"),
         (IDS, {"targets": ["x"]}, r"target 'x' is text: pass a tokenizer"),
         (IDS, {"targets": []}, r"targets name no token"),
@@ -195,5 +202,69 @@ def test_a_transcoder_of_another_model_is_refused() -> None:
 
 def test_one_text_is_not_many() -> None:
     model = random_model("Llama", FAMILIES["Llama"][0])
-    with pytest.raises(TypeError, match=r"pass a list, or call attribution_graph\(\)"):
-        attribution_graphs(model, scaled_transcoder(model), "text")
+    for prompts in ("text", IDS):
+        with pytest.raises(TypeError, match=r"pass a list.*, or call attribution_graph\(\)"):
+            attribution_graphs(model, scaled_transcoder(model), prompts)  # type: ignore[arg-type]
+
+
+def test_a_row_of_the_head_is_a_direction() -> None:
+    model = random_model("Llama", FAMILIES["Llama"][0]).requires_grad_(True)
+    coder = scaled_transcoder(model)
+    row = model.lm_head.weight[np.int64(5)]
+    graph = attribution_graph(model, coder, IDS, targets=Direction(row, "5"))
+    both = attribution_graph(model, coder, IDS, targets=Difference(np.int64(5), 7))  # type: ignore[arg-type]
+    assert graph.residual <= 1e-9 and both.residual <= 1e-9
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 39])
+def test_there_are_as_many_nodes_as_asked_for(most: int) -> None:
+    model = random_model("Llama", FAMILIES["Llama"][0])
+    graph = attribution_graph(model, scaled_transcoder(model), IDS, max_features=most)
+    assert graph.n_features == most < graph.info["active_features"]
+    assert graph.residual <= 1e-9
+
+
+def test_inference_mode_around_it_and_before_it() -> None:
+    with torch.inference_mode():
+        model = random_model("Llama", FAMILIES["Llama"][0])
+        coder = scaled_transcoder(model)
+        inside = attribution_graph(model, coder, IDS)
+    outside = attribution_graph(model, coder, IDS)
+    assert inside.residual <= 1e-9
+    np.testing.assert_array_equal(inside.adjacency, outside.adjacency)
+
+
+def test_a_compiled_model_is_traced_as_it_was_written() -> None:
+    model = random_model("Llama", FAMILIES["Llama"][0])
+    coder = scaled_transcoder(model)
+    plain = attribution_graph(model, coder, IDS)
+
+    def refused(*_: object) -> object:
+        raise AssertionError("compiled")
+
+    compiled = torch.compile(model, backend=refused)
+    graph = attribution_graph(compiled, coder, IDS)
+    np.testing.assert_array_equal(graph.adjacency, plain.adjacency)
+
+
+@pytest.mark.parametrize("name", ["output_scale", "decoder_bias"])
+def test_a_transcoder_with_damaged_numbers_is_refused(name: str) -> None:
+    model = random_model("Llama", FAMILIES["Llama"][0])
+    coder = scaled_transcoder(model)
+    getattr(coder, name)[0] = {"output_scale": 0.0, "decoder_bias": np.inf}[name]
+    with pytest.raises(ValueError, match="transcoder gives numbers that are not finite"):
+        attribution_graph(model, coder, IDS)
+
+
+def test_what_is_no_model_or_in_use_is_refused() -> None:
+    model = random_model("Llama", FAMILIES["Llama"][0])
+    coder = scaled_transcoder(model)
+    with pytest.raises(TypeError, match="model must be a module, got str"):
+        attribution_graph("demo", coder, IDS)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="transcoder must be a CrossLayerTranscoder, got NoneType"):
+        attribution_graph(model, None, IDS)  # type: ignore[arg-type]
+    with (
+        intervened(model, coder, Intervention(0, 1, add=9.0)),
+        pytest.raises(ValueError, match=r"within a block of intervened\(\)"),
+    ):
+        attribution_graph(model, coder, IDS)

@@ -14,7 +14,7 @@ from torch import nn
 from ilo_fast._util.checks import share, whole_number
 from ilo_fast._util.memory import available_memory
 from ilo_fast._util.progress import cost_bar
-from ilo_fast.models.forward import working_device
+from ilo_fast.models.forward import as_written, working_device
 from ilo_fast.transcoders.attribution.data import KINDS, Sources
 from ilo_fast.transcoders.attribution.edges import Rows, Tracer
 from ilo_fast.transcoders.attribution.graph import AttributionGraph
@@ -105,7 +105,32 @@ def attribution_graphs(
     whole_number("max_features", max_features)
     if isinstance(prompts, str):
         raise TypeError("prompts is one text: pass a list, or call attribution_graph()")
-    model, transcoder = _in(dtype, model, transcoder)
+    prompts = list(prompts)
+    if any(isinstance(prompt, (int, np.integer)) for prompt in prompts):
+        raise TypeError(
+            "prompts is one prompt's token ids: pass a list of it, or call attribution_graph()"
+        )
+    _check_kinds(model, transcoder)
+    # Whatever the caller is in: gradients are wanted.
+    with torch.inference_mode(False), as_written(model):
+        return _graphs(
+            *_in(dtype, model, transcoder), prompts,
+            tokenizer, targets, probability, max_features, skip_positions, progress,
+        )  # fmt: skip
+
+
+def _graphs(
+    model: nn.Module,
+    transcoder: CrossLayerTranscoder,
+    prompts: Sequence[Prompt],
+    tokenizer: Any,
+    targets: Wanted,
+    probability: float,
+    max_features: int,
+    skip_positions: int | None,
+    progress: bool,
+) -> list[AttributionGraph]:
+    """As `attribution_graphs`, of a model in the type to compute in."""
     replacement = ReplacementModel(model, transcoder, skip_positions=skip_positions)
     ids = [
         prompt_ids(f"prompts[{at}]", prompt, tokenizer, replacement)
@@ -130,6 +155,22 @@ def attribution_graphs(
     return [graphs[at] for at in range(len(ids))]
 
 
+def _check_kinds(model: Any, transcoder: Any) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a module, got {type(model).__name__}")
+    if not isinstance(transcoder, CrossLayerTranscoder):
+        raise TypeError(
+            f"transcoder must be a CrossLayerTranscoder, got {type(transcoder).__name__}"
+        )
+    for module in model.modules():
+        for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
+            if str(getattr(hook, "__module__", "")).startswith("ilo_fast.transcoders."):
+                raise ValueError(
+                    "model is within a block of intervened() or of a ReplacementModel, or another "
+                    "thread traces it: leave the block first, or give each thread its own model"
+                )
+
+
 def _in(
     dtype: torch.dtype | None, model: nn.Module, transcoder: CrossLayerTranscoder
 ) -> tuple[nn.Module, CrossLayerTranscoder]:
@@ -137,11 +178,12 @@ def _in(
     weight = next(p for p in model.parameters() if p.is_floating_point())
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"dtype={dtype}: wanted torch.float32 or torch.float64")
-    if weight.dtype != dtype:
+    if weight.dtype != dtype or any(p.is_inference() for p in model.parameters()):
         model = copy.deepcopy(model).to(dtype)
     own = transcoder.encoder_weight
     device = working_device(model)
-    if own.dtype != dtype or own.device != device or transcoder.training:
+    moved = own.dtype != dtype or own.device != device
+    if moved or transcoder.training or own.is_inference():
         transcoder = copy.deepcopy(transcoder).to(device, dtype).eval()
     return model, transcoder
 
@@ -178,6 +220,11 @@ def _traced(
     local = LocalModel(replacement, filled, torch.tensor(lengths))
     coder = replacement.transcoder
     tracer = Tracer(local, coder, lengths, replacement.skip_positions)
+    if not bool(tracer.errors.isfinite().all()):
+        raise ValueError(
+            "transcoder gives numbers that are not finite on this prompt: a weight, bias or scale "
+            "of it is NaN, infinite or zero; load or train it again"
+        )
     wanted = [explained(local, row, targets, probability, tokenizer) for row in range(len(ids))]
     _check_memory(tracer, max_features)
     found = tracer.target_rows([w.scores for w in wanted], [w.final for w in wanted])
@@ -230,8 +277,11 @@ class _Draft:
     def choose(self, layer: int) -> torch.Tensor:
         """The features of a layer that are nodes."""
         here = np.flatnonzero(self._layer == layer)
-        most = self._most * len(here) // max(len(self.features), 1)
-        if len(self.features) > self._most and len(here) > most:
+        n = len(self.features)
+        # Each layer its part of `_most`, rounded so that all of them together are `_most`.
+        before = int((self._layer < layer).sum())
+        most = self._most * (before + len(here)) // max(n, 1) - self._most * before // max(n, 1)
+        if n > self._most and len(here) > most:
             order = np.argsort(-self._reached[here], kind="stable")
             here = np.sort(here[order[:most]])
         return torch.from_numpy(here)

@@ -225,7 +225,8 @@ class LocalModel:
                 raise ValueError(
                     f"model is not affine in the residual stream: {name} does not follow it, with "
                     "attention, norms and MLPs held. Something outside the MLPs is not linear (a "
-                    "state-space layer?), so that no attribution adds up"
+                    "state-space layer? attention that is neither 'eager' nor 'sdpa'?), so that no "
+                    "attribution adds up"
                 )
 
     def _run(

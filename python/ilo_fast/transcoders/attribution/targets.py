@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import torch
 
+from ilo_fast._util.checks import whole_number
 from ilo_fast.transcoders.attribution.data import Target
 from ilo_fast.transcoders.attribution.local_model import LocalModel
 from ilo_fast.transcoders.features.token_texts import TokenTexts
@@ -30,6 +31,7 @@ class Direction:
     Attributes
     ----------
     vector : (d,)
+        A gradient does not go through it.
     name : str
     """
 
@@ -80,7 +82,7 @@ def explained(
     logits, factors = local.logits[row], local.factors[row]
     chances = logits.double().softmax(-1)
     if isinstance(wanted, Direction):
-        vector = torch.as_tensor(wanted.vector, dtype=logits.dtype, device=logits.device)
+        vector = torch.as_tensor(wanted.vector, dtype=logits.dtype, device=logits.device).detach()
         final = local.base.final[row, 0]
         if vector.shape != final.shape:
             raise ValueError(
@@ -105,6 +107,8 @@ def explained(
         enough = int((chances[order].cumsum(0) < probability).sum()) + 1
         ids = order[:enough].tolist()
     else:
+        if isinstance(wanted, str) or not hasattr(wanted, "__iter__"):
+            raise TypeError(f"targets={wanted!r:.60} is not a list: give [{wanted!r:.60}]")
         ids = [_token_id(token, tokenizer, len(logits)) for token in wanted]
         if not ids or len(set(ids)) < len(ids):
             raise ValueError("targets name no token, or one twice")
@@ -131,9 +135,12 @@ def _token_id(token: int | str, tokenizer: Any, vocabulary: int) -> int:
                 "of its pieces, with the space that goes before a word, or a token's id"
             )
         token = ids[0]
-    if isinstance(token, bool) or not isinstance(token, int) or not 0 <= token < vocabulary:
-        raise ValueError(f"target {token!r}: wanted a token's id, 0 to {vocabulary - 1}, or text")
-    return token
+    try:
+        return whole_number("target", token, least=0, most=vocabulary - 1)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"target {token!r:.60}: wanted a token's id, 0 to {vocabulary - 1}, or text"
+        ) from None
 
 
 def _shown(token: int, tokenizer: Any) -> str:

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from ilo_fast._util.checks import choice
-from ilo_fast.models.forward import evaluating
+from ilo_fast.models.forward import as_written, evaluating
 from ilo_fast.transcoders.interventions.holding import Holding
 from ilo_fast.transcoders.interventions.intervention import Intervention
 from ilo_fast.transcoders.interventions.places import TokenPlaces
@@ -77,7 +77,7 @@ def intervened(
         or a way of generation that does not tell where tokens stand.
     """
     it = replacement_of(model, transcoder)
-    given = _checked(interventions, it.transcoder)
+    given = checked_interventions(interventions, it.transcoder)
     if frozen is not None:
         choice("frozen", frozen, FROZEN)
     if it.model in _changed:
@@ -96,6 +96,7 @@ def intervened(
         holding = Holding(it, writing, places, everything=frozen == "all")
     with contextlib.ExitStack() as stack:
         stack.enter_context(evaluating(it.transcoder))
+        stack.enter_context(as_written(it.model))
         stack.enter_context(places.watching())
         if holding is None:
             stack.enter_context(_writing(it, writing, places))
@@ -131,10 +132,15 @@ def replacement_of(
     return ReplacementModel(model, transcoder)
 
 
-def _checked(
+def checked_interventions(
     interventions: Intervention | Sequence[Intervention], transcoder: CrossLayerTranscoder
 ) -> tuple[Intervention, ...]:
-    given = (interventions,) if isinstance(interventions, Intervention) else tuple(interventions)
+    """Interventions of features that the transcoder has, as a tuple."""
+    given: tuple[Any, ...]
+    if isinstance(interventions, Intervention) or not hasattr(interventions, "__iter__"):
+        given = (interventions,)
+    else:
+        given = tuple(interventions)
     for one in given:
         if not isinstance(one, Intervention):
             raise TypeError(f"interventions must be of Intervention, got {one!r}")
