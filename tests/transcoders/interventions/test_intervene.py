@@ -149,9 +149,22 @@ def test_texts() -> None:
     np.testing.assert_allclose(both[1].logits_after, effect.logits_after, atol=1e-9)
 
 
+def test_a_tensor_of_token_ids_is_a_prompt(parts: Any) -> None:
+    _, it, _, prompts = parts
+    one = Intervention(0, 3, value=3.0)
+    found = intervene(it, None, None, torch.tensor(prompts[0]), one)  # type: ignore[arg-type]
+    assert [p.token_ids for p in found.prompts] == [tuple(prompts[0])]
+
+
 def test_what_cannot_be_is_refused(parts: Any) -> None:
     _, it, _, prompts = parts
     one = Intervention(0, 3, value=3.0)
+    for given in (None, 5, b"abc"):
+        with pytest.raises(TypeError, match="prompts must be texts or lists of token ids, got"):
+            intervene(it, None, None, given, one)  # type: ignore[arg-type]
+    for wrong in (None, "0/3=1"):
+        with pytest.raises(TypeError, match="interventions must be of Intervention, got"):
+            intervene(it, None, None, prompts, wrong)  # type: ignore[arg-type]
     for given, message, options in (
         ("text", "prompt is text: pass a tokenizer", {}),
         ([], "prompts is empty", {}),

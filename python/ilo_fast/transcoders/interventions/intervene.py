@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +14,12 @@ from torch import nn
 from ilo_fast._util.checks import whole_number
 from ilo_fast.models.forward import evaluating, inference, working_device
 from ilo_fast.representations.pooling import choose_pad_id
-from ilo_fast.transcoders.interventions.intervened import Frozen, intervened, replacement_of
+from ilo_fast.transcoders.interventions.intervened import (
+    Frozen,
+    checked_interventions,
+    intervened,
+    replacement_of,
+)
 from ilo_fast.transcoders.interventions.intervention import Intervention
 from ilo_fast.transcoders.interventions.places import Places
 from ilo_fast.transcoders.interventions.result import (
@@ -84,12 +89,18 @@ def intervene(
             f"max_new_tokens={max_new_tokens} with frozen={frozen!r}: what is frozen is of the "
             "prompt, and a continuation goes beyond it; leave one of them out"
         )
-    it = replacement_of(model, transcoder)
+    if not isinstance(prompts, str):
+        if isinstance(prompts, (bytes, Mapping)) or not hasattr(prompts, "__iter__"):
+            raise TypeError(
+                f"prompts must be texts or lists of token ids, got {type(prompts).__name__}"
+            )
+        prompts = prompts.tolist() if isinstance(prompts, torch.Tensor) else list(prompts)
     several = not isinstance(prompts, str) and not _is_ids(prompts)
     listed: list[Any] = list(prompts) if several else [prompts]
     if not listed:
         raise ValueError("prompts is empty: give at least one")
-    given = (interventions,) if isinstance(interventions, Intervention) else tuple(interventions)
+    it = replacement_of(model, transcoder)
+    given = checked_interventions(interventions, it.transcoder)
     ids = [
         prompt_ids(f"prompts[{at}]" if several else "prompt", p, tokenizer, it, room=max_new_tokens)
         for at, p in enumerate(listed)
@@ -124,8 +135,6 @@ def _named(
             whole_number("features: layer", layer, 0, transcoder.n_layers - 1),
             whole_number("features: feature", feature, 0, transcoder.n_features - 1),
         ] = None
-    for one in given:
-        one.check(transcoder)
     return tuple(found)
 
 
