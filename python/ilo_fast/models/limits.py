@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ _NAMES = (
     "max_target_positions",
 )
 
+# Rotary positions whose frequencies are those for the longest row of a batch.
+_BY_LONGEST = ("longrope", "dynamic")
+
 # Tokenizers without a limit of their own name a huge number instead.
 _NO_LIMIT = 10**6
 
@@ -27,6 +31,22 @@ def position_limit(backbone: nn.Module, config: Any) -> int | None:
         if isinstance(value, int) and value > 0:
             return value - _reserved_positions(backbone, value)
     return None
+
+
+def depends_on_longest(config: Any) -> bool:
+    """Whether rows of one batch see other positions beside a longer one.
+
+    Of such a model a prompt has to go with others of its length, to be what it is alone.
+    """
+    text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
+    waiting = [getattr(text_config, name, None) for name in ("rope_parameters", "rope_scaling")]
+    while waiting:  # some have one for each kind of layer
+        found = waiting.pop()
+        if isinstance(found, Mapping):
+            if found.get("rope_type", found.get("type")) in _BY_LONGEST:
+                return True
+            waiting += found.values()
+    return False
 
 
 def length_limit(tokenizer: Any, position_limit: int | None, max_length: int | None) -> int | None:

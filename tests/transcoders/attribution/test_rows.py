@@ -13,6 +13,8 @@ from ilo_fast.models.forward import callers_hooks
 from ilo_fast.transcoders.attribution.attribute import attribution_graph, attribution_graphs
 from ilo_fast.transcoders.attribution.graph import AttributionGraph
 from ilo_fast.transcoders.attribution.local_model import LocalModel, LocalPass
+from ilo_fast.transcoders.interventions.intervene import intervene
+from ilo_fast.transcoders.interventions.intervention import Intervention
 from ilo_fast.transcoders.replacement import ReplacementModel
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
@@ -125,6 +127,23 @@ def test_per_layer_transcoders_pass_the_same(name: str) -> None:
     graph = attribution_graph(model, coder, some_ids(3))
     assert graph.residual <= 1e-9
     _check_changes(model, coder, some_ids(3), graph)
+
+
+def test_a_longer_prompt_does_not_turn_the_positions_of_others() -> None:
+    rope = {
+        "rope_type": "longrope", "rope_theta": 1e4, "factor": 4.0, "short_factor": [1.0] * 4,
+        "long_factor": [3.0] * 4, "original_max_position_embeddings": 8,
+    }  # fmt: skip
+    model = random_model("Llama", FAMILIES["Llama"][0] | {"rope_parameters": rope})
+    coder = scaled_transcoder(model)
+    prompts = [some_ids(4, 8), some_ids(5, 9)]
+    alone = attribution_graph(model, coder, prompts[0])
+    together = attribution_graphs(model, coder, prompts)[0]
+    np.testing.assert_allclose(together.values, alone.values, rtol=1e-12)
+    one = Intervention(0, 1, add=1.0)
+    effects = intervene(model, None, coder, prompts, one).prompts
+    by_itself = intervene(model, None, coder, prompts[0], one).prompts
+    np.testing.assert_allclose(effects[0].logits_after, by_itself[0].logits_after, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["Llama", "GPT2"])

@@ -15,6 +15,7 @@ from ilo_fast._util.checks import share, whole_number
 from ilo_fast._util.memory import available_memory
 from ilo_fast._util.progress import cost_bar
 from ilo_fast.models.forward import as_written, working_device
+from ilo_fast.models.limits import depends_on_longest
 from ilo_fast.transcoders.attribution.data import KINDS, Sources
 from ilo_fast.transcoders.attribution.edges import Rows, Tracer
 from ilo_fast.transcoders.attribution.graph import AttributionGraph
@@ -138,9 +139,10 @@ def _graphs(
     ]
     order = sorted(range(len(ids)), key=lambda at: len(ids[at]))
     graphs: dict[int, AttributionGraph] = {}
+    alike = depends_on_longest(getattr(model, "config", None))
     cost = sum(len(row) ** 2 for row in ids)  # rows times what one costs
     with cost_bar(progress, "graphs", cost=cost, items=len(ids), unit="prompt") as bar:
-        for batch in _batches(order, ids):
+        for batch in _batches(order, ids, alike):
             found = _traced(
                 replacement,
                 [ids[at] for at in batch],
@@ -188,15 +190,16 @@ def _in(
     return model, transcoder
 
 
-def _batches(order: Sequence[int], ids: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Prompts of like lengths; the longest of each is last."""
+def _batches(order: Sequence[int], ids: Sequence[Sequence[int]], alike: bool) -> list[list[int]]:
+    """Prompts of like lengths, or of one; the longest of each is last."""
     batches: list[list[int]] = []
     for at in order:
         length = len(ids[at])
+        shortest = len(ids[batches[-1][0]]) if batches else 0
         if (
             not batches
             or (len(batches[-1]) + 1) * length > _BATCH_TOKENS
-            or length > _LONGER * len(ids[batches[-1][0]]) + 1
+            or length > (shortest if alike else _LONGER * shortest + 1)
         ):
             batches.append([])
         batches[-1].append(at)

@@ -13,6 +13,7 @@ from torch import nn
 
 from ilo_fast._util.checks import whole_number
 from ilo_fast.models.forward import evaluating, inference, working_device
+from ilo_fast.models.limits import depends_on_longest
 from ilo_fast.representations.pooling import choose_pad_id
 from ilo_fast.transcoders.interventions.intervened import (
     Frozen,
@@ -139,12 +140,17 @@ def _named(
 
 
 def _batches(lengths: Sequence[int], it: ReplacementModel) -> list[list[int]]:
-    """Prompts of like lengths."""
+    """Prompts of like lengths, or of one where others would matter."""
+    alike = depends_on_longest(getattr(it.model, "config", None))
     weight = next(it.parts.embeddings.parameters())
     most = _LOGITS_BYTES // (4 * max(weight.shape[0], it.parts.vocabulary or 1))
     batches: list[list[int]] = []
     for at in sorted(range(len(lengths)), key=lambda at: lengths[at]):
-        if not batches or (len(batches[-1]) + 1) * lengths[at] > most:
+        if (
+            not batches
+            or (len(batches[-1]) + 1) * lengths[at] > most
+            or (alike and lengths[at] != lengths[batches[-1][0]])
+        ):
             batches.append([])
         batches[-1].append(at)
     return batches
