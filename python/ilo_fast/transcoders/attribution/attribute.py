@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from ilo_fast.transcoders.attribution.data import KINDS, Sources
 from ilo_fast.transcoders.attribution.edges import Rows, Tracer
 from ilo_fast.transcoders.attribution.graph import AttributionGraph
 from ilo_fast.transcoders.attribution.local_model import LocalModel
+from ilo_fast.transcoders.attribution.preparing import check_traceable, prepared
 from ilo_fast.transcoders.attribution.targets import Explained, Wanted, explained
 from ilo_fast.transcoders.features.token_texts import TokenTexts
 from ilo_fast.transcoders.prompts import Prompt, prompt_ids
@@ -111,11 +111,11 @@ def attribution_graphs(
         raise TypeError(
             "prompts is one prompt's token ids: pass a list of it, or call attribution_graph()"
         )
-    _check_kinds(model, transcoder)
+    check_traceable(model, transcoder)
     # Whatever the caller is in: gradients are wanted.
     with torch.inference_mode(False), as_written(model):
         return _graphs(
-            *_in(dtype, model, transcoder), prompts,
+            *prepared(dtype, model, transcoder), prompts,
             tokenizer, targets, probability, max_features, skip_positions, progress,
         )  # fmt: skip
 
@@ -155,39 +155,6 @@ def _graphs(
                 graphs[at] = graph
             bar.advance(sum(len(ids[at]) ** 2 for at in batch), len(batch))
     return [graphs[at] for at in range(len(ids))]
-
-
-def _check_kinds(model: Any, transcoder: Any) -> None:
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a module, got {type(model).__name__}")
-    if not isinstance(transcoder, CrossLayerTranscoder):
-        raise TypeError(
-            f"transcoder must be a CrossLayerTranscoder, got {type(transcoder).__name__}"
-        )
-    for module in model.modules():
-        for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
-            if str(getattr(hook, "__module__", "")).startswith("ilo_fast.transcoders."):
-                raise ValueError(
-                    "model is within a block of intervened() or of a ReplacementModel, or another "
-                    "thread traces it: leave the block first, or give each thread its own model"
-                )
-
-
-def _in(
-    dtype: torch.dtype | None, model: nn.Module, transcoder: CrossLayerTranscoder
-) -> tuple[nn.Module, CrossLayerTranscoder]:
-    """Both in the type to compute in, in evaluation mode; copies where something changes."""
-    weight = next(p for p in model.parameters() if p.is_floating_point())
-    if dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"dtype={dtype}: wanted torch.float32 or torch.float64")
-    if weight.dtype != dtype or any(p.is_inference() for p in model.parameters()):
-        model = copy.deepcopy(model).to(dtype)
-    own = transcoder.encoder_weight
-    device = working_device(model)
-    moved = own.dtype != dtype or own.device != device
-    if moved or transcoder.training or own.is_inference():
-        transcoder = copy.deepcopy(transcoder).to(device, dtype).eval()
-    return model, transcoder
 
 
 def _batches(order: Sequence[int], ids: Sequence[Sequence[int]], alike: bool) -> list[list[int]]:

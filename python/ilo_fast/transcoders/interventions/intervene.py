@@ -95,9 +95,11 @@ def intervene(
             raise TypeError(
                 f"prompts must be texts or lists of token ids, got {type(prompts).__name__}"
             )
-        prompts = prompts.tolist() if isinstance(prompts, torch.Tensor) else list(prompts)
-    several = not isinstance(prompts, str) and not _is_ids(prompts)
-    listed: list[Any] = list(prompts) if several else [prompts]
+    given_prompts: Any = prompts
+    if not isinstance(prompts, str):
+        given_prompts = prompts.tolist() if isinstance(prompts, torch.Tensor) else list(prompts)
+    several = not isinstance(prompts, str) and not _is_ids(given_prompts)
+    listed: list[Any] = given_prompts if several else [given_prompts]
     if not listed:
         raise ValueError("prompts is empty: give at least one")
     it = replacement_of(model, transcoder)
