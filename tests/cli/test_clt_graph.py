@@ -29,7 +29,7 @@ from ilo_fast.transcoders.prompts import DEMO_PROMPT
 
 folder = transcoder_folder  # of a small model that it names
 open_once = functools.cache(opening.open_transcoder)
-QUICK = ("--no-contexts", "--single", "--quiet", "--device", "cpu")
+QUICK = ("--no-contexts", "--dtype", "float32", "--quiet", "--device", "cpu")
 
 
 @pytest.fixture(autouse=True)

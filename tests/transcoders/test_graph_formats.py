@@ -242,6 +242,28 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert set(data["qParams"]["pinnedIds"]) == pins
 
 
+def test_activations_of_zero_are_no_infinite_residual(tmp_path: Path) -> None:
+    data = exported(tmp_path, random_graph())
+    del data["metadata"]["ilo_fast"]
+    for node in data["nodes"]:
+        node["activation"] = None if node["activation"] is None else 0.0
+    for link in data["links"]:
+        link["weight"] *= 1e3
+    (tmp_path / "zero.json").write_text(json.dumps(data))
+    found = import_circuit_tracer_graph(tmp_path / "zero.json").graph
+    assert found.residual <= 1.0
+    export_circuit_tracer_graph(found, tmp_path, slug="again")  # numbers that JSON has
+
+
+def test_links_in_circles_are_refused(tmp_path: Path) -> None:
+    data = exported(tmp_path, random_graph())
+    feature = next(n["node_id"] for n in data["nodes"] if n["activation"] is not None)
+    data["links"].append({"source": feature, "target": feature, "weight": 1.0})
+    (tmp_path / "circle.json").write_text(json.dumps(data))
+    with pytest.raises(ValueError, match=f"a link from '{feature}' to '{feature}', which is in no"):
+        import_circuit_tracer_graph(tmp_path / "circle.json")
+
+
 def test_ids_that_say_nothing_are_read_by_their_fields(tmp_path: Path) -> None:
     data = exported(tmp_path, random_graph(), node_threshold=1.0, edge_threshold=1.0)
     wanted = import_circuit_tracer_graph(tmp_path / "a-graph.json").graph

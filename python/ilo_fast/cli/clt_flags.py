@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.files.opening import Opened
 
 
-def add_transcoder_flags(parser: argparse.ArgumentParser) -> None:
-    """A transcoder, the model that it is of, and where that runs."""
+def add_transcoder_flags(
+    parser: argparse.ArgumentParser, *, dtype: str = "that of the training's weights"
+) -> None:
+    """A transcoder, the model that it is of, and where that runs; `dtype` says the default."""
     group = parser.add_argument_group("model and transcoder")
     group.add_argument(
         "--transcoder", default="demo", metavar="FOLDER",
@@ -32,7 +34,7 @@ def add_transcoder_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: a GPU if there is one)")
     group.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16", "float64"),
-        help="type to run the model in (default: that of the training's weights)",
+        help=f"type to run the model in (default: {dtype})",
     )  # fmt: skip
 
 

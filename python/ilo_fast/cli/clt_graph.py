@@ -66,10 +66,6 @@ def add_parser(commands: Commands) -> None:
         "--max-features", type=flags.positive_int, default=8192, metavar="N",
         help="of more active ones those of the largest influence are nodes (default: 8192)",
     )  # fmt: skip
-    group.add_argument(
-        "--single", action="store_true",
-        help="compute in float32: half the memory and time, rows add up to some 1e-4, not 1e-9",
-    )  # fmt: skip
     group = parser.add_argument_group("what features are")
     group.add_argument(
         "--text", type=Path, nargs="+", metavar="DIR|FILE",
@@ -84,7 +80,11 @@ def add_parser(commands: Commands) -> None:
     group.add_argument(
         "--no-contexts", action="store_true", help="do not look features up: faster, no text needed"
     )
-    add_transcoder_flags(parser)
+    add_transcoder_flags(
+        parser,
+        dtype="that of the training's weights, but for graphs float64: in float32 they take half "
+        "the memory and time, and rows add up to some 1e-4, not 1e-9",
+    )
     flags.add_thread_flag(parser)
     group = parser.add_argument_group("output")
     group.add_argument(
@@ -164,7 +164,7 @@ def _traced(args: argparse.Namespace, it: Opened) -> list[AttributionGraph]:
         targets=targets,
         probability=args.probability,
         max_features=args.max_features,
-        dtype=torch.float32 if args.single else torch.float64,
+        dtype=torch.float64 if args.dtype in (None, "float64") else torch.float32,
         progress=not args.quiet,
     )
 

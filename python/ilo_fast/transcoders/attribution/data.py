@@ -121,7 +121,13 @@ class GraphData:
 
     @cached_property
     def residual(self) -> float:
-        """The largest difference of a row's sum and its value, relative to the value."""
+        """The largest difference of a row's sum and its value, relative to the value.
+
+        Of a value of 0, relative to the sum of the row's absolute numbers.
+        """
         off = np.abs(self.adjacency.sum(axis=1, dtype=np.float64) - self.values)
-        size = np.maximum(np.abs(self.values), np.finfo(np.float64).tiny)
-        return float((off / size).max(initial=0.0))
+        sizes = np.abs(self.adjacency).sum(axis=1, dtype=np.float64)
+        size = np.where(self.values == 0, sizes, np.abs(self.values))
+        with np.errstate(over="ignore"):
+            found = (off / np.maximum(size, np.finfo(np.float64).tiny)).max(initial=0.0)
+        return float(min(found, np.finfo(np.float64).max))  # files take no infinity

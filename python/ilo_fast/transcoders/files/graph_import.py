@@ -105,6 +105,7 @@ def _built(data: Mapping[str, Any]) -> SavedGraph:
     column_of = {node.id: column for column, node in enumerate(sources)}
     row_of = {node.id: row for row, node in enumerate(rows)}
     adjacency = _adjacency(data["links"], row_of, column_of)
+    _check_order(adjacency, rows, sources)
     token_ids = np.full(len(tokens), -1, np.int64)
     for node in sources:
         if node.kind == "token":
@@ -266,6 +267,21 @@ def _adjacency(
         seen.add(at)
         found[at] = real_number("weight", link["weight"])
     return found
+
+
+def _check_order(
+    adjacency: NDArray[np.float64], rows: Sequence[_Node], sources: Sequence[_Node]
+) -> None:
+    """Refuse links that do not go up: influence would go round in circles."""
+    layers = np.array([node.layer for node in sources])
+    for of, node in zip(adjacency, rows, strict=True):
+        if node.kind != "feature":
+            continue
+        for at in np.flatnonzero((of != 0) & (layers >= node.layer)).tolist():
+            raise ValueError(
+                f"there is a link from {sources[at].id!r:.60} to {node.id!r:.60}, which is in no "
+                "later layer: wanted links that go from earlier layers to later ones"
+            )
 
 
 def _supernode(group: Any, column_of: Mapping[str, int]) -> Supernode:

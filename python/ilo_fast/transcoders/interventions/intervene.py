@@ -90,11 +90,10 @@ def intervene(
             f"max_new_tokens={max_new_tokens} with frozen={frozen!r}: what is frozen is of the "
             "prompt, and a continuation goes beyond it; leave one of them out"
         )
-    if not isinstance(prompts, str):
-        if isinstance(prompts, (bytes, Mapping)) or not hasattr(prompts, "__iter__"):
-            raise TypeError(
-                f"prompts must be texts or lists of token ids, got {type(prompts).__name__}"
-            )
+    if isinstance(prompts, (bytes, Mapping)) or not hasattr(prompts, "__iter__"):
+        raise TypeError(
+            f"prompts must be texts or lists of token ids, got {type(prompts).__name__}"
+        )
     plain: Any = prompts.tolist() if isinstance(prompts, torch.Tensor) else prompts
     plain = plain if isinstance(plain, str) else list(plain)
     several = not isinstance(plain, str) and not _is_ids(plain)
