@@ -323,7 +323,7 @@ def test_dead_features_learn_what_is_not_explained_and_are_lifted(
     assert record.auxiliary == pytest.approx(float(wanted.detach()), rel=1e-4)
     assert record.loss == pytest.approx(float(record.unexplained.mean()) + record.auxiliary / 32)
     assert not torch.equal(transcoder.decoder_weights[0][0], decoder)
-    assert (transcoder.encoder_bias - bias)[:, ::2].min() > 0.5  # far more than by learning
+    assert (transcoder.encoder_bias - bias)[:, ::2].min() > 0.2  # far more than by learning
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: a.kind)
