@@ -36,7 +36,7 @@ def demo(tokens: int) -> tuple[Any, list[int]]:
     from ilo_fast.transcoders.files.opening import open_transcoder
 
     opened = open_transcoder("demo", device="cpu")
-    text = " ".join(ParallelCorpus.demo().sentences["eng_Latn"])
+    text = " ".join(ParallelCorpus.demo().sentences["eng_Latn"][: tokens // 4])
     ids = opened.tokenizer(text, add_special_tokens=False)["input_ids"]
     return opened, [opened.tokenizer.bos_token_id, *ids][:tokens]
 
