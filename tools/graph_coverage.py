@@ -48,6 +48,8 @@ def try_type(name: str) -> tuple[str, str]:
         model = build_model(name)
     except UnbuildableError as error:
         return ("not built" if error.text else "no text"), str(error)
+    except ImportError as error:  # a library that it needs is not installed
+        return "no text", " ".join(str(error).split())
     try:
         parts, sites = find_sites(model)
     except ValueError as error:

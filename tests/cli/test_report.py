@@ -26,10 +26,7 @@ def test_report_rebuilds_from_scores_alone(
         (here / "out" / name).unlink()
     assert main(["report", "out"]) == 0
     assert {name: (here / "out" / name).read_bytes() for name in ALL_FILES} == pictures
-
-
-def test_a_single_run_has_the_name_that_it_is_given(drawing_run: Run, here: Path) -> None:
-    assert drawing_run("-q", "-o", "out") == 0
+    # A single run has the name that it is given.
     assert main(["report", "-q", "mine=out", "-o", "copy"]) == 0
     page = (here / "copy" / files.REPORT_FILE).read_text(encoding="utf-8")
     assert "<title>mine " in page

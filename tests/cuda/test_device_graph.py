@@ -113,9 +113,11 @@ def test_any_number_of_rows(n, product, engine):
             engine.check(X, k, "cosine", product=product)
 
 
-@pytest.mark.parametrize(("n", "k"), [(200, 180), (1025, 1024), (2500, 2047), (5000, 3000)])
+@pytest.mark.parametrize(
+    ("n", "k"), [(200, 180), (513, 512), (1025, 1024), (2500, 2047), (5000, 3000)]
+)
 def test_many_neighbors(n, k, engine):
-    if n > engine.size(1100, 10_000):
+    if n > engine.size(600, 10_000):
         pytest.skip("too large for the emulator")
     X = np.random.default_rng(8).standard_normal((n, 16)).astype(np.float32)
     engine.check(X, k)
