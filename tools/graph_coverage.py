@@ -156,9 +156,12 @@ def page(found: dict[str, tuple[str, str]]) -> str:
     for verdict in ("wrong", "refused"):
         if names[verdict]:
             lines += ["", f"## {verdict.capitalize()}", ""]
+        of_note = defaultdict(list)
         for name in names[verdict]:
-            text = " ".join(f"- `{name}`: {found[name][1]}".split())
-            lines += textwrap.wrap(text[:400], 118, subsequent_indent="  ", break_long_words=False)
+            of_note[found[name][1]].append(f"`{name}`")
+        for note, same in of_note.items():
+            text = " ".join(f"- {', '.join(same)}: {note}".split())
+            lines += textwrap.wrap(text, 118, subsequent_indent="  ", break_long_words=False)
     lines += ["", "## Right", ""]
     lines += textwrap.wrap(", ".join(f"`{n}`" for n in names["right"]), 118)
     return "\n".join(lines) + "\n"
