@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.messages import counted, plain
-from ilo_fast.models.limits import position_limit
+from ilo_fast.models.limits import depends_on_longest, position_limit
 from ilo_fast.report.columns import columns
 from ilo_fast.transcoders.replacement import ReplacementModel
 
@@ -79,6 +80,34 @@ def prompt_ids(
             f"{name} has {len(found)} tokens{more}, the model takes {limit}: shorten it"
         )
     return found
+
+
+def prompt_batches(
+    lengths: Sequence[int], most: int, config: Any, *, longer: float = math.inf
+) -> list[list[int]]:
+    """Prompts of like lengths, which go together; the longest of each batch is last.
+
+    Parameters
+    ----------
+    most
+        Tokens of a batch, the shorter prompts filled up.
+    config
+        Of the model: where the longest prompt matters to the others, lengths are equal.
+    longer
+        So many times as long as the shortest, and a token, is the longest at most.
+    """
+    alike = depends_on_longest(config)
+    batches: list[list[int]] = []
+    for at in sorted(range(len(lengths)), key=lambda at: lengths[at]):
+        shortest = lengths[batches[-1][0]] if batches else 0
+        if (
+            not batches
+            or (len(batches[-1]) + 1) * lengths[at] > most
+            or lengths[at] > (shortest if alike else longer * shortest + 1)
+        ):
+            batches.append([])
+        batches[-1].append(at)
+    return batches
 
 
 def prompt_lines(tokens: Sequence[str]) -> str:

@@ -13,14 +13,13 @@ from ilo_fast._util.checks import share, whole_number
 from ilo_fast._util.memory import available_memory
 from ilo_fast._util.progress import cost_bar
 from ilo_fast.models.forward import as_written, working_device
-from ilo_fast.models.limits import depends_on_longest
 from ilo_fast.transcoders.attribution.draft import Draft
 from ilo_fast.transcoders.attribution.edges import Tracer
 from ilo_fast.transcoders.attribution.graph import AttributionGraph
 from ilo_fast.transcoders.attribution.local_model import LocalModel
 from ilo_fast.transcoders.attribution.preparing import check_traceable, prepared
 from ilo_fast.transcoders.attribution.targets import Wanted, explained
-from ilo_fast.transcoders.prompts import Prompt, prompt_ids
+from ilo_fast.transcoders.prompts import Prompt, prompt_batches, prompt_ids
 from ilo_fast.transcoders.replacement import ReplacementModel
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
@@ -138,12 +137,11 @@ def _graphs(
         )
         for at, prompt in enumerate(prompts)
     ]
-    order = sorted(range(len(ids)), key=lambda at: len(ids[at]))
     graphs: dict[int, AttributionGraph] = {}
-    alike = depends_on_longest(getattr(model, "config", None))
+    config = getattr(model, "config", None)
     cost = sum(len(row) ** 2 for row in ids)  # rows times what one costs
     with cost_bar(progress, "graphs", cost=cost, items=len(ids), unit="prompt") as bar:
-        for batch in _batches(order, ids, alike):
+        for batch in prompt_batches([*map(len, ids)], _BATCH_TOKENS, config, longer=_LONGER):
             rows = [ids[at] for at in batch]
             size = sum(len(row) ** 2 for row in rows)
 
@@ -157,22 +155,6 @@ def _graphs(
                 graphs[at] = graph
             bar.advance(0, len(batch))
     return [graphs[at] for at in range(len(ids))]
-
-
-def _batches(order: Sequence[int], ids: Sequence[Sequence[int]], alike: bool) -> list[list[int]]:
-    """Prompts of like lengths, or of one; the longest of each is last."""
-    batches: list[list[int]] = []
-    for at in order:
-        length = len(ids[at])
-        shortest = len(ids[batches[-1][0]]) if batches else 0
-        if (
-            not batches
-            or (len(batches[-1]) + 1) * length > _BATCH_TOKENS
-            or length > (shortest if alike else _LONGER * shortest + 1)
-        ):
-            batches.append([])
-        batches[-1].append(at)
-    return batches
 
 
 def _traced(

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ilo_fast.transcoders.attribution.data import KINDS, Sources
+from ilo_fast.transcoders.attribution.data import KINDS, Kind, Sources
 from ilo_fast.transcoders.attribution.edges import Rows, Tracer
 from ilo_fast.transcoders.attribution.graph import AttributionGraph
 from ilo_fast.transcoders.attribution.targets import Explained
 from ilo_fast.transcoders.features.token_texts import TokenTexts
 from ilo_fast.transcoders.replacement import ReplacementModel
+
+
+class _Group(NamedTuple):
+    """Sources of one kind: where they are, and how strong; None: as `Sources` says."""
+
+    kind: Kind
+    layer: NDArray[Any]
+    position: NDArray[Any]
+    activation: NDArray[Any] | None = None
+    feature: NDArray[Any] | None = None
 
 
 class Draft:
@@ -62,59 +72,67 @@ class Draft:
     def graph(
         self, ids: Sequence[int], tokenizer: Any, replacement: ReplacementModel
     ) -> AttributionGraph:
-        n_layers = replacement.n_layers
         position = self.features.position.cpu().numpy()
         feature = self.features.feature.cpu().numpy()
+        activation = self.features.activation.detach().cpu().numpy()
         chosen = np.array(sorted(self._rows), np.int64)
         # By layer, then position: the order in which a reader looks.
         chosen = chosen[np.lexsort((feature[chosen], position[chosen], self._layer[chosen]))]
-        of_features = np.stack([self._rows[at][0] for at in chosen.tolist()] + [*self._targets[0]])
-        of_others = np.stack([self._rows[at][1] for at in chosen.tolist()] + [*self._targets[1]])
         left = np.setdiff1d(np.arange(len(position)), chosen)
-        cells = np.unique(np.stack([self._layer[left], position[left]]), axis=1)
-        rest = np.zeros((len(of_features), cells.shape[1]), of_features.dtype)
-        for at, (layer, place) in enumerate(cells.T):
-            mine = left[(self._layer[left] == layer) & (position[left] == place)]
-            rest[:, at] = of_features[:, mine].sum(axis=1)
-        parts = _parts(of_others, self.length, n_layers, self._before_alike())
-        adjacency = np.concatenate(
-            [of_features[:, chosen], rest, *(part for part, *_ in parts)], axis=1
+        cells, cell = np.unique(
+            np.stack([self._layer[left], position[left]]), axis=1, return_inverse=True
         )
-        local = self.tracer.local
-        lengths = {
-            "error": self.tracer.errors[self.row, : self.length].norm(dim=-1).flatten(),
-            "token": local.tokens[self.row, : self.length].norm(dim=-1),
-        }
-        kinds: list[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]] = [
-            ("feature", self._layer[chosen], position[chosen], feature[chosen],
-             self.features.activation.detach().cpu().numpy()[chosen]),
-            ("rest", cells[0], cells[1], np.full(cells.shape[1], -1),
-             np.full(cells.shape[1], np.nan)),
+        groups = [
+            _Group("feature", self._layer[chosen], position[chosen], activation[chosen],
+                   feature[chosen]),
+            _Group("rest", cells[0], cells[1]),
         ]  # fmt: skip
-        for _, kind, layers, places in parts:
-            size = lengths.get(kind)
-            kinds.append(
-                (kind, layers, places, np.full(len(layers), -1),
-                 np.full(len(layers), np.nan) if size is None else size.cpu().numpy())
-            )  # fmt: skip
-        values = np.concatenate(
-            [self.features.pre_activation.cpu().numpy()[chosen], self.of.values.cpu().numpy()]
-        )
+        rows = [*(self._rows[at] for at in chosen.tolist()), *zip(*self._targets, strict=True)]
+        others, more = self._others(np.stack([other for _, other in rows]))
+        n, n_cells = len(chosen), cells.shape[1]
+        adjacency = np.empty((len(rows), n + n_cells + others.shape[1]), others.dtype)
+        for row, (of_features, _) in zip(adjacency, rows, strict=True):
+            row[:n] = of_features[chosen]
+            row[n : n + n_cells] = np.bincount(cell.ravel(), of_features[left], n_cells)
+        adjacency[:, n + n_cells :] = others
+        values = self.features.pre_activation.cpu().numpy()[chosen]
         return AttributionGraph(
             prompt=str(list(ids)) if tokenizer is None else str(tokenizer.decode(ids)),
             tokens=_shown(ids, tokenizer),
             token_ids=np.asarray(ids, np.int64),
-            sources=_sources(kinds),
+            sources=_sources([*groups, *more]),
             targets=self.of.targets,
             adjacency=adjacency,
-            values=values,
+            values=np.concatenate([values, self.of.values.cpu().numpy()]),
             info=_info(replacement, len(position)),
         )
 
-    def _before_alike(self) -> bool:
-        """Whether what is added before the first block is the same at all positions."""
-        before = self.tracer.before[self.row, : self.length]
-        return bool((before == before[:1]).all())
+    def _others(self, columns: NDArray[Any]) -> tuple[NDArray[Any], list[_Group]]:
+        """The columns of all but features, and what they are."""
+        tracer, length = self.tracer, self.length
+        n_layers = tracer.n_layers
+        cuts = np.cumsum([length * n_layers, length, length])
+        errors, tokens, positions, biases = np.split(columns, cuts, axis=1)
+        places, none = np.arange(length), np.full(length, -1)
+        layers = np.tile(np.arange(n_layers), length)
+        found = [
+            (errors, _Group("error", layers, np.repeat(places, n_layers),
+                            _lengths(tracer.errors[self.row, :length]))),
+            (tokens, _Group("token", none, places,
+                            _lengths(tracer.local.tokens[self.row, :length]))),
+        ]  # fmt: skip
+        before = tracer.before[self.row, :length]
+        if bool((before == before[:1]).all()):  # it is no position's: a bias, if anything
+            biases[:, 0] += positions.sum(axis=1)
+        else:
+            found.append((positions, _Group("position", none, places, _lengths(before))))
+        starts = np.arange(-1, n_layers + 1)
+        kept = np.ones(len(starts), bool)
+        kept[0] = bool(biases[:, 0].any())
+        starts = starts[kept]
+        found.append((biases[:, kept], _Group("bias", starts, np.full(len(starts), -1))))
+        parts, groups = zip(*found, strict=True)
+        return np.concatenate(parts, axis=1), list(groups)
 
 
 def _shown(ids: Sequence[int], tokenizer: Any) -> tuple[str, ...]:
@@ -129,45 +147,29 @@ def _flat(rows: Rows) -> tuple[NDArray[Any], NDArray[Any]]:
     return rows.features.detach().cpu().numpy(), rest.detach().cpu().numpy()
 
 
-def _parts(
-    others: NDArray[Any], length: int, n_layers: int, alike: bool
-) -> list[tuple[NDArray[Any], str, NDArray[Any], NDArray[Any]]]:
-    """What all but features add, by kind: columns, kind, layers, positions."""
-    cuts = np.cumsum([length * n_layers, length, length])
-    errors, tokens, positions, biases = np.split(others, cuts, axis=1)
-    places = np.arange(length)
-    none = np.full(length, -1)
-    found = [
-        (errors, "error", np.tile(np.arange(n_layers), length), np.repeat(places, n_layers)),
-        (tokens, "token", none, places),
-    ]
-    if alike:  # a bias, if anything
-        biases = biases.copy()
-        biases[:, 0] += positions.sum(axis=1)
-    else:
-        found.append((positions, "position", none, places))
-    starts = np.arange(-1, n_layers + 1)
-    kept = np.ones(len(starts), bool)
-    kept[0] = bool(biases[:, 0].any())
-    found.append((biases[:, kept], "bias", starts[kept], np.full(int(kept.sum()), -1)))
+def _lengths(vectors: torch.Tensor) -> NDArray[Any]:
+    found: NDArray[Any] = vectors.detach().norm(dim=-1).flatten().cpu().numpy()
     return found
 
 
-def _sources(
-    kinds: Sequence[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]],
-) -> Sources:
-    names = [list(KINDS).index(kind) for kind, *_ in kinds]  # type: ignore[arg-type]
-    code = np.concatenate(
-        [
-            np.full(len(rest[0]), name, np.int8)
-            for name, (_, *rest) in zip(names, kinds, strict=True)
-        ]
+def _sources(groups: Sequence[_Group]) -> Sources:
+    sizes = [len(group.layer) for group in groups]
+
+    def joined(values: Sequence[NDArray[Any] | None], absent: float, dtype: type) -> NDArray[Any]:
+        return np.concatenate(
+            [
+                np.full(size, absent, dtype) if value is None else value.astype(dtype)
+                for size, value in zip(sizes, values, strict=True)
+            ]
+        )
+
+    return Sources(
+        kind=np.repeat([KINDS.index(group.kind) for group in groups], sizes).astype(np.int8),
+        layer=joined([group.layer for group in groups], -1, np.int32),
+        position=joined([group.position for group in groups], -1, np.int32),
+        feature=joined([group.feature for group in groups], -1, np.int32),
+        activation=joined([group.activation for group in groups], np.nan, np.float64),
     )
-    layer, position, feature = (
-        np.concatenate([kind[at] for kind in kinds]).astype(np.int32) for at in (1, 2, 3)
-    )
-    activation = np.concatenate([kind[4] for kind in kinds]).astype(np.float64)
-    return Sources(code, layer, position, feature, activation)
 
 
 def _info(replacement: ReplacementModel, active: int) -> Mapping[str, Any]:

@@ -14,7 +14,6 @@ from typing import Final
 import torch
 
 from ilo_fast.transcoders.attribution.local_model import LocalModel, LocalPass
-from ilo_fast.transcoders.sparse import ActiveFeatures
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
 # Of a gradient of all rows that go together: on a processor they should stay in its cache.
@@ -98,48 +97,26 @@ class Tracer:
     ) -> None:
         self.local, self.coder, self.lengths, self.skip = local, transcoder, lengths, skip
         self.n_layers = transcoder.n_layers
+        self.errors = local.adds.clone()
+        self.decoder_bias = transcoder.decoder_bias.detach() / transcoder.output_scale[:, None]
         self.features = tuple(self._active(row) for row in range(len(lengths)))
         self._vectors = tuple(map(self._written, self.features))
-        self.errors, self.decoder_bias = self._errors()
         self._constants = self._passes_of_constants()
         self.before = self._constants[0].entered
         self._graph()
 
     @torch.no_grad()
     def _active(self, row: int) -> PromptFeatures:
-        x = torch.stack([read[row] for read in self.local.base.reads], dim=1)
-        x = x[self.skip : self.lengths[row]]
+        """The features of a prompt; what they explain is taken off its errors."""
+        here = slice(self.skip, self.lengths[row])
+        x = torch.stack([read[row] for read in self.local.base.reads], dim=1)[here]
         active = self.coder.encode(x)
+        self.errors[row, here] -= self.coder.decode(active)
         layer, feature = active.layers, active.features
-        kept = active.values > 0
         weight = self.coder.encoder_weight[layer, feature] * self.coder.input_scale[layer, None]
         pre = (weight.double() * x[active.tokens, layer].double()).sum(1)
         pre = pre + self.coder.encoder_bias[layer, feature].double()
-        return PromptFeatures(
-            (active.tokens + self.skip)[kept], layer[kept], feature[kept], active.values[kept],
-            pre[kept],
-        )  # fmt: skip
-
-    @torch.no_grad()
-    def _errors(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the MLPs add and the transcoder does not say, and the bias of what it says.
-
-        Shapes (prompts, tokens, layers, d) and (layers, d).
-        """
-        errors = self.local.adds.clone()
-        for row, features in enumerate(self.features):
-            n = self.lengths[row] - self.skip
-            if n <= 0:
-                continue
-            counts = torch.bincount(features.position - self.skip, minlength=n)
-            indptr = torch.zeros(n + 1, dtype=torch.int64, device=counts.device)
-            indptr[1:] = counts.cumsum(0)
-            indices = (features.layer * self.coder.n_features + features.feature).int()
-            active = ActiveFeatures(
-                indptr, indices, features.activation, self.n_layers, self.coder.n_features
-            )
-            errors[row, self.skip : self.lengths[row]] -= self.coder.decode(active)
-        return errors, self.coder.decoder_bias / self.coder.output_scale[:, None]
+        return PromptFeatures(active.tokens + self.skip, layer, feature, active.values, pre)
 
     @torch.no_grad()
     def _passes_of_constants(self) -> list[LocalPass]:

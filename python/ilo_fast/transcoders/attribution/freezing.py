@@ -8,13 +8,18 @@ model with more that is not linear (a state-space layer, say) is told by `LocalM
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal
 
 import torch
+from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+
+from ilo_fast.models.structure import ModelParts
+from ilo_fast.transcoders.sites import Site
 
 Scope = int | Literal["outside"]  # a block, or what stands before and behind the blocks
 Held = dict[Scope, list[torch.Tensor]]
@@ -33,7 +38,7 @@ _CASTS: Final = frozenset({"to", "float", "half", "bfloat16", "type", "type_as"}
 
 
 class Freezer(TorchFunctionMode):
-    """Within a `with` block, notes what is not linear, or replays what was noted.
+    """Within `running`, notes what is not linear, or replays what was noted.
 
     Parameters
     ----------
@@ -45,10 +50,6 @@ class Freezer(TorchFunctionMode):
     Attributes
     ----------
     held : scope -> tensors, in the order of the calls
-    scope : int or "outside"
-        Set by whoever runs the model.
-    active : bool
-        False: everything passes as it is (inside an MLP, whose calls may change in number).
     """
 
     def __init__(self, held: Held | None = None, *, scale_norms: bool = True) -> None:
@@ -56,24 +57,58 @@ class Freezer(TorchFunctionMode):
         self._replayed = held
         self.held: Held = {} if held is None else held
         self._scale_norms = scale_norms
-        self.restart()
-
-    def restart(self) -> None:
-        """A new pass begins."""
-        self.scope: Scope = "outside"
-        self.active = True
+        self._scope: Scope = "outside"
+        self._is_in_mlp = False  # where everything passes as it is: calls may change in number
         self._at: dict[Scope, int] = {}
 
-    def hold(self, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
+    @contextlib.contextmanager
+    def running(self, parts: ModelParts, sites: tuple[Site, ...]) -> Iterator[None]:
+        """Within the block, one pass of the model runs, whose parts these are."""
+
+        def entering(layer: int) -> Any:
+            def hook(_: nn.Module, args: Any) -> None:
+                self._scope = layer
+
+            return hook
+
+        def leaving(_: nn.Module, args: Any, output: Any) -> None:
+            self._scope = "outside"
+
+        def reading(_: nn.Module, args: Any) -> None:
+            self._is_in_mlp = True
+
+        def writing(_: nn.Module, args: Any, output: Any) -> None:
+            self._is_in_mlp = False
+
+        handles = []
+        for layer, (block, entry) in enumerate(zip(parts.blocks, parts.entries, strict=True)):
+            handles.append(entry.register_forward_pre_hook(entering(layer)))
+            handles.append(block.register_forward_hook(leaving))
+        for site in sites:
+            # First on the way in, last on the way out: what others do there is not noted.
+            handles.append(site.reads.register_forward_pre_hook(reading, prepend=True))
+            handles.append(site.writes.register_forward_hook(writing))
+        try:
+            with self:
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _hold(self, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
         """A number that does not depend on the input: the one noted, where one was."""
-        at = self._at[self.scope] = self._at.get(self.scope, -1) + 1
+        at = self._at[self._scope] = self._at.get(self._scope, -1) + 1
         if self._replayed is None:
             value = compute().detach()
-            self.held.setdefault(self.scope, []).append(value)
+            self.held.setdefault(self._scope, []).append(value)
             return value
-        noted = self._replayed.get(self.scope, [])
+        noted = self._replayed.get(self._scope, [])
         if at >= len(noted):
-            raise RuntimeError(f"model runs otherwise than before (in {self.scope})")
+            where = self._scope if self._scope == "outside" else f"block {self._scope}"
+            raise RuntimeError(
+                f"model runs otherwise than it did before ({where}): its forward pass depends on "
+                "more than its input; switch off what is random or remembered in it"
+            )
         return noted[at]
 
     def __torch_function__(
@@ -83,21 +118,21 @@ class Freezer(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in _CASTS:
             return _not_narrowed(args[0], func(*args, **kwargs))
-        if not self.active:
+        if self._is_in_mlp:
             return func(*args, **kwargs)
         if name in _WEIGHTS:
-            return self.hold(lambda: func(*args, **_without_narrow(args[0], kwargs)))
+            return self._hold(lambda: func(*args, **_without_narrow(args[0], kwargs)))
         if name == _ATTENTION:
-            return _attention(self.hold, *args, **kwargs)
+            return _attention(self._hold, *args, **kwargs)
         if not self._scale_norms:
             return func(*args, **kwargs)
         if name in ("layer_norm", "rms_norm"):
             norm = _layer_norm if name == "layer_norm" else _rms_norm
-            return norm(self.hold, *args[:5], **_norm_arguments(kwargs))
+            return norm(self._hold, *args[:5], **_norm_arguments(kwargs))
         if name == "normalize" and func is functional.normalize:
-            return _normalize(self.hold, *args, **kwargs)
+            return _normalize(self._hold, *args, **kwargs)
         if name in _ROOTS or (name in _POWER and _is_root(*args, **kwargs)):
-            return self.hold(lambda: func(*args, **kwargs))
+            return self._hold(lambda: func(*args, **kwargs))
         return func(*args, **kwargs)
 
 

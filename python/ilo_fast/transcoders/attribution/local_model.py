@@ -89,12 +89,12 @@ class LocalModel:
         self._last = lengths.to(ids.device) - 1
         self._held: Held = {}
         self._note()
-        if bool((self._held_numbers().isfinite().logical_not()).any()):
-            raise ValueError("model gives numbers that are not finite on this prompt")
+        if not bool(self.base.scores.isfinite().all() and self.adds.isfinite().all()):
+            raise ValueError(
+                "model gives numbers that are not finite on this prompt: it overflows, or weights "
+                "of it are NaN or infinite; load it again, in float32 or float64"
+            )
         self._check_affine()
-
-    def _held_numbers(self) -> torch.Tensor:
-        return torch.cat([self.base.scores.flatten(), self.adds.flatten()])
 
     def _note(self) -> None:
         """The pass that notes what is to be held."""
@@ -104,15 +104,16 @@ class LocalModel:
             adds.append(added.reshape(*self._ids.shape, -1).clone())
 
         with torch.no_grad():
-            self.base, logits, self.tokens = self._run(Freezer(), None, keep)
-        self._held = self._freezer.held
+            freezer = Freezer()
+            self.base, logits, self.tokens = self._run(freezer, None, keep)
+        self._held = freezer.held
         self.adds = torch.stack(adds, dim=2)
         self.logits = logits[:, 0]
         scores = self.base.scores[:, 0]
         if self.logits.shape != scores.shape:
             raise ValueError(
                 f"model makes {self.logits.shape[-1]} logits of {scores.shape[-1]} numbers of its "
-                "head: wanted one of each"
+                "head: it cannot be traced, for which is of which token is not known"
             )
         self.factors = logit_factors(self.logits, scores)
 
@@ -182,9 +183,10 @@ class LocalModel:
             return noise.to(x) * x.square().mean().sqrt()
 
         along = step(self.tokens), step(self.adds)
-        base, once, twice = (
+        base = self.base
+        once, twice = (
             self.replay(self.tokens + times * along[0], self.adds + times * along[1])
-            for times in (0.0, 1.0, 2.0)
+            for times in (1.0, 2.0)
         )
         pairs = [
             (f"what the MLP of layer {at} reads", of)
@@ -210,15 +212,13 @@ class LocalModel:
     ) -> tuple[LocalPass, torch.Tensor, torch.Tensor]:
         """A pass of the model's own modules: what came by, the logits, the token embeddings."""
         seen = _Seen()
-        self._freezer = freezer
         with contextlib.ExitStack() as stack:
             stack.enter_context(evaluating(self.model))
             grad = torch.is_grad_enabled()
             stack.enter_context(inference(self.model))
             stack.enter_context(torch.set_grad_enabled(grad))
-            stack.enter_context(self._hooks(seen, freezer, tokens, written, silenced))
-            stack.enter_context(freezer)
-            freezer.restart()
+            stack.enter_context(self._hooks(seen, tokens, written, silenced))
+            stack.enter_context(freezer.running(self.parts, self.sites))
             logits = trial_output(self.model, self._ids).logits
         run = LocalPass(tuple(seen.reads), *seen.entered, *seen.final, *seen.scores)
         return run, logits, seen.tokens[0]
@@ -227,7 +227,6 @@ class LocalModel:
     def _hooks(
         self,
         seen: _Seen,
-        freezer: Freezer,
         tokens: torch.Tensor | None,
         written: Callable[[int, torch.Tensor], torch.Tensor | None],
         silenced: int | None,
@@ -248,24 +247,18 @@ class LocalModel:
                 if layer == 0:
                     seen.entered.append(hidden)
                     hidden = hidden.clone()
-                freezer.scope = layer
                 return _with_first_argument(args, kwargs, hidden)
 
             return hook
 
-        def leaving(layer: int) -> Any:
-            def hook(_: nn.Module, args: Any, output: Any) -> Any:
-                freezer.scope = "outside"
-                if layer == n_blocks - 1 and silenced == n_blocks:
-                    return with_first(output, torch.zeros_like(first_of(output)))
-                return None
-
-            return hook
+        def left(_: nn.Module, args: Any, output: Any) -> Any:
+            if silenced == n_blocks:
+                return with_first(output, torch.zeros_like(first_of(output)))
+            return None
 
         def reading(_: nn.Module, args: Any, kwargs: Any) -> Any:
             x = named_tensors((args, kwargs))[0][1]
             seen.reads.append(x.reshape(*shape, -1).clone())
-            freezer.active = False
             # What an MLP does with it is not followed.
             return _with_first_tensor(args, kwargs, x.detach().clone())
 
@@ -273,7 +266,6 @@ class LocalModel:
             site = self.sites[layer]
 
             def hook(_: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-                freezer.active = True
                 call: Call = (args, kwargs)
                 first = first_of(output)
                 instead = written(layer, site.added(first, call))
@@ -293,14 +285,12 @@ class LocalModel:
         assert head is not None  # ReplacementModel has seen to it
         handles = [
             self.parts.embeddings.register_forward_hook(embedded),
+            self.parts.blocks[-1].register_forward_hook(left),
             head.register_forward_pre_hook(heading, with_kwargs=True),
             head.register_forward_hook(lambda m, a, output: seen.scores.append(output)),
         ]
-        for layer, (block, entry, site) in enumerate(
-            zip(self.parts.blocks, self.parts.entries, self.sites, strict=True)
-        ):
+        for layer, (entry, site) in enumerate(zip(self.parts.entries, self.sites, strict=True)):
             handles.append(entry.register_forward_pre_hook(entering(layer), with_kwargs=True))
-            handles.append(block.register_forward_hook(leaving(layer)))
             handles.append(site.reads.register_forward_pre_hook(reading, with_kwargs=True))
             handles.append(site.writes.register_forward_hook(writing(layer), with_kwargs=True))
         try:

@@ -30,7 +30,7 @@ def check_traceable(model: Any, transcoder: Any) -> None:
 
 
 def prepared(
-    dtype: torch.dtype | None, model: nn.Module, transcoder: CrossLayerTranscoder
+    dtype: torch.dtype, model: nn.Module, transcoder: CrossLayerTranscoder
 ) -> tuple[nn.Module, CrossLayerTranscoder]:
     """Both in the type to compute in, in evaluation mode; copies where something changes."""
     weight = next(p for p in model.parameters() if p.is_floating_point())

@@ -43,7 +43,8 @@ class Holding:
     ) -> None:
         self._it, self._writing, self._places = it, writing, places
         self._everything = everything
-        self._freezer: Freezer | None = None
+        self._running = it.parts, it.sites
+        self._is_running = False  # within `forward`
         self._is_changed = False
         self._adds: dict[int, torch.Tensor] = {}
         self._scores: torch.Tensor | None = None
@@ -68,8 +69,8 @@ class Holding:
                 try:
                     held, logits, scores = self._noted(method, args, kwargs)
                     self._is_changed = True
-                    self._freezer = Freezer(held, scale_norms=self._everything)
-                    with torch.set_grad_enabled(grad), self._freezer:
+                    freezer = Freezer(held, scale_norms=self._everything)
+                    with torch.set_grad_enabled(grad), freezer.running(*self._running):
                         output = method(*args, **kwargs)
                     if scores is None or torch.equal(scores, logits):
                         return output
@@ -77,7 +78,7 @@ class Holding:
                     # A scale, or what a soft cap did in the unchanged pass.
                     return _with_logits(output, self._scores * logit_factors(logits, scores))
                 finally:
-                    self._freezer, self._is_changed = None, False
+                    self._is_running = self._is_changed = False
                     self._adds.clear()
                     self._scores = None
 
@@ -87,16 +88,17 @@ class Holding:
         self, method: Callable[..., Any], args: Any, kwargs: Any
     ) -> tuple[Held, torch.Tensor, torch.Tensor | None]:
         """The unchanged pass: what is held, the logits, and what the head gives."""
-        self._freezer = Freezer(scale_norms=self._everything)
-        with torch.no_grad(), self._freezer:
+        freezer = Freezer(scale_norms=self._everything)
+        self._is_running = True
+        with torch.no_grad(), freezer.running(*self._running):
             logits = _logits(method(*args, **kwargs))
         for layer in range(self._it.n_layers):
-            if not self._freezer.held.get(layer):
+            if not freezer.held.get(layer):
                 raise ValueError(
                     f"attention of layer {layer} makes no probabilities that could be frozen: "
                     "load the model with attn_implementation='eager' or 'sdpa'"
                 )
-        return self._freezer.held, logits, self._scores
+        return freezer.held, logits, self._scores
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -104,34 +106,26 @@ class Holding:
         it = self._it
 
         def read(layer: int, x: torch.Tensor) -> None:
-            freezer = self._running()
-            freezer.active = False
             if self._is_changed != self._everything:  # activations are the unchanged pass's
                 self._writing.read(layer, x, self._places.now)
 
         def written(layer: int, y: torch.Tensor) -> torch.Tensor | None:
-            freezer = self._running()
-            freezer.active = True
             if not self._is_changed:
                 if self._everything:
                     self._adds[layer] = y.clone()  # some models write in place
                 return None
             return self._writing.added(layer, self._adds[layer] if self._everything else y)
 
-        def entering(layer: int) -> Any:
-            def hook(_: nn.Module, args: Any, kwargs: Any) -> None:
-                freezer = self._running()
-                freezer.scope = layer
-                if self._places.past:
-                    raise ValueError(
-                        "frozen is for forward passes of whole prompts, and this one goes on from "
-                        f"{self._places.past} tokens in a cache: leave past_key_values out"
-                    )
-
-            return hook
-
-        def leaving(_: nn.Module, args: Any, output: Any) -> None:
-            self._running().scope = "outside"
+        def entering(_: nn.Module, args: Any) -> None:
+            if not self._is_running:
+                raise ValueError(
+                    "frozen is for passes of the whole model: call it, not a part of it"
+                )
+            if self._places.past:
+                raise ValueError(
+                    "frozen is for forward passes of whole prompts, and this one goes on from "
+                    f"{self._places.past} tokens in a cache: leave past_key_values out"
+                )
 
         def heading(_: nn.Module, args: Any, output: Any) -> None:
             if self._everything:
@@ -139,20 +133,13 @@ class Holding:
 
         assert it.parts.head is not None  # ReplacementModel has seen to it
         handles = [it.parts.head.register_forward_hook(heading)]
-        for layer, (block, entry) in enumerate(zip(it.parts.blocks, it.parts.entries, strict=True)):
-            handles.append(entry.register_forward_pre_hook(entering(layer), with_kwargs=True))
-            handles.append(block.register_forward_hook(leaving))
+        handles += [entry.register_forward_pre_hook(entering) for entry in it.parts.entries]
         try:
             with watched(it.sites, read, written):
                 yield
         finally:
             for handle in handles:
                 handle.remove()
-
-    def _running(self) -> Freezer:
-        if self._freezer is None:
-            raise ValueError("frozen is for passes of the whole model: call it, not a part of it")
-        return self._freezer
 
 
 def _check_whole(kwargs: dict[str, Any]) -> None:

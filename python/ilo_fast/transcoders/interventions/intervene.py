@@ -13,7 +13,6 @@ from torch import nn
 
 from ilo_fast._util.checks import whole_number
 from ilo_fast.models.forward import evaluating, inference, working_device
-from ilo_fast.models.limits import depends_on_longest
 from ilo_fast.representations.pooling import choose_pad_id
 from ilo_fast.transcoders.interventions.intervened import (
     Frozen,
@@ -34,7 +33,7 @@ from ilo_fast.transcoders.interventions.writing import (
     activations_of,
     pre_activations_of,
 )
-from ilo_fast.transcoders.prompts import Prompt, prompt_ids
+from ilo_fast.transcoders.prompts import Prompt, prompt_batches, prompt_ids
 from ilo_fast.transcoders.reading import watched
 from ilo_fast.transcoders.replacement import ReplacementModel
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
@@ -140,20 +139,9 @@ def _named(
 
 
 def _batches(lengths: Sequence[int], it: ReplacementModel) -> list[list[int]]:
-    """Prompts of like lengths, or of one where others would matter."""
-    alike = depends_on_longest(getattr(it.model, "config", None))
     weight = next(it.parts.embeddings.parameters())
     most = _LOGITS_BYTES // (4 * max(weight.shape[0], it.parts.vocabulary or 1))
-    batches: list[list[int]] = []
-    for at in sorted(range(len(lengths)), key=lambda at: lengths[at]):
-        if (
-            not batches
-            or (len(batches[-1]) + 1) * lengths[at] > most
-            or (alike and lengths[at] != lengths[batches[-1][0]])
-        ):
-            batches.append([])
-        batches[-1].append(at)
-    return batches
+    return prompt_batches(lengths, most, getattr(it.model, "config", None))
 
 
 def _within(
