@@ -19,13 +19,12 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import knn_common as common
+from processes import in_process, memory
 
 WAYS = ("float64", "float32", "rows")
 
@@ -159,25 +158,6 @@ def many(task: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def memory(kind: str) -> int:
-    """Bytes now (VmRSS), or at the most (VmHWM)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{kind}:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"the system does not tell {kind}")
-
-
-def in_process(task: dict[str, Any]) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, __file__, "--work", json.dumps(task)],
-        env={**os.environ, "OMP_NUM_THREADS": str(task["threads"])},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--tokens", type=int, default=32)
@@ -197,7 +177,7 @@ def main() -> None:
     for number in range(args.repeats):
         for way, own in runs.items():
             load.append(os.getloadavg()[0])
-            own.append(in_process({**shared, "way": way}))
+            own.append(in_process(__file__, {**shared, "way": way}))
             print(f"round {number}: {way}: {own[-1]['seconds']:.2f} s", flush=True)
     report: dict[str, Any] = {
         "machine": common.machine(),
@@ -211,7 +191,7 @@ def main() -> None:
     one = report["one_prompt"]
     report["times_as_fast_as_rows"] = one["rows"]["seconds"] / one["float64"]["seconds"]
     if args.prompts:
-        report["many_prompts"] = in_process({**shared, "way": "many"})
+        report["many_prompts"] = in_process(__file__, {**shared, "way": "many"})
     print(json.dumps(report, indent=1))
     if args.output:
         common.write_json(args.output, report)

@@ -21,7 +21,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ from typing import Any
 import knn_common as common
 import numpy as np
 from numpy.typing import NDArray
+from processes import in_process, memory
 
 MEASURES = ("mutual_knn", "cknna", "cka", "svcca")
 BYTES_PER_PAIR = {"mutual_knn": 16, "cknna": 48, "cka": 24, "svcca": 0}
@@ -206,26 +206,6 @@ def product_speed(n: int) -> float:
     return 2.0 * n**3 / (time.perf_counter() - start)
 
 
-def memory(kind: str) -> int:
-    """Bytes now (VmRSS), or at the most (VmHWM). ru_maxrss would count the parent's, too."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{kind}:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"the system does not tell {kind}")
-
-
-def in_process(task: dict[str, Any]) -> dict[str, Any]:
-    environment = {**os.environ, "OMP_NUM_THREADS": str(task["threads"])}
-    done = subprocess.run(
-        [sys.executable, __file__, "--work", json.dumps(task)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 # ---- the comparison
 
 
@@ -267,7 +247,7 @@ def measure(n: int, d: int, args: argparse.Namespace) -> dict[str, Any]:
         for number in range(args.repeats):
             for task, own in zip(tasks, runs, strict=True):
                 load.append(os.getloadavg()[0])
-                own.append(in_process({**shared, **task, "folder": folder}))
+                own.append(in_process(__file__, {**shared, **task, "folder": folder}))
                 words = f"{task['measure']} {task['way']} {task['rows']} rows"
                 print(f"round {number}: {words}: {own[-1]['seconds']:.3f} s", flush=True)
     results = []

@@ -22,7 +22,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import knn_common as common
+from processes import in_process, memory
 
 WAYS = ("ours", "embedding_bag", "dense")
 SHAPES = ("6x192x2048x16", "8x256x4096x16")
@@ -250,32 +250,13 @@ def language_model(n_layers: int, d: int, n: int, length: int = 128) -> Callable
     return run
 
 
-def memory(kind: str) -> int:
-    """Bytes now (VmRSS), or at the most (VmHWM). ru_maxrss would count the parent's, too."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{kind}:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"the system does not tell {kind}")
-
-
-def in_process(task: dict[str, Any]) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, __file__, "--work", json.dumps(task)],
-        env={**os.environ, "OMP_NUM_THREADS": str(task["threads"])},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 # ---- the comparison
 
 
 def compare(shape: str, args: argparse.Namespace) -> dict[str, Any]:
     sizes = [int(part) for part in shape.lower().split("x")]
     shared = {"shape": sizes, **{key: getattr(args, key) for key in ("threads", "batch", "seed")}}
-    differences = in_process({**shared, "way": "check"})["differences"]
+    differences = in_process(__file__, {**shared, "way": "check"})["differences"]
     print(f"{shape}: differences {differences}", flush=True)
     runs: dict[str, list[dict[str, Any]]] = {way: [] for way in ("parts", *args.ways)}
     load = []
@@ -283,7 +264,7 @@ def compare(shape: str, args: argparse.Namespace) -> dict[str, Any]:
         for way, own in runs.items():
             load.append(os.getloadavg()[0])
             steps = args.slow_steps if way == "dense" else args.steps
-            own.append(in_process({**shared, "way": way, "steps": steps}))
+            own.append(in_process(__file__, {**shared, "way": way, "steps": steps}))
             if way != "parts":
                 print(f"round {number}: {way}: {own[-1]['seconds']:.4f} s a step", flush=True)
     million = 1e6 / args.batch

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import engine
+from helpers.browser import Browser
 
 # Variables that run the suite on every path of the engine, and on the emulated AMX.
 engine.force_from_environment()
@@ -31,3 +32,9 @@ def corpora() -> Path:
     if not path:
         pytest.skip("ILO_FAST_TEST_CORPORA is not set: no real corpora to test with")
     return Path(path)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Browser:
+    """A headless Chromium, where one is installed."""
+    return Browser()

@@ -24,11 +24,6 @@ ROWS = "[...document.querySelectorAll('#tables tbody tr')].map(r => r.cells[0].t
 
 
 @pytest.fixture(scope="module")
-def browser() -> Browser:
-    return Browser()
-
-
-@pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(report_of_runs([full_run()]), encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ilo_fast.cli import flags
+from ilo_fast.cli.clt_flags import add_device_flags, add_model_flags
 from ilo_fast.cli.common import model_output, set_threads
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.named_runs import distinct_names, named_path
@@ -40,17 +41,7 @@ def add_parser(commands: Commands) -> None:
         help="folder of a `clt train` run, or of a transcoder; several are compared (default: demo "
         "and demo-per-layer, the embedded ones, on the demo corpus)",
     )  # fmt: skip
-    group = parser.add_argument_group("model")
-    group.add_argument(
-        "-m", "--model", metavar="MODEL",
-        help="Hugging Face Hub name, local folder, or the folder of a finetune or pretrain run "
-        "(default: that of the training)",
-    )  # fmt: skip
-    flags.add_hub_flags(group)
-    group.add_argument(
-        "--allow-other-weights", action="store_true",
-        help="take a model that was fine-tuned from the one of the training",
-    )  # fmt: skip
+    add_model_flags(parser.add_argument_group("model"))
     group = parser.add_argument_group("text")
     group.add_argument(
         "--text", type=Path, nargs="+", metavar="DIR|FILE",
@@ -69,11 +60,7 @@ def add_parser(commands: Commands) -> None:
         help="of what is drawn, and of the intervals' bootstrap (default: 0)",
     )  # fmt: skip
     group = parser.add_argument_group("evaluation")
-    group.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: a GPU if there is one)")
-    group.add_argument(
-        "--dtype", choices=("float32", "bfloat16", "float16", "float64"),
-        help="type to run the model in (default: that of the training's weights)",
-    )  # fmt: skip
+    add_device_flags(group)
     group.add_argument(
         "--batch-tokens", type=flags.positive_int, metavar="N",
         help="tokens in a batch (default: as many as 100 MB of logits hold)",

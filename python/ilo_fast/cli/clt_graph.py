@@ -174,23 +174,19 @@ def _notes(args: argparse.Namespace, it: Opened, graphs: list[AttributionGraph])
     from ilo_fast.corpora.parallel import ParallelCorpus
     from ilo_fast.transcoders.features.noting import feature_notes
     from ilo_fast.transcoders.files.folder import is_demo
-    from ilo_fast.transcoders.files.opening import Setting, run_card, training_texts
+    from ilo_fast.transcoders.files.opening import training_texts
 
     wanted = {key for graph in graphs for key in graph.features()}
     if not wanted:
         return None
-    info = it.transcoder.info
-    assert info is not None  # open_transcoder has seen to it
     text: Any = args.text
     languages = args.languages
     if text is None and is_demo(args.transcoder):
-        text, languages = ParallelCorpus.demo().sentences, languages or info.languages
+        text, languages = ParallelCorpus.demo().sentences, languages or it.setting.info.languages
     elif text is not None and len(text) == 1:
         text = text[0]
     try:
-        texts = training_texts(
-            Setting(info, run_card(it.place)), text, languages, args.language, args.allow_unknown
-        )
+        texts = training_texts(it.setting, text, languages, args.language, args.allow_unknown)
     except ValueError as error:
         if args.text is not None:
             raise

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.evaluation.folder import evaluate_folder as evaluate_folder
     from ilo_fast.transcoders.evaluation.metrics import evaluate_transcoder as evaluate_transcoder
     from ilo_fast.transcoders.evaluation.result import TranscoderScores as TranscoderScores
-    from ilo_fast.transcoders.features.files import load_notes as load_notes
-    from ilo_fast.transcoders.features.files import save_notes as save_notes
     from ilo_fast.transcoders.features.notes import FeatureNote as FeatureNote
     from ilo_fast.transcoders.features.notes import Supernode as Supernode
     from ilo_fast.transcoders.features.noting import feature_notes as feature_notes
@@ -97,7 +95,6 @@ _HOME = {
     "InterventionResult": "interventions.result",
     "JumpReLU": "activations",
     "load_graph": "files.graph_file",
-    "load_notes": "features.files",
     "load_transcoder": "files.folder",
     "MLPReader": "reading",
     "open_transcoder": "files.opening",
@@ -105,7 +102,6 @@ _HOME = {
     "read_windows": "windows",
     "ReplacementModel": "replacement",
     "save_graph": "files.graph_file",
-    "save_notes": "features.files",
     "save_transcoder": "files.folder",
     "Site": "sites",
     "Supernode": "features.notes",

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.attribution import random_model, scaled_transcoder
 from numpy.typing import NDArray
-from tests.helpers.attribution import random_model, scaled_transcoder
 
 from ilo_fast.transcoders.activations import JumpReLU
 from ilo_fast.transcoders.attribution.attribute import attribution_graph

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.helpers.attribution import random_model, scaled_transcoder
-from tests.helpers.clt_models import clt_model, random_transcoder
-from tests.transcoders.test_sites import FAMILIES
+from helpers.attribution import random_model, scaled_transcoder
+from helpers.clt_models import clt_model, random_transcoder
 from torch import nn
+from transcoders.test_sites import FAMILIES
 
 from ilo_fast.transcoders.activations import BatchTopK, JumpReLU, TopK
 from ilo_fast.transcoders.attribution import targets

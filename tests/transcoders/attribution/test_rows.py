@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.helpers.attribution import random_model, scaled_transcoder
-from tests.transcoders.test_sites import FAMILIES
+from helpers.attribution import random_model, scaled_transcoder
 from torch import nn
+from transcoders.test_sites import FAMILIES
 
 from ilo_fast.models.forward import callers_hooks
 from ilo_fast.transcoders.attribution.attribute import attribution_graph, attribution_graphs

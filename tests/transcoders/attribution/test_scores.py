@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.graphs import random_graph
 from numpy.typing import NDArray
-from tests.helpers.attribution import random_graph
 
 from ilo_fast.transcoders.attribution.data import KINDS, GraphData, Sources, Target
 from ilo_fast.transcoders.attribution.scores import graph_scores, influence, pruned
@@ -31,22 +31,24 @@ def all_paths(graph: GraphData, matrix: NDArray[np.float64]) -> NDArray[np.float
 
 @pytest.mark.parametrize("seed", range(3))
 def test_influence_is_that_of_all_paths(seed: int) -> None:
-    graph = random_graph(seed)
+    graph = random_graph(seed=seed, rest=False)
     everything = np.ones(len(graph.sources), bool)
     wanted = all_paths(graph, square(graph, everything))[: len(graph.sources)]
     np.testing.assert_allclose(influence(graph), wanted, rtol=1e-12)
     ends = ~graph.sources.of_kind("feature")
-    assert influence(graph)[ends].sum() == pytest.approx(1.0)
+    weights = sum(target.probability for target in graph.targets)
+    assert influence(graph)[ends].sum() == pytest.approx(weights)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_scores_are_their_definitions(seed: int) -> None:
-    graph = random_graph(seed)
+    graph = random_graph(seed=seed, rest=False)
     sources, m = graph.sources, len(graph.sources)
     scores = graph_scores(graph)
     errors = sources.of_kind("error")
     reached = all_paths(graph, square(graph, np.ones(m, bool)))
-    assert scores.replacement == pytest.approx(1 - reached[:m][errors].sum(), rel=1e-12)
+    whole = sum(target.probability for target in graph.targets)
+    assert scores.replacement == pytest.approx(1 - reached[:m][errors].sum() / whole, rel=1e-12)
     weights = reached.copy()
     weights[m:] = [target.probability for target in graph.targets]
     has_sources = np.concatenate([sources.of_kind("feature"), np.ones(len(graph.targets), bool)])
@@ -112,7 +114,7 @@ def test_a_chain_by_hand() -> None:
 
 
 def test_pruning_keeps_the_fewest_that_hold_the_threshold() -> None:
-    graph = random_graph(5, per_cell=6)
+    graph = random_graph(n_features=12, seed=5, rest=False)
     reached = influence(graph)
     open_to_it = graph.sources.of_kind("feature", "error")
     for threshold in (0.3, 0.8, 0.95):
@@ -129,7 +131,7 @@ def test_pruning_keeps_the_fewest_that_hold_the_threshold() -> None:
 
 
 def test_pruned_edges_lie_between_kept_nodes_and_every_feature_leads_on() -> None:
-    graph = random_graph(6, per_cell=6)
+    graph = random_graph(n_features=12, seed=6, rest=False)
     found = pruned(graph, 0.7, 0.6)
     n = graph.n_features
     assert not found.edges[:, ~found.sources].any()
@@ -143,13 +145,13 @@ def test_pruned_edges_lie_between_kept_nodes_and_every_feature_leads_on() -> Non
 
 def test_thresholds_are_checked() -> None:
     with pytest.raises(ValueError, match="node_threshold"):
-        pruned(random_graph(0), 1.5)
+        pruned(random_graph(seed=0, rest=False), 1.5)
     with pytest.raises(ValueError, match="edge_threshold"):
-        pruned(random_graph(0), 0.8, -0.1)
+        pruned(random_graph(seed=0, rest=False), 0.8, -0.1)
 
 
 def test_residual_tells_a_row_that_does_not_add_up() -> None:
-    graph = random_graph(7)
+    graph = random_graph(seed=7, rest=False)
     assert graph.residual < 1e-12
     values = graph.values.copy()
     values[2] *= 1.01

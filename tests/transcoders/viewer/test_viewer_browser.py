@@ -26,11 +26,6 @@ PICTURE = "document.querySelector('.plane canvas').toDataURL()"
 
 
 @pytest.fixture(scope="module")
-def browser() -> Browser:
-    return Browser()
-
-
-@pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
     graph = random_graph(1, rest=True)

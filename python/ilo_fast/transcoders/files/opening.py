@@ -108,6 +108,8 @@ class Opened:
     model, tokenizer, transcoder
     place : Path
         Where the transcoder lies.
+    setting : Setting
+        What its folder says of the training.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Opened:
     tokenizer: Any
     transcoder: CrossLayerTranscoder
     place: Path
+    setting: Setting
 
 
 def open_transcoder(
@@ -164,7 +167,7 @@ def open_transcoder(
     check_fits(transcoder, MLPReader(module), allow_other_weights=allow_other_weights)
     weight = next(p for p in module.parameters() if p.is_floating_point())
     kind = weight.dtype if weight.dtype == torch.float64 else torch.float32
-    return Opened(name, module, tokenizer, transcoder.to(where, kind).eval(), place)
+    return Opened(name, module, tokenizer, transcoder.to(where, kind).eval(), place, setting)
 
 
 def open_model(

@@ -60,9 +60,9 @@ def graph_record(
     if not all(0 <= node < n + len(graph.targets) for node in pinned):
         raise ValueError(f"pinned must be indices of the graph's {n} sources, then of its targets")
     return {
-        "prompt": packed_texts([shown_token(graph.prompt)]),
-        "tokens": packed_texts([shown_token(token) for token in graph.tokens]),
-        "targets": packed_texts([shown_token(target.label) for target in graph.targets]),
+        "prompt": packed_texts([visible_token(graph.prompt)]),
+        "tokens": packed_texts([visible_token(token) for token in graph.tokens]),
+        "targets": packed_texts([visible_token(target.label) for target in graph.targets]),
         "probabilities": [float(target.probability) for target in graph.targets],
         "is_token": [target.token_id is not None for target in graph.targets],
         "layers": int(graph.n_layers),
@@ -83,7 +83,7 @@ def graph_record(
     }  # fmt: skip
 
 
-def shown_token(token: str) -> str:
+def visible_token(token: str) -> str:
     """A token whose line breaks can be seen."""
     for character, mark in _MARKS.items():
         token = token.replace(character, mark)
@@ -92,7 +92,7 @@ def shown_token(token: str) -> str:
 
 def shown_label(text: str) -> str:
     """The same as the page has it."""
-    return shown_text(shown_token(text))
+    return shown_text(visible_token(text))
 
 
 def _largest(share: NDArray[np.float64], most: int) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from ilo_fast._util.messages import plain
 from ilo_fast.corpora.languages import find_language
 from ilo_fast.report.packing import packed, packed_codes, packed_texts
 from ilo_fast.transcoders.features.notes import FeatureNote
-from ilo_fast.transcoders.viewer.graph_record import shown_token
+from ilo_fast.transcoders.viewer.graph_record import visible_token
 
 Notes = Mapping[tuple[int, int], FeatureNote]
 _WIDTH: Final = 1 << 16
@@ -52,7 +52,7 @@ def note_record(
         "languages": [_language(code) for code in languages],
         "layer": [note.layer for note in known],
         "feature": [note.feature for note in known],
-        "description": packed_texts([shown_token(note.description) for note in known]),
+        "description": packed_texts([visible_token(note.description) for note in known]),
         "density": packed([note.density for note in known]),
         "max_activation": [float(f"{note.max_activation:.5g}") for note in known],
         "rates": packed(np.asarray(rates, np.float64).reshape(len(known), len(languages))),
@@ -69,7 +69,7 @@ def note_record(
         "logit_tokens": _codes(words(token for token, _ in logits)),
         "logits": packed([number for _, number in logits]),
     }
-    return {**record, "words": packed_texts([shown_token(word) for word in words.words])}
+    return {**record, "words": packed_texts([visible_token(word) for word in words.words])}
 
 
 def _counts(groups: Iterable[Sequence[Any]]) -> np.ndarray[Any, np.dtype[np.int64]]:
