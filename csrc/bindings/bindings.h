@@ -21,6 +21,7 @@ void register_set_overlap(pybind11::module_& m);
 void register_layout(pybind11::module_& m);
 void register_ranks(pybind11::module_& m);
 void register_sparse(pybind11::module_& m);
+void register_features(pybind11::module_& m);
 void register_cuda(pybind11::module_& m);
 
 // Lets Python look for Ctrl-C, and tells it the finished share, while the core works.

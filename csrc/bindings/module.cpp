@@ -13,5 +13,6 @@ PYBIND11_MODULE(_core, m) {
   ilo::register_layout(m);
   ilo::register_ranks(m);
   ilo::register_sparse(m);
+  ilo::register_features(m);
   ilo::register_cuda(m);
 }

@@ -223,6 +223,24 @@ def sum_by_feature(
     n_layers: int,
     n_features: int,
 ) -> NDArray[Any]: ...
+def merge_rows(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    counts: NDArray[np.int32] | None,
+    sums: NDArray[np.float32],
+    maxima: NDArray[np.float32] | None,
+    *,
+    rows: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    n_columns: int,
+    n_threads: int,
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.int32],
+    NDArray[np.int32],
+    NDArray[np.float32],
+    NDArray[np.float32],
+]: ...
 def cuda_status() -> dict[str, Any]: ...
 def cuda_knn_graph(
     segments: Sequence[Any],
