@@ -67,7 +67,7 @@ def matched_features(
             f"density has shape {density.shape}, norms {norms.shape}: wanted one number for each "
             f"feature of layers of {n_features}"
         )
-    if len(chosen) and not (0 <= chosen.min() and chosen.max() < len(density)):
+    if len(chosen) and not (chosen.min() >= 0 and chosen.max() < len(density)):
         raise ValueError(f"columns holds {chosen.min()} to {chosen.max()} of {len(density)}")
     alive = (density > 0) & (norms > 0)
     if not alive[chosen].all():
