@@ -1,0 +1,97 @@
+"""What the features of multilingual language models say: the claims of arXiv 2511.10840, tested.
+
+    python studies/multilingual_clt CORPORA --out STUDY
+    python studies/multilingual_clt CORPORA --out STUDY --seeds 0 1 2 --hidden-size 256 \\
+        --max-steps 4000 --features 4096 --transcoder-tokens 5000000
+
+Small language models at mixtures of languages (20, 50, 70, 90 % English, none; all in Latin script;
+with a tokenizer of English) are trained from nothing on verses of the Bible, two seeds each, and
+for each of them, and for models that stay random, a cross-layer and a per-layer transcoder.
+
+Small models train faster as one process a core than as one on all: start the command as often as
+there are cores, with OMP_NUM_THREADS=1; each takes pieces that no other is at. A study that was
+stopped goes on where it was when it is called again.
+
+CORPORA holds ``bible_ot/`` and ``bible_nt/``, verse-aligned. Needs the extras ``train`` and
+``romanise``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from multilingual_clt.making import KINDS, Making
+from multilingual_clt.pieces import Piece, Pieces, say
+from multilingual_clt.plan import CONDITIONS, LANGUAGES, Plan, Sizes
+from multilingual_clt.verses import read_verses
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("corpora", type=Path)
+    add("--out", type=Path, required=True, metavar="STUDY")
+    add("--seeds", type=int, nargs="+", default=[0, 1], metavar="SEED")
+    add("--languages", nargs="+", default=list(LANGUAGES), metavar="CODE")
+    add("--conditions", nargs="+", default=list(CONDITIONS), metavar="NAME")
+    for name, value in asdict(Sizes()).items():
+        flag = "--" + name.replace("_", "-").replace("n-features", "features")
+        add(flag, type=type(value), default=value, dest=name, help=f"default: {value}")
+    return parser.parse_args(given)
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    args = arguments(given)
+    try:
+        return study(args)
+    except (ValueError, OSError) as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on from here")
+        return 130
+
+
+def study(args: argparse.Namespace) -> int:
+    sizes = Sizes(**{name: getattr(args, name) for name in asdict(Sizes())})
+    plan = Plan(tuple(args.seeds), tuple(args.languages), tuple(args.conditions), sizes=sizes)
+    verses = read_verses(args.corpora, plan.languages)
+    making = Making(plan, args.out, *verses.split(plan.held_out_every))
+    pieces = Pieces(args.out)
+    if not pieces.work(model_pieces(plan, making)):
+        say("the rest is being made by another process")
+    return 0
+
+
+def model_pieces(plan: Plan, making: Making) -> list[Piece]:
+    """Models, and their transcoders."""
+    found = []
+    about = {"languages": list(plan.languages), "sizes": asdict(plan.sizes)}
+    for condition, seed in plan.models():
+        model = f"model-{condition.name}-{seed}"
+        settings = {**about, "condition": asdict(condition), "seed": seed}
+        found.append(Piece(model, settings, lambda c=condition, s=seed: making.make_model(c, s)))
+        found += [
+            Piece(
+                f"{kind}-{condition.name}-{seed}",
+                settings,
+                lambda c=condition, s=seed, k=kind: making.make_transcoder(c, s, k),
+                needs=(model,),
+            )
+            for kind in KINDS
+        ]
+    return found
+
+
+if __name__ == "__main__":
+    logging.getLogger("ilo_fast").setLevel(logging.ERROR)
+    sys.exit(main())
