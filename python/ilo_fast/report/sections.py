@@ -1,0 +1,109 @@
+"""One HTML file of sections: prose, tables and figures of any result that has no page of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from ilo_fast._util.messages import plain
+from ilo_fast.plots.style import svg_text
+from ilo_fast.report.page import environment, flat, inline, read_template
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts.
+
+    Attributes
+    ----------
+    columns : sequence of str
+    rows : sequence of sequences of str
+        As they are to be read. The first column heads its row; all others are numbers, but for
+        `texts`.
+    note : str
+        What the columns are.
+    texts : collection of int
+        Columns, counted from 0, that hold words.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    texts: Sequence[int] = (0,)
+
+    def __post_init__(self) -> None:
+        for number, row in enumerate(self.rows):
+            if len(row) != len(self.columns):
+                raise ValueError(
+                    f"row {number} has {len(row)} cells, wanted {len(self.columns)}, one for each "
+                    "column"
+                )
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page.
+
+    Attributes
+    ----------
+    title : str
+    paragraphs : sequence of str
+    figures : sequence of (figure, caption)
+    tables : sequence of Table
+    """
+
+    title: str
+    paragraphs: Sequence[str] = ()
+    figures: Sequence[tuple[Figure, str]] = ()
+    tables: Sequence[Table] = ()
+
+
+def sections_page(
+    title: str,
+    sections: Sequence[Section],
+    *,
+    kicker: str,
+    subtitle: str = "",
+    notes: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> str:
+    """A page that loads nothing from elsewhere.
+
+    Parameters
+    ----------
+    title, kicker, subtitle
+        What it is about, of what kind it is, and of what.
+    sections
+        In order.
+    notes
+        What is to be read first.
+    settings
+        Nested mappings of what was asked for, at the end.
+    """
+    shown = [
+        {
+            "title": plain(section.title),
+            "paragraphs": [plain(text) for text in section.paragraphs],
+            "figures": [
+                (inline(svg_text(figure, inline=True), f"figure-{number}-{at}"), plain(caption))
+                for at, (figure, caption) in enumerate(section.figures)
+            ],
+            "tables": section.tables,
+        }
+        for number, section in enumerate(sections)
+    ]
+    return environment().from_string(read_template("sections.html.j2")).render(
+        title=plain(title),
+        kicker=plain(kicker),
+        subtitle=plain(subtitle),
+        notes=[plain(note) for note in notes],
+        sections=shown,
+        settings=flat(settings or {}),
+        style=Markup(read_template("report.css")),
+    )  # fmt: skip
