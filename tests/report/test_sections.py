@@ -23,8 +23,11 @@ def test_a_page_holds_its_sections_and_escapes_what_came_from_outside() -> None:
             Section("First", ["A paragraph."], [(figure(), bad), (figure(), "second")]),
             Section("Second", tables=[Table(("language", "rate"), [(bad, "0.5")], note=bad)]),
         ],
-        kicker="Features and languages", subtitle=bad, notes=[bad], settings={"model": {"name": bad}},
-    )  # fmt: skip
+        kicker="Features and languages",
+        subtitle=bad,
+        notes=[bad],
+        settings={"model": {"name": bad}},
+    )
     assert "<script" not in page
     assert page.count("&lt;script&gt;") >= 6
     assert page.count("<figure>") == 2 and "A paragraph." in page
