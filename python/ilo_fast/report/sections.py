@@ -1,4 +1,4 @@
-"""One HTML file of sections: prose, tables and figures of any result that has no page of its own."""
+"""One HTML file of sections: prose, tables, figures of a result that has no page of its own."""
 
 from __future__ import annotations
 
