@@ -34,6 +34,8 @@ class Block {
   Block(const LabelPermutationInput& in, std::int64_t first)
       : first(first), count(std::min(kLanes, in.n_shuffles - first)), places_(in.n_rows * kLanes) {
     std::vector<std::int64_t> sums(in.n_labels * kLanes);
+    for (std::int64_t place = 0; place < in.n_rows * kLanes; ++place)
+      places_[place] = static_cast<std::uint16_t>(place % kLanes);  // lanes without a shuffle, too
     for (std::int64_t lane = 0; lane < count; ++lane) {
       const std::uint16_t* const given = in.labels + (first + lane) * in.n_rows;
       for (std::int64_t r = 0; r < in.n_rows; ++r) {

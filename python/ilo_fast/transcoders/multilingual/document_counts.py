@@ -139,4 +139,5 @@ class DocumentCounts:
         products = np.bincount(at, counts * tokens[self.rows], size).reshape(shape)
         of_tokens = np.bincount(self.language, tokens**2, self.n_languages)
         residual = squares - 2 * rates * products + rates**2 * of_tokens[:, None]
-        return np.maximum(1.0, residual.sum(axis=0) / np.maximum(1, firings.sum(axis=0)))
+        found: Floats = np.maximum(1.0, residual.sum(axis=0) / np.maximum(1, firings.sum(axis=0)))
+        return found

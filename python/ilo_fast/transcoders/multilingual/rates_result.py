@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.checks import choice, path_of, real_number, whole_number
 from ilo_fast._util.equality import same_fields
-from ilo_fast._util.files import finite_json, write_json
+from ilo_fast._util.files import write_json
 from ilo_fast._util.optional import require
 from ilo_fast._util.schema import (
     check_schema,
@@ -124,7 +124,8 @@ class LanguageRates:
     @property
     def tested(self) -> NDArray[np.bool_]:
         """(columns,): whether there are firings enough."""
-        return self.firings.sum(axis=0) >= self.min_firings
+        found: NDArray[np.bool_] = self.firings.sum(axis=0) >= self.min_firings
+        return found
 
     @property
     def differs(self) -> NDArray[np.bool_]:
@@ -279,10 +280,9 @@ class LanguageRates:
     def to_dict(self) -> dict[str, Any]:
         """All of it, JSON-able; numbers that are not known are None."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+        plain = {k: _list(v) if isinstance(v, np.ndarray) else v for k, v in values.items()}
         head = {"kind": _KIND, "schema_version": SCHEMA_VERSION}
-        found: dict[str, Any] = finite_json({**head, **plain, "languages": list(self.languages)})
-        return found
+        return {**head, **plain, "languages": list(self.languages)}
 
     @classmethod
     def from_dict(cls, data: Any) -> LanguageRates:
@@ -314,6 +314,14 @@ def _plain(value: Any) -> int | float | None:
     if isinstance(value, int):
         return value
     return float(value) if np.isfinite(value) else None
+
+
+def _list(values: NDArray[Any]) -> Any:
+    if values.dtype.kind != "f":
+        return values.tolist()
+    known = values.astype(object)
+    known[np.isnan(values)] = None
+    return known.tolist()
 
 
 def _weighted_quantiles(values: Floats, weights: Floats) -> Floats:
