@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from ilo_fast._util.schema import (
     texts_of,
 )
 from ilo_fast.transcoders.multilingual.language_entropy import shares
+
+if TYPE_CHECKING:
+    from ilo_fast.plots.feature_map import FeatureMap
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -276,6 +279,25 @@ class LanguageRates:
         plain = {key: value if value is None else _plain(value) for key, value in found.items()}
         counts = {c: int((specific == i).sum()) for i, c in enumerate(self.languages)}
         return {**plain, "specific_to": counts}
+
+    def feature_map(self, title: str = "Features by layer and language") -> FeatureMap:
+        """What `ilo_fast.plots.feature_map` draws: the tested features (needs matplotlib)."""
+        from ilo_fast.plots.feature_map import FeatureMap
+
+        codes = range(len(self.languages))
+        by_layer = self.specific.reshape(self.n_layers, self.n_features)
+        return FeatureMap(
+            share=np.where(self.tested, self.share, np.nan),
+            effective_languages=self.effective_languages,
+            layer=self.layer,
+            specific=np.stack([(by_layer == code).sum(axis=1) for code in codes], axis=1),
+            languages=self.languages,
+            title=title,
+            subtitle=(
+                f"{int(self.tested.sum())} features with {self.min_firings} firings or more, by "
+                "dominant language, the most selective first"
+            ),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, JSON-able; numbers that are not known are None."""
