@@ -75,12 +75,13 @@ def test_permuted_labels_of_planted_features_are_chance() -> None:
     "shares", [(1, 1, 1, 1, 1), (2, 1.5, 1, 1, 0.7), (8, 2, 1, 0.5, 0.3), (50, 1, 1, 0.5, 0.2),
                (10, 10, 0.2, 0.2, 0.2), (1, 0, 0, 0, 0)]
 )  # fmt: skip
-@pytest.mark.parametrize("kind", ["few", "clumped", "apart"])
+@pytest.mark.parametrize("kind", ["few", "clumped", "apart", "short"])
 def test_intervals_of_entropy_cover_the_truth(shares: tuple[float, ...], kind: str) -> None:
     options: dict[str, Any] = {
         "few": {"firings": 40, "documents": 200},
         "clumped": {"firings": 300, "documents": 60, "spread": 0.5, "clump": 3.0},
         "apart": {"firings": 300, "documents": 60, "spread": 0.5, "parallel": False},
+        "short": {"firings": 500, "documents": 20},
     }[kind]
     fertility = (1, 1.5, 1, 2, 3)
     given = np.array(shares)
@@ -98,6 +99,19 @@ def test_intervals_of_entropy_cover_the_truth(shares: tuple[float, ...], kind: s
         assert (found.entropy[found.tested] <= high).all()
     assert len(covered) > 250
     assert 0.90 <= np.mean(covered) <= 1
+
+
+@pytest.mark.parametrize("shares", [np.ones(31), 1 / np.arange(1, 32), np.r_[100, np.ones(30)]])
+def test_intervals_cover_where_languages_are_many_and_firings_few(shares: np.ndarray) -> None:
+    codes = [f"x{n:02d}_Latn" for n in range(31)]
+    p = shares / shares.sum()
+    rates = np.tile((p * 60 / 45 / 200)[:, None], 200)
+    table = drawn(np.random.default_rng(19), rates, 200, languages=codes)
+    found = language_rates(table, n_permutations=99)
+    truth = -(p * np.log2(p)).sum() - 1e-9
+    known = found.tested
+    covered = (found.entropy_low <= truth + 2e-9) & (truth <= found.entropy_high)
+    assert known.sum() > 190 and 0.9 <= covered[known].mean() <= 1
 
 
 def test_the_interval_of_a_layers_mean_covers_the_truth() -> None:
