@@ -1,10 +1,11 @@
-// Features counted in groups of tokens.
+// Features counted in groups of tokens, and under shuffled labels of the groups.
 #include <limits>
 #include <utility>
 #include <vector>
 
 #include "bindings/arguments.h"
 #include "bindings/bindings.h"
+#include "sparse/label_permutations.h"
 #include "sparse/merge_rows.h"
 
 namespace py = pybind11;
@@ -71,6 +72,44 @@ py::tuple merge_rows_binding(const FeatureArray<std::int64_t>& indptr,
                         owned(std::move(found.maxima)));
 }
 
+py::tuple label_permutations_binding(const FeatureArray<std::int64_t>& offsets,
+                                     const FeatureArray<std::int32_t>& rows,
+                                     const FeatureArray<std::int32_t>& counts,
+                                     const FeatureArray<std::int64_t>& tokens,
+                                     const FeatureArray<std::uint16_t>& labels,
+                                     std::int64_t n_labels, double dominant, double others,
+                                     int n_threads) {
+  if (offsets.ndim() != 1 || offsets.shape(0) < 1)
+    throw InvalidArgument(
+        text("offsets has shape ", shape_text(offsets), ", wanted (columns + 1,)"));
+  if (rows.ndim() != 1)
+    throw InvalidArgument(text("rows has shape ", shape_text(rows), ", wanted (entries,)"));
+  if (tokens.ndim() != 1)
+    throw InvalidArgument(text("tokens has shape ", shape_text(tokens), ", wanted (rows,)"));
+  if (labels.ndim() != 2 || labels.shape(1) != tokens.shape(0))
+    throw InvalidArgument(text("labels has shape ", shape_text(labels), ", wanted (shuffles, ",
+                               tokens.shape(0), "), as tokens"));
+  if (n_labels < 1 || n_labels > 4096)
+    throw InvalidArgument(text("n_labels=", n_labels, ", wanted 1 to 4096"));
+  check_threads(n_threads);
+  check_offsets("offsets", offsets.data(), offsets.shape(0) - 1, rows.shape(0), "entries");
+  const LabelPermutationInput in{
+      offsets.data(),  rows.data(),     of_entries(counts, "counts", rows.shape(0)),
+      tokens.data(),   labels.data(),   offsets.shape(0) - 1,
+      tokens.shape(0), labels.shape(0), static_cast<std::int32_t>(n_labels),
+      dominant,        others};
+  py::array_t<double> statistic({in.n_shuffles, in.n_columns});
+  py::array_t<bool> dominated({in.n_shuffles, in.n_columns});
+  const LabelPermutationOutput out{statistic.mutable_data(), dominated.mutable_data()};
+  PythonMonitor monitor{py::none()};
+  Team team(n_threads, &monitor);
+  {
+    py::gil_scoped_release release;
+    permute_labels(in, out, team);
+  }
+  return py::make_tuple(statistic, dominated);
+}
+
 }  // namespace
 
 void register_features(py::module_& m) {
@@ -78,6 +117,10 @@ void register_features(py::module_& m) {
         py::arg("sums"), py::arg("maxima"), py::kw_only(), py::arg("rows"), py::arg("starts"),
         py::arg("n_columns"), py::arg("n_threads"),
         "Rows merged into groups, column by column: indptr, indices, counts, sums, maxima.");
+  m.def("label_permutations", &label_permutations_binding, py::arg("offsets"), py::arg("rows"),
+        py::arg("counts"), py::kw_only(), py::arg("tokens"), py::arg("labels"), py::arg("n_labels"),
+        py::arg("dominant"), py::arg("others"), py::arg("n_threads"),
+        "(shuffles, columns): sum of firings^2 / tokens over labels, and whether one dominates.");
 }
 
 }  // namespace ilo

@@ -241,6 +241,18 @@ def merge_rows(
     NDArray[np.float32],
     NDArray[np.float32],
 ]: ...
+def label_permutations(
+    offsets: NDArray[np.int64],
+    rows: NDArray[np.int32],
+    counts: NDArray[np.int32],
+    *,
+    tokens: NDArray[np.int64],
+    labels: NDArray[np.uint16],
+    n_labels: int,
+    dominant: float,
+    others: float,
+    n_threads: int,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]: ...
 def cuda_status() -> dict[str, Any]: ...
 def cuda_knn_graph(
     segments: Sequence[Any],

@@ -1,10 +1,12 @@
 // Transcoders' products of random sizes, by their formulas, on every instruction set of this
 // processor: the same bits for each of them and for every number of threads.
+// Rows merged into groups, and firings under shuffled labels, by their definitions.
 //
 //     sparse_test [rounds] [seed]
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -15,6 +17,8 @@
 #include "simd/dispatch.h"
 #include "sparse/decode.h"
 #include "sparse/encode.h"
+#include "sparse/label_permutations.h"
+#include "sparse/merge_rows.h"
 
 namespace native {
 namespace {
@@ -236,6 +240,131 @@ void same_bits(Random& random) {
     }
 }
 
+// Counts of random rows and columns, most of them none, by rows.
+struct Table {
+  Index n, columns;
+  Values<std::int32_t> dense;  // [n][columns]
+  Values<std::int64_t> indptr{0};
+  Values<std::int32_t> indices, counts;
+  Values<float> sums, maxima;
+
+  explicit Table(Random& random)
+      : n(random.whole(1, 200)), columns(random.whole(1, 150)), dense(n * columns) {
+    for (Index at = 0; at < n * columns; ++at) {
+      if (random.whole(0, 3) == 0) {
+        dense[at] = static_cast<std::int32_t>(random.whole(1, 5));
+        indices.push_back(static_cast<std::int32_t>(at % columns));
+        counts.push_back(dense[at]);
+        sums.push_back(static_cast<float>(random.whole(-3, 3)));
+        maxima.push_back(static_cast<float>(random.whole(-3, 3)));
+      }
+      if (at % columns == columns - 1) indptr.push_back(static_cast<Index>(indices.size()));
+    }
+  }
+  ilo::ActiveRows rows() const { return {indptr.data(), indices.data(), n, 1, columns}; }
+};
+
+void merged_rows(Random& random) {
+  doing = "merged rows";
+  const Table table(random);
+  Values<std::int64_t> rows, starts{0};
+  for (Index i = 0; i < table.n; ++i) rows.push_back(random.whole(0, table.n - 1));
+  while (starts.back() < table.n)
+    starts.push_back(std::min(table.n, starts.back() + random.whole(0, 3)));
+  const bool plain = random.whole(0, 1) == 0;
+  const ilo::EntryTotals totals{plain ? nullptr : table.counts.data(), table.sums.data(),
+                                plain ? nullptr : table.maxima.data()};
+  const ilo::RowGroups groups{rows.data(), starts.data(), static_cast<Index>(starts.size()) - 1,
+                              table.n};
+  for (const int threads : {1, 3}) {
+    ilo::Team team(threads, nullptr);
+    const ilo::MergedRows found = ilo::merge_rows(table.rows(), totals, groups, team);
+    Index e = 0;
+    for (Index g = 0; g < groups.n_groups; ++g) {
+      check(found.indptr[g] == e, "a group begins elsewhere");
+      for (Index column = 0; column < table.columns; ++column) {
+        Index count = 0;
+        float sum = 0, most = -9;
+        for (Index i = starts[g]; i < starts[g + 1]; ++i)
+          for (Index at = table.indptr[rows[i]]; at < table.indptr[rows[i] + 1]; ++at)
+            if (table.indices[at] == column) {
+              count += plain ? 1 : table.counts[at];
+              sum += table.sums[at];
+              most = std::max(most, plain ? table.sums[at] : table.maxima[at]);
+            }
+        if (count == 0) continue;
+        check(e < static_cast<Index>(found.indices.size()), "entries are missing");
+        check(found.indices[e] == column && found.counts[e] == count, "another count");
+        check(found.sums[e] == sum && found.maxima[e] == most, "another sum or maximum");
+        ++e;
+      }
+    }
+    check(found.indptr.back() == e && static_cast<Index>(found.sums.size()) == e, "another size");
+  }
+  ilo::Team team(2, nullptr);
+  rows.front() = table.n;
+  check_throws<ilo::InvalidArgument>([&] { ilo::merge_rows(table.rows(), totals, groups, team); },
+                                     "rows[0]=");
+}
+
+void shuffled_labels(Random& random) {
+  doing = "shuffled labels";
+  const Table table(random);  // its columns are rows here
+  const Index n_labels = random.whole(1, std::min<Index>(table.columns, 5));
+  const Index shuffles = random.whole(1, 40);
+  Values<std::int64_t> tokens;
+  for (Index r = 0; r < table.columns; ++r) tokens.push_back(random.whole(1, 20));
+  Values<std::uint16_t> labels;
+  for (Index s = 0; s < shuffles; ++s)  // each label is there
+    for (Index r = 0; r < table.columns; ++r)
+      labels.push_back(static_cast<std::uint16_t>(r < n_labels ? (r + s) % n_labels
+                                                               : random.whole(0, n_labels - 1)));
+  const ilo::LabelPermutationInput in{table.indptr.data(),
+                                      table.indices.data(),
+                                      table.counts.data(),
+                                      tokens.data(),
+                                      labels.data(),
+                                      table.n,
+                                      table.columns,
+                                      shuffles,
+                                      static_cast<std::int32_t>(n_labels),
+                                      0.5,
+                                      0.25};
+  for (const int threads : {1, 3}) {
+    Values<double> statistic(shuffles * table.n);
+    const std::unique_ptr<bool[]> dominated(new bool[shuffles * table.n]);
+    ilo::Team team(threads, nullptr);
+    ilo::permute_labels(in, {statistic.data(), dominated.get()}, team);
+    for (Index s = 0; s < shuffles; ++s)
+      for (Index column = 0; column < table.n; ++column) {
+        Values<double> rates(n_labels), firings(n_labels);
+        double wanted = 0, sum = 0;
+        for (Index l = 0; l < n_labels; ++l) {
+          double of_label = 0;
+          for (Index r = 0; r < table.columns; ++r) {
+            if (labels[s * table.columns + r] != l) continue;
+            of_label += static_cast<double>(tokens[r]);
+            firings[l] += table.dense[column * table.columns + r];
+          }
+          rates[l] = firings[l] / of_label;
+          wanted += firings[l] * rates[l];
+          sum += rates[l];
+        }
+        std::sort(rates.begin(), rates.end());
+        const double second = n_labels > 1 ? rates[n_labels - 2] : 0;
+        const bool rule = sum > 0 && rates.back() >= 0.5 * sum && second < 0.25 * sum;
+        check(statistic[s * table.n + column] == wanted, "another statistic");
+        check(dominated[s * table.n + column] == rule, "another rule");
+      }
+  }
+  ilo::Team team(2, nullptr);
+  labels.back() = static_cast<std::uint16_t>(n_labels);
+  Values<double> statistic(shuffles * table.n);
+  const std::unique_ptr<bool[]> dominated(new bool[shuffles * table.n]);
+  check_throws<ilo::InvalidArgument>(
+      [&] { ilo::permute_labels(in, {statistic.data(), dominated.get()}, team); }, "labels[");
+}
+
 void refusals(Random& random) {
   doing = "refusals";
   Case<float> c(random);
@@ -258,6 +387,8 @@ void run(Random& random, Index rounds) {
     one_case<float>(random);
     one_case<double>(random);
     same_bits(random);
+    merged_rows(random);
+    shuffled_labels(random);
   }
 }
 

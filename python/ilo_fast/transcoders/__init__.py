@@ -59,6 +59,13 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.interventions.intervened import intervened as intervened
     from ilo_fast.transcoders.interventions.intervention import Intervention as Intervention
     from ilo_fast.transcoders.interventions.result import InterventionResult as InterventionResult
+    from ilo_fast.transcoders.multilingual.language_rates import language_rates as language_rates
+    from ilo_fast.transcoders.multilingual.line_features import LineFeatures as LineFeatures
+    from ilo_fast.transcoders.multilingual.line_features import line_features as line_features
+    from ilo_fast.transcoders.multilingual.rates_result import LanguageRates as LanguageRates
+    from ilo_fast.transcoders.multilingual.romanise import romanised as romanised
+    from ilo_fast.transcoders.multilingual.scripts import ScriptSplit as ScriptSplit
+    from ilo_fast.transcoders.multilingual.scripts import script_split as script_split
     from ilo_fast.transcoders.reading import MLPReader as MLPReader
     from ilo_fast.transcoders.replacement import ReplacementModel as ReplacementModel
     from ilo_fast.transcoders.sites import Site as Site
@@ -94,6 +101,10 @@ _HOME = {
     "Intervention": "interventions.intervention",
     "InterventionResult": "interventions.result",
     "JumpReLU": "activations",
+    "language_rates": "multilingual.language_rates",
+    "LanguageRates": "multilingual.rates_result",
+    "line_features": "multilingual.line_features",
+    "LineFeatures": "multilingual.line_features",
     "load_graph": "files.graph_file",
     "load_transcoder": "files.folder",
     "MLPReader": "reading",
@@ -101,8 +112,11 @@ _HOME = {
     "propose_supernodes": "features.supernodes",
     "read_windows": "windows",
     "ReplacementModel": "replacement",
+    "romanised": "multilingual.romanise",
     "save_graph": "files.graph_file",
     "save_transcoder": "files.folder",
+    "script_split": "multilingual.scripts",
+    "ScriptSplit": "multilingual.scripts",
     "Site": "sites",
     "Supernode": "features.notes",
     "TopK": "activations",

@@ -1,0 +1,99 @@
+"""Whether features fire as often in every language: labels of documents permuted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ilo_fast import _core
+from ilo_fast._util.max_t import step_down_p
+from ilo_fast._util.progress import cost_bar
+from ilo_fast.transcoders.multilingual.document_counts import DocumentCounts
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+DOMINANT: Final = 0.5
+"""A language-specific feature has this much of its summed rates in one language, or more, ..."""
+OTHERS: Final = 0.1
+"""... and less than this in each other (arXiv 2511.10840)."""
+
+_SLACK: Final = 1e-9  # sums in another order differ in their last bits
+_BATCH_LABELS: Final = 2**24
+
+
+@dataclass(frozen=True, eq=False)
+class LabelTest:
+    """What permuted labels say of each column.
+
+    Attributes
+    ----------
+    p, p_adjusted : (columns,) float64
+        Of one feature alone; of all together, by step-down maxT.
+    dominated : (1 + permutations, columns) bool
+        Whether it is specific to one language by the rule, with the labels as they are first.
+    """
+
+    p: Floats
+    p_adjusted: Floats
+    dominated: NDArray[np.bool_]
+
+
+def permutation_test(
+    counts: DocumentCounts,
+    *,
+    n_permutations: int,
+    seed: int,
+    n_threads: int,
+    progress: bool = False,
+) -> LabelTest:
+    """Test that the rate of each column is the same under every label.
+
+    The statistic is Pearson's chi-squared of firings against tokens. Rows change labels whole,
+    firings and tokens: within their document where any document has several labels, else among all.
+    """
+    n_rows, n_columns = len(counts.language), counts.n_columns
+    random = np.random.default_rng(seed)
+    total = 1 + n_permutations
+    statistic = np.empty((total, n_columns))
+    dominated = np.empty((total, n_columns), np.bool_)
+    batch = max(16, _BATCH_LABELS // max(1, n_rows) // 16 * 16)
+    with cost_bar(progress, "permuting labels", cost=total, items=total, unit="permutation") as bar:
+        for first in range(0, total, batch):
+            n = min(batch, total - first)
+            labels = shuffled_labels(counts, n, random)
+            if first == 0:
+                labels[0] = counts.language
+            statistic[first : first + n], dominated[first : first + n] = _core.label_permutations(
+                counts.offsets,
+                counts.rows,
+                counts.counts,
+                tokens=counts.tokens,
+                labels=labels,
+                n_labels=counts.n_languages,
+                dominant=DOMINANT,
+                others=OTHERS,
+                n_threads=n_threads,
+            )
+            bar.advance(n, n)
+    if n_columns == 0:
+        return LabelTest(np.empty(0), np.empty(0), dominated)
+    reached = statistic >= statistic[0] * (1 - _SLACK)
+    return LabelTest(reached.mean(axis=0), step_down_p(statistic), dominated)
+
+
+def shuffled_labels(
+    counts: DocumentCounts, n: int, random: np.random.Generator
+) -> NDArray[np.uint16]:
+    """(n, rows): labels in random order, within documents where any is shared, else among all."""
+    shape = (n, len(counts.language))
+    labels = counts.language.astype(np.uint16)
+    if not counts.is_shared:
+        return random.permuted(np.broadcast_to(labels, shape), axis=1)
+    keys = random.integers(0, 2**32, size=shape) + (counts.document << 32)
+    out = np.empty(shape, np.uint16)
+    out[:, np.argsort(counts.document, kind="stable")] = labels[np.argsort(keys, axis=1)]
+    return out
