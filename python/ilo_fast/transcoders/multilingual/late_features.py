@@ -139,7 +139,7 @@ def late_features(
     CorpusError, ValueError
         As `line_features`; no late language feature is active often enough.
     """
-    n_layers, width = transcoder.n_layers, transcoder.n_features
+    n_layers = transcoder.n_layers
     late = (n_layers + 1) // 2 if late_from is None else late_from
     early = n_layers // 2 if early_before is None else early_before
     whole_number("late_from", late, least=0, most=n_layers - 1)
@@ -149,6 +149,26 @@ def late_features(
         model, transcoder, texts,
         tokenizer=tokenizer, documents=documents, n_tokens=n_tokens, seed=seed, progress=progress,
     )  # fmt: skip
+    norms = transcoder.decoder_norms().detach().double().cpu().numpy().ravel()
+    return foretold(
+        sample, features, norms,
+        late_from=late, early_before=early, n_random=n_random, seed=seed, progress=progress,
+    )  # fmt: skip
+
+
+def foretold(
+    sample: TokenSample,
+    features: LanguageFeatures,
+    norms: Floats,
+    *,
+    late_from: int,
+    early_before: int,
+    n_random: int,
+    seed: int,
+    progress: bool = False,
+) -> LateFeatures:
+    """`late_features` of tokens that were drawn and read; `norms` of all features' decoders."""
+    late, early = late_from, early_before
     usable, density, strength = _usable(sample)
     mine = (features.layer >= late) & usable[features.columns]
     columns = features.columns[mine]
@@ -157,10 +177,10 @@ def late_features(
             f"features has none from layer {late} on that is active at {_LEAST} tokens or more of "
             "either half: pass more text, or another late_from="
         )
-    norms = transcoder.decoder_norms().detach().double().cpu().numpy().ravel() * strength
     drawn = matched_features(
-        columns, np.where(usable, density, 0.0), norms, width, n_sets=n_random, seed=seed
-    )
+        columns, np.where(usable, density, 0.0), norms * strength, sample.n_features,
+        n_sets=n_random, seed=seed,
+    )  # fmt: skip
     every = np.unique(np.concatenate([columns, drawn.ravel()]))
     active = sample.activations(every) != 0
     auc = np.empty((len(every), early))
@@ -171,9 +191,9 @@ def late_features(
     own, others = auc[np.searchsorted(every, columns)], auc[np.searchsorted(every, drawn)]
     above = (others.mean(axis=1) >= own.mean(axis=0) - 1e-12).sum(axis=0)
     return LateFeatures(
-        columns, features.language[mine], features.languages, tuple(range(early)), width,
-        own, others, (1 + above) / (1 + n_random),
-        {"late_from": late, "early_before": early, "n_tokens": n_tokens, "n_random": n_random,
+        columns, features.language[mine], features.languages, tuple(range(early)),
+        sample.n_features, own, others, (1 + above) / (1 + n_random),
+        {"late_from": late, "early_before": early, "n_random": n_random,
          "seed": seed, "penalty": _PENALTY},
     )  # fmt: skip
 

@@ -201,6 +201,13 @@ def language_probes(
         model, transcoder, texts,
         tokenizer=tokenizer, documents=documents, n_tokens=n_tokens, seed=seed, progress=progress,
     )  # fmt: skip
+    return probes_of(sample, n_shuffles=n_shuffles, seed=seed, progress=progress)
+
+
+def probes_of(
+    sample: TokenSample, *, n_shuffles: int = 20, seed: int = 0, progress: bool = False
+) -> LanguageProbes:
+    """`language_probes` of tokens that were drawn and read."""
     trivial = token_baselines(sample)
     beside = {"unigram": trivial["unigram"]}
     kinds = list(_vectors(sample))
@@ -219,7 +226,7 @@ def language_probes(
         {name: _by_document(hits, test) for name, hits in trivial.items()},
         (each[0], each[1]),
         (names[0], names[1]),
-        {"n_tokens": n_tokens, "n_shuffles": n_shuffles, "seed": seed,
+        {"n_shuffles": n_shuffles, "seed": seed,
          "penalties": list(PENALTIES)},
     )  # fmt: skip
 
