@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,6 +116,29 @@ class LanguageFeatures:
         found: Integers = self.columns[mine & self.holds if that_hold else mine]
         return found
 
+    def select(self, languages: Sequence[str]) -> LanguageFeatures:
+        """The features of some languages, as they were found among all; in the order of this.
+
+        Raises
+        ------
+        ValueError
+            There is no such language.
+        """
+        missing = [code for code in languages if code not in self.languages]
+        if missing:
+            raise ValueError(f"languages names {missing[0]}, the features are of {self.languages}")
+        kept = [at for at, code in enumerate(self.languages) if code in languages]
+        mine = np.isin(self.language, kept)
+        return replace(
+            self,
+            languages=tuple(self.languages[at] for at in kept),
+            **{name: getattr(self, name)[mine] for name in _OF_FEATURES},
+            language=np.searchsorted(kept, self.language[mine]),
+            rates=self.rates[mine][:, kept],
+            counts=self.counts[:, kept],
+            chance_counts=self.chance_counts[:, kept],
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
         return {
@@ -179,6 +202,12 @@ class LanguageFeatures:
                 }
             )
         return rows
+
+
+_OF_FEATURES: Final = (
+    "columns", "firings", "found_selectivity", "found_other", "selectivity", "other", "low", "high",
+    "p", "p_holm", "p_adjusted", "holds",
+)  # fmt: skip
 
 
 def _number(value: Any) -> float | None:
