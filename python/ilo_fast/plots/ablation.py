@@ -54,7 +54,7 @@ def ablation_figure(cells: AblationCells, *, titled: bool = True) -> Figure:
     if titled:
         width = max(
             width,
-            text_width([cells.title], 12) + 2 * margin,
+            1.15 * text_width([cells.title], 12) + 2 * margin,  # it is bold
             text_width([cells.subtitle], 8) + 2 * margin,
         )
     width = max(width, text_width([cells.mark], 7) + 2 * margin)

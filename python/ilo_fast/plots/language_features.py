@@ -61,6 +61,7 @@ def language_features_figure(table: LanguageFeatureCounts, *, titled: bool = Tru
     width, height = left + inner + right, top + tall + bottom
     if titled:
         width = max(width, text_width([table.subtitle], 8) + 2 * margin)
+        inner = width - left - right
     layers = range(len(table.counts))
     with style():
         figure = ShownFigure(figsize=(width, height))

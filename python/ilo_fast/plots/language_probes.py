@@ -89,9 +89,11 @@ def draw_probes(ax: Axes, curves: ProbeCurves) -> None:
 
 def probes_figure(curves: ProbeCurves, *, titled: bool = True) -> Figure:
     """The curves on a figure of their own."""
-    margin, left, right = 0.15, 0.7, 1.65
+    margin, left = 0.15, 0.7
+    named = [*curves.baselines, *_NAMES.values(), "token embeddings"]
+    right = text_width(named, 7.8) + 0.62
     top, bottom, tall = 0.74 if titled else 0.12, 0.55, 2.9
-    width = 6.9
+    width = left + 4.6 + right
     if titled:
         width = max(width, text_width([curves.subtitle], 8) + 2 * margin)
     height = top + tall + bottom

@@ -76,7 +76,8 @@ def ablation_figure(
     from ilo_fast.plots.ablation import AblationCells
     from ilo_fast.plots.ablation import ablation_figure as draw
 
-    sizes = [len(found.columns[name]) for name in found.sets]
+    sizes = sorted({len(found.columns[name]) for name in found.sets})
+    size = " to ".join(map(str, sizes if len(sizes) < 2 else (sizes[0], sizes[-1])))
     return draw(
         AblationCells(
             found.change,
@@ -86,7 +87,7 @@ def ablation_figure(
             f"framed: p <= {_LEVEL} over all cells, against {found.random.shape[1]} sets of "
             "matched random features",
             title,
-            f"change in nats per token; sets of {min(sizes)} to {max(sizes)} features; "
+            f"change in nats per token; sets of {size} features; "
             f"{int(found.n_lines.min())} lines of each language",
         )
     )
