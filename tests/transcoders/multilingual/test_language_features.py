@@ -51,7 +51,7 @@ def test_planted_features_are_found_hold_and_are_significant() -> None:
     assert found.holds.all() and found.share_that_holds == 1
     assert (found.p_adjusted == 1 / 201).all() and (found.p <= found.p_holm).all()
     assert (found.layer == 1).all() and found.counts.tolist() == [[0] * 3, [4] * 3]
-    assert found.chance_counts.sum() == 0
+    assert found.chance_counts.sum() == 0 and found.passed.tolist() == sorted(found.columns)
     assert ((found.low <= found.selectivity) & (found.selectivity <= found.high)).all()
     assert found.density == pytest.approx(0.3, abs=0.1)
     told = json.loads(json.dumps(found.to_dict(), allow_nan=False))

@@ -48,6 +48,7 @@ def ablation_matrix(
     n_lines: int = 40,
     n_random: int = 200,
     match: Match = "all",
+    exclude: Sequence[int] | Integers = (),
     seed: int = 0,
     progress: bool = False,
 ) -> AblationMatrix:
@@ -73,6 +74,9 @@ def ablation_matrix(
         Density is that in all text (``"all"``), or in the set's own language (``"language"``): then
         random features are as often active there as those of the set, and the question is no longer
         whether it matters that they are.
+    exclude
+        Columns that no random set has: `LanguageFeatures.passed`, say, where so many features are
+        of a language that random ones often are, too.
     seed
         Of the lines and the random features.
     progress
@@ -117,8 +121,9 @@ def ablation_matrix(
         for a, (name, columns) in enumerate(sets.items()):
             density, norms = _density(table, transcoder, name if match == "language" else None)
             drawn = matched_features(
-                columns, density, norms, transcoder.n_features, n_sets=n_random, seed=seed + a
-            )
+                columns, density, norms, transcoder.n_features,
+                n_sets=n_random, seed=seed + a, exclude=exclude,
+            )  # fmt: skip
             change[a], low[a], high[a] = cells.intervals(runs.losses(columns) - base)
             bar.advance(1, 1)
             for at, other in enumerate(drawn):
@@ -133,7 +138,8 @@ def ablation_matrix(
         p, holm_p(p), step_down_p(every.swapaxes(0, 1)),
         own[:, 0], own_p, holm_p(own_p),
         cells.n_lines, cells.n_documents, cells.n_tokens,
-        {"n_lines": n_lines, "n_random": n_random, "match": match, "seed": seed,
+        {"n_lines": n_lines, "n_random": n_random, "match": match, "n_excluded": len(exclude),
+         "seed": seed,
          "on_test_documents": isinstance(features_by_language, LanguageFeatures)},
     )  # fmt: skip
 

@@ -151,6 +151,7 @@ def language_features(
         holds=(own >= selectivity) & (other < others_below),
         counts=by_layer(passed),
         chance_counts=by_layer(by_chance) / _CHANCE,
+        passed=np.flatnonzero(passed.any(axis=0)),
         n_documents=np.array([first.sum(), (~first).sum()]),
         test_documents=~first,
         options={

@@ -54,6 +54,8 @@ class LanguageFeatures:
     counts, chance_counts : (layers, languages) float64
         All features that pass the rule on the half that finds, also beyond `n_per_language`; and
         the mean number where labels are permuted there.
+    passed : (passed,) int64
+        Columns of all features that pass on the half that finds, of any language.
     n_documents : (2,) int64
     test_documents : (documents,) bool
         Those of the other half, by number.
@@ -80,6 +82,7 @@ class LanguageFeatures:
     holds: Booleans
     counts: Floats
     chance_counts: Floats
+    passed: Integers
     n_documents: Integers
     test_documents: Booleans
     options: Mapping[str, Any]
@@ -147,6 +150,7 @@ class LanguageFeatures:
             "n_features": self.n_features,
             "features": self.records(),
             "share_that_holds": _number(self.share_that_holds),
+            "passed": self.passed.tolist(),
             "counts": self.counts.tolist(),
             "chance_counts": self.chance_counts.tolist(),
             "n_documents": self.n_documents.tolist(),

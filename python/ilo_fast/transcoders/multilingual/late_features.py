@@ -112,6 +112,7 @@ def late_features(
     early_before: int | None = None,
     n_tokens: int = 500,
     n_random: int = 100,
+    exclude: Sequence[int] | Integers = (),
     seed: int = 0,
     progress: bool = False,
 ) -> LateFeatures:
@@ -129,6 +130,8 @@ def late_features(
         As `language_probes` takes it.
     n_random
         Sets of random features.
+    exclude
+        Columns that no random set has, as in `ablation_matrix`.
     seed
         Of the halves, the tokens and the random features.
     progress
@@ -152,7 +155,8 @@ def late_features(
     norms = transcoder.decoder_norms().detach().double().cpu().numpy().ravel()
     return foretold(
         sample, features, norms,
-        late_from=late, early_before=early, n_random=n_random, seed=seed, progress=progress,
+        late_from=late, early_before=early, n_random=n_random, seed=seed, exclude=exclude,
+        progress=progress,
     )  # fmt: skip
 
 
@@ -165,6 +169,7 @@ def foretold(
     early_before: int,
     n_random: int,
     seed: int,
+    exclude: Sequence[int] | Integers = (),
     progress: bool = False,
 ) -> LateFeatures:
     """`late_features` of tokens that were drawn and read; `norms` of all features' decoders."""
@@ -179,7 +184,7 @@ def foretold(
         )
     drawn = matched_features(
         columns, np.where(usable, density, 0.0), norms * strength, sample.n_features,
-        n_sets=n_random, seed=seed,
+        n_sets=n_random, seed=seed, exclude=exclude,
     )  # fmt: skip
     every = np.unique(np.concatenate([columns, drawn.ravel()]))
     active = sample.activations(every) != 0
@@ -193,7 +198,7 @@ def foretold(
     return LateFeatures(
         columns, features.language[mine], features.languages, tuple(range(early)),
         sample.n_features, own, others, (1 + above) / (1 + n_random),
-        {"late_from": late, "early_before": early, "n_random": n_random,
+        {"late_from": late, "early_before": early, "n_random": n_random, "n_excluded": len(exclude),
          "seed": seed, "penalty": _PENALTY},
     )  # fmt: skip
 
