@@ -139,6 +139,7 @@ def test_late_features_that_early_layers_lead_to_are_foretold() -> None:
     found = foretold(sample, features, np.ones(8), late_from=1, early_before=1, n_random=20, seed=0)
     assert (found.auc > 0.95).all() and np.abs(found.matched - 0.5).max() < 0.12
     assert found.p.tolist() == [1 / 21]
+    assert found.named[1] < 0.4 and found.named[2] > 0.28 and found.named_p > 0.04
     told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert told["layers"][0]["auc"] > 0.95 and len(told["features"]) == 2
     features.columns = np.array([6, 7])
@@ -180,3 +181,26 @@ def test_a_model_is_read_as_by_itself() -> None:
     late = late_features(model, it, features, corpus, tokenizer=TOKENIZER, late_from=1,
                          n_tokens=200, n_random=3)  # fmt: skip
     assert late.layers == (0,) and late.matched.shape == (3, len(late.columns), 1)
+
+
+def test_late_features_that_carry_the_language_name_it() -> None:
+    sample = planted(3)
+    # Features 4 to 6 are active in one language each, now and then elsewhere; 7 in none.
+    random = np.random.default_rng(3)
+    on = np.zeros((len(sample), 8), bool)
+    for code in range(3):
+        on[:, 4 + code] = random.random(len(sample)) < np.where(sample.language == code, 0.7, 0.05)
+    on[:, [0, 1, 2, 3, 7]] = random.random((len(sample), 5)) < 0.25
+    tokens_of, columns = np.nonzero(on)
+    values = np.ones(len(columns), np.float32)
+    told = vars(sample) | {"tokens_of": tokens_of, "columns": columns, "values": values}
+    features: Any = type("Some", (), {
+        "columns": np.array([4]), "language": np.array([0]), "layer": np.array([1]),
+        "languages": ("a", "b", "c"),
+    })()  # fmt: skip
+    found = foretold(
+        TokenSample(**told), features, np.ones(8), late_from=1, early_before=1, n_random=10, seed=0,
+        exclude=[5, 6],
+    )  # fmt: skip
+    assert found.named[0] > 0.45 and found.named[1] > 0.38
+    assert np.abs(found.named_matched - 1 / 3).max() < 0.1 and found.named_p == 1 / 11

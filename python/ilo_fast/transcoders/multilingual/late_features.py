@@ -20,8 +20,9 @@ from torch import nn
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.progress import cost_bar
 from ilo_fast.corpora.parallel import ParallelCorpus
+from ilo_fast.transcoders.multilingual.documents import share_interval
 from ilo_fast.transcoders.multilingual.language_features_table import LanguageFeatures
-from ilo_fast.transcoders.multilingual.logistic import binary
+from ilo_fast.transcoders.multilingual.logistic import binary, multinomial
 from ilo_fast.transcoders.multilingual.matched import matched_features
 from ilo_fast.transcoders.multilingual.probes import standardised
 from ilo_fast.transcoders.multilingual.token_sample import TokenSample, token_sample
@@ -54,6 +55,11 @@ class LateFeatures:
         The same of random features of the layer, of like density and norm.
     p : (layers,) float64
         Rank of the mean AUC among the means of the random sets.
+    named : (share, low, high)
+        How often a probe on the activations of these features alone names the language of a token
+        of the other half: how much of it they carry. With the interval by document.
+    named_matched : (n_random,) float64
+        The same of the random sets.
     options : mapping
     """
 
@@ -65,7 +71,15 @@ class LateFeatures:
     auc: Floats
     matched: Floats
     p: Floats
+    named: tuple[float, float, float]
+    named_matched: Floats
     options: Mapping[str, Any]
+
+    @property
+    def named_p(self) -> float:
+        """Rank of `named` among the random sets."""
+        above = int((self.named_matched >= self.named[0] - 1e-12).sum())
+        return (1 + above) / (1 + len(self.named_matched))
 
     def records(self) -> list[dict[str, Any]]:
         """A row for each early layer: means over features."""
@@ -96,6 +110,15 @@ class LateFeatures:
                 for at, column in enumerate(self.columns)
             ],
             "layers": self.records(),
+            "named": {
+                "accuracy": self.named[0],
+                "accuracy_low": self.named[1],
+                "accuracy_high": self.named[2],
+                "matched_mean": float(self.named_matched.mean()),
+                "matched_low": float(np.percentile(self.named_matched, 2.5)),
+                "matched_high": float(np.percentile(self.named_matched, 97.5)),
+                "p": self.named_p,
+            },
             "options": dict(self.options),
         }
 
@@ -194,10 +217,15 @@ def foretold(
             auc[:, layer] = _auc(sample, standardised(sample.x[:, layer], sample.first), active)
             bar.advance(1, 1)
     own, others = auc[np.searchsorted(every, columns)], auc[np.searchsorted(every, drawn)]
+    document = sample.document[~sample.first]
+    hits = _named(sample, columns)
+    each = np.bincount(document).astype(np.float64)
+    named = share_interval(np.bincount(document, hits).astype(np.float64), each)
+    by_others = np.array([_named(sample, other).mean() for other in drawn])
     above = (others.mean(axis=1) >= own.mean(axis=0) - 1e-12).sum(axis=0)
     return LateFeatures(
         columns, features.language[mine], features.languages, tuple(range(early)),
-        sample.n_features, own, others, (1 + above) / (1 + n_random),
+        sample.n_features, own, others, (1 + above) / (1 + n_random), named, by_others,
         {"late_from": late, "early_before": early, "n_random": n_random, "n_excluded": len(exclude),
          "seed": seed, "penalty": _PENALTY},
     )  # fmt: skip
@@ -214,6 +242,18 @@ def _usable(sample: TokenSample) -> tuple[NDArray[np.bool_], Floats, Floats]:
     fired = np.bincount(sample.columns, minlength=total)
     sums = np.bincount(sample.columns, weights=sample.values, minlength=total)
     return usable, fired / len(sample), sums / np.maximum(fired, 1)
+
+
+def _named(sample: TokenSample, columns: Integers) -> Floats:
+    """Of each token of the second half, whether these features name its language."""
+    train, test = torch.from_numpy(sample.first), torch.from_numpy(~sample.first)
+    X = standardised(sample.activations(columns), sample.first)
+    truth = torch.from_numpy(sample.language)
+    weight, bias = multinomial(
+        X[train], truth[train][None], len(sample.languages), torch.tensor([_PENALTY])
+    )
+    hits = (X[test] @ weight[0] + bias[0]).argmax(-1) == truth[test]
+    return hits.numpy().astype(np.float64)
 
 
 def _auc(sample: TokenSample, X: torch.Tensor, active: torch.Tensor) -> Floats:
