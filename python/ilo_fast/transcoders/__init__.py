@@ -66,6 +66,21 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.multilingual.romanise import romanised as romanised
     from ilo_fast.transcoders.multilingual.scripts import ScriptSplit as ScriptSplit
     from ilo_fast.transcoders.multilingual.scripts import script_split as script_split
+    from ilo_fast.transcoders.multilingual.ablation import ablation_matrix as ablation_matrix
+    from ilo_fast.transcoders.multilingual.ablation_table import AblationMatrix as AblationMatrix
+    from ilo_fast.transcoders.multilingual.language_features import (
+        language_features as language_features,
+    )
+    from ilo_fast.transcoders.multilingual.language_features_table import (
+        LanguageFeatures as LanguageFeatures,
+    )
+    from ilo_fast.transcoders.multilingual.late_features import LateFeatures as LateFeatures
+    from ilo_fast.transcoders.multilingual.late_features import late_features as late_features
+    from ilo_fast.transcoders.multilingual.line_features import LineFeatures as LineFeatures
+    from ilo_fast.transcoders.multilingual.line_features import line_features as line_features
+    from ilo_fast.transcoders.multilingual.matched import matched_features as matched_features
+    from ilo_fast.transcoders.multilingual.probes import LanguageProbes as LanguageProbes
+    from ilo_fast.transcoders.multilingual.probes import language_probes as language_probes
     from ilo_fast.transcoders.reading import MLPReader as MLPReader
     from ilo_fast.transcoders.replacement import ReplacementModel as ReplacementModel
     from ilo_fast.transcoders.sites import Site as Site
@@ -77,6 +92,8 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.windows import read_windows as read_windows
 
 _HOME = {
+    "ablation_matrix": "multilingual.ablation",
+    "AblationMatrix": "multilingual.ablation_table",
     "attribution_graph": "attribution.attribute",
     "attribution_graphs": "attribution.attribute",
     "AttributionGraph": "attribution.graph",
@@ -103,10 +120,17 @@ _HOME = {
     "JumpReLU": "activations",
     "language_rates": "multilingual.language_rates",
     "LanguageRates": "multilingual.rates_result",
+    "language_features": "multilingual.language_features",
+    "language_probes": "multilingual.probes",
+    "LanguageFeatures": "multilingual.language_features_table",
+    "LanguageProbes": "multilingual.probes",
+    "late_features": "multilingual.late_features",
+    "LateFeatures": "multilingual.late_features",
     "line_features": "multilingual.line_features",
     "LineFeatures": "multilingual.line_features",
     "load_graph": "files.graph_file",
     "load_transcoder": "files.folder",
+    "matched_features": "multilingual.matched",
     "MLPReader": "reading",
     "open_transcoder": "files.opening",
     "propose_supernodes": "features.supernodes",
