@@ -68,7 +68,7 @@ def slope_figure(table: SlopeTable) -> Figure:
     if not n or not (before > 0).all() or not (after > 0).all():
         raise ValueError(f"names has {n} lines: wanted at least one, and shares above 0")
     left_texts = [f"{name}  {value:.1%}" for name, value in zip(table.names, before, strict=True)]
-    right_texts = [f"{value:.1%}" for value in after]
+    right_texts = [f"{value:.1%}  {name}" for name, value in zip(table.names, after, strict=True)]
     low, high = _range(before, after, table.bands)
     margin, across, top, bottom, room = 0.15, 2.3, 0.98, 0.3, 0.12
     if table.bands is not None:

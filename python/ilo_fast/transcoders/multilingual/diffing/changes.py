@@ -245,10 +245,12 @@ def _block(
 
 def _ratio(value: Floats, error: Floats) -> Floats:
     """A t statistic: 0 where nothing changes, infinite where it changes and never varies."""
-    # What is no more than rounding is no change.
-    safe = np.where(error > 0, error, np.inf)
-    found = np.where(error > 1e-12 * np.abs(value), value / safe, np.sign(value) * np.inf)
-    return np.asarray(np.where(value == 0, 0.0, found))
+    safe = np.where(error > 0, error, 1.0)
+    never = error <= 1e-12 * np.abs(value)  # no more than rounding
+    endless = np.where(
+        value > 0, np.inf, np.where(value < 0, -np.inf, np.where(np.isnan(value), np.nan, 0.0))
+    )
+    return np.asarray(np.where(never | np.isnan(value), endless, value / safe))
 
 
 def _shares(rates: Floats) -> Floats:

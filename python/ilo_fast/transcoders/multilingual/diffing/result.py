@@ -178,6 +178,7 @@ class ModelDiff:
         """
         require("matplotlib", "report")
         from ilo_fast.plots.slope import SlopeTable, slope_figure
+        from ilo_fast.plots.style import language_colors
 
         if by not in ("layer", "language"):
             raise ValueError(f"by={by!r}: wanted 'layer' or 'language'")
@@ -192,6 +193,7 @@ class ModelDiff:
             if by == "layer"
             else list(self.pair.brightness.languages)
         )
+        colors = None if by == "layer" else tuple(language_colors(names).values())
         controls = f"{len(self.controls)} seed control" + "s" * (len(self.controls) != 1)
         return slope_figure(
             SlopeTable(
@@ -202,6 +204,7 @@ class ModelDiff:
                 title=f"What features write, by {by}",
                 subtitle=f"share of the strength of all features, {self.pair.before['model']} and "
                 f"{self.pair.after['model']}; {controls if self.controls else 'no seed control'}",
+                colors=colors,
                 ordered=by == "layer",
             )
         )
