@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.interventions.intervened import intervened as intervened
     from ilo_fast.transcoders.interventions.intervention import Intervention as Intervention
     from ilo_fast.transcoders.interventions.result import InterventionResult as InterventionResult
+    from ilo_fast.transcoders.multilingual.diffing.diff import diff_models as diff_models
+    from ilo_fast.transcoders.multilingual.diffing.result import ModelDiff as ModelDiff
     from ilo_fast.transcoders.reading import MLPReader as MLPReader
     from ilo_fast.transcoders.replacement import ReplacementModel as ReplacementModel
     from ilo_fast.transcoders.sites import Site as Site
@@ -76,6 +78,7 @@ _HOME = {
     "BatchTopK": "activations",
     "check_fits": "files.fitting",
     "CrossLayerTranscoder": "transcoder",
+    "diff_models": "multilingual.diffing.diff",
     "Difference": "attribution.targets",
     "Direction": "attribution.targets",
     "evaluate_folder": "evaluation.folder",
@@ -97,6 +100,7 @@ _HOME = {
     "load_graph": "files.graph_file",
     "load_transcoder": "files.folder",
     "MLPReader": "reading",
+    "ModelDiff": "multilingual.diffing.result",
     "open_transcoder": "files.opening",
     "propose_supernodes": "features.supernodes",
     "read_windows": "windows",
