@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import copy
 import json
 import shlex
 from pathlib import Path
@@ -11,41 +11,51 @@ from typing import Any
 import pytest
 import torch
 from cli.test_clt_train import subparser
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from helpers import tiny_models, transcoders
+from helpers.clt_models import random_transcoder
+from transformers import LlamaForCausalLM
 
 from ilo_fast.cli import main
-from ilo_fast.models.demo import demo_model_path
 from ilo_fast.models.identity import hash_state
-from ilo_fast.transcoders.files.folder import load_transcoder, save_transcoder
+from ilo_fast.transcoders.files.fitting import transcoded_model
+from ilo_fast.transcoders.files.folder import save_transcoder
+from ilo_fast.transcoders.info import TranscoderInfo
+from ilo_fast.transcoders.reading import MLPReader
 
 FIGURES = ("diff_layer.png", "diff_language.png")
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedded model and its transcoder, with noise, as if they had been trained on."""
+    """A small model and its transcoder, with noise, as if they had been trained on."""
     root = tmp_path_factory.mktemp("diff")
     random = torch.Generator().manual_seed(0)
 
     def disturbed(module: Any, size: float) -> Any:
+        module = copy.deepcopy(module)
         with torch.no_grad():
             for weight in module.parameters():
                 noise = torch.randn(weight.shape, generator=random)
                 weight.add_(size * float(weight.std()) * noise)
         return module
 
-    for name, size in (("tuned", 0.05), ("control", 0.01)):
-        model = AutoModelForCausalLM.from_pretrained(demo_model_path())
+    torch.manual_seed(0)
+    shape = transcoders.model().config
+    shape.max_position_embeddings = 512
+    model = LlamaForCausalLM(shape).eval()
+    for name, size in (("model", 0.0), ("tuned", 0.1), ("control", 0.02)):
         disturbed(model, size).save_pretrained(root / "results" / name)
-        AutoTokenizer.from_pretrained(demo_model_path()).save_pretrained(root / "results" / name)
-    base = load_transcoder("demo")
-    save_transcoder(base, root / "results" / "base")
+        tiny_models.tokenizer().save_pretrained(root / "results" / name)
+    model = LlamaForCausalLM.from_pretrained(root / "results" / "model")
+    found = transcoded_model(MLPReader(model), str(root / "results" / "model"))
+    base = random_transcoder(0).float()
     sha = hash_state(base, computed=False)
-    for name, size in (("refitted", 0.1), ("refitted_base", 0.03)):
-        other = disturbed(load_transcoder("demo"), size)
-        assert base.info is not None
-        options = {**base.info.options, "initial_sha256": sha}
-        other.info = dataclasses.replace(base.info, options=options)
+    for name, size, options in (
+        ("base", 0.0, {}), ("refitted", 0.1, {"initial_sha256": sha}),
+        ("refitted_base", 0.03, {"initial_sha256": sha}),
+    ):  # fmt: skip
+        other = disturbed(base, size)
+        other.info = TranscoderInfo(found, 16, 1, ("eng_Latn",), 1000, "nothing", options)
         save_transcoder(other, root / "results" / name)
     return root
 
@@ -59,7 +69,8 @@ def test_examples_of_the_help_run_as_printed(
     for line in lines:
         program, *arguments = shlex.split(line)
         assert program == "ilo-fast"
-        assert main([*arguments, "--limit", "12", "-q", "--device", "cpu", "-o", "out"]) == 0, line
+        fewer = ["--limit", "12", *(["--prompts", "2"] if "0" not in arguments else [])]
+        assert main([*arguments, *fewer, "-q", "--device", "cpu", "-o", "out"]) == 0, line
         shown = capsys.readouterr().out
         found = json.loads(Path("out/diff.json").read_text())
         assert all((Path("out") / name).stat().st_size > 5000 for name in FIGURES)
@@ -74,11 +85,11 @@ def test_examples_of_the_help_run_as_printed(
             assert f"{event['found']:,}" in row and (event["control_share"] is None) == without
         if without:
             assert "the same transcoder on both models" in shown
-            assert found["edges"]["prompts"] == 4 and "middle links stronger (raw)" in shown
+            assert found["edges"]["prompts"] == 2 and "middle links stronger (raw)" in shown
         else:
             assert "a transcoder refitted from the other's weights" in shown
             assert found["correspondence"] == "number" and "Features matched" in shown
-            assert "seed control: base of demo model -> refitted_base of demo model" in shown
+            assert "seed control: base of model -> refitted_base of model" in shown
     assert found["seed_controls"][0]["fit"] == "reused"  # --control-model
 
 
@@ -87,14 +98,24 @@ def test_wrong_calls_say_what_is_missing(
 ) -> None:
     monkeypatch.chdir(results)
     for words, message in (
-        (["demo"], "give TUNED, or --tuned-model"),
-        (["demo", "results/base", "--seed-control", "a", "b", "c"], "--seed-control a b c"),
-        (["demo", "results/base", "--prompts", "-1"], "--prompts"),
+        (["results/base"], "give TUNED, or --tuned-model"),
+        (["results/base", "results/base", "--seed-control", "a", "b", "c"], "--seed-control a b c"),
+        (["results/base", "results/base", "--prompts", "-1"], "--prompts"),
     ):
         with pytest.raises(SystemExit) as left:
             raise SystemExit(main(["clt", "diff", *words, "-q"]))
         assert left.value.code == 2
         assert message in capsys.readouterr().err
-    argv = ["clt", "diff", "demo", "nowhere", "-q", "--limit", "4", "-l", "eng_Latn,deu_Latn"]
+    argv = [
+        "clt",
+        "diff",
+        "results/base",
+        "nowhere",
+        "-q",
+        "--limit",
+        "4",
+        "-l",
+        "eng_Latn,deu_Latn",
+    ]
     assert main(argv) == 1
     assert "nowhere" in capsys.readouterr().err

@@ -32,11 +32,11 @@ def add_parser(commands: Commands) -> None:
         "same parallel text: features that grew, died, changed language or moved, what layers "
         "write, how strong links are. Writes diff.json and two figures.",
         examples=(
-            "ilo-fast clt diff demo --tuned-model results/tuned -l eng_Latn,deu_Latn --prompts 4",
+            "ilo-fast clt diff results/base --tuned-model results/tuned -l eng_Latn,deu_Latn",
             "ilo-fast clt diff results/base results/refitted --seed-control results/refitted_base "
             "-l eng_Latn,deu_Latn --prompts 0",
-            "ilo-fast clt diff demo --tuned-model results/tuned --control-model results/control "
-            "-l eng_Latn,deu_Latn --prompts 0 --json",
+            "ilo-fast clt diff results/base --tuned-model results/tuned --control-model "
+            "results/control -l eng_Latn,deu_Latn --prompts 4 --json",
         ),
     )
     parser.add_argument(

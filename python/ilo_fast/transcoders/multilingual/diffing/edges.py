@@ -68,10 +68,12 @@ class EdgeChanges:
         }
 
 
-def edge_strengths(graph: GraphData) -> tuple[Floats, Floats]:
+def edge_strengths(
+    graph: GraphData, weights: Sequence[float] | None = None
+) -> tuple[Floats, Floats]:
     """Raw strengths and shares of one graph: 2 x (layers, layers + 1), NaN where there is no edge.
 
-    Targets are weighted by their probability.
+    Targets are weighted; `weights` None: by their probability.
     """
     n, n_layers = graph.n_features, graph.n_layers
     sources = graph.sources
@@ -92,7 +94,7 @@ def edge_strengths(graph: GraphData) -> tuple[Floats, Floats]:
             if pairs[:, start].sum():
                 raw[start, to] = total[:, start].sum() / pairs[:, start].sum()
                 share[start, to] = (shares[rows, :n] @ of_layer[:, start]).mean()
-    weight = np.array([target.probability for target in graph.targets])
+    weight = np.array(weights or [target.probability for target in graph.targets])
     if weight.sum():
         weight = weight / weight.sum()
         count = of_layer.sum(axis=0)
@@ -114,7 +116,8 @@ def edge_changes(
     Parameters
     ----------
     before, after
-        As `attribution_graphs` gives them, prompt by prompt.
+        As `attribution_graphs` gives them, prompt by prompt, with the same targets; those are
+        weighted by their probability before.
     n_boot, seed
         Of the bootstrap over prompts, the same ones before and after.
 
@@ -128,10 +131,16 @@ def edge_changes(
     for at, (first, other) in enumerate(zip(before, after, strict=True)):
         if first.n_layers != other.n_layers or first.token_ids.tolist() != other.token_ids.tolist():
             raise ValueError(f"graph {at} before and after are of different prompts or models")
+        if [t.label for t in first.targets] != [t.label for t in other.targets]:
+            raise ValueError(f"graph {at} before and after have different targets")
     random = np.random.default_rng(seed)
     n = len(before)
     drawn = random.multinomial(n, np.full(n, 1 / n), size=n_boot).astype(np.float64)
-    tables = [np.array([edge_strengths(g) for g in graphs]) for graphs in (before, after)]
+    weights = [[target.probability for target in graph.targets] for graph in before]
+    tables = [
+        np.array([edge_strengths(g, w) for g, w in zip(graphs, weights, strict=True)])
+        for graphs in (before, after)
+    ]
     parts: dict[str, Any] = {}
     for at, kind in enumerate(("raw", "share")):
         # A cell counts in the prompts that have the edge both before and after.
