@@ -40,8 +40,8 @@ def add_parser(commands: Commands) -> None:
         ),
     )
     parser.add_argument(
-        "base", metavar="BASE",
-        help="folder of the base model's transcoder (a `clt train` run), or demo",
+        "base", nargs="?", default="demo", metavar="BASE",
+        help="folder of the base model's transcoder, a `clt train` run (default: demo)",
     )  # fmt: skip
     parser.add_argument(
         "tuned", nargs="?", metavar="TUNED",
