@@ -72,7 +72,7 @@ def slope_figure(table: SlopeTable) -> Figure:
     low, high = _range(before, after, table.bands)
     margin, across, top, bottom, room = 0.15, 2.3, 0.98, 0.3, 0.12
     if table.bands is not None:
-        bottom += 0.2
+        bottom += 0.3
     left = margin + text_width(left_texts, _FONT) + room
     right = text_width(right_texts, _FONT) + room + margin
     width = max(left + across + right, text_width([table.title], 12) + 2 * margin + 0.2,
@@ -120,7 +120,7 @@ def slope_figure(table: SlopeTable) -> Figure:
         for x, text, side in ((0, table.ends[0], "left"), (1, table.ends[1], "right")):
             ax.text(x, 1.02, text, transform=ax.transAxes, ha=side, fontsize=8.5, weight="bold")
         if table.bands is not None:
-            ax.text(0, -0.06 / tall, "grey: what seeds alone change; bold: beyond that",
+            ax.text(0, -0.2 / tall, "grey: what seeds alone change; bold: beyond that",
                     transform=ax.transAxes, va="top", fontsize=7.5, alpha=0.8)  # fmt: skip
         draw_title(figure, table.title, table.subtitle, margin / width, height)
     return figure

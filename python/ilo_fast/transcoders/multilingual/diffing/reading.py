@@ -110,7 +110,8 @@ class Readings:
     @property
     def wants_graphs(self) -> bool:
         """Whether there are prompts."""
-        return self._prompts if isinstance(self._prompts, int) else len(self._prompts) > 0  # type: ignore[return-value]
+        given = self._prompts
+        return bool(given if isinstance(given, int) else len(given))
 
     def graphs(
         self, before: Opened, after: Opened
