@@ -103,7 +103,7 @@ def test_flags_reach_the_function(
     given = {
         "language": "de", "cross_layer": False, "eval_fraction": 0.1, "eval_steps": 7,
         "learning_rate": 0.5, "sparsity_coefficient": 2.0, "report_to": "tensorboard",
-        "progress": False, "tokens": 1_000_000, "n_features": 1024,
+        "progress": False, "tokens": 1_000_000, "n_features": None, "initial": None,
     }  # fmt: skip
     assert {name: options[name] for name in given} == given
 

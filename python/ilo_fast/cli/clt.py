@@ -11,6 +11,10 @@ from ilo_fast.cli.parser import Commands
 _SUBCOMMANDS: Final = (
     clt_train, clt_eval, clt_graph, clt_intervene, clt_languages, clt_view,
 )  # fmt: skip
+from ilo_fast.cli import clt_diff, clt_eval, clt_graph, clt_intervene, clt_train, clt_view
+from ilo_fast.cli.parser import Commands
+
+_SUBCOMMANDS: Final = (clt_train, clt_eval, clt_graph, clt_intervene, clt_view, clt_diff)
 
 
 def add_parser(commands: Commands) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_K = 16
 _POOR = 0.6  # explained variance, below which the end says what to do
 
 
@@ -80,20 +81,25 @@ def _add_text_flags(parser: argparse.ArgumentParser) -> None:
 def _add_transcoder_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("transcoder")
     group.add_argument(
-        "--per-layer", action="store_true",
+        "--initial", metavar="FOLDER",
+        help="start from this transcoder, such as that of the model before it was fine-tuned; "
+        "features keep their numbers, and the flags below are as in it (default: random weights)",
+    )  # fmt: skip
+    group.add_argument(
+        "--per-layer", action="store_true", default=None,
         help="features write into their own layer alone (default: into all later ones, too)",
     )  # fmt: skip
     group.add_argument(
-        "--activation", choices=("topk", "batchtopk", "jumprelu"), default="topk",
+        "--activation", choices=("topk", "batchtopk", "jumprelu"),
         help="which features are active: the k largest of each token (default), of a batch on "
         "average, or those above thresholds that are learned",
     )  # fmt: skip
     group.add_argument(
-        "--features", "--n-features", dest="n_features", type=flags.positive_int, default=1024,
+        "--features", "--n-features", dest="n_features", type=flags.positive_int,
         metavar="N", help="of each layer (default: 1024)",
     )  # fmt: skip
     group.add_argument(
-        "--k", type=flags.positive_int, default=16, metavar="N",
+        "--k", type=flags.positive_int, metavar="N",
         help="active features of each layer and token; with jumprelu at the start (default: 16)",
     )  # fmt: skip
     group.add_argument(
@@ -139,15 +145,16 @@ def run(args: argparse.Namespace) -> int:
             allow_unknown=args.allow_unknown,
             revision=args.revision,
             trust_remote_code=args.trust_remote_code,
+            initial=args.initial,
             n_features=args.n_features,
             activation=activation(args),
-            cross_layer=not args.per_layer,
+            cross_layer=None if args.per_layer is None else False,
             tokens=args.tokens,
             context_length=args.context_length,
             batch_tokens=args.batch_tokens,
             buffer_tokens=args.buffer_tokens,
             learning_rate=args.learning_rate,
-            target_l0=args.k if args.activation == "jumprelu" else None,
+            target_l0=(args.k or _K) if args.activation == "jumprelu" else None,
             sparsity_coefficient=args.sparsity_coefficient,
             eval_fraction=args.eval_fraction,
             eval_steps=args.eval_steps,
@@ -168,13 +175,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def activation(args: argparse.Namespace) -> Activation:
-    """By ``--activation`` and ``--k``."""
+def activation(args: argparse.Namespace) -> Activation | None:
+    """By ``--activation`` and ``--k``; None where that of ``--initial`` is to be kept."""
+    if args.initial is not None and args.activation is None and args.k is None:
+        return None
     from ilo_fast.transcoders.activations import BatchTopK, JumpReLU, TopK
 
     if args.activation == "jumprelu":
         return JumpReLU()
-    return TopK(args.k) if args.activation == "topk" else BatchTopK(args.k)
+    k = args.k or _K
+    return BatchTopK(k) if args.activation == "batchtopk" else TopK(k)
 
 
 def output_folder(args: argparse.Namespace) -> Path:

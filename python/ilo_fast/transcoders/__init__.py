@@ -81,6 +81,8 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.multilingual.matched import matched_features as matched_features
     from ilo_fast.transcoders.multilingual.probes import LanguageProbes as LanguageProbes
     from ilo_fast.transcoders.multilingual.probes import language_probes as language_probes
+    from ilo_fast.transcoders.multilingual.diffing.diff import diff_models as diff_models
+    from ilo_fast.transcoders.multilingual.diffing.result import ModelDiff as ModelDiff
     from ilo_fast.transcoders.reading import MLPReader as MLPReader
     from ilo_fast.transcoders.replacement import ReplacementModel as ReplacementModel
     from ilo_fast.transcoders.sites import Site as Site
@@ -100,6 +102,7 @@ _HOME = {
     "BatchTopK": "activations",
     "check_fits": "files.fitting",
     "CrossLayerTranscoder": "transcoder",
+    "diff_models": "multilingual.diffing.diff",
     "Difference": "attribution.targets",
     "Direction": "attribution.targets",
     "evaluate_folder": "evaluation.folder",
@@ -132,6 +135,7 @@ _HOME = {
     "load_transcoder": "files.folder",
     "matched_features": "multilingual.matched",
     "MLPReader": "reading",
+    "ModelDiff": "multilingual.diffing.result",
     "open_transcoder": "files.opening",
     "propose_supernodes": "features.supernodes",
     "read_windows": "windows",

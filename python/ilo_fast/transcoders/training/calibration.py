@@ -44,16 +44,55 @@ def start_from_data(
         A layer whose MLP adds the same to every token, or numbers that are not finite.
     """
     size = transcoder.hidden_size**0.5
-    for name, values in (("reads", x), ("adds", y)):
-        lengths = values.norm(dim=2).mean(dim=0)
+    for name, lengths in zip(("reads", "adds"), _lengths(x, y), strict=True):
+        scale = torch.where(lengths > 0, size / lengths.clamp(min=1e-30), 1.0)
+        (transcoder.input_scale if name == "reads" else transcoder.output_scale).copy_(scale)
+    mean, variance = _mean_and_variance(y)
+    transcoder.decoder_bias.copy_(mean * transcoder.output_scale[:, None])
+    set_firing_rate(transcoder, x, min(target_l0 / transcoder.n_features, 0.5))
+    return variance * transcoder.output_scale.square()
+
+
+@torch.no_grad()
+def go_on_from(
+    transcoder: CrossLayerTranscoder,
+    initial: CrossLayerTranscoder,
+    x: torch.Tensor,
+    y: torch.Tensor,
+) -> torch.Tensor:
+    """Start from the weights, thresholds and scales of another transcoder.
+
+    Parameters
+    ----------
+    transcoder
+        Changed in place; of the same shape and activation.
+    x, y
+        As for `start_from_data`; they set the loss's denominators alone.
+
+    Returns
+    -------
+    variance : (layers,)
+        As `start_from_data` returns it.
+    """
+    _lengths(x, y)
+    transcoder.load_state_dict(initial.state_dict())
+    return _mean_and_variance(y)[1] * transcoder.output_scale.square()
+
+
+def _lengths(x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:
+    """Mean lengths of what each layer reads and adds: 2 x (layers,)."""
+    found = [values.norm(dim=2).mean(dim=0) for values in (x, y)]
+    for name, lengths in zip(("reads", "adds"), found, strict=True):
         for layer, length in enumerate(lengths.tolist()):
             if not math.isfinite(length):
                 raise ValueError(
                     f"layer {layer}: what its MLP {name} holds numbers that are not finite; does "
                     "the model give text at all? (dtype='float32' may help)"
                 )
-        scale = torch.where(lengths > 0, size / lengths.clamp(min=1e-30), 1.0)
-        (transcoder.input_scale if name == "reads" else transcoder.output_scale).copy_(scale)
+    return found
+
+
+def _mean_and_variance(y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     mean = y.mean(dim=0)
     variance = (y - mean).square().sum(dim=2).mean(dim=0)
     for layer, value in enumerate(variance.tolist()):
@@ -61,9 +100,7 @@ def start_from_data(
             raise ValueError(
                 f"layer {layer}: its MLP adds the same to every token: there is nothing to explain"
             )
-    transcoder.decoder_bias.copy_(mean * transcoder.output_scale[:, None])
-    set_firing_rate(transcoder, x, min(target_l0 / transcoder.n_features, 0.5))
-    return variance * transcoder.output_scale.square()
+    return mean, variance
 
 
 @torch.no_grad()

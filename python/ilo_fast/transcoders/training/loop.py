@@ -22,7 +22,7 @@ from ilo_fast.training.run_folder import LOG_FILE, RunFolder
 from ilo_fast.transcoders.activations import BatchTopK
 from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.training.buffer import ShuffleBuffer, read_batch
-from ilo_fast.transcoders.training.calibration import start_from_data
+from ilo_fast.transcoders.training.calibration import go_on_from, start_from_data
 from ilo_fast.transcoders.training.log import Reporters, TrainingLog
 from ilo_fast.transcoders.training.optimisation import Optimisation, Schedule, StepRecord
 from ilo_fast.transcoders.training.options import TranscoderOptions
@@ -49,6 +49,8 @@ class TranscoderTraining:
         Windows of text.
     run
         The folder, held.
+    initial
+        A transcoder to start from; None: random weights.
     """
 
     def __init__(
@@ -58,8 +60,10 @@ class TranscoderTraining:
         held_out: Windows,
         run: RunFolder,
         options: TranscoderOptions,
+        initial: CrossLayerTranscoder | None = None,
     ) -> None:
         self._reader = reader
+        self._initial = initial
         self._train = train
         self._held_out = held_out
         self._run = run
@@ -156,7 +160,10 @@ class TranscoderTraining:
         variance = torch.ones(self.transcoder.n_layers, device=options.place)
         if checkpoint is None:
             first = self._buffer.round_of(0)
-            variance = start_from_data(self.transcoder, first.x, first.y, target_l0=options.l0)
+            if self._initial is None:
+                variance = start_from_data(self.transcoder, first.x, first.y, target_l0=options.l0)
+            else:
+                variance = go_on_from(self.transcoder, self._initial, first.x, first.y)
         optimisation = Optimisation(
             self.transcoder, variance, schedule,
             max_grad_norm=options.max_grad_norm, dead_after=options.dead_after,

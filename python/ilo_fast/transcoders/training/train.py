@@ -22,11 +22,22 @@ from ilo_fast.training.identity import tokenizer_hash
 from ilo_fast.training.pretrain.mixture import Texts
 from ilo_fast.training.process import saving_errors
 from ilo_fast.training.run_folder import RunFolder
-from ilo_fast.transcoders.activations import Activation, TopK
+from ilo_fast.transcoders.activations import Activation
 from ilo_fast.transcoders.files.fitting import transcoded_model
-from ilo_fast.transcoders.files.folder import TRANSCODER_FOLDER, load_transcoder, save_transcoder
+from ilo_fast.transcoders.files.folder import (
+    TRANSCODER_FOLDER,
+    load_transcoder,
+    save_transcoder,
+    transcoder_path,
+)
 from ilo_fast.transcoders.info import TranscoderInfo
 from ilo_fast.transcoders.reading import MLPReader
+from ilo_fast.transcoders.training.initial import (
+    INITIAL,
+    check_shape,
+    opened_initial,
+    shape_of,
+)
 from ilo_fast.transcoders.training.loop import SKIP_POSITIONS, TranscoderTraining
 from ilo_fast.transcoders.training.options import TranscoderOptions
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
@@ -81,9 +92,10 @@ def train_transcoder(
     tokenizer: Any = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
-    n_features: int = 1024,
-    activation: Activation = TopK(),  # noqa: B008  (frozen)
-    cross_layer: bool = True,
+    initial: CrossLayerTranscoder | str | os.PathLike[str] | None = None,
+    n_features: int | None = None,
+    activation: Activation | None = None,
+    cross_layer: bool | None = None,
     tokens: int = 1_000_000,
     context_length: int = 64,
     batch_tokens: int = 2048,
@@ -132,12 +144,17 @@ def train_transcoder(
         That of one plain text file (None: undetermined, ``"und"``).
     tokenizer, revision, trust_remote_code
         As in `extract`.
+    initial
+        A transcoder, or its folder, to start from: its weights, thresholds and scales. So that of a
+        model is refitted on a model that was fine-tuned from it, and features keep their numbers;
+        `model` may be any of the same layers and width. None: random weights.
     n_features
-        Of every layer.
+        Of every layer. None: as `initial`, else 1024.
     activation
-        `TopK`, `BatchTopK` or `JumpReLU`.
+        `TopK`, `BatchTopK` or `JumpReLU`. None: as `initial`, else `TopK` with k = 16.
     cross_layer
-        Features write into all later layers; False: into their own alone, the control.
+        Features write into all later layers; False: into their own alone, the control. None: as
+        `initial`, else True.
     tokens
         To train on; a text that is shorter comes several times.
     context_length
@@ -181,6 +198,8 @@ def train_transcoder(
     FloatingPointError
         Training broke down; names the step and the checkpoint that is kept.
     """
+    start = opened_initial(initial)
+    n_features, activation, cross_layer = shape_of(start, n_features, activation, cross_layer)
     options = TranscoderOptions(
         n_features=n_features, activation=activation, cross_layer=cross_layer, tokens=tokens,
         context_length=context_length, batch_tokens=batch_tokens, buffer_tokens=buffer_tokens,
@@ -196,6 +215,9 @@ def train_transcoder(
     overwrite = truth("overwrite", overwrite)
     texts = transcoder_texts(text, languages, language=language, allow_unknown=allow_unknown)
     source = _open(model, tokenizer, options, revision, trust_remote_code)
+    identity = options.identity()
+    if start is not None:
+        identity[INITIAL] = hash_state(start, computed=False)
     run = RunFolder(
         output_dir,
         {
@@ -203,7 +225,7 @@ def train_transcoder(
             "weights_sha256": _weights_hash(source),
             "tokenizer_sha256": tokenizer_hash(source.tokenizer),
             "text_sha256": {code: fingerprint({code: lines}) for code, lines in texts.items()},
-            **options.identity(),
+            **identity,
         },
         result=TRANSCODER_FOLDER,
     )
@@ -218,7 +240,8 @@ def train_transcoder(
                 context_length=context_length, eval_fraction=options.eval_fraction, seed=seed,
             )  # fmt: skip
             _check_ids(reader, train, held_out)
-            training = TranscoderTraining(reader, train, held_out, run, options)
+            check_shape(start, reader)
+            training = TranscoderTraining(reader, train, held_out, run, options, start)
             # Whatever is wrong with model, data or options has been said: now the folder changes.
             run.begin(
                 {
@@ -231,6 +254,7 @@ def train_transcoder(
                         "languages": _counts(train, held_out),
                     },
                     "skip_positions": SKIP_POSITIONS,
+                    "initial": _named_initial(initial),
                     **options.metadata(),
                 }
             )
@@ -243,7 +267,7 @@ def train_transcoder(
                 languages=train.languages,
                 tokens=results["tokens"],
                 held_out=held_out_rule(options),
-                options=options.identity(),
+                options=identity,
                 metrics=results["metrics"],
             )
             with replace_folder(run.result) as new:
@@ -300,6 +324,13 @@ def _named(text: Texts) -> list[str] | None:
     if not isinstance(paths, Sequence):
         return None
     return [str(Path(path).expanduser().resolve()) for path in paths]
+
+
+def _named_initial(initial: Any) -> str | None:
+    """Where it lies; None where there is none, or it was passed itself."""
+    if initial is None or isinstance(initial, CrossLayerTranscoder):
+        return None
+    return str(transcoder_path(initial).resolve())
 
 
 def _counts(train: Windows, held_out: Windows) -> dict[str, dict[str, int]]:

@@ -1,0 +1,1 @@
+"""What training has changed in a model, feature by feature, beyond what seeds alone change."""

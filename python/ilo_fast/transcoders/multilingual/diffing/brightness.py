@@ -1,0 +1,152 @@
+"""How much is written by each layer and in each language, before and after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ilo_fast.transcoders.multilingual.diffing.paired import Floats, check_paired
+from ilo_fast.transcoders.multilingual.line_features import LineFeatures
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval, None where it is not defined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def to_dict(self) -> dict[str, float | None]:
+        """JSON-able."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+    @property
+    def excludes_zero(self) -> bool:
+        return self.low is not None and self.high is not None and self.low * self.high > 0
+
+
+@dataclass(frozen=True, eq=False)
+class Brightness:
+    """Strength of the features of a layer, summed: how much they write into the stream per token.
+
+    Attributes
+    ----------
+    languages : tuple of str
+    before, after : (languages, layers)
+        Mean over tokens of the sum over features of activation times the length of what the feature
+        writes, in the model's units.
+    change, change_low, change_high : (languages, layers)
+        log2 of after over before, with a percentile interval over documents; NaN where nothing is
+        active.
+    late : Estimate
+        Change of the last third of the layers less that of the first third, each a mean over its
+        layers and over the languages: above 0, late features became brighter than early ones.
+    """
+
+    languages: tuple[str, ...]
+    before: Floats
+    after: Floats
+    change: Floats
+    change_low: Floats
+    change_high: Floats
+    late: Estimate
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        tables = ("before", "after", "change", "change_low", "change_high")
+        return {
+            "languages": list(self.languages),
+            **{name: finite(getattr(self, name)) for name in tables},
+            "late": self.late.to_dict(),
+        }
+
+
+def third(n_layers: int) -> int:
+    """Layers that are early, and as many that are late."""
+    return max(1, n_layers // 3)
+
+
+def brightness(
+    before: LineFeatures,
+    after: LineFeatures,
+    norms: tuple[ArrayLike, ArrayLike],
+    *,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> Brightness:
+    """Strength by layer and language of two tables of the same lines.
+
+    Parameters
+    ----------
+    norms
+        Of each table's columns, the length of what a feature writes at activation 1.
+    n_boot, seed
+        Of the bootstrap over documents, the same ones before and after.
+    """
+    check_paired(before, after)
+    names, document = np.unique(before.document, return_inverse=True)
+    n, n_languages, n_layers = len(names), len(before.languages), before.n_layers
+    tokens = np.zeros((n, n_languages))
+    np.add.at(tokens, (document, before.language), before.tokens)
+    masses = []
+    for table, own in zip((before, after), norms, strict=True):
+        weight = np.asarray(own, np.float64).ravel()[table.indices]
+        mass = np.zeros((n, n_languages, n_layers))
+        where = (document[table.rows], table.language[table.rows],
+                 table.indices // table.n_features)  # fmt: skip
+        np.add.at(mass, where, table.sums * weight)
+        masses.append(mass)
+    total = tokens.sum(axis=0)[:, None]
+    mean_b, mean_a = (mass.sum(axis=0) / total for mass in masses)
+    change = log_ratio(mean_a, mean_b)
+    random = np.random.default_rng(seed)
+    drawn = random.multinomial(n, np.full(n, 1 / n), size=n_boot).astype(np.float64)
+    flat_b, flat_a = (drawn @ mass.reshape(n, -1) for mass in masses)  # tokens cancel
+    changes = log_ratio(flat_a, flat_b).reshape(n_boot, n_languages, n_layers)
+    low, high = percentiles(changes)
+    return Brightness(
+        before.languages, mean_b, mean_a, change, low, high,
+        estimate(_late(change), _late(changes)),
+    )  # fmt: skip
+
+
+def _late(change: Floats) -> Floats:
+    k = third(change.shape[-1])
+    values = change[..., -k:].mean(axis=-1) - change[..., :k].mean(axis=-1)
+    return np.asarray(values.mean(axis=-1))
+
+
+def log_ratio(after: Floats, before: Floats) -> Floats:
+    """log2 of after over before; NaN where either is 0."""
+    known = (after > 0) & (before > 0)
+    one = np.ones_like(after)
+    found = np.log2(np.where(known, after, one) / np.where(known, before, one))
+    return np.where(known, found, np.nan)
+
+
+def percentiles(draws: Floats) -> tuple[Floats, Floats]:
+    """2.5 and 97.5 % over the first axis; NaN where a draw is."""
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    return low, high
+
+
+def estimate(value: Floats | float, draws: Floats) -> Estimate:
+    """A number and the percentile interval of its draws."""
+    if not np.isfinite(value):
+        return Estimate(None, None, None)
+    known = draws[np.isfinite(draws)]
+    if len(known) < len(draws):
+        return Estimate(float(value), None, None)
+    low, high = percentiles(known)
+    return Estimate(float(value), float(low), float(high))
+
+
+def finite(values: Any) -> Any:
+    """Nested lists, None for what is not finite."""
+    if np.ndim(values):
+        return [finite(value) for value in values]
+    return float(values) if np.isfinite(values) else None

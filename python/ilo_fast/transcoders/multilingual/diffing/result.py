@@ -1,0 +1,216 @@
+"""`ModelDiff`: what differs between two models, beside what seeds alone change."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from ilo_fast._util.checks import path_of
+from ilo_fast._util.files import write_json
+from ilo_fast._util.optional import require
+from ilo_fast.transcoders.multilingual.diffing.brightness import Estimate
+from ilo_fast.transcoders.multilingual.diffing.events import EventCount, Kind, Mask, status
+from ilo_fast.transcoders.multilingual.diffing.pair import PairDiff
+
+SCHEMA_VERSION: Final = 1
+KIND: Final = "ilo_fast.model_diff"
+
+CLAIMS: Final[Mapping[str, str]] = {
+    "late features brighter": "log2 change of what the last third of the layers writes per token, "
+    "less that of the first third",
+    "middle links stronger (raw)": "log2 change of mean absolute edge weights within the middle "
+    "half of the layers, less that of other links between features",
+    "middle links stronger (share)": "the same of each link's share of what enters a feature",
+}
+"""What is said of fine-tuning, and the number that it is put to the test with."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A number with its interval, beside the same number between seeds.
+
+    Attributes
+    ----------
+    name, meaning : str
+    tuned : Estimate
+    controls : tuple of Estimate
+        One for each seed control.
+    """
+
+    name: str
+    meaning: str
+    tuned: Estimate
+    controls: tuple[Estimate, ...]
+
+    @property
+    def verdict(self) -> Literal["yes", "no", "cannot tell"]:
+        """Whether it holds here.
+
+        Yes: the interval is above 0 and above those of all controls. No: it is below or at 0.
+        Cannot tell: else, and without controls.
+        """
+        own = self.tuned
+        if own.low is None or own.high is None:
+            return "cannot tell"
+        if own.high <= 0:
+            return "no"
+        tops = [one.high for one in self.controls]
+        known = [top for top in tops if top is not None]
+        if not tops or len(known) < len(tops):
+            return "cannot tell"
+        return "yes" if own.low > max(0.0, *known) else "cannot tell"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "name": self.name,
+            "meaning": self.meaning,
+            "tuned": self.tuned.to_dict(),
+            "controls": [one.to_dict() for one in self.controls],
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class ModelDiff:
+    """What differs between a model and the same one trained on, seen through transcoders.
+
+    Attributes
+    ----------
+    pair : PairDiff
+        Base and tuned.
+    controls : tuple of PairDiff
+        Fits that differ in their seeds alone.
+    masks : mapping
+        Kind of event -> (pairs,) bool.
+    events : tuple of EventCount
+        How many features each happened to, beside the controls.
+    info : mapping
+        Text, sizes, seeds, versions.
+    """
+
+    pair: PairDiff
+    controls: tuple[PairDiff, ...]
+    masks: Mapping[Kind, Mask]
+    events: tuple[EventCount, ...]
+    info: Mapping[str, Any]
+
+    @property
+    def status(self) -> list[str]:
+        """Of each compared feature what happened to it; empty where nothing did."""
+        return status(self.masks)
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """Late features, middle links: each a number beside that of the controls."""
+        names = list(CLAIMS)
+
+        def of(pair: PairDiff) -> list[Estimate | None]:
+            edges = pair.edges
+            return [
+                pair.brightness.late,
+                None if edges is None else edges.middle_raw,
+                None if edges is None else edges.middle_share,
+            ]
+
+        own, theirs = of(self.pair), [of(control) for control in self.controls]
+        unknown = Estimate(None, None, None)
+        return tuple(
+            Claim(name, CLAIMS[name], value, tuple(other[at] or unknown for other in theirs))
+            for at, name in enumerate(names)
+            if (value := own[at]) is not None
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each compared feature: layer, feature, what happened, rates and strengths per language.
+
+        Numbers per language have the language's code behind their name: ``rate_before:eng_Latn``.
+        """
+        return [self._row(at, what) for at, what in enumerate(self.status)]
+
+    def _row(self, at: int, what: str) -> dict[str, Any]:
+        flat: dict[str, Any] = {"status": what}
+        for name, value in self.pair.changes.record(at).items():
+            if isinstance(value, dict):
+                flat |= {f"{name}:{code}": number for code, number in value.items()}
+            else:
+                flat[name] = value
+        return flat
+
+    def to_dataframe(self) -> Any:
+        """`rows` as a pandas DataFrame (needs pandas)."""
+        require("pandas")
+        import pandas
+
+        return pandas.DataFrame(self.rows())
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; of features those alone that something happened to."""
+        changed = [at for at, what in enumerate(self.status) if what]
+        all_status = self.status
+        found = {
+            "kind": KIND,
+            "schema_version": SCHEMA_VERSION,
+            "info": dict(self.info),
+            **self.pair.to_dict(),
+            "seed_controls": [control.to_dict() for control in self.controls],
+            "events": [event.to_dict() for event in self.events],
+            "claims": [claim.to_dict() for claim in self.claims],
+            "features": [
+                {"status": all_status[at], **self.pair.changes.record(at)} for at in changed
+            ],
+        }
+        return found
+
+    def to_json(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_dict` as one file."""
+        write_json(path_of("path", path), self.to_dict())
+
+    def plot(self, by: Literal["layer", "language"] = "layer") -> Any:
+        """Shares of all that features write, before and after, as slopes (needs matplotlib).
+
+        Lines are layers, or languages; behind each, grey, what seed controls make of its first
+        point.
+        """
+        require("matplotlib", "report")
+        from ilo_fast.plots.slope import SlopeTable, slope_figure
+        from ilo_fast.plots.style import language_colors
+
+        if by not in ("layer", "language"):
+            raise ValueError(f"by={by!r}: wanted 'layer' or 'language'")
+        before, after = self._shares(self.pair, by)
+        moves = [np.log2(b / a) for a, b in (self._shares(one, by) for one in self.controls)]
+        bands = None
+        if moves:
+            most = np.abs(np.array(moves)).max(axis=0)
+            bands = np.stack([before * 2**-most, before * 2**most], axis=1)
+        names = (
+            [f"layer {at}" for at in range(len(before))]
+            if by == "layer"
+            else list(self.pair.brightness.languages)
+        )
+        colors = None if by == "layer" else tuple(language_colors(names).values())
+        controls = f"{len(self.controls)} seed control" + "s" * (len(self.controls) != 1)
+        return slope_figure(
+            SlopeTable(
+                tuple(names),
+                before,
+                after,
+                bands,
+                title=f"What features write, by {by}",
+                subtitle=f"share of the strength of all features, {self.pair.before['model']} and "
+                f"{self.pair.after['model']}; {controls if self.controls else 'no seed control'}",
+                colors=colors,
+                ordered=by == "layer",
+            )
+        )
+
+    @staticmethod
+    def _shares(pair: PairDiff, by: str) -> tuple[Any, Any]:
+        axis = 0 if by == "layer" else 1
+        sums = [table.sum(axis=axis) for table in (pair.brightness.before, pair.brightness.after)]
+        return sums[0] / sums[0].sum(), sums[1] / sums[1].sum()
