@@ -1,0 +1,184 @@
+"""What tokenizers give each language, as tables for the terminal."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from typing import Final
+
+import numpy as np
+
+from ilo_fast._util.messages import counted, elide, listed, plain
+from ilo_fast.corpora.languages import describe_language
+from ilo_fast.evaluation.tokens_result import TokenComparison, TokenStatistics
+from ilo_fast.report.columns import columns, pad
+
+_WIDTH: Final = 96
+_SHOWN: Final = (
+    ("premium", "premium", 2, 1.0, True),
+    ("fertility", "tokens/word", 2, 1.0, True),
+    ("single_token_words", "1-token words", 0, 100.0, False),
+    ("characters_per_token", "chars/token", 2, 1.0, False),
+    ("bytes_per_token", "bytes/token", 2, 1.0, False),
+    ("partial", "cut chars", 0, 100.0, False),
+    ("unknown", "unknown", 0, 100.0, False),
+)  # statistic, heading, decimals, factor, with its interval
+_FEW: Final = 20  # documents, below which intervals are rough
+
+
+def text_report(found: TokenComparison) -> str:
+    """What ``ilo-fast tokens`` prints: languages, scripts, all tokenizers, and what is what."""
+    every = list(found.statistics.values())
+    blocks = [_language_block(own) for own in every]
+    if len(every) > 1:
+        blocks.append(_side_by_side(found))
+    blocks.append(_legend(every))
+    return "\n\n".join(blocks) + "\n"
+
+
+def by_premium(own: TokenStatistics) -> list[int]:
+    """Languages from the dearest; by characters for a token where there is no premium."""
+    premium = own.of("premium")
+    if np.isnan(premium).all():
+        return [int(at) for at in np.argsort(own.of("characters_per_token"), kind="stable")]
+    return [int(at) for at in np.argsort(-premium, kind="stable")]
+
+
+def label(code: str) -> str:
+    """A language's name and code."""
+    name = describe_language(code).get("name")
+    return f"{name} ({code})" if name else code
+
+
+def _language_block(own: TokenStatistics) -> str:
+    size = own.info.get("tokenizer", {}).get("vocab_size")
+    corpus = plain(own.info.get("corpus", {}).get("name", "text"))
+    lines = own.n_lines
+    span = f"{lines.min():,}" if lines.min() == lines.max() else f"{lines.min():,}-{lines.max():,}"
+    head = (
+        f"{plain(own.name)}: vocabulary of {size:,} · {corpus} · "
+        f"{counted(len(own.languages), 'language')} x {span} lines"
+    )
+    rows = [
+        (elide(label(own.languages[at]), 30), own.values[at], own.intervals[at])
+        for at in by_premium(own)
+    ]
+    gap = [("", None, None)]
+    scripts = [
+        (f"{name}: mean of {counted(own.script.count(name), 'language')}",
+         own.script_values[at], own.script_intervals[at])
+        for at, name in enumerate(own.scripts)
+    ]  # fmt: skip
+    lines_of = _table("language", [*rows, *gap, *scripts], own)
+    text = f"{head}\n\n{lines_of}"
+    if not math.isnan(own.inequality[0]):
+        (low, high), (least, most) = own.inequality_intervals
+        text += (
+            f"\n\ninequality over languages: Gini {own.inequality[0]:.3f} [{low:.3f}, {high:.3f}], "
+            f"most over least tokens {own.inequality[1]:.2f} [{least:.2f}, {most:.2f}]"
+        )
+    return text
+
+
+def _table(first: str, rows: list[tuple[str, object, object]], own: TokenStatistics) -> str:
+    from ilo_fast.evaluation.tokens_estimates import STATISTICS
+
+    shown = [
+        (STATISTICS.index(name), *rest)
+        for name, *rest in _SHOWN
+        if not np.isnan(own.of(name)).all() and (name != "unknown" or own.of(name).any())
+    ]
+    cells = [[first, *(str(heading) for _, heading, *_ in shown)]]
+    for name, values, spans in rows:
+        if values is None:
+            cells.append([])
+            continue
+        row = [name]
+        for at, _, decimals, factor, spanned in shown:
+            value, (low, high) = values[at], spans[at]  # type: ignore[index]
+            row.append(_cell(value * factor, low, high, int(decimals), bool(spanned), factor))
+        cells.append(row)
+    wide = [max(columns(row[at]) for row in cells if row) for at in range(len(shown) + 1)]
+    return "\n".join(
+        (pad(row[0], wide[0]) + "".join(
+            "  " + " " * (w - columns(c)) + c for c, w in zip(row[1:], wide[1:], strict=True)
+        ) if row else "").rstrip()
+        for row in cells
+    )  # fmt: skip
+
+
+def _cell(
+    value: float, low: float, high: float, decimals: int, spanned: bool, factor: float
+) -> str:
+    if math.isnan(value):
+        return "-"
+    unit = " %" if factor == 100 else ""
+    text = f"{value:.{decimals}f}{unit}"
+    if spanned and not math.isnan(low):
+        text += f" [{low:.{decimals}f}, {high:.{decimals}f}]"
+    return text
+
+
+def _side_by_side(found: TokenComparison) -> str:
+    """Premium, Gini, and tokens beside those of the first tokenizer."""
+    names = [elide(plain(name), 22) for name in found.statistics]
+    every = list(found.statistics.values())
+    first = every[0]
+    parallel = not math.isnan(first.inequality[0])
+    wide = [max(20, columns(name)) for name in names]
+    head = f"tokens for the same text, beside {names[0]}" if len(names) > 1 else "tokens"
+    rows = [[head, *names[1:]]]
+    for at in by_premium(first):
+        row = [elide(label(first.languages[at]), 34)]
+        for other in range(1, len(every)):
+            low, high = found.ratio_intervals[other, at]
+            row.append(_cell(found.ratio[other, at], low, high, 2, True, 1.0))
+        rows.append(row)
+    left = max(columns(row[0]) for row in rows)
+    lines = [
+        pad(row[0], left) + "".join(
+            "  " + " " * (w - columns(c)) + c for c, w in zip(row[1:], wide[1:], strict=True)
+        )
+        for row in rows
+    ]  # fmt: skip
+    if parallel:
+        left = max(columns("tokenizer"), *map(columns, names))
+        lines += ["", pad("tokenizer", left) + "  vocabulary   Gini   most/least"]
+        lines += [
+            f"{pad(name, left)}  {own.info.get('tokenizer', {}).get('vocab_size', 0):>10,}  "
+            f"{own.inequality[0]:.3f}  {own.inequality[1]:>10.2f}"
+            for name, own in zip(names, every, strict=True)
+        ]
+    return "\n".join(lines)
+
+
+def _legend(every: list[TokenStatistics]) -> str:
+    own = every[0]
+    said = []
+    if own.reference is not None:
+        said.append(
+            f"premium: tokens of a language over those of the same lines in {own.reference}, ratio "
+            "of sums (Petrov et al., 2023)"
+        )
+    said += [
+        "tokens/word: tokens that hold a character of the word; words are runs of letters, marks "
+        "and digits (punctuation is none)",
+        "chars/token, bytes/token: code points and UTF-8 bytes of the text in NFC, spaces included",
+        "cut chars: tokens that hold less than a character; unknown: tokens for text that the "
+        "vocabulary lacks",
+        "[..]: 95 %, bootstrap over documents: of these languages on other text of this kind. "
+        "Special tokens never count",
+    ]
+    bare = [code for at, code in enumerate(own.languages) if not own.count("words")[at]]
+    if bare:
+        said.append(f"-: no spaces between words, or no words: {listed(bare)}")
+    few = [code for at, code in enumerate(own.languages) if own.n_documents[at] < _FEW]
+    if few:
+        said.append(f"fewer than {_FEW} documents, so intervals are rough: {listed(few)}")
+    if any(s.info.get("tokenizer", {}).get("words_by") == "single words" for s in every):
+        said.append(
+            "a tokenizer without offsets: each word was tokenised by itself behind its space"
+        )
+    return "\n".join(
+        textwrap.fill(line, _WIDTH, initial_indent="- ", subsequent_indent="  ") for line in said
+    )
