@@ -41,7 +41,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "tokenizers", nargs="*", default=[], metavar="[NAME=]TOKENIZER",
         help="Hub name, folder of a tokenizer, of a model or of a pretrain run; several are "
-        "compared with the first (default: demo, that of the embedded model, or what --train makes)",
+        "compared with the first (default: demo, the embedded model's, or what --train makes)",
     )  # fmt: skip
     flags.add_corpus_flags(parser)
     group = parser.add_argument_group("statistics")
@@ -97,8 +97,8 @@ def run(args: argparse.Namespace) -> int:
     trained = {} if args.train is None else _trained(args)
     reference = None if args.reference.lower() == "none" else args.reference
     found = compare_tokenizers(
-        tokenizers | trained, corpus, reference=reference, n_bootstrap=args.bootstrap, seed=args.seed,
-        progress=not args.quiet,
+        tokenizers | trained, corpus, reference=reference, n_bootstrap=args.bootstrap,
+        seed=args.seed, progress=not args.quiet,
     )  # fmt: skip
     written = [] if args.output is None else _write(found, trained, args.output)
     if args.json:

@@ -86,7 +86,7 @@ def tokens_figure(
     colors = _colors(names if len(series) > 1 else _by_size(groups))
     shown = [elide(plain(label), 30) for label in labels]
     # Sizes in inches.
-    margin, inner, gap, row = 0.15, 2.2, 0.22, 0.17 + 0.05 * (len(series) - 1)
+    margin, inner, gap, row = 0.15, 2.2, 0.34, 0.17 + 0.05 * (len(series) - 1)
     left = text_width(shown, 8) + margin + 0.1
     top, foot = 0.98, 0.62
     width = left + len(panels) * inner + (len(panels) - 1) * gap + margin
@@ -127,9 +127,9 @@ def _draw(ax: Axes, panel: TokenPanel, colors: Sequence[Sequence[str]]) -> None:
     if panel.mark is not None:
         ax.axvline(panel.mark, color=INK, lw=0.9, dashes=(3, 2), zorder=1.5)
     known = panel.values[np.isfinite(panel.values)]
-    if len(known) and known.min() > 0 and known.max() / known.min() >= _LOG_FROM:
-        if not panel.percent:
-            _logarithmic(ax, panel)
+    wide = len(known) > 0 and known.min() > 0 and known.max() / known.min() >= _LOG_FROM
+    if wide and not panel.percent:
+        _logarithmic(ax, panel)
     if panel.percent:
         ticks = [tick for tick in ax.get_xticks() if -1e-9 <= tick <= 1 + 1e-9]
         ax.set_xticks(ticks, [f"{100 * tick:g} %" for tick in ticks])

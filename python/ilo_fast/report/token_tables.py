@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ilo_fast._util.messages import counted, elide, listed, plain
 from ilo_fast.corpora.languages import describe_language
+from ilo_fast.evaluation.tokens_estimates import STATISTICS
 from ilo_fast.evaluation.tokens_result import TokenComparison, TokenStatistics
 from ilo_fast.report.columns import columns, pad
 
 _WIDTH: Final = 96
-_SHOWN: Final = (
+_SHOWN: Final[tuple[tuple[str, str, int, float, bool], ...]] = (
     ("premium", "premium", 2, 1.0, True),
     ("fertility", "tokens/word", 2, 1.0, True),
     ("single_token_words", "1-token words", 0, 100.0, False),
@@ -23,6 +26,8 @@ _SHOWN: Final = (
     ("partial", "cut chars", 0, 100.0, False),
     ("unknown", "unknown", 0, 100.0, False),
 )  # statistic, heading, decimals, factor, with its interval
+Floats = NDArray[np.float64]
+_Row = tuple[str, Floats, Floats]  # name, statistics, their intervals
 _FEW: Final = 20  # documents, below which intervals are rough
 
 
@@ -59,17 +64,16 @@ def _language_block(own: TokenStatistics) -> str:
         f"{plain(own.name)}: vocabulary of {size:,} · {corpus} · "
         f"{counted(len(own.languages), 'language')} x {span} lines"
     )
-    rows = [
+    rows: list[_Row | None] = [
         (elide(label(own.languages[at]), 30), own.values[at], own.intervals[at])
         for at in by_premium(own)
     ]
-    gap = [("", None, None)]
-    scripts = [
+    scripts: list[_Row | None] = [
         (f"{name}: mean of {counted(own.script.count(name), 'language')}",
          own.script_values[at], own.script_intervals[at])
         for at, name in enumerate(own.scripts)
     ]  # fmt: skip
-    lines_of = _table("language", [*rows, *gap, *scripts], own)
+    lines_of = _table("language", [*rows, None, *scripts], own)
     text = f"{head}\n\n{lines_of}"
     if not math.isnan(own.inequality[0]):
         (low, high), (least, most) = own.inequality_intervals
@@ -80,76 +84,66 @@ def _language_block(own: TokenStatistics) -> str:
     return text
 
 
-def _table(first: str, rows: list[tuple[str, object, object]], own: TokenStatistics) -> str:
-    from ilo_fast.evaluation.tokens_estimates import STATISTICS
-
+def _table(first: str, rows: Sequence[_Row | None], own: TokenStatistics) -> str:
     shown = [
-        (STATISTICS.index(name), *rest)
-        for name, *rest in _SHOWN
-        if not np.isnan(own.of(name)).all() and (name != "unknown" or own.of(name).any())
+        row
+        for row in _SHOWN
+        if not np.isnan(own.of(row[0])).all() and (row[0] != "unknown" or own.of(row[0]).any())
     ]
-    cells = [[first, *(str(heading) for _, heading, *_ in shown)]]
-    for name, values, spans in rows:
-        if values is None:
-            cells.append([])
-            continue
-        row = [name]
-        for at, _, decimals, factor, spanned in shown:
-            value, (low, high) = values[at], spans[at]  # type: ignore[index]
-            row.append(_cell(value * factor, low, high, int(decimals), bool(spanned), factor))
-        cells.append(row)
-    wide = [max(columns(row[at]) for row in cells if row) for at in range(len(shown) + 1)]
-    return "\n".join(
-        (pad(row[0], wide[0]) + "".join(
-            "  " + " " * (w - columns(c)) + c for c, w in zip(row[1:], wide[1:], strict=True)
-        ) if row else "").rstrip()
+    cells: list[list[str]] = [[first, *(heading for _, heading, *_ in shown)]]
+    for row in rows:
+        cells.append([])
+        if row is not None:
+            name, values, spans = row
+            cells[-1].append(name)
+            for statistic, _, decimals, factor, spanned in shown:
+                at = STATISTICS.index(statistic)
+                cells[-1].append(_cell(values[at], spans[at], decimals, factor, spanned))
+    return "\n".join(_aligned(cells))
+
+
+def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+    """The first column to the left, the others to the right; an empty row is an empty line."""
+    wide = [max(columns(row[at]) for row in cells if row) for at in range(len(cells[0]))]
+    return [
+        "".join(
+            pad(cell, w) if at == 0 else "  " + " " * (w - columns(cell)) + cell
+            for at, (cell, w) in enumerate(zip(row, wide, strict=False))
+        ).rstrip()
         for row in cells
-    )  # fmt: skip
+    ]
 
 
-def _cell(
-    value: float, low: float, high: float, decimals: int, spanned: bool, factor: float
-) -> str:
+def _cell(value: float, span: Floats, decimals: int, factor: float, spanned: bool) -> str:
     if math.isnan(value):
         return "-"
-    unit = " %" if factor == 100 else ""
-    text = f"{value:.{decimals}f}{unit}"
-    if spanned and not math.isnan(low):
-        text += f" [{low:.{decimals}f}, {high:.{decimals}f}]"
+    text = f"{value * factor:.{decimals}f}{' %' if factor == 100 else ''}"
+    if spanned and not math.isnan(span[0]):
+        text += f" [{span[0]:.{decimals}f}, {span[1]:.{decimals}f}]"
     return text
 
 
 def _side_by_side(found: TokenComparison) -> str:
-    """Premium, Gini, and tokens beside those of the first tokenizer."""
-    names = [elide(plain(name), 22) for name in found.statistics]
+    """Tokens beside those of the first tokenizer, and how unequal each is."""
+    names = [elide(plain(name), 24) for name in found.statistics]
     every = list(found.statistics.values())
     first = every[0]
-    parallel = not math.isnan(first.inequality[0])
-    wide = [max(20, columns(name)) for name in names]
-    head = f"tokens for the same text, beside {names[0]}" if len(names) > 1 else "tokens"
-    rows = [[head, *names[1:]]]
+    cells = [[f"tokens for the same text, beside {names[0]}", *names[1:]]]
     for at in by_premium(first):
-        row = [elide(label(first.languages[at]), 34)]
-        for other in range(1, len(every)):
-            low, high = found.ratio_intervals[other, at]
-            row.append(_cell(found.ratio[other, at], low, high, 2, True, 1.0))
-        rows.append(row)
-    left = max(columns(row[0]) for row in rows)
-    lines = [
-        pad(row[0], left) + "".join(
-            "  " + " " * (w - columns(c)) + c for c, w in zip(row[1:], wide[1:], strict=True)
-        )
-        for row in rows
-    ]  # fmt: skip
-    if parallel:
-        left = max(columns("tokenizer"), *map(columns, names))
-        lines += ["", pad("tokenizer", left) + "  vocabulary   Gini   most/least"]
-        lines += [
-            f"{pad(name, left)}  {own.info.get('tokenizer', {}).get('vocab_size', 0):>10,}  "
-            f"{own.inequality[0]:.3f}  {own.inequality[1]:>10.2f}"
-            for name, own in zip(names, every, strict=True)
+        ratios = [
+            _cell(found.ratio[other, at], found.ratio_intervals[other, at], 2, 1.0, True)
+            for other in range(1, len(every))
         ]
-    return "\n".join(lines)
+        cells.append([elide(label(first.languages[at]), 30), *ratios])
+    text = "\n".join(_aligned(cells))
+    if math.isnan(first.inequality[0]):
+        return text
+    cells = [["tokenizer", "vocabulary", "Gini", "most/least"]]
+    for name, own in zip(names, every, strict=True):
+        size = own.info.get("tokenizer", {}).get("vocab_size", 0)
+        gini, most = own.inequality
+        cells.append([name, f"{size:,}", f"{gini:.3f}", f"{most:.2f}"])
+    return text + "\n\n" + "\n".join(_aligned(cells))
 
 
 def _legend(every: list[TokenStatistics]) -> str:
