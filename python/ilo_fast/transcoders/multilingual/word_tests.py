@@ -19,9 +19,51 @@ from ilo_fast.transcoders.multilingual.word_information import (
 from ilo_fast.transcoders.multilingual.word_occurrences import Active, WordOccurrences
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 _SELECTING: Final = 20  # permutations whose mean is taken off before features are ranked
 _TAILS: Final = (0.025, 0.975)
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What features tell of words beyond the last piece.
+
+    Attributes
+    ----------
+    information : (selected,) float64
+        I(fires; word | last piece) in bits, less its mean over permutations.
+    p : (selected,) float64
+        Step-down maxT over all that were selected.
+    by_layer : (layers,) float64
+        Mean information of a layer's selected features; NaN where it has none.
+    null : (layers, 2) float64
+        2.5 % and 97.5 % of the same under permutation.
+    """
+
+    information: Floats
+    p: Floats
+    by_layer: Floats
+    null: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Swapped:
+    """Text in which the earlier pieces of a word are those of another that ends alike.
+
+    Attributes
+    ----------
+    occurrence : (swaps,) int64
+        Of the second half.
+    inserted : (swaps,) int64
+        The word that stands there now.
+    active : Active
+        At its last piece; row by row of the swaps.
+    """
+
+    occurrence: Integers
+    inserted: Integers
+    active: Active
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,33 +73,34 @@ class Selected:
     Attributes
     ----------
     layer, feature : (selected,) int64
-    information : (selected,) float64
-        I(fires; word | last piece) in bits, less its mean over permutations.
-    p : (selected,) float64
-        Step-down maxT over all that were selected.
+    told : Told
+        Of the text as it stands.
+    of_pieces, of_context : Told or None
+        Of swapped text: of the word that was put in, and of the one that stood there.
     word : (selected,) int64
         The word that it fires for most beyond others of its group, on the first half.
     rate, rate_others : (selected,) float64
         Share of the occurrences of that word, and of the others of its group, at which it fires.
-    layer_information : (layers,) float64
-        Mean information of a layer's selected features.
-    layer_null : (layers, 2) float64
-        2.5 % and 97.5 % of the same under permutation.
     """
 
     layer: Integers
     feature: Integers
-    information: Floats
-    p: Floats
+    told: Told
+    of_pieces: Told | None
+    of_context: Told | None
     word: Integers
     rate: Floats
     rate_others: Floats
-    layer_information: Floats
-    layer_null: Floats
 
 
 def select_and_test(
-    found: WordOccurrences, active: Active, *, n_selected: int, n_permutations: int, seed: int
+    found: WordOccurrences,
+    active: Active,
+    swapped: Swapped | None,
+    *,
+    n_selected: int,
+    n_permutations: int,
+    seed: int,
 ) -> Selected:
     """The `n_selected` features of each layer with most information on one half, on the other."""
     rows = [np.flatnonzero(found.half == half) for half in (0, 1)]
@@ -82,27 +125,38 @@ def select_and_test(
     of_column = np.full(active.n_layers * active.n_features, -1)
     of_column[column] = np.arange(len(column))
 
-    def chosen(at: int) -> tuple[Integers, Integers]:
-        place = of_column[half[at].columns]
-        return half[at].rows[place >= 0], place[place >= 0]
+    def chosen(part: Active) -> tuple[Integers, Integers]:
+        place = of_column[part.columns]
+        return part.rows[place >= 0], place[place >= 0]
 
-    r, c = chosen(1)
-    values = np.empty((1 + n_permutations, len(column)))
-    values[0] = conditional_information(word[1], found.group, r, c, len(column))
-    drawn = permuted_words(word[1], found.group, n_permutations, (seed, 1))
-    for at, permuted in enumerate(drawn, start=1):
-        values[at] = conditional_information(permuted, found.group, r, c, len(column))
-    excess = values - values[1:].mean(axis=0)
-    of_layer = np.full((1 + n_permutations, active.n_layers), np.nan)
-    for layer in range(active.n_layers):
-        if (layer_of == layer).any():
-            of_layer[:, layer] = excess[:, layer_of == layer].mean(axis=1)
-    best_word = _preferred(word[0], found.group, *chosen(0), len(column))
-    rate, others = _rates(best_word, word[1], found.group, r, c)
+    def told(labels: Integers, part: Active, stream: int) -> Told:
+        r, c = chosen(part)
+        values = np.empty((1 + n_permutations, len(column)))
+        values[0] = conditional_information(labels, found.group, r, c, len(column))
+        drawn = permuted_words(labels, found.group, n_permutations, (seed, stream))
+        for at, permuted in enumerate(drawn, start=1):
+            values[at] = conditional_information(permuted, found.group, r, c, len(column))
+        return _told(values, layer_of, active.n_layers)
+
+    best_word = _preferred(word[0], found.group, *chosen(half[0]), len(column))
+    rate, others = _rates(best_word, word[1], found.group, *chosen(half[1]))
+    of_pieces = of_context = None
+    if swapped is not None:
+        of_pieces = told(swapped.inserted, swapped.active, 6)
+        of_context = told(found.word[swapped.occurrence], swapped.active, 7)
     return Selected(
-        layer_of, feature, excess[0], step_down_p(values), best_word, rate, others,
-        of_layer[0], np.quantile(of_layer[1:], _TAILS, axis=0).T,
-    )  # fmt: skip
+        layer_of, feature, told(word[1], half[1], 1), of_pieces, of_context, best_word, rate, others
+    )
+
+
+def _told(values: Floats, layer_of: Integers, n_layers: int) -> Told:
+    """From the information of each feature, observed and in each permutation."""
+    excess = values - values[1:].mean(axis=0)
+    by_layer = np.full((len(values), n_layers), np.nan)
+    for layer in np.unique(layer_of):
+        by_layer[:, layer] = excess[:, layer_of == layer].mean(axis=1)
+    null = np.quantile(by_layer[1:], _TAILS, axis=0).T
+    return Told(excess[0], step_down_p(values), by_layer[0], null)
 
 
 def _counts(word: Integers, n_words: int, rows: Integers, columns: Integers, n: int) -> Floats:
@@ -161,28 +215,9 @@ class Decoded:
     null: Floats
 
 
-@dataclass(frozen=True, eq=False)
-class Swapped:
-    """Text in which the earlier pieces of a word are those of another that ends alike.
-
-    Attributes
-    ----------
-    occurrence : (swaps,) int64
-        Of the second half.
-    inserted : (swaps,) int64
-        The word that stands there now.
-    active : Active
-        At its last piece; row by row of the swaps.
-    """
-
-    occurrence: Integers
-    inserted: Integers
-    active: Active
-
-
 def decode_words(
     found: WordOccurrences, active: Active, swapped: Swapped | None, *, n_null: int, seed: int
-) -> tuple[Decoded, NDArray[np.bool_], NDArray[np.bool_]]:
+) -> tuple[Decoded, tuple[Bools, Bools, Bools]]:
     """Words from features: fitted on one half, told on the other, and in swapped text.
 
     Returns
@@ -190,6 +225,8 @@ def decode_words(
     Decoded
     as_inserted, as_original : (swaps, layers) bool
         Whether the word that was told is the one that was put in, and the one that stood there.
+    likeliest : (swaps,) bool
+        Whether the one that was put in is the most frequent of its last piece.
     """
     rows = [np.flatnonzero(found.half == half) for half in (0, 1)]
     word = [found.word[at] for at in rows]
@@ -200,13 +237,14 @@ def decode_words(
     null = np.zeros((n_null, n))
     n_swaps = 0 if swapped is None else len(swapped.occurrence)
     as_inserted, as_original = np.zeros((n_swaps, n), bool), np.zeros((n_swaps, n), bool)
-    guessed = np.zeros(len(rows[1]), bool)
+    guessed, likeliest = np.zeros(len(rows[1]), bool), np.zeros(n_swaps, bool)
     for layer in range(n):
         first, second = half[0].of_layer(layer), half[1].of_layer(layer)
         decoder = Decoder.fitted(word[0], found.group, *first, active.n_features)
         right[:, layer] = decoder.words(own, *second) == word[1]
         guessed = decoder.likeliest(own) == word[1]
         if swapped is not None:
+            likeliest = decoder.likeliest(found.group[swapped.inserted]) == swapped.inserted
             told = decoder.words(found.group[swapped.inserted], *swapped.active.of_layer(layer))
             as_inserted[:, layer] = told == swapped.inserted
             as_original[:, layer] = told == found.word[swapped.occurrence]
@@ -214,7 +252,7 @@ def decode_words(
         for at, permuted in enumerate(drawn):
             chance = Decoder.fitted(permuted, found.group, *first, active.n_features)
             null[at, layer] = (chance.words(own, *second) == word[1]).mean()
-    return Decoded(right, guessed, null), as_inserted, as_original
+    return Decoded(right, guessed, null), (as_inserted, as_original, likeliest)
 
 
 def shares(

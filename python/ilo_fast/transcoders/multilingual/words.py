@@ -125,11 +125,10 @@ def word_features(
             of_swaps = active_at(reader, transcoder, cut, last, batch_tokens=batch, bar=bar)
             swapped = Swapped(rows, inserted, of_swaps)
     selected = select_and_test(
-        found, active, n_selected=n_selected, n_permutations=n_permutations, seed=seed
+        found, active, swapped, n_selected=n_selected, n_permutations=n_permutations, seed=seed
     )
-    decoded, as_inserted, as_original = decode_words(
-        found, active, swapped, n_null=n_null, seed=seed
-    )
+    decoded, told_swaps = decode_words(found, active, swapped, n_null=n_null, seed=seed)
+    as_inserted, as_original, likeliest = told_swaps
     kept = np.flatnonzero([code not in read.without_words for code in lines.languages])
     counts = _by_language(found, decoded, kept, n_bootstrap, seed)
     # A word that was drawn for itself is no swap.
@@ -142,6 +141,12 @@ def word_features(
         as_original[other], of_swap, n_bootstrap=n_bootstrap, seed=(seed, 4)
     )
     test = found.half == 1
+    place = np.searchsorted(np.flatnonzero(test), rows[other] if len(rows) else rows)
+    nothing = np.full(transcoder.n_layers, np.nan), np.full((transcoder.n_layers, 2), np.nan)
+    of_pieces, of_context = (
+        nothing if told is None else (told.by_layer, told.null)
+        for told in (selected.of_pieces, selected.of_context)
+    )
     return WordFeatures(
         languages=tuple(lines.languages[at] for at in kept),
         without_words=read.without_words,
@@ -149,13 +154,19 @@ def word_features(
         **counts,
         entropy=word_entropy(found.word[test], found.group),
         features=_named(selected, found, lines, tokenizer),
-        information=selected.layer_information,
-        information_null=selected.layer_null,
+        information=selected.told.by_layer,
+        information_null=selected.told.null,
+        of_pieces=of_pieces[0],
+        of_pieces_null=of_pieces[1],
+        of_context=of_context[0],
+        of_context_null=of_context[1],
         accuracy_null=decoded.null,
         as_inserted=pieces,
         as_inserted_interval=pieces_span,
         as_original=context,
         as_original_interval=context_span,
+        unswapped=decoded.right[place].mean(axis=0) if len(place) else nothing[0],
+        swap_majority=float(likeliest[other].mean()) if other.any() else float("nan"),
         n_swaps=int(other.sum()),
         min_count=min_count,
         n_selected=n_selected,
@@ -216,7 +227,8 @@ def _by_language(
 def _named(
     selected: Selected, found: WordOccurrences, lines: Lines, tokenizer: Any
 ) -> tuple[WordFeature, ...]:
-    order = np.lexsort((-selected.information, selected.p))
+    told, pieces_told, context_told = selected.told, selected.of_pieces, selected.of_context
+    order = np.lexsort((-told.information, told.p))
     named = []
     for at in order.tolist():
         word = int(selected.word[at])
@@ -225,8 +237,11 @@ def _named(
             WordFeature(
                 layer=int(selected.layer[at]),
                 feature=int(selected.feature[at]),
-                information=float(selected.information[at]),
-                p=float(selected.p[at]),
+                information=float(told.information[at]),
+                p=float(told.p[at]),
+                of_pieces=pieces_told and float(pieces_told.information[at]),
+                p_of_pieces=pieces_told and float(pieces_told.p[at]),
+                of_context=context_told and float(context_told.information[at]),
                 language=lines.languages[int(found.language[word])],
                 word=str(tokenizer.decode(pieces)).strip(),
                 last_piece=str(tokenizer.decode(pieces[-1:])),

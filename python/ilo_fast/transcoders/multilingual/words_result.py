@@ -26,6 +26,10 @@ class WordFeature:
         I(fires; word | last piece) in bits, less its mean over permuted words.
     p : float
         Of that information, adjusted for all features that were selected (step-down maxT).
+    of_pieces, of_context : float or None
+        The same of text in which the earlier pieces are those of another word of the last piece: of
+        the word that was put in, and of the one that the rest of the line was written with.
+    p_of_pieces : float or None
     language, word, last_piece : str
         The word that it fires for most beyond others of the same last piece; as text.
     rate, rate_others : float
@@ -37,6 +41,9 @@ class WordFeature:
     feature: int
     information: float
     p: float
+    of_pieces: float | None
+    p_of_pieces: float | None
+    of_context: float | None
     language: str
     word: str
     last_piece: str
@@ -75,6 +82,9 @@ class WordFeatures:
         Mean information of a layer's selected features, in bits.
     information_null : (layers, 2) float64
         2.5 % and 97.5 % of the same where words are permuted within last pieces.
+    of_pieces, of_context : (layers,) float64
+        The same of swapped text, as of `WordFeature`; NaN without swaps.
+    of_pieces_null, of_context_null : (layers, 2) float64
     accuracy : (1 + languages, layers) float64
         Share of the occurrences whose word is told from the features of the layer that fire there
         (naive Bayes), for all languages together and for each.
@@ -89,7 +99,12 @@ class WordFeatures:
         the word that now stands there, and as the one that the rest of the line was written with.
         The first is of the pieces, the second of the context alone. NaN without swaps.
     as_inserted_interval, as_original_interval : (layers, 2) float64
+    unswapped : (layers,) float64
+        Share of these occurrences that is told in the text as it stands.
+    swap_majority : float
+        Share of these whose inserted word is the most frequent of the last piece.
     n_swaps : int
+        Without those where a word was drawn for itself.
     min_count, n_selected, n_permutations, n_bootstrap, seed : int
     info : dict
     """
@@ -104,6 +119,10 @@ class WordFeatures:
     features: tuple[WordFeature, ...]
     information: Floats
     information_null: Floats
+    of_pieces: Floats
+    of_pieces_null: Floats
+    of_context: Floats
+    of_context_null: Floats
     accuracy: Floats
     accuracy_interval: Floats
     majority: Floats
@@ -112,6 +131,8 @@ class WordFeatures:
     as_inserted_interval: Floats
     as_original: Floats
     as_original_interval: Floats
+    unswapped: Floats
+    swap_majority: float
     n_swaps: int
     min_count: int
     n_selected: int
@@ -133,8 +154,15 @@ class WordFeatures:
         )
 
     def word_features(self, level: float = 0.05) -> tuple[WordFeature, ...]:
-        """Those whose adjusted p is at or below `level`."""
-        return tuple(feature for feature in self.features if feature.p <= level)
+        """Those that tell the word, and by its pieces: both adjusted p at or below `level`.
+
+        Without swaps, the first alone.
+        """
+        return tuple(
+            feature
+            for feature in self.features
+            if feature.p <= level and (feature.p_of_pieces is None or feature.p_of_pieces <= level)
+        )
 
     def n_word_features(self, level: float = 0.05) -> NDArray[np.int64]:
         """(languages, layers): how many, by the language of their word."""
@@ -190,7 +218,7 @@ class WordFeatures:
                 value = list(value)
             elif isinstance(value, Mapping):
                 value = dict(value)
-            found[name] = value
+            found[name] = _plain(value)
         return found
 
 
