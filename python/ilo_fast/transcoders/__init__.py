@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.interventions.intervened import intervened as intervened
     from ilo_fast.transcoders.interventions.intervention import Intervention as Intervention
     from ilo_fast.transcoders.interventions.result import InterventionResult as InterventionResult
+    from ilo_fast.transcoders.multilingual.words import word_features as word_features
+    from ilo_fast.transcoders.multilingual.words_result import WordFeatures as WordFeatures
     from ilo_fast.transcoders.reading import MLPReader as MLPReader
     from ilo_fast.transcoders.replacement import ReplacementModel as ReplacementModel
     from ilo_fast.transcoders.sites import Site as Site
@@ -110,6 +112,8 @@ _HOME = {
     "TrainedTranscoder": "training.train",
     "TranscoderScores": "evaluation.result",
     "Windows": "windows",
+    "word_features": "multilingual.words",
+    "WordFeatures": "multilingual.words_result",
 }
 
 __all__ = sorted(_HOME)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.optional import require
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
 
@@ -203,6 +206,38 @@ class WordFeatures:
         import pandas
 
         return pandas.DataFrame(self.rows())
+
+    def plot(self) -> Figure:
+        """By layer: words told, words told in swapped text, information of the best features."""
+        from ilo_fast.plots.words import Curve, WordCurves, words_figure
+
+        swapped = self.n_swaps > 0
+
+        def maybe(values: Floats, interval: Floats) -> Curve | None:
+            return Curve(values, interval) if swapped else None
+
+        curves = WordCurves(
+            Curve(self.accuracy[0], self.accuracy_interval[0]),
+            float(self.majority[0]),
+            np.stack([self.accuracy_null.min(axis=0), self.accuracy_null.max(axis=0)], axis=1),
+            Curve(self.information, self.information_null),
+            {
+                code: self.accuracy[1 + at]
+                for at, code in enumerate(self.languages)
+                if self.n_tested[at]
+            },
+            maybe(self.as_inserted, self.as_inserted_interval),
+            maybe(self.as_original, self.as_original_interval),
+            maybe(self.of_pieces, self.of_pieces_null),
+            maybe(self.of_context, self.of_context_null),
+        )
+        return words_figure(
+            curves,
+            title="What features at a word's last piece tell of the word",
+            subtitle=f"{int(self.n_words.sum())} words of {int(self.n_last_pieces.sum())} last "
+            f"pieces, {int(self.n_tested.sum())} occurrences, {self.n_swaps} swaps; lines: 95 % "
+            "over documents",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it; NaN becomes None. Holds words of the text."""
