@@ -126,5 +126,5 @@ def describe_tokenizer(tokenizer: Any) -> dict[str, Any]:
     return {
         "class": type(tokenizer).__name__,
         "vocab_size": len(tokenizer),
-        "words_by": "offsets" if getattr(tokenizer, "is_fast", False) else "single words",
+        "words_by": "offsets" if getattr(tokenizer, "is_fast", False) else "prefixes",
     }

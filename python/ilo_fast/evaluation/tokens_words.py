@@ -87,8 +87,8 @@ def pieces_of(tokenizer: Any, texts: Sequence[str], *, with_words: bool = True) 
 
     A token is of a word where it holds one of its characters; a token of two words is of both. One
     that holds nothing but the space before a word is of none. Where the tokenizer says which
-    characters a token holds (a fast one), that is used. Else every word is tokenised by itself,
-    behind the space before it: exact where the tokenizer never joins words, as usual ones do not.
+    characters a token holds (a fast one), that is used. Else a word has the tokens that it adds to
+    what stands before it: exact where no token joins words, as is usual.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def pieces_of(tokenizer: Any, texts: Sequence[str], *, with_words: bool = True) 
     found = []
     for text, row in zip(texts, ids, strict=True):
         spans = word_spans(text) if with_words else []
-        words = tuple(_alone(tokenizer, text, span, known) for span in spans)
+        words = tuple(_added(tokenizer, text, span, known) for span in spans)
         found.append(Pieces(row, words, (None,) * len(words), None))
     return found
 
@@ -176,20 +176,33 @@ def _plain_ids(tokenizer: Any, text: str) -> tuple[int, ...]:
     return tuple(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
-def _alone(
+def _added(
     tokenizer: Any, text: str, span: tuple[int, int], known: dict[str, tuple[int, ...]]
 ) -> tuple[int, ...]:
-    """Tokens of a word by itself, behind the space before it, without a token of that alone."""
+    """Tokens that a word adds to those of what stands before it, without a token of space alone.
+
+    Before it: what follows the last space but one. A space at the beginning would not do, as many
+    tokenizers put one there themselves.
+    """
     start, end = span
-    before = start > 0 and text[start - 1].isspace()
-    word = text[start - before : end]
-    if word not in known:
-        ids = list(_plain_ids(tokenizer, word))
-        names = [str(tokenizer.convert_ids_to_tokens(token)) for token in ids]
-        while ids and (
-            names[0] == _SPACE
-            or (before and (names[0].isspace() or names[0] == _BYTE_SPACE != text[start]))
-        ):
-            del ids[0], names[0]
-        known[word] = tuple(ids)
-    return known[word]
+    begin = _back(text, len(text[: _back(text, start)].rstrip()))
+    key = f"{start - begin} {text[begin:end]}"
+    if key not in known:
+        before = _plain_ids(tokenizer, text[begin:start].rstrip()) if start > begin else ()
+        ids = _plain_ids(tokenizer, text[begin:end])
+        if ids[: len(before)] != before:  # the word changes what stands before it
+            ids, before = _plain_ids(tokenizer, text[start:end]), ()
+        own = list(ids[len(before) :])
+        names = [str(tokenizer.convert_ids_to_tokens(token)) for token in own]
+        spaces = {_SPACE, _BYTE_SPACE} - {text[start]}
+        while names and (names[0] in spaces or names[0].isspace()):
+            del own[0], names[0]
+        known[key] = tuple(own)
+    return known[key]
+
+
+def _back(text: str, end: int) -> int:
+    """Where the characters before `end` begin that are no space."""
+    while end > 0 and not text[end - 1].isspace():
+        end -= 1
+    return end

@@ -169,9 +169,10 @@ def _legend(every: list[TokenStatistics]) -> str:
     few = [code for at, code in enumerate(own.languages) if own.n_documents[at] < _FEW]
     if few:
         said.append(f"fewer than {_FEW} documents, so intervals are rough: {listed(few)}")
-    if any(s.info.get("tokenizer", {}).get("words_by") == "single words" for s in every):
+    if any(s.info.get("tokenizer", {}).get("words_by") == "prefixes" for s in every):
         said.append(
-            "a tokenizer without offsets: each word was tokenised by itself behind its space"
+            "a tokenizer that does not say which characters a token holds: a word has the tokens that it "
+            "adds to what stands before it"
         )
     return "\n".join(
         textwrap.fill(line, _WIDTH, initial_indent="- ", subsequent_indent="  ") for line in said
