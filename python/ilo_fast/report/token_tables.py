@@ -171,8 +171,8 @@ def _legend(every: list[TokenStatistics]) -> str:
         said.append(f"fewer than {_FEW} documents, so intervals are rough: {listed(few)}")
     if any(s.info.get("tokenizer", {}).get("words_by") == "prefixes" for s in every):
         said.append(
-            "a tokenizer that does not say which characters a token holds: a word has the tokens that it "
-            "adds to what stands before it"
+            "a tokenizer that does not say which characters a token holds: a word has the tokens "
+            "that it adds to what stands before it"
         )
     return "\n".join(
         textwrap.fill(line, _WIDTH, initial_indent="- ", subsequent_indent="  ") for line in said
