@@ -18,6 +18,9 @@ _PSEUDO: Final = 1.0
 """Occurrences at the group's own rate that every word is taken to have besides its own."""
 
 
+_DENSE: Final = 20_000_000  # cells that are counted one and all
+
+
 def conditional_information(
     word: Integers, group: Integers, rows: Integers, columns: Integers, n_columns: int
 ) -> Floats:
@@ -36,14 +39,32 @@ def conditional_information(
     Counted information is too large by about (words - groups) / (2 N ln 2) bits: compare it with
     that of permuted words.
     """
-    of_words = _within(word, rows, columns, n_columns)
-    return of_words - _within(group[word], rows, columns, n_columns)
+    found: Floats = informations(iter([word]), group[word], rows, columns, n_columns)[0]
+    return found
+
+
+def informations(
+    labelled: Iterator[Integers],
+    own: Integers,
+    rows: Integers,
+    columns: Integers,
+    n_columns: int,
+) -> Floats:
+    """(labellings, n_columns): the same for several words of the occurrences of groups `own`."""
+    of_groups = _within(own, rows, columns, n_columns)
+    return np.stack([_within(word, rows, columns, n_columns) - of_groups for word in labelled])
 
 
 def _within(label: Integers, rows: Integers, columns: Integers, n_columns: int) -> Floats:
     """-H(fires | label) of each column, in bits."""
     sizes = np.bincount(label)
-    cells, n = np.unique(label[rows] * n_columns + columns, return_counts=True)
+    keys = label[rows] * n_columns + columns
+    if len(sizes) * n_columns <= _DENSE:  # counted, where that is faster than sorting
+        every = np.bincount(keys, minlength=len(sizes) * n_columns)
+        cells = np.flatnonzero(every)
+        n = every[cells]
+    else:
+        cells, n = np.unique(keys, return_counts=True)
     logs = _logs(len(label))
     size = sizes[cells // n_columns]
     part = logs[n] + logs[size - n] - logs[size]

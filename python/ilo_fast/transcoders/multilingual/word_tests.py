@@ -3,6 +3,7 @@ the other, against words permuted among those of the same last piece."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +14,7 @@ from ilo_fast._util.max_t import step_down_p
 from ilo_fast.transcoders.multilingual.lines import Integers
 from ilo_fast.transcoders.multilingual.word_information import (
     Decoder,
-    conditional_information,
+    informations,
     permuted_words,
 )
 from ilo_fast.transcoders.multilingual.word_occurrences import Active, WordOccurrences
@@ -109,12 +110,11 @@ def select_and_test(
     layers, features = [], []
     for layer in range(active.n_layers):
         r, c = half[0].of_layer(layer)
-        information = conditional_information(word[0], found.group, r, c, active.n_features)
-        by_chance = np.zeros(active.n_features)
         drawn = permuted_words(word[0], found.group, _SELECTING, (seed, layer, 0))
-        for permuted in drawn:
-            by_chance += conditional_information(permuted, found.group, r, c, active.n_features)
-        excess = information - by_chance / _SELECTING
+        every = informations(
+            itertools.chain([word[0]], drawn), found.group[word[0]], r, c, active.n_features
+        )
+        excess = every[0] - every[1:].mean(axis=0)
         fires = np.bincount(c, minlength=active.n_features) > 0
         best = np.argsort(-np.where(fires, excess, -np.inf), kind="stable")[:n_selected]
         best = best[fires[best]]
@@ -130,12 +130,10 @@ def select_and_test(
         return part.rows[place >= 0], place[place >= 0]
 
     def told(labels: Integers, part: Active, stream: int) -> Told:
-        r, c = chosen(part)
-        values = np.empty((1 + n_permutations, len(column)))
-        values[0] = conditional_information(labels, found.group, r, c, len(column))
         drawn = permuted_words(labels, found.group, n_permutations, (seed, stream))
-        for at, permuted in enumerate(drawn, start=1):
-            values[at] = conditional_information(permuted, found.group, r, c, len(column))
+        values = informations(
+            itertools.chain([labels], drawn), found.group[labels], *chosen(part), len(column)
+        )
         return _told(values, layer_of, active.n_layers)
 
     best_word = _preferred(word[0], found.group, *chosen(half[0]), len(column))

@@ -53,7 +53,7 @@ def word_features(
     min_count: int = 4,
     n_selected: int = 20,
     n_permutations: int = 500,
-    n_null: int = 20,
+    n_null: int = 10,
     n_swaps: int = 2000,
     n_bootstrap: int = 1000,
     seed: int = 0,
@@ -80,7 +80,7 @@ def word_features(
     n_permutations
         For p values; none is below 1 / (1 + n_permutations).
     n_null
-        Decoders on permuted words.
+        Decoders on permuted words; they take most of the time behind the reading.
     n_swaps
         Occurrences of the second half whose earlier pieces are replaced, drawn at random; 0: none.
     n_bootstrap, seed
