@@ -76,8 +76,9 @@ class Selected:
     layer, feature : (selected,) int64
     told : Told
         Of the text as it stands.
-    of_pieces, of_context : Told or None
-        Of swapped text: of the word that was put in, and of the one that stood there.
+    unswapped, of_pieces, of_context : Told or None
+        Of the occurrences that were swapped: as the text stands; in swapped text, of the word that
+        was put in, and of the one that stood there. Of equally many, so that they compare.
     word : (selected,) int64
         The word that it fires for most beyond others of its group, on the first half.
     rate, rate_others : (selected,) float64
@@ -87,6 +88,7 @@ class Selected:
     layer: Integers
     feature: Integers
     told: Told
+    unswapped: Told | None
     of_pieces: Told | None
     of_context: Told | None
     word: Integers
@@ -138,12 +140,22 @@ def select_and_test(
 
     best_word = _preferred(word[0], found.group, *chosen(half[0]), len(column))
     rate, others = _rates(best_word, word[1], found.group, *chosen(half[1]))
-    of_pieces = of_context = None
+    unswapped = of_pieces = of_context = None
     if swapped is not None:
+        before = found.word[swapped.occurrence]
+        unswapped = told(before, active.of_rows(swapped.occurrence), 8)
         of_pieces = told(swapped.inserted, swapped.active, 6)
-        of_context = told(found.word[swapped.occurrence], swapped.active, 7)
+        of_context = told(before, swapped.active, 7)
     return Selected(
-        layer_of, feature, told(word[1], half[1], 1), of_pieces, of_context, best_word, rate, others
+        layer_of,
+        feature,
+        told(word[1], half[1], 1),
+        unswapped,
+        of_pieces,
+        of_context,
+        best_word,
+        rate,
+        others,
     )
 
 

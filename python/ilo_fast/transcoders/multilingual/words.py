@@ -143,9 +143,9 @@ def word_features(
     test = found.half == 1
     place = np.searchsorted(np.flatnonzero(test), rows[other] if len(rows) else rows)
     nothing = np.full(transcoder.n_layers, np.nan), np.full((transcoder.n_layers, 2), np.nan)
-    of_pieces, of_context = (
+    unswapped, of_pieces, of_context = (
         nothing if told is None else (told.by_layer, told.null)
-        for told in (selected.of_pieces, selected.of_context)
+        for told in (selected.unswapped, selected.of_pieces, selected.of_context)
     )
     return WordFeatures(
         languages=tuple(lines.languages[at] for at in kept),
@@ -156,6 +156,8 @@ def word_features(
         features=_named(selected, found, lines, tokenizer),
         information=selected.told.by_layer,
         information_null=selected.told.null,
+        of_unswapped=unswapped[0],
+        of_unswapped_null=unswapped[1],
         of_pieces=of_pieces[0],
         of_pieces_null=of_pieces[1],
         of_context=of_context[0],

@@ -31,7 +31,8 @@ class WordFeature:
         Of that information, adjusted for all features that were selected (step-down maxT).
     of_pieces, of_context : float or None
         The same of text in which the earlier pieces are those of another word of the last piece: of
-        the word that was put in, and of the one that the rest of the line was written with.
+        the word that was put in, and of the one that the rest of the line was written with. Of
+        fewer occurrences: the two compare with each other, and not with `information`.
     p_of_pieces : float or None
     language, word, last_piece : str
         The word that it fires for most beyond others of the same last piece; as text.
@@ -85,9 +86,11 @@ class WordFeatures:
         Mean information of a layer's selected features, in bits.
     information_null : (layers, 2) float64
         2.5 % and 97.5 % of the same where words are permuted within last pieces.
-    of_pieces, of_context : (layers,) float64
-        The same of swapped text, as of `WordFeature`; NaN without swaps.
-    of_pieces_null, of_context_null : (layers, 2) float64
+    of_unswapped, of_pieces, of_context : (layers,) float64
+        The same of the occurrences that were swapped: as the text stands, and in swapped text as of
+        `WordFeature`. NaN without swaps. These compare with each other, and not with `information`:
+        counted information grows with the number of occurrences.
+    of_unswapped_null, of_pieces_null, of_context_null : (layers, 2) float64
     accuracy : (1 + languages, layers) float64
         Share of the occurrences whose word is told from the features of the layer that fire there
         (naive Bayes), for all languages together and for each.
@@ -122,6 +125,8 @@ class WordFeatures:
     features: tuple[WordFeature, ...]
     information: Floats
     information_null: Floats
+    of_unswapped: Floats
+    of_unswapped_null: Floats
     of_pieces: Floats
     of_pieces_null: Floats
     of_context: Floats
@@ -220,7 +225,9 @@ class WordFeatures:
             Curve(self.accuracy[0], self.accuracy_interval[0]),
             float(self.majority[0]),
             np.stack([self.accuracy_null.min(axis=0), self.accuracy_null.max(axis=0)], axis=1),
-            Curve(self.information, self.information_null),
+            Curve(self.of_unswapped, self.of_unswapped_null)
+            if swapped
+            else Curve(self.information, self.information_null),
             {
                 code: self.accuracy[1 + at]
                 for at, code in enumerate(self.languages)
