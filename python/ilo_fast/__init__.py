@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ilo_fast.errors import AccessError as AccessError
     from ilo_fast.errors import CorpusError as CorpusError
     from ilo_fast.evaluation.result import TransferScores as TransferScores
+    from ilo_fast.evaluation.tokens import token_statistics as token_statistics
+    from ilo_fast.evaluation.tokens_result import TokenStatistics as TokenStatistics
     from ilo_fast.evaluation.transfer import transfer as transfer
     from ilo_fast.graph.knn import knn_graph as knn_graph
     from ilo_fast.graph.result import NeighborGraph as NeighborGraph
@@ -88,6 +90,8 @@ _HOME = {
     "Representations": "representations.result",
     "structure": "scores.structure.structure",
     "Structure": "scores.structure.result",
+    "token_statistics": "evaluation.tokens",
+    "TokenStatistics": "evaluation.tokens_result",
     "train_transcoder": "transcoders.training.train",
     "transfer": "evaluation.transfer",
     "TransferScores": "evaluation.result",

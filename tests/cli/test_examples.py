@@ -21,7 +21,8 @@ from ilo_fast.cli import main
 from ilo_fast.scores.certainty.replicates_file import write_replicates
 
 COMMANDS = (
-    "run", "extract", "score", "compare", "report", "languages", "cache", "doctor", "completion",
+    "run", "extract", "score", "compare", "report", "tokens", "languages", "cache", "doctor",
+    "completion",
 )  # fmt: skip
 ELSEWHERE = "ilo-fast run"  # the README's first command, run by tests/test_readme.py
 LANGUAGES = ("ces_Latn", "deu_Latn", "eng_Latn", "fra_Latn", "nld_Latn", "rus_Cyrl", "spa_Latn")
@@ -92,6 +93,7 @@ WORLD = {
     "score": write_arrays,
     "report": write_scores,
     "compare": write_compared,
+    "tokens": write_texts,
 }
 
 

@@ -30,6 +30,7 @@ from ilo_fast.cli import (
     report,
     run,
     score,
+    tokens,
     transfer,
 )  # fmt: skip
 from ilo_fast.cli.console import ReaderGoneError, complain, logging_to_stderr, noting_interrupts
@@ -40,7 +41,8 @@ from ilo_fast.errors import AccessError
 EXIT_DONE, EXIT_ERROR, EXIT_ACCESS, EXIT_INTERRUPTED = 0, 1, 3, 130
 
 _COMMANDS = (
-    run, extract, score, compare, report, finetune, transfer, pretrain, clt, languages, cache,
+    run, extract, score, compare, report, finetune, transfer, pretrain, clt, tokens, languages,
+    cache,
     doctor, completion,
 )  # fmt: skip
 

@@ -83,6 +83,8 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.multilingual.probes import language_probes as language_probes
     from ilo_fast.transcoders.multilingual.diffing.diff import diff_models as diff_models
     from ilo_fast.transcoders.multilingual.diffing.result import ModelDiff as ModelDiff
+    from ilo_fast.transcoders.multilingual.words import word_features as word_features
+    from ilo_fast.transcoders.multilingual.words_result import WordFeatures as WordFeatures
     from ilo_fast.transcoders.reading import MLPReader as MLPReader
     from ilo_fast.transcoders.replacement import ReplacementModel as ReplacementModel
     from ilo_fast.transcoders.sites import Site as Site
@@ -152,6 +154,8 @@ _HOME = {
     "TrainedTranscoder": "training.train",
     "TranscoderScores": "evaluation.result",
     "Windows": "windows",
+    "word_features": "multilingual.words",
+    "WordFeatures": "multilingual.words_result",
 }
 
 __all__ = sorted(_HOME)
