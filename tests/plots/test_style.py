@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
 from helpers.scores import HOSTILE, overlap_scores
 
@@ -11,10 +13,10 @@ mpl = pytest.importorskip("matplotlib")
 
 from matplotlib.figure import Figure  # noqa: E402
 
-from ilo_fast.corpora.languages import LANGUAGES  # noqa: E402
+from ilo_fast.corpora.languages import LANGUAGES, PAPER_31  # noqa: E402
 from ilo_fast.plots.curve import curve_figure  # noqa: E402
 from ilo_fast.plots.heatmap import heatmap_figure  # noqa: E402
-from ilo_fast.plots.style import label_layers, png_bytes, svg_text  # noqa: E402
+from ilo_fast.plots.style import label_layers, language_colors, png_bytes, svg_text  # noqa: E402
 
 
 def figures(n_layers: int = 3, n_languages: int = 4) -> list[Figure]:
@@ -72,3 +74,40 @@ def test_layers_are_numbered_as_room_allows_and_the_last_always(
     label_layers(ax, layers, positions=layers, room=room, embeddings=True)
     assert [int(tick.get_text()) for tick in ax.get_xticklabels()] == marked
     assert ax.get_xlabel() == "layer (0 = embeddings)"
+
+
+def test_a_language_has_one_colour_whatever_others_are_shown() -> None:
+    everything = language_colors(LANGUAGES)
+    for code in LANGUAGES:
+        assert language_colors([code]) == {code: everything[code]}
+        assert re.fullmatch("#[0-9a-f]{6}", everything[code])
+    assert len(set(everything.values())) > 0.97 * len(LANGUAGES)
+    assert language_colors(["rus", "rus_Latn"])["rus"] == everything["rus_Cyrl"]
+    assert language_colors(["rus_Latn"])["rus_Latn"] != everything["rus_Cyrl"]
+
+
+def test_colours_of_the_languages_of_the_paper_are_far_apart_and_seen_on_white() -> None:
+    lab = np.array([_oklab(color) for color in language_colors(PAPER_31).values()])
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)[np.triu_indices(len(lab), 1)]
+    assert apart.min() > 0.075
+    assert lab[:, 0].max() < 0.82
+
+
+def _oklab(color: str) -> list[float]:
+    """Perceptual coordinates (Ottosson, 2020): a step of 0.02 is just seen."""
+    parts = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    cones = np.cbrt(
+        [
+            [0.4122214708, 0.5363325363, 0.0514459929],
+            [0.2119034982, 0.6806995451, 0.1073969566],
+            [0.0883024619, 0.2817188376, 0.6299787005],
+        ]
+        @ linear
+    )
+    mixed = [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+    return list(mixed @ cones)

@@ -7,11 +7,13 @@ style the caller uses, and the same arrays give the same bytes (for one version 
 
 from __future__ import annotations
 
+import colorsys
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -21,6 +23,54 @@ from matplotlib.font_manager import FontProperties
 
 INK = "#24292f"
 """Colour of all text and lines that are not data; the HTML page replaces it by its own."""
+
+_LANGUAGE_COLORS: Final = {
+    "eng_Latn": "#0072b2",
+    "deu_Latn": "#e69f00",
+    "fra_Latn": "#009e73",
+    "rus_Cyrl": "#d55e00",
+    "hin_Deva": "#cc79a7",
+    "spa_Latn": "#56b4e9",
+    "zho_Hans": "#680068",
+    "arb_Arab": "#504000",
+    "jpn_Jpan": "#880018",
+    "swh_Latn": "#98d050",
+    "ben_Beng": "#8858c8",
+    "pol_Latn": "#302890",
+    "ind_Latn": "#b0b8a0",
+    "tel_Telu": "#705870",
+    "urd_Arab": "#888000",
+    "ukr_Cyrl": "#006800",
+    "ces_Latn": "#004858",
+    "tha_Thai": "#00d8c8",
+    "nld_Latn": "#b8a0f8",
+    "tgl_Latn": "#a83070",
+    "swe_Latn": "#f8a090",
+    "jav_Latn": "#a88068",
+    "dan_Latn": "#608890",
+    "ita_Latn": "#6888f8",
+    "srp_Cyrl": "#904800",
+    "sin_Sinh": "#602840",
+    "por_Latn": "#e05868",
+    "slv_Latn": "#386850",
+    "yue_Hant": "#f890e8",
+    "gle_Latn": "#8880b8",
+    "sun_Latn": "#489008",
+    "ban_Latn": "#403868",
+    "bjn_Latn": "#d0b0d0",
+    "min_Latn": "#30c880",
+    "kor_Hang": "#c070d8",
+    "tur_Latn": "#5858a0",
+    "vie_Latn": "#804088",
+    "pes_Arab": "#b0a800",
+    "ell_Grek": "#a85860",
+    "heb_Hebr": "#00a8b0",
+    "fin_Latn": "#80a868",
+    "hun_Latn": "#786840",
+    "ron_Latn": "#004888",
+    "tam_Taml": "#682800",
+}
+"""Six colours of Okabe and Ito, then each as far from those before it as OKLab allows on white."""
 
 _PAGE_DPI = 110  # of clouds of points in a page, which has to stay small
 _MISSING_GLYPH = "Glyph .* missing from font"
@@ -56,6 +106,39 @@ def style(extra: dict[str, Any] | None = None) -> Iterator[None]:
         warnings.simplefilter("ignore", mpl.MatplotlibDeprecationWarning)
         with mpl.rc_context(rc=settings):
             yield
+
+
+def language_colors(codes: Iterable[str]) -> dict[str, str]:
+    """Language -> colour (``#rrggbb``), the same in every figure whatever others are in it.
+
+    Common languages have colours that are far from each other. A language of theirs in another
+    script (``rus_Latn``, as for a romanised control) has a lighter tint of it. Any other code has a
+    colour made from its letters, which may be near to another.
+    """
+    return {code: _language_color(code) for code in codes}
+
+
+def _language_color(code: str) -> str:
+    if code in _LANGUAGE_COLORS:
+        return _LANGUAGE_COLORS[code]
+    language, _, script = code.partition("_")
+    known = {name.partition("_")[0]: color for name, color in _LANGUAGE_COLORS.items()}
+    if language in known and not script:
+        return known[language]
+    if language in known:
+        parts = [int(known[language][at : at + 2], 16) for at in (1, 3, 5)]
+        return _hex([1 - 0.5 * (1 - part / 255) for part in parts])
+    number = zlib.crc32(code.encode())
+    hue, lightness, saturation = (
+        number % 997 / 997,
+        number // 997 % 29 / 28,
+        number // 28913 % 7 / 6,
+    )
+    return _hex(colorsys.hls_to_rgb(hue, 0.3 + 0.28 * lightness, 0.45 + 0.35 * saturation))
+
+
+def _hex(rgb: Iterable[float]) -> str:
+    return "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
 
 
 def png_bytes(figure: Figure, dpi: int = 200) -> bytes:
