@@ -3,7 +3,7 @@
 
 #include "bindings/arguments.h"
 #include "bindings/bindings.h"
-#include "overlap/feature_sharing.h"
+#include "sparse/feature_sharing.h"
 
 namespace py = pybind11;
 

@@ -13,7 +13,7 @@
 #include "checks.h"
 #include "core/errors.h"
 #include "core/parallel.h"
-#include "overlap/feature_sharing.h"
+#include "sparse/feature_sharing.h"
 #include "overlap/masked_hsic.h"
 #include "overlap/sparse_sets.h"
 

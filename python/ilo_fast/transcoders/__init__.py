@@ -59,6 +59,11 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.interventions.intervened import intervened as intervened
     from ilo_fast.transcoders.interventions.intervention import Intervention as Intervention
     from ilo_fast.transcoders.interventions.result import InterventionResult as InterventionResult
+    from ilo_fast.transcoders.multilingual.influence import line_influence as line_influence
+    from ilo_fast.transcoders.multilingual.sharing import feature_sharing as feature_sharing
+    from ilo_fast.transcoders.multilingual.sharing_result import FeatureSharing as FeatureSharing
+    from ilo_fast.transcoders.multilingual.space import shared_space as shared_space
+    from ilo_fast.transcoders.multilingual.space_result import SharedSpace as SharedSpace
     from ilo_fast.transcoders.reading import MLPReader as MLPReader
     from ilo_fast.transcoders.replacement import ReplacementModel as ReplacementModel
     from ilo_fast.transcoders.sites import Site as Site
@@ -85,6 +90,8 @@ _HOME = {
     "export_neuronpedia_graph": "files.graph_export",
     "feature_notes": "features.noting",
     "FeatureNote": "features.notes",
+    "feature_sharing": "multilingual.sharing",
+    "FeatureSharing": "multilingual.sharing_result",
     "find_sites": "sites",
     "GraphScores": "attribution.scores",
     "import_circuit_tracer": "files.circuit_tracer",
@@ -94,6 +101,7 @@ _HOME = {
     "Intervention": "interventions.intervention",
     "InterventionResult": "interventions.result",
     "JumpReLU": "activations",
+    "line_influence": "multilingual.influence",
     "load_graph": "files.graph_file",
     "load_transcoder": "files.folder",
     "MLPReader": "reading",
@@ -103,6 +111,8 @@ _HOME = {
     "ReplacementModel": "replacement",
     "save_graph": "files.graph_file",
     "save_transcoder": "files.folder",
+    "shared_space": "multilingual.space",
+    "SharedSpace": "multilingual.space_result",
     "Site": "sites",
     "Supernode": "features.notes",
     "TopK": "activations",

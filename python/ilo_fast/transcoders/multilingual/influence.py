@@ -31,7 +31,7 @@ from ilo_fast.transcoders.multilingual.lines import (
 )
 from ilo_fast.transcoders.reading import MLPReader, watched
 from ilo_fast.transcoders.replacement import ReplacementModel
-from ilo_fast.transcoders.sparse import ActiveFeatures
+from ilo_fast.transcoders.sparse import ActiveFeatures, decode
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
 _BATCH_TOKENS: Final = 1024
@@ -147,6 +147,8 @@ def feature_influence(
         features = ActiveFeatures(
             active.indptr, active.indices, values, coder.n_layers, coder.n_features
         )
-        written = (coder.decode(features) * stacked(gradients)).sum()
+        weights = [w.detach() for w in coder.decoder_weights]  # these need no gradient
+        given = stacked(gradients) / coder.output_scale[:, None]
+        written = (decode(features, weights, torch.zeros_like(coder.decoder_bias)) * given).sum()
         (slope,) = torch.autograd.grad(written, [values])
     return active, active.values * slope

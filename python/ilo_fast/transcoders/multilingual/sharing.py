@@ -131,7 +131,7 @@ def feature_sharing(
         )  # fmt: skip
     seconds = time.perf_counter() - began
     bootstrap = DocumentBootstrap(
-        n_of_document, n_draws=n_bootstrap, seed=seed, confidence=confidence
+        n_of_document.astype(np.float64), n_draws=n_bootstrap, seed=seed, confidence=confidence
     )
     n_languages, measures, sums_of = len(table.languages), {}, {}
     for at, name in enumerate(MEASURES):
@@ -244,7 +244,8 @@ def empty_lines(table: LineFeatures, row_of: Integers) -> NDArray[np.int64]:
     """(layers, languages): of the lines in `row_of`, those without an active feature."""
     has = np.zeros((len(table), table.n_layers), bool)
     has[table.rows, table.indices // table.n_features] = True
-    return (~has[row_of]).sum(axis=1).T.astype(np.int64)
+    counts: NDArray[np.int64] = (~has[row_of]).sum(axis=1).T
+    return counts
 
 
 def _square(of_pairs: Estimated, n_languages: int) -> Estimated:

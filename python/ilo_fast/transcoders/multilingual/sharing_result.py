@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast._util.checks import choice
 from ilo_fast._util.optional import require
 from ilo_fast._util.versions import versions
 from ilo_fast.scores.similarity.result import finite
@@ -16,6 +17,8 @@ from ilo_fast.transcoders.multilingual.document_bootstrap import Estimated
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from ilo_fast.plots.sharing import SharingPanel
 
 Array = NDArray[np.float64]
 
@@ -178,19 +181,59 @@ class FeatureSharing:
             },
         }
 
+    @property
+    def subtitle(self) -> str:
+        """What stands below the title of a figure."""
+        share = "" if self.by == "activation" else f", {self.mass:.0%} of it"
+        return (
+            f"by {self.by}{share}; {len(self.languages)} languages, {self.n_lines} lines in "
+            f"{self.n_documents} documents, {self.n_shuffles} shuffles; {self.confidence:.0%} "
+            "intervals over documents"
+        )
+
+    def panel(self, measure: str) -> SharingPanel:
+        """Translations and other lines by layer, as a part of a figure."""
+        from ilo_fast.transcoders.multilingual.sharing_curves import sharing_panel
+
+        one = self.measures[choice("measure", measure, MEASURES)]
+        return sharing_panel(
+            MEASURE_NAMES[measure], one.mean_shared, one.mean_null, match_length=self.match_length
+        )
+
     def plot(self, measure: str = "jaccard") -> Figure:
         """The curve of one measure over layers, with the band of shuffled pairs."""
-        from ilo_fast.plots.sharing import sharing_figure
-        from ilo_fast.transcoders.multilingual.sharing_curves import sharing_curves
+        from ilo_fast.plots.sharing import SharingCurves, sharing_figure
 
-        return sharing_figure(sharing_curves(self, measure))
+        title = "Features that translations share"
+        panels = (self.panel(measure),)
+        return sharing_figure(
+            SharingCurves(self.layers, panels, title, self.subtitle, "layer of the transcoder")
+        )
 
     def plot_pairs(self, measure: str = "jaccard", *, layer: int, width: float = 6.3) -> Figure:
-        """Language by language, ordered by the dendrogram of what they share, at one layer."""
+        """Language by language, ordered by the dendrogram of what they share, at one layer.
+
+        Colours are ``(shared - null) / (1 - null)``: 0 by chance, 1 where all is shared.
+
+        Raises
+        ------
+        ValueError
+            A layer or measure that there is not.
+        """
         from ilo_fast.plots.dendrogram_matrix import dendrogram_matrix_figure
         from ilo_fast.transcoders.multilingual.sharing_curves import sharing_matrix
 
-        return dendrogram_matrix_figure(sharing_matrix(self, measure, layer), width=width)
+        one = self.measures[choice("measure", measure, MEASURES)]
+        if layer not in self.layers:
+            raise ValueError(f"layer={layer}, wanted one of 0 to {self.layers[-1]}")
+        at = self.layers.index(layer)
+        matrix = sharing_matrix(
+            one.shared.values[at], one.null.values[at], self.languages,
+            title=f"Features that translations share, layer {layer}",
+            subtitle=f"{MEASURE_NAMES[measure]} beyond that of other lines, of what could be "
+            f"shared; by {self.by}, {self.n_lines} lines",
+        )  # fmt: skip
+        return dendrogram_matrix_figure(matrix, width=width)
 
 
 def _cells(kind: str, of: Estimated, at: Any) -> list[tuple[str, float | None]]:

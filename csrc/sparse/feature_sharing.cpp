@@ -1,7 +1,7 @@
 // A line of the first language is laid out densely, so that each entry of another line finds its
 // counterpart in one look: a layer's features stay in the cache. One task has a layer and a first
 // language, and all that it adds to; within it lines come in order, so that threads change nothing.
-#include "overlap/feature_sharing.h"
+#include "sparse/feature_sharing.h"
 
 #include <algorithm>
 #include <cmath>
