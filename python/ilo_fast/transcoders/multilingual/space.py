@@ -142,6 +142,12 @@ def shared_space(
     table = table.of_columns(not_always_on(table, max_density)[0])
     languages = table.languages
     hidden = _hidden_layers(representations, languages, table.n_layers)
+    fewest = min(len(hidden[code][0]) for code in languages)
+    if fewest <= sharing.lines.max():
+        raise ValueError(
+            f"representations have {fewest} sentences, table has line {sharing.lines.max() + 1}: "
+            "make both of the same corpus"
+        )
     kept, measured, rows = _kept_lines(table)
     lines = sharing.lines[kept]
     if threshold is None:
@@ -211,16 +217,17 @@ def _hidden_layers(
     representations: Mapping[str, Any], languages: tuple[str, ...], n_layers: int
 ) -> dict[str, Any]:
     """Language -> the hidden states behind each block, a mapping of its number to (n, d)."""
-    numbers = list(getattr(representations, "layers", range(n_layers + 1)))
+    absent = [code for code in languages if code not in representations]
+    if absent:
+        raise ValueError(f"representations lack the language {absent[0]} of the table")
+    there = len(representations[languages[0]])
+    numbers = list(getattr(representations, "layers", range(there)))
     missing = [h + 1 for h in range(n_layers) if h + 1 not in numbers]
     if missing:
         raise ValueError(
             f"representations lack layer {missing[0]} of the {n_layers} behind the blocks: extract "
             "all layers"
         )
-    absent = [code for code in languages if code not in representations]
-    if absent:
-        raise ValueError(f"representations lack the language {absent[0]} of the table")
     return {
         code: {h: representations[code][numbers.index(h + 1)] for h in range(n_layers)}
         for code in languages
