@@ -100,6 +100,8 @@ def test_results_are_tables_and_json_and_figures() -> None:
     assert over_pairs.n == 6
     with pytest.raises(KeyError, match="no correlation with hidden beauty"):
         found.correlation("beauty")
+    assert repr(found).startswith("SharedSpace(3 layers x 4 languages")
+    assert repr(found.sharing).startswith("FeatureSharing(3 layers x 4 languages, by activation")
     figure = found.plot(("ilo", "mutual_knn"))
     assert len(figure.axes) == 3
     figure.draw_without_rendering()

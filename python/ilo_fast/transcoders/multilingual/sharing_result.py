@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.checks import choice
+from ilo_fast._util.messages import counted
 from ilo_fast._util.optional import require
 from ilo_fast._util.versions import versions
 from ilo_fast.scores.similarity.result import finite
@@ -54,7 +55,7 @@ class Sharing:
     mean_excess: Estimated
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FeatureSharing:
     """What `feature_sharing` returns.
 
@@ -107,10 +108,20 @@ class FeatureSharing:
     confidence: float
     same_document: float
     match_length: bool
-    document_sums: Mapping[str, Array] = field(default_factory=dict, repr=False)
-    lines: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
-    documents: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
-    info: dict[str, Any] = field(default_factory=dict, repr=False)
+    document_sums: Mapping[str, Array] = field(default_factory=dict)
+    lines: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    documents: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        excess = self.measures["jaccard"].mean_excess
+        at = int(excess.values.argmax())
+        return (
+            f"FeatureSharing({counted(len(self.layers), 'layer')} x "
+            f"{counted(len(self.languages), 'language')}, by {self.by}; Jaccard beyond other lines "
+            f"is highest at layer {self.layers[at]}: {excess.values[at]:.3f} "
+            f"[{excess.low[at]:.3f}, {excess.high[at]:.3f}])"
+        )
 
     def __getitem__(self, name: str) -> Sharing:
         return self.measures[name]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.checks import choice
+from ilo_fast._util.messages import counted
 from ilo_fast._util.optional import require
 from ilo_fast._util.versions import versions
 from ilo_fast.scores.similarity.result import finite, nested
@@ -76,7 +77,7 @@ class SpaceCorrelation:
         return plain | numbers | {"n": self.found.n}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SharedSpace:
     """What `shared_space` returns.
 
@@ -126,7 +127,16 @@ class SharedSpace:
     seed: int
     confidence: float
     interval_note: str = ""
-    info: dict[str, Any] = field(default_factory=dict, repr=False)
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        rho = {source: self.correlation("ilo", source=source).rho for source in SOURCES}
+        return (
+            f"SharedSpace({counted(len(self.layers), 'layer')} x "
+            f"{counted(len(self.languages), 'language')}; over layers sharing of features goes "
+            f"with ILO of hidden states at rho = {rho['hidden']:.2f}, of features at "
+            f"{rho['features']:.2f})"
+        )
 
     def correlation(
         self, score: str, *, source: str = "hidden", over: str = "layers", layer: int | None = None
