@@ -72,11 +72,11 @@ def test_sums_by_document_equal_a_loop_and_are_the_same_for_every_number_of_thre
                     value = np.array(slow(one, values[b, j, h].astype(np.float64))) / 3
                     others[pair, h, documents[i]] += value
                     others[pair, h, documents[j]] += value
-    assert found[0] == pytest.approx(matched, rel=1e-6)
-    assert found[1] == pytest.approx(others, rel=1e-6)
+    assert found[0] == pytest.approx(matched, rel=1e-5)
+    assert found[1] == pytest.approx(others, rel=1e-5)
     for bad, message in (
         ({"row_of": row_of + 1}, r"row_of\[3, 12\]=52"),
-        ({"documents": documents + 1}, "documents"),
+        ({"documents": documents + 4}, "documents"),
         ({"partners": partners + 1}, "partners"),
         ({"row_of": row_of[:1]}, "2 languages or more"),
         ({"n_threads": 0}, "n_threads=0"),
@@ -85,6 +85,21 @@ def test_sums_by_document_equal_a_loop_and_are_the_same_for_every_number_of_thre
             _core.sum_sharing(*entries, **({"n_threads": 1} | given | bad))
     with pytest.raises(ValueError, match=r"values\[0\]=-"):
         _core.sum_sharing(*entries[:2], -table.maxima, n_threads=1, **given)
+
+
+def test_an_interrupt_ends_the_count() -> None:
+    table = table_of(np.random.default_rng(0).uniform(0.1, 1, (8, 100, 2, 100)))
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _core.sum_sharing(
+            table.indptr, table.indices, table.maxima, row_of=np.arange(800).reshape(8, 100),
+            documents=np.zeros(100, np.int32), n_layers=2, n_features=100, n_documents=1,
+            partners=np.tile(np.arange(100, dtype=np.int32), (500, 1)), n_threads=1,
+            progress=interrupt,
+        )  # fmt: skip
 
 
 def test_planted_sharing_is_found_at_every_layer_and_beyond_the_null() -> None:

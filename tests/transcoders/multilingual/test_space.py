@@ -157,3 +157,26 @@ def test_lines_and_layers_without_features_are_left_out_and_said() -> None:
                      **(given | {"representations": short}), **FEW)  # fmt: skip
     with pytest.raises(ValueError, match="by='influence' needs table"):
         shared_space(model, model, model, by="influence", **given, **FEW)
+
+
+def test_a_random_model_has_no_excess_on_lines_that_are_no_translations_over_20_seeds() -> None:
+    first = chance.randrange(2**31)
+    print("seed", first)
+    beyond, means = 0, []
+    for seed in range(20):
+        random = np.random.default_rng([first, seed])
+        texts = {
+            code: [" ".join(random.choice(small.WORDS, random.integers(3, 9))) for _ in range(40)]
+            for code in CODES[:2]
+        }
+        coder = CrossLayerTranscoder(3, 16, 60, activation=TopK(4), seed=seed).eval()
+        table = line_features(
+            small.model(seed), coder, ParallelCorpus.from_dict(texts), tokenizer=TOKENIZER
+        )
+        excess = feature_sharing(table, n_bootstrap=200, seed=seed)["jaccard"].mean_excess
+        beyond += int(((excess.low > 0) | (excess.high < 0)).sum())
+        means.append(excess.values.mean())
+    # Layers of a model move together: 20 trials at 5 %, and Student's t of 19 degrees of freedom;
+    # both less than once in 10^6.
+    assert beyond <= 3 * 8
+    assert abs(np.mean(means)) < 8 * np.std(means, ddof=1) / np.sqrt(20)
