@@ -22,6 +22,7 @@ void register_layout(pybind11::module_& m);
 void register_ranks(pybind11::module_& m);
 void register_sparse(pybind11::module_& m);
 void register_features(pybind11::module_& m);
+void register_sharing(pybind11::module_& m);
 void register_cuda(pybind11::module_& m);
 
 // Lets Python look for Ctrl-C, and tells it the finished share, while the core works.

@@ -14,5 +14,6 @@ PYBIND11_MODULE(_core, m) {
   ilo::register_ranks(m);
   ilo::register_sparse(m);
   ilo::register_features(m);
+  ilo::register_sharing(m);
   ilo::register_cuda(m);
 }

@@ -253,6 +253,20 @@ def label_permutations(
     others: float,
     n_threads: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]: ...
+def sum_sharing(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[np.float32],
+    *,
+    row_of: NDArray[np.int64],
+    documents: NDArray[np.int32],
+    partners: NDArray[np.int32],
+    n_layers: int,
+    n_features: int,
+    n_documents: int,
+    n_threads: int,
+    progress: Callable[[float], object] | None = ...,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
 def cuda_status() -> dict[str, Any]: ...
 def cuda_knn_graph(
     segments: Sequence[Any],

@@ -1,4 +1,5 @@
-// Overlaps of random lists and sets, and kernels masked by neighbours, by their definitions.
+// Overlaps of random lists and sets, kernels masked by neighbours, and features of parallel lines,
+// by their definitions.
 //
 //     set_overlap_test [rounds] [seed]
 #include "overlap/set_overlap.h"
@@ -12,6 +13,7 @@
 #include "checks.h"
 #include "core/errors.h"
 #include "core/parallel.h"
+#include "sparse/feature_sharing.h"
 #include "overlap/masked_hsic.h"
 #include "overlap/sparse_sets.h"
 
@@ -246,6 +248,71 @@ void one_collection(Random& random) {
   }
 }
 
+// Features of parallel lines, by the definitions, on several threads.
+void one_sharing(Random& random) {
+  doing = "features of parallel lines";
+  const Index languages = random.whole(2, 4), n = random.whole(1, 9), layers = random.whole(1, 3);
+  const Index features = random.whole(1, 700), documents = random.whole(1, 3);
+  std::vector<float> dense(languages * n * layers * features), values;
+  std::vector<Index> indptr{0}, row_of(languages * n);
+  Numbers indices, document(n), partners(2 * n);
+  const float on = random.real(0, 1);
+  for (Index row = 0; row < languages * n; ++row) {
+    for (Index c = 0; c < layers * features; ++c)
+      if (random.real(0, 1) < on) {
+        dense[row * layers * features + c] = random.real(0.1F, 3);
+        indices.push_back(static_cast<std::int32_t>(c));
+        values.push_back(dense[row * layers * features + c]);
+      }
+    indptr.push_back(static_cast<Index>(indices.size()));
+    row_of[row] = row;
+  }
+  for (std::int32_t& d : document) d = static_cast<std::int32_t>(random.whole(0, documents - 1));
+  for (std::int32_t& p : partners) p = static_cast<std::int32_t>(random.whole(0, n - 1));
+  const ilo::ParallelLines in{{indptr.data(), indices.data(), languages * n, layers, features},
+                              values.data(),
+                              row_of.data(),
+                              languages,
+                              n,
+                              document.data(),
+                              documents};
+  const Index size = languages * (languages - 1) / 2 * layers * documents * 3;
+  std::vector<double> matched(size), others(size), slow(2 * size, 0.0);
+  ilo::Team team(static_cast<int>(random.whole(1, 4)), nullptr);
+  ilo::sum_sharing(in, {partners.data(), 2}, {matched.data(), others.data()}, team);
+  Index place = 0;
+  for (Index a = 0; a < languages; ++a)
+    for (Index b = a + 1; b < languages; ++b)
+      for (Index layer = 0; layer < layers; ++layer, place += documents * 3)
+        for (Index i = 0; i < n; ++i)
+          for (Index s = -1; s < 2; ++s) {
+            const Index j = s < 0 ? i : partners[s * n + i];
+            const float* const x = &dense[((a * n + i) * layers + layer) * features];
+            const float* const y = &dense[((b * n + j) * layers + layer) * features];
+            double both = 0, either = 0, low = 0, high = 0, product = 0, xx = 0, yy = 0;
+            for (Index f = 0; f < features; ++f) {
+              const double p = x[f], q = y[f];
+              both += p > 0 && q > 0, either += p > 0 || q > 0;
+              low += std::min(p, q), high += std::max(p, q);
+              product += p * q, xx += p * p, yy += q * q;
+            }
+            if (xx == 0 || yy == 0) continue;
+            const double found[] = {both / either, low / high, product / std::sqrt(xx * yy)};
+            for (Index m = 0; m < 3; ++m) {
+              if (s < 0) {
+                slow[place + document[i] * 3 + m] += found[m];
+              } else {
+                slow[size + place + document[i] * 3 + m] += found[m] / 2;
+                slow[size + place + document[j] * 3 + m] += found[m] / 2;
+              }
+            }
+          }
+  for (Index at = 0; at < size; ++at) {
+    check(std::abs(matched[at] - slow[at]) < 1e-5, "another sum of translations");
+    check(std::abs(others[at] - slow[size + at]) < 1e-5, "another sum of shuffled pairs");
+  }
+}
+
 void refusals() {
   doing = "refusals";
   const Numbers twice{0, 1, 1, 0, 2, 2}, outside{0, 3};
@@ -261,6 +328,7 @@ void run(Random& random, Index rounds) {
     for (int i = 0; i < 3; ++i) one_comparison(random);
     for (int i = 0; i < 5; ++i) one_kernel(random);
     for (int i = 0; i < 5; ++i) one_collection(random);
+    for (int i = 0; i < 5; ++i) one_sharing(random);
   }
 }
 

@@ -35,6 +35,9 @@ class DendrogramMatrix:
         The leaves of the dendrogram from top to bottom.
     labels : tuple of str
     title, subtitle : str
+    plain : str
+        Where it is not empty, what the cells are instead of a log ratio: 0 by chance, 1 at most.
+        Their colours begin at 0 or the lowest, and distances of merges are 1 less the cells.
     """
 
     log_ratio: NDArray[np.float64]
@@ -43,6 +46,7 @@ class DendrogramMatrix:
     labels: tuple[str, ...]
     title: str = ""
     subtitle: str = ""
+    plain: str = ""
 
 
 def dendrogram_matrix_figure(matrix: DendrogramMatrix, *, width: float = 6.3) -> Figure:
@@ -85,9 +89,9 @@ def dendrogram_matrix_figure(matrix: DendrogramMatrix, *, width: float = 6.3) ->
         _draw_tree(axes(margin, tree - 0.03), matrix)
         ax = axes(margin + tree, side)
         cells = matrix.log_ratio[np.ix_(matrix.order, matrix.order)]
-        highest = max(1.0, float(np.nanpercentile(cells, 99.5)))
+        lowest, highest = _scale(cells, plain=bool(matrix.plain))
         image = ax.imshow(
-            cells, cmap="cividis", vmin=_LOWEST, vmax=highest, aspect="auto",
+            cells, cmap="cividis", vmin=lowest, vmax=highest, aspect="auto",
             interpolation="nearest",
         )  # fmt: skip
         ax.yaxis.tick_right()
@@ -95,22 +99,33 @@ def dendrogram_matrix_figure(matrix: DendrogramMatrix, *, width: float = 6.3) ->
         ax.set_xticks(range(n), [""] * n if narrow else labels, fontsize=font, rotation=90)
         ax.tick_params(length=0, pad=2)
         ax.spines[:].set_visible(False)
-        ticks = range(int(_LOWEST), int(highest) + 1, 1 if highest < 3 else 2)
+        ticks = list(range(int(_LOWEST), int(highest) + 1, 1 if highest < 3 else 2))
         if narrow:
             colors = axes(margin + tree, side, side + 0.1, 0.07)
             scale = figure.colorbar(image, cax=colors, orientation="horizontal")
             scale.outline.set_visible(False)
-            scale.set_ticks(list(ticks), labels=[_times(t) for t in ticks])
+            if not matrix.plain:
+                scale.set_ticks(ticks, labels=[_times(t) for t in ticks])
             colors.tick_params(labelsize=5.5, length=2, width=0.5, pad=1)
-            colors.set_xlabel("links over chance", fontsize=5.5, labelpad=1)
+            colors.set_xlabel(matrix.plain or "links over chance", fontsize=5.5, labelpad=1)
         else:
             colors = axes(width - margin - bar + 0.2, 0.1, 0.0, min(side, 1.6))
             draw_color_bar(figure, image, colors)
-            colors.set_yticks(list(ticks), [_times(t) for t in ticks], fontsize=6.5)
-            colors.set_title("of chance", fontsize=6.5, loc="center", pad=4)
+            if matrix.plain:
+                colors.tick_params(labelsize=6.5)
+            else:
+                colors.set_yticks(ticks, [_times(t) for t in ticks], fontsize=6.5)
+                colors.set_title("of chance", fontsize=6.5, loc="center", pad=4)
         if titled:
             draw_title(figure, matrix.title, matrix.subtitle, margin / width, height)
     return figure
+
+
+def _scale(cells: NDArray[np.float64], *, plain: bool) -> tuple[float, float]:
+    """Ends of the colours."""
+    if plain:
+        return min(0.0, float(np.nanmin(cells))), max(1e-3, float(np.nanmax(cells)))
+    return _LOWEST, max(1.0, float(np.nanpercentile(cells, 99.5)))
 
 
 def _times(power: int) -> str:
@@ -129,10 +144,17 @@ def _draw_tree(ax: Axes, matrix: DendrogramMatrix) -> None:
         x = [height[ends[0]], distance, distance, height[ends[1]]]
         ax.plot(x, y, color=INK, lw=0.7, solid_joinstyle="miter")
         place[n + step], height[n + step] = (y[0] + y[2]) / 2, float(distance)
-    ax.set_xlim(1.02, 0)
     ax.set_ylim(n - 0.5, -0.5)
     ax.set_yticks([])
-    ax.set_xticks([0.5, 1], ["chance", ""], fontsize=5.5)
-    ax.axvline(0.5, color=INK, lw=0.5, dashes=(2, 2), alpha=0.6)
+    chance = 1.0 if matrix.plain else 0.5
+    if matrix.plain:  # from the nearest merge to chance
+        merges = matrix.linkage[:, 2]
+        low, high = float(merges.min()), max(1.0, float(merges.max()))
+        ax.set_xlim(high + 0.03 * (high - low), low - 0.3 * (high - low) - 1e-6)
+        ax.set_xticks([1.0], ["chance"], fontsize=5.5, ha="left")
+    else:
+        ax.set_xlim(1.02, 0)
+        ax.set_xticks([0.5, 1], ["chance", ""], fontsize=5.5)
+    ax.axvline(chance, color=INK, lw=0.5, dashes=(2, 2), alpha=0.6)
     ax.tick_params(length=2, width=0.5, pad=1)
     ax.spines[["top", "left", "right"]].set_visible(False)

@@ -85,6 +85,11 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.multilingual.diffing.result import ModelDiff as ModelDiff
     from ilo_fast.transcoders.multilingual.words import word_features as word_features
     from ilo_fast.transcoders.multilingual.words_result import WordFeatures as WordFeatures
+    from ilo_fast.transcoders.multilingual.influence import line_influence as line_influence
+    from ilo_fast.transcoders.multilingual.sharing import feature_sharing as feature_sharing
+    from ilo_fast.transcoders.multilingual.sharing_result import FeatureSharing as FeatureSharing
+    from ilo_fast.transcoders.multilingual.space import shared_space as shared_space
+    from ilo_fast.transcoders.multilingual.space_result import SharedSpace as SharedSpace
     from ilo_fast.transcoders.reading import MLPReader as MLPReader
     from ilo_fast.transcoders.replacement import ReplacementModel as ReplacementModel
     from ilo_fast.transcoders.sites import Site as Site
@@ -114,6 +119,8 @@ _HOME = {
     "export_neuronpedia_graph": "files.graph_export",
     "feature_notes": "features.noting",
     "FeatureNote": "features.notes",
+    "feature_sharing": "multilingual.sharing",
+    "FeatureSharing": "multilingual.sharing_result",
     "find_sites": "sites",
     "GraphScores": "attribution.scores",
     "import_circuit_tracer": "files.circuit_tracer",
@@ -133,6 +140,7 @@ _HOME = {
     "LateFeatures": "multilingual.late_features",
     "line_features": "multilingual.line_features",
     "LineFeatures": "multilingual.line_features",
+    "line_influence": "multilingual.influence",
     "load_graph": "files.graph_file",
     "load_transcoder": "files.folder",
     "matched_features": "multilingual.matched",
@@ -147,6 +155,8 @@ _HOME = {
     "save_transcoder": "files.folder",
     "script_split": "multilingual.scripts",
     "ScriptSplit": "multilingual.scripts",
+    "shared_space": "multilingual.space",
+    "SharedSpace": "multilingual.space_result",
     "Site": "sites",
     "Supernode": "features.notes",
     "TopK": "activations",
