@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from ilo_fast.cli import clt_eval, clt_graph, clt_intervene, clt_train, clt_view
+from ilo_fast.cli import clt_eval, clt_graph, clt_intervene, clt_steer, clt_train, clt_view
 from ilo_fast.cli.parser import Commands
 
-_SUBCOMMANDS: Final = (clt_train, clt_eval, clt_graph, clt_intervene, clt_view)
+_SUBCOMMANDS: Final = (clt_train, clt_eval, clt_graph, clt_intervene, clt_steer, clt_view)
 
 
 def add_parser(commands: Commands) -> None:
