@@ -74,11 +74,12 @@ class DoseTable:
 def dose_figure(table: DoseTable) -> Figure:
     """Strength along x (each step alike), a measure along y; a dot at the chosen strength."""
     n_rows, n_columns = len(table.rows), len(table.columns)
-    panel_width, panel_height, gap = 1.75, 1.3, 0.22
-    left, right, top, bottom = 0.75, 0.15, 0.95, 0.95
-    inner = n_columns * panel_width + (n_columns - 1) * gap
-    needed = max(text_width([table.subtitle], 8), text_width([table.title], 12)) + 0.4
-    width = max(left + inner + right, needed, 4.8)
+    panel_height, gap = 1.3, 0.22
+    left, right, top, bottom = 0.75, 0.15, 0.85, 1.1
+    bold = 1.15  # how much wider a title is
+    needed = max(text_width([table.subtitle], 8), bold * text_width([table.title], 12)) + 0.4
+    width = max(left + n_columns * (1.75 + gap) - gap + right, needed, 4.8)
+    panel_width = (width - left - right + gap) / n_columns - gap
     height = top + n_rows * (panel_height + gap) + bottom
     positions = np.arange(len(table.strengths))
     modes: list[str] = []
@@ -116,7 +117,7 @@ def dose_figure(table: DoseTable) -> Figure:
         handles = [_handle(mode) for mode in modes]
         handles.append(Line2D([], [], color=INK, lw=0.8, alpha=0.5, label="unsteered"))
         figure.legend(
-            handles=handles, loc="lower left", bbox_to_anchor=(0.15 / width, 0.02),
+            handles=handles, loc="lower left", bbox_to_anchor=(0.15 / width, 0.06 / height),
             ncols=4 if width > 6 else 3, frameon=False, fontsize=7.5, handlelength=2.2,
         )  # fmt: skip
         draw_title(figure, table.title, table.subtitle, 0.15 / width, height)

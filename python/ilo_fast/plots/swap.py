@@ -38,14 +38,15 @@ class SwapTable:
 
 def swap_figure(table: SwapTable) -> Figure:
     """Two matrices side by side: success, and success minus the best baseline's."""
-    side = max(_CELL * len(table.languages), 1.0)
+    side = max(_CELL * len(table.languages), 1.5)
     labels = text_width(table.languages, _FONT) + 0.15
     margin, bar_gap, bar, bar_labels, gap = 0.15, 0.09, 0.1, 0.45, 0.35
-    top, bottom = 0.95, labels + 0.35
+    top, bottom = 0.85, labels + 0.3
     lefts = [margin + labels + 0.15, margin + labels + 0.15 + side + bar_gap + bar + bar_labels]
     lefts[1] += gap
     width = lefts[1] + side + bar_gap + bar + bar_labels + margin
-    width = max(width, text_width([table.subtitle], 8) + 2 * margin)
+    title = 1.15 * text_width([table.title], 12)  # it is bold
+    width = max(width, max(text_width([table.subtitle], 8), title) + 2 * margin)
     height = top + side + bottom
     panels = (
         ("in the target's language", table.success, "viridis", 0.0),
@@ -53,7 +54,7 @@ def swap_figure(table: SwapTable) -> Figure:
     )
     with style():
         figure = ShownFigure(figsize=(width, height))
-        for left, (title, values, colors, low) in zip(lefts, panels, strict=True):
+        for left, (above, values, colors, low) in zip(lefts, panels, strict=True):
             box = (left / width, bottom / height, side / width, side / height)
             ax = figure.add_axes(box)
             image = ax.imshow(
@@ -67,7 +68,7 @@ def swap_figure(table: SwapTable) -> Figure:
             ax.set_xlabel("target", fontsize=8.5)
             if left == lefts[0]:
                 ax.set_ylabel("source", fontsize=8.5)
-            ax.set_title(title, fontsize=9, loc="left", pad=4)
+            ax.set_title(above, fontsize=9, loc="left", pad=4)
             for (row, column), value in np.ndenumerate(values):
                 if np.isfinite(value):
                     dark = value < 0.55 if low == 0 else abs(value) > 0.6

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ilo_fast.transcoders.multilingual.steering.result import SUBSTITUTION, SteeringResult
+from ilo_fast.transcoders.multilingual.steering.result import (
+    SUBSTITUTION,
+    SUPPRESSION,
+    SteeringResult,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +65,8 @@ def steering_figures(result: SteeringResult, title: str) -> dict[str, Figure]:
                     2: ([m.content_low for m in measures], [m.content_high for m in measures]),
                 }
                 for row, own in enumerate(values):
-                    low, high = intervals.get(row, (None, None))
+                    shown = mode.mode in (SUBSTITUTION, SUPPRESSION)  # more would hide each other
+                    low, high = intervals.get(row, (None, None)) if shown else (None, None)
                     panels[row, column].append(
                         DoseCurve(
                             mode.mode,
@@ -73,7 +78,7 @@ def steering_figures(result: SteeringResult, title: str) -> dict[str, Figure]:
                     )
         table = DoseTable(
             strengths, tuple(f"{one.source} > {one.target}" for one in pairs), _ROWS, panels,
-            unsteered, f"{title}: from {source}", f"{below}; dots: the chosen strengths",
+            unsteered, f"{title}: from {source}", f"{below}; dots: chosen; bands: 95 %",
         )  # fmt: skip
         found[f"dose_{source}"] = dose_figure(table)
     return found
