@@ -59,6 +59,11 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.interventions.intervened import intervened as intervened
     from ilo_fast.transcoders.interventions.intervention import Intervention as Intervention
     from ilo_fast.transcoders.interventions.result import InterventionResult as InterventionResult
+    from ilo_fast.transcoders.multilingual.language_id import (
+        LanguageIdentifier as LanguageIdentifier,
+    )
+    from ilo_fast.transcoders.multilingual.steering.result import SteeringResult as SteeringResult
+    from ilo_fast.transcoders.multilingual.steering.steer import steer as steer
     from ilo_fast.transcoders.reading import MLPReader as MLPReader
     from ilo_fast.transcoders.replacement import ReplacementModel as ReplacementModel
     from ilo_fast.transcoders.sites import Site as Site
@@ -94,6 +99,7 @@ _HOME = {
     "Intervention": "interventions.intervention",
     "InterventionResult": "interventions.result",
     "JumpReLU": "activations",
+    "LanguageIdentifier": "multilingual.language_id",
     "load_graph": "files.graph_file",
     "load_transcoder": "files.folder",
     "MLPReader": "reading",
@@ -104,6 +110,8 @@ _HOME = {
     "save_graph": "files.graph_file",
     "save_transcoder": "files.folder",
     "Site": "sites",
+    "steer": "multilingual.steering.steer",
+    "SteeringResult": "multilingual.steering.result",
     "Supernode": "features.notes",
     "TopK": "activations",
     "train_transcoder": "training.train",
