@@ -18,7 +18,7 @@ from ilo_fast.transcoders.multilingual.steering.result import SteeringResult
 open_once = functools.cache(opening.open_transcoder)
 QUICK = [
     "clt", "steer", "--languages", "eng_Latn,rus_Cyrl", "--pairs", "eng_Latn:rus_Cyrl",
-    "--prompts", "8", "--tokens", "4", "--strengths", "2", "--device", "cpu", "--quiet",
+    "--n-prompts", "8", "--max-new-tokens", "4", "--strengths", "2", "--device", "cpu", "--quiet",
 ]  # fmt: skip
 
 
@@ -52,7 +52,8 @@ def test_what_it_prints_and_writes(here: Path, capsys: pytest.CaptureFixture[str
     assert again.pop("model") == "demo model" and again.pop("transcoder")
     assert again == found.to_dict()
     assert main([*QUICK, "--n-random", "2", "-o", "out"]) != 0
-    assert "n_random was 1, now 2" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "was 1, now 2" in error and "random" in error, error
 
 
 def test_features_and_background_of_ones_own(
@@ -75,8 +76,8 @@ def test_features_and_background_of_ones_own(
     [
         (["--pairs", "eng_Latn"], "--pairs eng_Latn: give SOURCE:TARGET"),
         (["--pairs", "eng_Latn:deu_Latn"], "pairs holds ('eng_Latn', 'deu_Latn')"),
-        (["--prompts", "100"], "needs 50 lines for the validation half"),
-        (["--strengths", "-1"], "strengths="),
+        (["--n-prompts", "100"], "needs 50 lines for the validation half"),
+        (["--strengths", "-1"], "must be at least one number, all above 0"),
         (["--features", "none.json"], "none.json"),
     ],
 )
@@ -91,7 +92,17 @@ def test_examples_of_the_help_run_as_printed(
     leave_out_figures(monkeypatch)
     title, *lines = subparser("clt", "steer").epilog.splitlines()
     assert title == "examples:" and len(lines) == 3
-    quick = ["--quiet", "--device", "cpu", "--prompts", "6", "--tokens", "2", "--n-random", "1"]
+    quick = [
+        "--quiet",
+        "--device",
+        "cpu",
+        "--n-prompts",
+        "6",
+        "--max-new-tokens",
+        "2",
+        "--n-random",
+        "1",
+    ]
     for line in lines:
         program, *arguments = shlex.split(line)
         assert program == "ilo-fast"

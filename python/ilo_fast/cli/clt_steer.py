@@ -37,10 +37,10 @@ def add_parser(commands: Commands) -> None:
         "beside random features, a mean-difference vector and an unembedding vector. Writes "
         "steering.json and figures.",
         examples=(
-            "ilo-fast clt steer --languages eng_Latn,deu_Latn --prompts 20 --strengths 1",
+            "ilo-fast clt steer --languages eng_Latn,deu_Latn --n-prompts 20 --strengths 1",
             "ilo-fast clt steer --languages eng_Latn,rus_Cyrl --pairs eng_Latn:rus_Cyrl "
-            "--prompts 20 --strengths 1 2 --baselines random -o steered",
-            "ilo-fast clt steer --languages eng_Latn,deu_Latn --prompts 12 --strengths 1 "
+            "--n-prompts 20 --strengths 1 2 --baselines random -o steered",
+            "ilo-fast clt steer --languages eng_Latn,deu_Latn --n-prompts 12 --strengths 1 "
             "--baselines mean_difference --json",
         ),
         when_interrupted=lambda args: "Pairs that are done are kept; the same command goes on.",
@@ -64,12 +64,12 @@ def add_parser(commands: Commands) -> None:
         "--pairs", nargs="+", metavar="SOURCE:TARGET", help="(default: all ordered pairs)"
     )
     group.add_argument(
-        "--prompts", type=flags.positive_int, metavar="N", dest="n_prompts",
+        "--n-prompts", type=flags.positive_int, metavar="N",
         help=f"of each language, half of them to choose strengths on (default: {_PROMPTS}; of the "
         f"embedded corpus, which has 60 lines, {_DEMO_PROMPTS})",
     )  # fmt: skip
     group.add_argument(
-        "--tokens", type=flags.positive_int, default=16, metavar="N",
+        "--max-new-tokens", type=flags.positive_int, default=16, metavar="N",
         help="of each continuation (default: 16)",
     )  # fmt: skip
     group.add_argument(
@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
             tokenizer=it.tokenizer,
             pairs=pairs,
             n_prompts=args.n_prompts or (_DEMO_PROMPTS if is_demo else _PROMPTS),
-            max_new_tokens=args.tokens,
+            max_new_tokens=args.max_new_tokens,
             strengths=STRENGTHS if args.strengths is None else args.strengths,
             baselines=(RANDOM, *VECTORS) if args.baselines is None else args.baselines,
             n_random=args.n_random,
