@@ -42,8 +42,7 @@ EXIT_DONE, EXIT_ERROR, EXIT_ACCESS, EXIT_INTERRUPTED = 0, 1, 3, 130
 
 _COMMANDS = (
     run, extract, score, compare, report, finetune, transfer, pretrain, clt, tokens, languages,
-    cache,
-    doctor, completion,
+    cache, doctor, completion,
 )  # fmt: skip
 
 # What the library raises on purpose, and the system for reasons of its own.

@@ -5,16 +5,21 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from ilo_fast.cli import clt_eval, clt_graph, clt_intervene, clt_languages, clt_train, clt_view
+from ilo_fast.cli import (
+    clt_diff,
+    clt_eval,
+    clt_graph,
+    clt_intervene,
+    clt_languages,
+    clt_steer,
+    clt_train,
+    clt_view,
+)
 from ilo_fast.cli.parser import Commands
 
 _SUBCOMMANDS: Final = (
-    clt_train, clt_eval, clt_graph, clt_intervene, clt_languages, clt_view,
+    clt_train, clt_eval, clt_graph, clt_intervene, clt_view, clt_languages, clt_steer, clt_diff,
 )  # fmt: skip
-from ilo_fast.cli import clt_diff, clt_eval, clt_graph, clt_intervene, clt_train, clt_view
-from ilo_fast.cli.parser import Commands
-
-_SUBCOMMANDS: Final = (clt_train, clt_eval, clt_graph, clt_intervene, clt_view, clt_diff)
 
 
 def add_parser(commands: Commands) -> None:
