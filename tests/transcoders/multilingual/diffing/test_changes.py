@@ -106,7 +106,7 @@ def test_the_same_table_twice_shows_nothing() -> None:
     masks, counts_of = feature_events(same)
     assert not any(mask.any() for mask in masks.values())
     assert [c.found for c in counts_of] == [0] * 8 and status(masks) == [""] * 200
-    assert all(c.threshold is None and c.excess is None for c in counts_of)
+    assert all(c.thresholds == () and c.excess is None for c in counts_of)
     assert same.growth == pytest.approx(np.zeros(200)) and (same.turn_p[same.turn == 0] == 1).all()
 
 
@@ -180,7 +180,26 @@ def test_thresholds_of_several_controls_come_from_the_others() -> None:
     wild = dataclasses.replace(same, growth=rng.normal(0, 3, 50), growth_p=np.zeros(50))
     found = events_of(same, same, wild)["grew"]
     assert found.control_shares[0] == 0 and found.control_shares[1] == (wild.growth > 0).mean()
-    assert found.threshold == pytest.approx(np.quantile(np.r_[wild.growth, same.growth], 0.99))
+    together = np.quantile(np.r_[wild.growth, same.growth], 0.99)
+    assert found.thresholds == pytest.approx([together] * 3)  # too few for classes
+
+
+def test_features_that_fire_more_have_their_own_thresholds() -> None:
+    rng = fresh()
+    counts, tokens = simulated(rng, np.full((2, 600), 0.1), 10)
+    same = feature_changes(table_of(counts, tokens), table_of(counts, tokens))
+    firings = np.repeat([50.0, 500.0, 5000.0], 200)
+    wide = np.repeat([3.0, 1.0, 0.1], 200)
+    control = dataclasses.replace(
+        same, growth=rng.normal(size=600) * wide, growth_p=np.zeros(600),
+        firings_before=firings, firings_after=firings,
+    )  # fmt: skip
+    main = dataclasses.replace(control, growth=np.repeat([2.0, 2.0, 2.0], 200))
+    found = events_of(main, control, null_share=0.05)["grew"]
+    parts = [slice(200 * at, 200 * at + 200) for at in range(3)]
+    wanted = [np.quantile(control.growth[part], 0.95) for part in parts]
+    assert found.thresholds == pytest.approx(wanted)
+    assert found.found == 200 * sum(threshold < 2.0 for threshold in wanted)
 
 
 def test_difference_of_shares_is_newcombes() -> None:

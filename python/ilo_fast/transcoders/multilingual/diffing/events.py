@@ -24,6 +24,11 @@ FALSE_DISCOVERIES: Final = 0.05
 SILENT: Final = 1 / 20
 """A feature has died where less than this share of its rate is left; born, the reverse."""
 
+CLASSES: Final = (100, 1000)
+"""Firings at which the classes of features end whose thresholds are apart."""
+
+_LEAST_CLASS: Final = 100  # features in a class, for a threshold of its own
+
 LEAST_SHIFT: Final = 0.5
 """Layers, below which nothing counts as moved."""
 
@@ -37,9 +42,10 @@ class EventCount:
     kind : str
     statistic : str
         Of `FeatureChanges`, whose size is compared with seeds; empty: the definition is fixed.
-    threshold : float or None
-        What the statistic must be beyond: a quantile over the features of all seed controls. None
-        without controls.
+    thresholds : tuple of float
+        What the statistic must be beyond: a quantile over the features of all seed controls, apart
+        for those with up to 100 firings, up to 1000, and more, for seeds change rare features more
+        (together where a class has under 100 of them). Empty without controls.
     found, of : int
         Features that it happened to, among those that are active often enough.
     share : float or None
@@ -55,7 +61,7 @@ class EventCount:
 
     kind: Kind
     statistic: str
-    threshold: float | None
+    thresholds: tuple[float, ...]
     found: int
     of: int
     share: float | None
@@ -67,7 +73,11 @@ class EventCount:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
-        return {**asdict(self), "control_shares": list(self.control_shares)}
+        return {
+            **asdict(self),
+            "control_shares": list(self.control_shares),
+            "thresholds": list(self.thresholds),
+        }
 
     @property
     def is_beyond_seeds(self) -> bool:
@@ -134,17 +144,17 @@ def feature_events(
     counts = []
     for kind, rule in _RULES.items():
         eligible = _eligible(changes, rule, min_firings)
-        threshold = _threshold(rule, controls, min_firings, null_share)
-        found = eligible & _happened(kind, rule, changes, threshold, eligible)
+        thresholds = _thresholds(rule, controls, min_firings, null_share)
+        found = eligible & _happened(kind, rule, changes, thresholds, eligible)
         masks[kind] = found
         theirs = []
         for at, control in enumerate(controls):
             rest = [*controls[:at], *controls[at + 1 :]] or controls
-            own = _threshold(rule, rest, min_firings, null_share)
+            own = _thresholds(rule, rest, min_firings, null_share)
             among = _eligible(control, rule, min_firings)
             hit = among & _happened(kind, rule, control, own, among)
             theirs.append((int(hit.sum()), int(among.sum())))
-        counts.append(_count(kind, rule, threshold, int(found.sum()), int(eligible.sum()), theirs))
+        counts.append(_count(kind, rule, thresholds, int(found.sum()), int(eligible.sum()), theirs))
     return masks, tuple(counts)
 
 
@@ -167,16 +177,33 @@ def _eligible(changes: FeatureChanges, rule: _Rule, least: int) -> Mask:
     return np.asarray(pick(changes.firings_before, changes.firings_after) >= least)
 
 
-def _threshold(
+def _thresholds(
     rule: _Rule, controls: Sequence[FeatureChanges], least: int, null_share: float
-) -> float | None:
+) -> tuple[float, ...]:
+    """One a class of firings; empty without controls, or where there is nothing to compare."""
     if not controls or not rule.statistic:
-        return None
-    values = [_signed(rule, control)[_eligible(control, rule, least)] for control in controls]
-    together = np.concatenate(values)
-    if not together.size:
-        return None
-    return max(rule.least, float(np.quantile(together, 1 - null_share)))
+        return ()
+    among = [_eligible(control, rule, least) for control in controls]
+    values = np.concatenate(
+        [_signed(rule, control)[one] for control, one in zip(controls, among, strict=True)]
+    )
+    classes = np.concatenate(
+        [_classes(control)[one] for control, one in zip(controls, among, strict=True)]
+    )
+    if not values.size:
+        return ()
+    found = []
+    for at in range(len(CLASSES) + 1):
+        own = values[classes == at]
+        chosen = own if len(own) >= _LEAST_CLASS else values
+        found.append(max(rule.least, float(np.quantile(chosen, 1 - null_share))))
+    return tuple(found)
+
+
+def _classes(changes: FeatureChanges) -> NDArray[np.int64]:
+    """Of each pair, the class of its firings, before or after, whichever are more."""
+    firings = np.maximum(changes.firings_before, changes.firings_after)
+    return np.searchsorted(CLASSES, firings, side="left").astype(np.int64)
 
 
 def _signed(rule: _Rule, changes: FeatureChanges) -> Floats:
@@ -186,12 +213,14 @@ def _signed(rule: _Rule, changes: FeatureChanges) -> Floats:
 
 
 def _happened(
-    kind: Kind, rule: _Rule, changes: FeatureChanges, threshold: float | None, among: Mask
+    kind: Kind, rule: _Rule, changes: FeatureChanges, thresholds: tuple[float, ...], among: Mask
 ) -> Mask:
     if rule.statistic:
-        least = rule.least if threshold is None else threshold
         values = _signed(rule, changes)
-        found = values >= least if rule.sign == 0 and least == rule.least else values > least
+        least = np.array(thresholds)[_classes(changes)] if thresholds else rule.least
+        found = values > least
+        if rule.least:  # which itself is enough
+            found = found | ((values == least) & (least == rule.least))
     else:
         before, after = (r.mean(axis=0) for r in (changes.rate_before, changes.rate_after))
         low, high = (before, after) if kind == "born" else (after, before)
@@ -216,7 +245,7 @@ def _discoveries(p: Floats, among: Mask) -> Mask:
 def _count(
     kind: Kind,
     rule: _Rule,
-    threshold: float | None,
+    thresholds: tuple[float, ...],
     found: int,
     of: int,
     theirs: Sequence[tuple[int, int]],
@@ -229,7 +258,7 @@ def _count(
         excess = share - control
         low, high = newcombe(found, of, hits, among)
     return EventCount(
-        kind, rule.statistic, threshold, found, of, share,
+        kind, rule.statistic, thresholds, found, of, share,
         tuple(h / n for h, n in theirs if n), control, excess, low, high,
     )  # fmt: skip
 

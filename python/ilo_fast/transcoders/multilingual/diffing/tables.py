@@ -34,7 +34,8 @@ LEGEND: Final = textwrap.dedent("""\
     grew, shrank: the rate changed; brighter, dimmer: rate times activation times decoder length
     changed language: the languages' shares of the rate changed; moved layer: where it writes did
     all but the last: not chance over documents (false discoveries 5 %), and beyond the threshold,
-      which all but a small share of the features of the seed controls stay within
+      which all but a small share of the features of the seed controls stay within; it is one for
+  features with up to 100 firings, one up to 1000, and one for more
     excess: share of the features less that in the seed controls, with 95 % interval
     log2 change: 1 is twice as much, -1 half; intervals over documents, of links over prompts""")
 
@@ -85,7 +86,7 @@ def _place(pair: PairDiff, end: str) -> str:
 def _events(diff: ModelDiff) -> str:
     head = f"{'':<16}  {'features':>8}  {'of':>6}  {'share':>7}"
     if diff.controls:
-        head += f"  {'between seeds':>13}  {'excess':>24}  {'beyond':>7}"
+        head += f"  {'between seeds':>13}  {'excess':>24}  {'beyond':>14}"
     rows = ["What happened to features", head]
     rows += [_event(event, bool(diff.controls)) for event in diff.events]
     return "\n".join(rows)
@@ -100,8 +101,8 @@ def _event(event: EventCount, with_controls: bool) -> str:
     excess = "-"
     if event.excess is not None:
         excess = f"{event.excess:+.1%} ({event.low:+.1%}, {event.high:+.1%})"
-    threshold = "-" if event.threshold is None else f"{event.threshold:.2f}"
-    return f"{row}  {control:>13}  {excess:>24}  {threshold:>7}"
+    thresholds = "/".join(f"{value:.2f}" for value in event.thresholds) or "-"
+    return f"{row}  {control:>13}  {excess:>24}  {thresholds:>14}"
 
 
 def _examples(diff: ModelDiff, n: int) -> str:
