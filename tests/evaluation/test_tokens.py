@@ -13,7 +13,7 @@ from helpers import text_tokenizers, tiny_models
 
 from ilo_fast import ParallelCorpus, TokenStatistics, token_statistics
 from ilo_fast.errors import CorpusError
-from ilo_fast.evaluation.tokens import compare_tokenizers
+from ilo_fast.evaluation import compare_tokenizers
 from ilo_fast.evaluation.tokens_counting import COUNTED, TokenCounts
 from ilo_fast.evaluation.tokens_estimates import STATISTICS, estimates, group_means, intervals
 from ilo_fast.evaluation.tokens_result import TokenComparison
