@@ -13,9 +13,9 @@
 #include "checks.h"
 #include "core/errors.h"
 #include "core/parallel.h"
-#include "sparse/feature_sharing.h"
 #include "overlap/masked_hsic.h"
 #include "overlap/sparse_sets.h"
+#include "sparse/feature_sharing.h"
 
 namespace native {
 namespace {

@@ -113,7 +113,8 @@ def feature_sharing(
     lines, row_of = parallel_rows(table)
     kept, n_always_on = not_always_on(table, max_density)
     numbers = getattr(table, chosen)
-    table = replace(table, maxima=numbers).of_columns(kept)
+    table = replace(table, maxima=numbers)
+    table = table if kept.all() else table.of_columns(kept)
     table = strongest(table, mass)
     if not len(table.indices):
         raise ValueError("table has no active feature left that is not always on")
@@ -198,10 +199,12 @@ def parallel_rows(table: LineFeatures) -> tuple[Integers, Integers]:
 
 def densities(table: LineFeatures) -> Array:
     """(languages, n_columns): share of the tokens of each language at which a feature is active."""
-    counts = np.zeros((len(table.languages), table.n_columns))
-    np.add.at(counts, (table.language[table.rows], table.indices), table.counts)
-    tokens = np.bincount(table.language, table.tokens, minlength=len(table.languages))
-    return counts / tokens[:, None]
+    n, width = len(table.languages), table.n_columns
+    place = table.language[table.rows] * width + table.indices
+    counts = np.bincount(place, table.counts, minlength=n * width).reshape(n, width)
+    tokens = np.bincount(table.language, table.tokens, minlength=n)
+    found: Array = counts / tokens[:, None]
+    return found
 
 
 def not_always_on(
