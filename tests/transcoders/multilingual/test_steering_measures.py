@@ -72,11 +72,11 @@ def outcome(said: str, reference: float = -1.0, shuffled: float = -2.0) -> Outco
 
 def test_measures_are_means_over_sets_prompt_by_prompt() -> None:
     document = np.arange(4)
-    one = measured([outcome("abbc"), outcome("bbbb", -3.0)], "a", "b", document, 0)
+    one = measured([outcome("abbc"), outcome("bbbb", np.nan)], "a", "b", document, 0)
     assert one.target == Share.of(np.array([0.5, 1, 1, 0.5])) and one.target.share == 0.75
     assert (one.source.share, one.neither.share) == (0.125, 0.125)
     assert one.said == {"a": 0.125, "b": 0.75, "c": 0.125}
-    assert (one.reference, one.shuffled, one.content, one.chrf) == (-2.0, -2.0, 0.0, None)
+    assert (one.reference, one.shuffled, one.content, one.chrf) == (-1.0, -2.0, 1.0, None)
     assert (one.loss, one.loss_alone) == (1.0, 2.0)
 
 

@@ -47,7 +47,7 @@ class Outcome:
         Their language by the identifier; ``"und"`` where they hold no letter.
     reference, shuffled : (prompts,)
         Log-likelihood per token, under the condition, of how the translation goes on, and of how
-        another line's does.
+        another line's does; NaN where it was not computed.
     chrf : (prompts,) or None
         Of the continuation against how the translation goes on.
     loss, loss_alone : (prompts,)
@@ -81,7 +81,8 @@ class Measures:
     said : mapping
         Language -> share of the continuations; ``"und"``: no letter.
     reference, shuffled : float
-        Mean log-likelihood per token of how the translation goes on, and of another line's.
+        Mean log-likelihood per token of how the translation goes on, and of another line's; with
+        several sets of random features, under the first.
     content : float
         Their difference: what the model still knows of this line, in the target's language.
     content_low, content_high : float
@@ -127,7 +128,7 @@ def measured(
 ) -> Measures:
     """Of one condition; of several sets of random features, which are averaged prompt by prompt.
 
-    document: (prompts,).
+    Likelihoods are of the first set. document: (prompts,).
     """
 
     def mean(name: str) -> Floats:
@@ -138,15 +139,16 @@ def measured(
 
     in_target, in_source = share_of(target), share_of(source)
     said = sorted({code for one in outcomes for code in one.said})
-    content = mean("reference") - mean("shuffled")
+    first = outcomes[0]
+    content = first.reference - first.shuffled
     low, high = document_interval(content, document, seed=seed)
     return Measures(
         target=Share.of(in_target),
         source=Share.of(in_source),
         neither=Share.of(1 - in_target - in_source),
         said={code: float(share_of(code).mean()) for code in said},
-        reference=float(mean("reference").mean()),
-        shuffled=float(mean("shuffled").mean()),
+        reference=float(first.reference.mean()),
+        shuffled=float(first.shuffled.mean()),
         content=float(content.mean()),
         content_low=low,
         content_high=high,

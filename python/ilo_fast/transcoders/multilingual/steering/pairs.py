@@ -136,7 +136,7 @@ class _Pair:
         strengths, n = self.settings.strengths, len(sets)
         runs = self.runner.run(
             self.source, self.target, [make(s) for s in strengths for make in sets],
-            key=mode if of_source else None,
+            n_sets=n, key=mode if of_source else None,
         )  # fmt: skip
         of_strength = [runs[at * n : (at + 1) * n] for at in range(len(strengths))]
         validation = [float(np.mean([succeeds(said) for said, _ in own])) for own in of_strength]

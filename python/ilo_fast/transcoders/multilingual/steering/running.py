@@ -66,11 +66,23 @@ class Runner:
         return [list(plain_said(self.bench.identifier.predict(self._texts(own)))) for own in rows]
 
     def run(
-        self, source: str, target: str, conditions: Sequence[Condition], *, key: str | None = None
+        self,
+        source: str,
+        target: str,
+        conditions: Sequence[Condition],
+        *,
+        n_sets: int = 1,
+        key: str | None = None,
     ) -> list[tuple[list[str], Outcome]]:
         """Of each condition what validation prompts go on in, and measures of the test prompts.
 
-        key: names conditions that do not depend on the target.
+        Parameters
+        ----------
+        n_sets
+            So many conditions that follow each other are draws of one; likelihoods, which take most
+            of the time, are computed for the first of them, and are NaN for the others.
+        key
+            Names conditions that do not depend on the target.
         """
         bench, test = self.bench, self.test
         every = np.arange(len(bench.prompts))
@@ -80,7 +92,10 @@ class Runner:
             if key is not None:
                 self._kept[source, key] = kept
         rest = [bench.prompts.rest[target][at] for at in test]
-        both = self._references(source, [*rest, *(rest[at] for at in self._other)], conditions)
+        both = np.full((len(conditions), 2 * len(test)), np.nan)
+        both[::n_sets] = self._references(
+            source, [*rest, *(rest[at] for at in self._other)], conditions[::n_sets]
+        )
         references = [bench.prompts.references[target][at] for at in test]
         found = []
         for one, likelihoods in zip(kept, both, strict=True):
