@@ -27,8 +27,8 @@ from scipy import sparse
 
 from ilo_fast import _core
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
-from ilo_fast.transcoders.multilingual.partners import other_lines
-from ilo_fast.transcoders.multilingual.sharing import feature_sharing
+from ilo_fast.transcoders.multilingual.sharing.partners import other_lines
+from ilo_fast.transcoders.multilingual.sharing.sharing import feature_sharing
 
 
 def random_table(args: argparse.Namespace) -> LineFeatures:

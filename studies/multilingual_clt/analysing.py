@@ -19,8 +19,8 @@ from ilo_fast.transcoders import (
     word_features,
 )
 from ilo_fast.transcoders.files.opening import Opened
-from ilo_fast.transcoders.multilingual.late_features import late_features
-from ilo_fast.transcoders.multilingual.romanised_control import romanised_control
+from ilo_fast.transcoders.multilingual.probes.late_features import late_features
+from ilo_fast.transcoders.multilingual.rates.romanised_control import romanised_control
 from multilingual_clt.making import Making, quiet
 from multilingual_clt.plan import Condition
 

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from ilo_fast.plots.dendrogram_matrix import dendrogram_matrix_figure
 from ilo_fast.plots.sharing import SharingCurve, SharingCurves, SharingPanel, sharing_figure
 from ilo_fast.plots.style import png_bytes
-from ilo_fast.transcoders.multilingual.sharing import feature_sharing
-from ilo_fast.transcoders.multilingual.sharing_curves import sharing_matrix
+from ilo_fast.transcoders.multilingual.sharing.sharing import feature_sharing
+from ilo_fast.transcoders.multilingual.sharing.sharing_curves import sharing_matrix
 
 
 def curve(values: np.ndarray, *, band: bool = False) -> SharingCurve:

@@ -13,22 +13,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.files import replace_atomically, write_text
-from ilo_fast.transcoders.multilingual.ablation import ablation_matrix
-from ilo_fast.transcoders.multilingual.language_features import language_features
-from ilo_fast.transcoders.multilingual.language_features_table import LanguageFeatures
-from ilo_fast.transcoders.multilingual.language_figures import (
+from ilo_fast.transcoders.multilingual.language_features.ablation import ablation_matrix
+from ilo_fast.transcoders.multilingual.language_features.language_features import language_features
+from ilo_fast.transcoders.multilingual.language_features.language_features_table import (
+    LanguageFeatures,
+)
+from ilo_fast.transcoders.multilingual.language_features.language_figures import (
     ablation_figure,
     features_figure,
     probes_figure,
 )
-from ilo_fast.transcoders.multilingual.language_tables import (
+from ilo_fast.transcoders.multilingual.language_features.language_tables import (
     ablation_table,
     features_table,
     late_table,
     probes_table,
 )
-from ilo_fast.transcoders.multilingual.late_features import late_features
-from ilo_fast.transcoders.multilingual.probes import language_probes
+from ilo_fast.transcoders.multilingual.probes.late_features import late_features
+from ilo_fast.transcoders.multilingual.probes.probes import language_probes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -59,40 +59,50 @@ if TYPE_CHECKING:
     from ilo_fast.transcoders.interventions.intervened import intervened as intervened
     from ilo_fast.transcoders.interventions.intervention import Intervention as Intervention
     from ilo_fast.transcoders.interventions.result import InterventionResult as InterventionResult
-    from ilo_fast.transcoders.multilingual.ablation import ablation_matrix as ablation_matrix
-    from ilo_fast.transcoders.multilingual.ablation_table import AblationMatrix as AblationMatrix
     from ilo_fast.transcoders.multilingual.diffing.diff import diff_models as diff_models
     from ilo_fast.transcoders.multilingual.diffing.result import ModelDiff as ModelDiff
-    from ilo_fast.transcoders.multilingual.influence import line_influence as line_influence
-    from ilo_fast.transcoders.multilingual.language_features import (
+    from ilo_fast.transcoders.multilingual.language_features.ablation import (
+        ablation_matrix as ablation_matrix,
+    )
+    from ilo_fast.transcoders.multilingual.language_features.ablation_table import (
+        AblationMatrix as AblationMatrix,
+    )
+    from ilo_fast.transcoders.multilingual.language_features.language_features import (
         language_features as language_features,
     )
-    from ilo_fast.transcoders.multilingual.language_features_table import (
+    from ilo_fast.transcoders.multilingual.language_features.language_features_table import (
         LanguageFeatures as LanguageFeatures,
     )
-    from ilo_fast.transcoders.multilingual.language_id import (
-        LanguageIdentifier as LanguageIdentifier,
-    )
-    from ilo_fast.transcoders.multilingual.language_rates import language_rates as language_rates
-    from ilo_fast.transcoders.multilingual.late_features import LateFeatures as LateFeatures
-    from ilo_fast.transcoders.multilingual.late_features import late_features as late_features
     from ilo_fast.transcoders.multilingual.line_features import LineFeatures as LineFeatures
     from ilo_fast.transcoders.multilingual.line_features import line_features as line_features
     from ilo_fast.transcoders.multilingual.matched import matched_features as matched_features
-    from ilo_fast.transcoders.multilingual.probes import LanguageProbes as LanguageProbes
-    from ilo_fast.transcoders.multilingual.probes import language_probes as language_probes
-    from ilo_fast.transcoders.multilingual.rates_result import LanguageRates as LanguageRates
-    from ilo_fast.transcoders.multilingual.romanise import romanised as romanised
-    from ilo_fast.transcoders.multilingual.scripts import ScriptSplit as ScriptSplit
-    from ilo_fast.transcoders.multilingual.scripts import script_split as script_split
-    from ilo_fast.transcoders.multilingual.sharing import feature_sharing as feature_sharing
-    from ilo_fast.transcoders.multilingual.sharing_result import FeatureSharing as FeatureSharing
-    from ilo_fast.transcoders.multilingual.space import shared_space as shared_space
-    from ilo_fast.transcoders.multilingual.space_result import SharedSpace as SharedSpace
+    from ilo_fast.transcoders.multilingual.probes.late_features import LateFeatures as LateFeatures
+    from ilo_fast.transcoders.multilingual.probes.late_features import (
+        late_features as late_features,
+    )
+    from ilo_fast.transcoders.multilingual.probes.probes import LanguageProbes as LanguageProbes
+    from ilo_fast.transcoders.multilingual.probes.probes import language_probes as language_probes
+    from ilo_fast.transcoders.multilingual.rates.language_rates import (
+        language_rates as language_rates,
+    )
+    from ilo_fast.transcoders.multilingual.rates.rates_result import LanguageRates as LanguageRates
+    from ilo_fast.transcoders.multilingual.rates.romanise import romanised as romanised
+    from ilo_fast.transcoders.multilingual.rates.scripts import ScriptSplit as ScriptSplit
+    from ilo_fast.transcoders.multilingual.rates.scripts import script_split as script_split
+    from ilo_fast.transcoders.multilingual.sharing.influence import line_influence as line_influence
+    from ilo_fast.transcoders.multilingual.sharing.sharing import feature_sharing as feature_sharing
+    from ilo_fast.transcoders.multilingual.sharing.sharing_result import (
+        FeatureSharing as FeatureSharing,
+    )
+    from ilo_fast.transcoders.multilingual.sharing.space import shared_space as shared_space
+    from ilo_fast.transcoders.multilingual.sharing.space_result import SharedSpace as SharedSpace
+    from ilo_fast.transcoders.multilingual.steering.language_id import (
+        LanguageIdentifier as LanguageIdentifier,
+    )
     from ilo_fast.transcoders.multilingual.steering.result import SteeringResult as SteeringResult
     from ilo_fast.transcoders.multilingual.steering.steer import steer as steer
-    from ilo_fast.transcoders.multilingual.words import word_features as word_features
-    from ilo_fast.transcoders.multilingual.words_result import WordFeatures as WordFeatures
+    from ilo_fast.transcoders.multilingual.words.words import word_features as word_features
+    from ilo_fast.transcoders.multilingual.words.words_result import WordFeatures as WordFeatures
     from ilo_fast.transcoders.reading import MLPReader as MLPReader
     from ilo_fast.transcoders.replacement import ReplacementModel as ReplacementModel
     from ilo_fast.transcoders.sites import Site as Site

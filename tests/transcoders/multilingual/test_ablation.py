@@ -16,9 +16,9 @@ from ilo_fast import ParallelCorpus
 from ilo_fast.transcoders.activations import Activation, JumpReLU, TopK
 from ilo_fast.transcoders.interventions.intervened import intervened
 from ilo_fast.transcoders.interventions.intervention import Intervention
-from ilo_fast.transcoders.multilingual.ablated import Ablation
-from ilo_fast.transcoders.multilingual.ablation import ablation_matrix
-from ilo_fast.transcoders.multilingual.language_features import language_features
+from ilo_fast.transcoders.multilingual.language_features.ablated import Ablation
+from ilo_fast.transcoders.multilingual.language_features.ablation import ablation_matrix
+from ilo_fast.transcoders.multilingual.language_features.language_features import language_features
 from ilo_fast.transcoders.multilingual.line_features import line_features
 from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.replacement import ReplacementModel

@@ -16,8 +16,8 @@ from ilo_fast import ParallelCorpus
 from ilo_fast.transcoders.activations import JumpReLU, TopK
 from ilo_fast.transcoders.interventions.intervened import intervened
 from ilo_fast.transcoders.interventions.intervention import Intervention
-from ilo_fast.transcoders.multilingual.influence import feature_influence, line_influence
 from ilo_fast.transcoders.multilingual.line_features import line_features
+from ilo_fast.transcoders.multilingual.sharing.influence import feature_influence, line_influence
 from ilo_fast.transcoders.replacement import ReplacementModel
 
 TOKENIZER = tiny_models.tokenizer()

@@ -9,8 +9,8 @@ import pytest
 from helpers.firings import drawn
 
 from ilo_fast import _core
-from ilo_fast.transcoders.multilingual.document_counts import DocumentCounts
-from ilo_fast.transcoders.multilingual.language_permutations import shuffled_labels
+from ilo_fast.transcoders.multilingual.rates.document_counts import DocumentCounts
+from ilo_fast.transcoders.multilingual.rates.language_permutations import shuffled_labels
 
 
 def fresh() -> tuple[np.random.Generator, int]:

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from ilo_fast.transcoders.multilingual.language_features import language_features
+from ilo_fast.transcoders.multilingual.language_features.language_features import language_features
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
 
 CODES = ("deu_Latn", "eng_Latn", "fra_Latn")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ilo_fast.corpora.parallel import ParallelCorpus
-from ilo_fast.transcoders.multilingual.language_id import LanguageIdentifier
+from ilo_fast.transcoders.multilingual.steering.language_id import LanguageIdentifier
 
 CORPORA = os.environ.get("ILO_FAST_TEST_CORPORA")
 LINES = {

@@ -13,18 +13,18 @@ from helpers import transcoders as small
 
 from ilo_fast import ParallelCorpus
 from ilo_fast.transcoders.activations import TopK
-from ilo_fast.transcoders.multilingual.language_features import language_features
-from ilo_fast.transcoders.multilingual.late_features import (
+from ilo_fast.transcoders.multilingual.language_features.language_features import language_features
+from ilo_fast.transcoders.multilingual.line_features import line_features
+from ilo_fast.transcoders.multilingual.lines import beginning_token
+from ilo_fast.transcoders.multilingual.probes.late_features import (
     area_under_curve,
     foretold,
     late_features,
 )
-from ilo_fast.transcoders.multilingual.line_features import line_features
-from ilo_fast.transcoders.multilingual.lines import beginning_token
-from ilo_fast.transcoders.multilingual.logistic import binary, multinomial
-from ilo_fast.transcoders.multilingual.probes import language_probes, probes_of
-from ilo_fast.transcoders.multilingual.token_baselines import token_baselines
-from ilo_fast.transcoders.multilingual.token_sample import TokenSample, token_sample
+from ilo_fast.transcoders.multilingual.probes.logistic import binary, multinomial
+from ilo_fast.transcoders.multilingual.probes.probes import language_probes, probes_of
+from ilo_fast.transcoders.multilingual.probes.token_baselines import token_baselines
+from ilo_fast.transcoders.multilingual.probes.token_sample import TokenSample, token_sample
 from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 

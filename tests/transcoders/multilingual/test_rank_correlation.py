@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ilo_fast.transcoders.multilingual.rank_correlation import (
+from ilo_fast.transcoders.multilingual.sharing.rank_correlation import (
     layer_correlation,
     pair_correlation,
     ranks,

@@ -8,7 +8,7 @@ pytest.importorskip("uroman")
 
 from ilo_fast import ParallelCorpus
 from ilo_fast.transcoders import romanised
-from ilo_fast.transcoders.multilingual.romanise import romanised_code, script_of
+from ilo_fast.transcoders.multilingual.rates.romanise import romanised_code, script_of
 
 
 def test_a_corpus_is_romanised_line_by_line_and_keeps_its_documents() -> None:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from ilo_fast import _core
 from ilo_fast.errors import CorpusError
-from ilo_fast.transcoders.multilingual.partners import other_lines
-from ilo_fast.transcoders.multilingual.sharing import feature_sharing, strongest
-from ilo_fast.transcoders.multilingual.sharing_result import MEASURES
+from ilo_fast.transcoders.multilingual.sharing.partners import other_lines
+from ilo_fast.transcoders.multilingual.sharing.sharing import feature_sharing, strongest
+from ilo_fast.transcoders.multilingual.sharing.sharing_result import MEASURES
 
 FEW: dict[str, Any] = {"n_shuffles": 3, "n_bootstrap": 100}
 

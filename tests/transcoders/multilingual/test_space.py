@@ -16,9 +16,9 @@ from ilo_fast import ParallelCorpus, extract, overlap
 from ilo_fast.scores.companions.companions import companions
 from ilo_fast.transcoders.activations import TopK
 from ilo_fast.transcoders.multilingual.line_features import line_features
-from ilo_fast.transcoders.multilingual.sharing import feature_sharing
-from ilo_fast.transcoders.multilingual.space import shared_space
-from ilo_fast.transcoders.multilingual.space_result import SharedSpace
+from ilo_fast.transcoders.multilingual.sharing.sharing import feature_sharing
+from ilo_fast.transcoders.multilingual.sharing.space import shared_space
+from ilo_fast.transcoders.multilingual.sharing.space_result import SharedSpace
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
 TOKENIZER = tiny_models.tokenizer()

@@ -8,14 +8,14 @@ import secrets
 import numpy as np
 import pytest
 
-from ilo_fast.transcoders.multilingual.word_information import (
+from ilo_fast.transcoders.multilingual.words.word_information import (
     Decoder,
     conditional_information,
     permuted_words,
     word_entropy,
 )
-from ilo_fast.transcoders.multilingual.word_occurrences import Active, WordOccurrences
-from ilo_fast.transcoders.multilingual.word_tests import (
+from ilo_fast.transcoders.multilingual.words.word_occurrences import Active, WordOccurrences
+from ilo_fast.transcoders.multilingual.words.word_tests import (
     Swapped,
     decode_words,
     select_and_test,

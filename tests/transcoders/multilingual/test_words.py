@@ -14,8 +14,8 @@ from helpers.clt_models import clt_model, random_transcoder
 
 from ilo_fast.transcoders import word_features
 from ilo_fast.transcoders.multilingual.lines import numbered_lines
-from ilo_fast.transcoders.multilingual.word_occurrences import find_occurrences, read_words
-from ilo_fast.transcoders.multilingual.words import drawn_swaps, swapped_ids
+from ilo_fast.transcoders.multilingual.words.word_occurrences import find_occurrences, read_words
+from ilo_fast.transcoders.multilingual.words.words import drawn_swaps, swapped_ids
 
 STEMS = ("wal", "tal", "rea", "see", "flo")
 ENDS = ("king", "ding")

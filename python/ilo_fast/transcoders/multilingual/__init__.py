@@ -1,11 +1,16 @@
 """What the features of a transcoder say about languages.
 
-    line_features ─▶ language_rates    how often each feature fires, in which languages
-                  ─▶ script_split      whether it follows the language or its script
-                  ─▶ sharing           which features translations have in common
-                  ─▶ representations   ILO, retrieval and the rest, on feature vectors
-                  ─▶ language_features found on one half of the documents, tested on the other
-                  ─▶ probes, words     what layers know of languages and of whole words
+    lines ─▶ line_features ─▶ rates              how often each feature fires in which language
+    text     one table:       sharing            what translations have in common; ILO beside it
+             line x feature   language_features  of single languages: found, tested, switched off
+                              probes             what layers know of languages, linearly
+                              words              whole words at their last piece
 
-and on a running model: ablation, steering (suppression and substitution), diffing.
+and of running models
+
+    steering    a language suppressed, another put in its place
+    diffing     what training changed
+
+`matched` draws the random features that claims stand beside, `documents` halves text and permutes
+the labels of documents.
 """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.schema import object_of
 from ilo_fast._util.statistics import wilson_interval
-from ilo_fast.transcoders.multilingual.language_id import UND
+from ilo_fast.transcoders.multilingual.steering.language_id import UND
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from ilo_fast.corpora.lines import is_blank
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.representations.pooling import choose_pad_id
-from ilo_fast.transcoders.multilingual.language_id import IdentifierAccuracy, LanguageIdentifier
 from ilo_fast.transcoders.multilingual.line_features import line_features
 from ilo_fast.transcoders.multilingual.lines import beginning_token, position_limit_of
 from ilo_fast.transcoders.multilingual.matched import matched_features
@@ -22,6 +21,10 @@ from ilo_fast.transcoders.multilingual.steering.background import (
     mean_streams,
     mean_unembeddings,
     simple_language_columns,
+)
+from ilo_fast.transcoders.multilingual.steering.language_id import (
+    IdentifierAccuracy,
+    LanguageIdentifier,
 )
 from ilo_fast.transcoders.multilingual.steering.prompts import SteeringPrompts, steering_prompts
 from ilo_fast.transcoders.reading import MLPReader

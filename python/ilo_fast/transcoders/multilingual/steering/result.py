@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.files import write_json
 from ilo_fast._util.schema import check_schema, damage_refused, read_result
-from ilo_fast.transcoders.multilingual.language_id import IdentifierAccuracy
+from ilo_fast.transcoders.multilingual.steering.language_id import IdentifierAccuracy
 from ilo_fast.transcoders.multilingual.steering.measures import (
     Floats,
     Measures,

@@ -21,11 +21,13 @@ from ilo_fast._util.checks import whole_number
 from ilo_fast._util.progress import cost_bar
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.transcoders.multilingual.documents import share_interval
-from ilo_fast.transcoders.multilingual.language_features_table import LanguageFeatures
-from ilo_fast.transcoders.multilingual.logistic import binary, multinomial
+from ilo_fast.transcoders.multilingual.language_features.language_features_table import (
+    LanguageFeatures,
+)
 from ilo_fast.transcoders.multilingual.matched import matched_features
-from ilo_fast.transcoders.multilingual.probes import standardised
-from ilo_fast.transcoders.multilingual.token_sample import TokenSample, token_sample
+from ilo_fast.transcoders.multilingual.probes.logistic import binary, multinomial
+from ilo_fast.transcoders.multilingual.probes.probes import standardised
+from ilo_fast.transcoders.multilingual.probes.token_sample import TokenSample, token_sample
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
 Integers = NDArray[np.int64]

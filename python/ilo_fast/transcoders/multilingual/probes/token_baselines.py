@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast.transcoders.multilingual.token_sample import TokenSample
+from ilo_fast.transcoders.multilingual.probes.token_sample import TokenSample
 
 Floats = NDArray[np.float64]
 

@@ -15,10 +15,13 @@ from ilo_fast._util.checks import share as checked_share
 from ilo_fast._util.progress import share_bar
 from ilo_fast.errors import CorpusError
 from ilo_fast.graph.options import thread_count
-from ilo_fast.transcoders.multilingual.document_bootstrap import DocumentBootstrap, Estimated
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
-from ilo_fast.transcoders.multilingual.partners import other_lines
-from ilo_fast.transcoders.multilingual.sharing_result import (
+from ilo_fast.transcoders.multilingual.sharing.document_bootstrap import (
+    DocumentBootstrap,
+    Estimated,
+)
+from ilo_fast.transcoders.multilingual.sharing.partners import other_lines
+from ilo_fast.transcoders.multilingual.sharing.sharing_result import (
     KINDS,
     MEASURES,
     FeatureSharing,

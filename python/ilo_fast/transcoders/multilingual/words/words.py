@@ -19,15 +19,15 @@ from ilo_fast.transcoders.multilingual.lines import (
     position_limit_of,
     skipped_positions,
 )
-from ilo_fast.transcoders.multilingual.word_information import permuted_words, word_entropy
-from ilo_fast.transcoders.multilingual.word_occurrences import (
+from ilo_fast.transcoders.multilingual.words.word_information import permuted_words, word_entropy
+from ilo_fast.transcoders.multilingual.words.word_occurrences import (
     ReadText,
     WordOccurrences,
     active_at,
     find_occurrences,
     read_words,
 )
-from ilo_fast.transcoders.multilingual.word_tests import (
+from ilo_fast.transcoders.multilingual.words.word_tests import (
     Decoded,
     Selected,
     Swapped,
@@ -35,7 +35,7 @@ from ilo_fast.transcoders.multilingual.word_tests import (
     select_and_test,
     shares,
 )
-from ilo_fast.transcoders.multilingual.words_result import WordFeature, WordFeatures
+from ilo_fast.transcoders.multilingual.words.words_result import WordFeature, WordFeatures
 from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 

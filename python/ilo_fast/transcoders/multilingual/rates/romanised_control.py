@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.statistics import wilson_interval
-from ilo_fast.transcoders.multilingual.document_counts import DocumentCounts
-from ilo_fast.transcoders.multilingual.language_entropy import Draws
-from ilo_fast.transcoders.multilingual.language_permutations import permutation_test
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
-from ilo_fast.transcoders.multilingual.rates_result import LanguageRates
-from ilo_fast.transcoders.multilingual.romanise import LATIN, romanised_code, script_of
+from ilo_fast.transcoders.multilingual.rates.document_counts import DocumentCounts
+from ilo_fast.transcoders.multilingual.rates.language_entropy import Draws
+from ilo_fast.transcoders.multilingual.rates.language_permutations import permutation_test
+from ilo_fast.transcoders.multilingual.rates.rates_result import LanguageRates
+from ilo_fast.transcoders.multilingual.rates.romanise import LATIN, romanised_code, script_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.progress import CostBar
-from ilo_fast.transcoders.multilingual.document_counts import DocumentCounts
+from ilo_fast.transcoders.multilingual.rates.document_counts import DocumentCounts
 
 Floats = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from ilo_fast._util.messages import counted
 from ilo_fast._util.optional import require
 from ilo_fast._util.versions import versions
 from ilo_fast.scores.similarity.result import finite
-from ilo_fast.transcoders.multilingual.document_bootstrap import Estimated
+from ilo_fast.transcoders.multilingual.sharing.document_bootstrap import Estimated
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -204,7 +204,7 @@ class FeatureSharing:
 
     def panel(self, measure: str) -> SharingPanel:
         """Translations and other lines by layer, as a part of a figure."""
-        from ilo_fast.transcoders.multilingual.sharing_curves import sharing_panel
+        from ilo_fast.transcoders.multilingual.sharing.sharing_curves import sharing_panel
 
         one = self.measures[choice("measure", measure, MEASURES)]
         return sharing_panel(
@@ -232,7 +232,7 @@ class FeatureSharing:
             A layer or measure that there is not.
         """
         from ilo_fast.plots.dendrogram_matrix import dendrogram_matrix_figure
-        from ilo_fast.transcoders.multilingual.sharing_curves import sharing_matrix
+        from ilo_fast.transcoders.multilingual.sharing.sharing_curves import sharing_matrix
 
         one = self.measures[choice("measure", measure, MEASURES)]
         if layer not in self.layers:

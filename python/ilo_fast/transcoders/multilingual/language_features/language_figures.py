@@ -8,9 +8,11 @@ import numpy as np
 
 from ilo_fast._util.optional import require
 from ilo_fast.corpora.languages import describe_language
-from ilo_fast.transcoders.multilingual.ablation_table import AblationMatrix
-from ilo_fast.transcoders.multilingual.language_features_table import LanguageFeatures
-from ilo_fast.transcoders.multilingual.probes import LanguageProbes
+from ilo_fast.transcoders.multilingual.language_features.ablation_table import AblationMatrix
+from ilo_fast.transcoders.multilingual.language_features.language_features_table import (
+    LanguageFeatures,
+)
+from ilo_fast.transcoders.multilingual.probes.probes import LanguageProbes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

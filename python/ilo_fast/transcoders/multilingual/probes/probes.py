@@ -22,9 +22,9 @@ from ilo_fast.transcoders.multilingual.documents import (
     permuted_labels,
     share_interval,
 )
-from ilo_fast.transcoders.multilingual.logistic import multinomial
-from ilo_fast.transcoders.multilingual.token_baselines import token_baselines
-from ilo_fast.transcoders.multilingual.token_sample import TokenSample, token_sample
+from ilo_fast.transcoders.multilingual.probes.logistic import multinomial
+from ilo_fast.transcoders.multilingual.probes.token_baselines import token_baselines
+from ilo_fast.transcoders.multilingual.probes.token_sample import TokenSample, token_sample
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
 
 if TYPE_CHECKING:

@@ -14,10 +14,12 @@ from ilo_fast._util.holm import holm_p
 from ilo_fast._util.max_t import step_down_p
 from ilo_fast._util.progress import cost_bar
 from ilo_fast.corpora.parallel import ParallelCorpus
-from ilo_fast.transcoders.multilingual.ablated import Ablation
-from ilo_fast.transcoders.multilingual.ablation_table import AblationMatrix
 from ilo_fast.transcoders.multilingual.documents import mean_interval
-from ilo_fast.transcoders.multilingual.language_features_table import LanguageFeatures
+from ilo_fast.transcoders.multilingual.language_features.ablated import Ablation
+from ilo_fast.transcoders.multilingual.language_features.ablation_table import AblationMatrix
+from ilo_fast.transcoders.multilingual.language_features.language_features_table import (
+    LanguageFeatures,
+)
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures, line_features
 from ilo_fast.transcoders.multilingual.lines import (
     Lines,

@@ -22,7 +22,9 @@ from ilo_fast.transcoders.multilingual.documents import (
     effective_interval,
     permuted_labels,
 )
-from ilo_fast.transcoders.multilingual.language_features_table import LanguageFeatures
+from ilo_fast.transcoders.multilingual.language_features.language_features_table import (
+    LanguageFeatures,
+)
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
 
 Integers = NDArray[np.int64]

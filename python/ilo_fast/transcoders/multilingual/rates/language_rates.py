@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from ilo_fast._util.checks import real_number, whole_number
 from ilo_fast._util.progress import cost_bar
 from ilo_fast.graph.options import thread_count
-from ilo_fast.transcoders.multilingual.document_counts import DocumentCounts
-from ilo_fast.transcoders.multilingual.language_entropy import Draws, estimate_entropy
-from ilo_fast.transcoders.multilingual.language_permutations import permutation_test
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
-from ilo_fast.transcoders.multilingual.rates_result import PERMUTED, LanguageRates
+from ilo_fast.transcoders.multilingual.rates.document_counts import DocumentCounts
+from ilo_fast.transcoders.multilingual.rates.language_entropy import Draws, estimate_entropy
+from ilo_fast.transcoders.multilingual.rates.language_permutations import permutation_test
+from ilo_fast.transcoders.multilingual.rates.rates_result import PERMUTED, LanguageRates
 
 N_DRAWS: Final = 500
 

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from ilo_fast._util.checks import real_number, whole_number
 from ilo_fast._util.optional import require
 from ilo_fast.graph.options import thread_count
-from ilo_fast.transcoders.multilingual.language_entropy import entropy_bits
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
-from ilo_fast.transcoders.multilingual.rates_result import LanguageRates
-from ilo_fast.transcoders.multilingual.romanise import script_of
-from ilo_fast.transcoders.multilingual.romanised_control import RomanisedControl, romanised_control
+from ilo_fast.transcoders.multilingual.rates.language_entropy import entropy_bits
+from ilo_fast.transcoders.multilingual.rates.rates_result import LanguageRates
+from ilo_fast.transcoders.multilingual.rates.romanise import script_of
+from ilo_fast.transcoders.multilingual.rates.romanised_control import (
+    RomanisedControl,
+    romanised_control,
+)
 
 Floats = NDArray[np.float64]
 

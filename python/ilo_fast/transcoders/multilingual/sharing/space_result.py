@@ -15,9 +15,9 @@ from ilo_fast._util.messages import counted
 from ilo_fast._util.optional import require
 from ilo_fast._util.versions import versions
 from ilo_fast.scores.similarity.result import finite, nested
-from ilo_fast.transcoders.multilingual.document_bootstrap import Estimated
-from ilo_fast.transcoders.multilingual.rank_correlation import Correlation
-from ilo_fast.transcoders.multilingual.sharing_result import FeatureSharing
+from ilo_fast.transcoders.multilingual.sharing.document_bootstrap import Estimated
+from ilo_fast.transcoders.multilingual.sharing.rank_correlation import Correlation
+from ilo_fast.transcoders.multilingual.sharing.sharing_result import FeatureSharing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -221,7 +221,7 @@ class SharedSpace:
             A score that was not measured.
         """
         from ilo_fast.plots.sharing import SharingCurves, sharing_figure
-        from ilo_fast.transcoders.multilingual.sharing_curves import score_panel
+        from ilo_fast.transcoders.multilingual.sharing.sharing_curves import score_panel
 
         panels = [self.sharing.panel(self.measure)]
         for name in scores:

@@ -8,10 +8,12 @@ from typing import Final
 from ilo_fast._util.messages import elide, plain
 from ilo_fast.corpora.languages import describe_language
 from ilo_fast.report.columns import columns, p_value, pad
-from ilo_fast.transcoders.multilingual.ablation_table import AblationMatrix
-from ilo_fast.transcoders.multilingual.language_features_table import LanguageFeatures
-from ilo_fast.transcoders.multilingual.late_features import LateFeatures
-from ilo_fast.transcoders.multilingual.probes import LanguageProbes
+from ilo_fast.transcoders.multilingual.language_features.ablation_table import AblationMatrix
+from ilo_fast.transcoders.multilingual.language_features.language_features_table import (
+    LanguageFeatures,
+)
+from ilo_fast.transcoders.multilingual.probes.late_features import LateFeatures
+from ilo_fast.transcoders.multilingual.probes.probes import LanguageProbes
 
 _WIDEST: Final = 10  # languages of a matrix that a terminal shows
 _LEVEL: Final = 0.05

@@ -18,20 +18,23 @@ from ilo_fast.graph.options import check_metric, thread_count
 from ilo_fast.representations.extraction import extract
 from ilo_fast.scores.similarity.halves import Halves
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures, line_features
-from ilo_fast.transcoders.multilingual.rank_correlation import layer_correlation, pair_correlation
-from ilo_fast.transcoders.multilingual.sharing import (
+from ilo_fast.transcoders.multilingual.sharing.rank_correlation import (
+    layer_correlation,
+    pair_correlation,
+)
+from ilo_fast.transcoders.multilingual.sharing.sharing import (
     feature_sharing,
     not_always_on,
     parallel_rows,
 )
-from ilo_fast.transcoders.multilingual.sharing_result import MEASURES, FeatureSharing
-from ilo_fast.transcoders.multilingual.space_result import (
+from ilo_fast.transcoders.multilingual.sharing.sharing_result import MEASURES, FeatureSharing
+from ilo_fast.transcoders.multilingual.sharing.space_result import (
     SOURCES,
     SharedSpace,
     SpaceCorrelation,
     SpaceScore,
 )
-from ilo_fast.transcoders.multilingual.space_scores import (
+from ilo_fast.transcoders.multilingual.sharing.space_scores import (
     LayerFound,
     SpaceOptions,
     layer_scores,

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.max_t import step_down_p
 from ilo_fast.transcoders.multilingual.lines import Integers
-from ilo_fast.transcoders.multilingual.word_information import (
+from ilo_fast.transcoders.multilingual.words.word_information import (
     Decoder,
     informations,
     permuted_words,
 )
-from ilo_fast.transcoders.multilingual.word_occurrences import Active, WordOccurrences
+from ilo_fast.transcoders.multilingual.words.word_occurrences import Active, WordOccurrences
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ilo_fast import _core
 from ilo_fast._util.max_t import step_down_p
 from ilo_fast._util.progress import cost_bar
-from ilo_fast.transcoders.multilingual.document_counts import DocumentCounts
+from ilo_fast.transcoders.multilingual.rates.document_counts import DocumentCounts
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

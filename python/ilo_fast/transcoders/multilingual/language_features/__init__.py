@@ -1,0 +1,1 @@
+"""Features of single languages, found and tested apart, and what switching them off does."""

@@ -1,0 +1,1 @@
+"""How linearly layers encode language, and what early layers know of late language features."""

@@ -1,0 +1,1 @@
+"""How often each feature fires in each language; language told from script."""
