@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from ilo_fast._util.checks import choice, path_of, whole_number
 from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.files import write_json
+from ilo_fast._util.json_numbers import finite, nested
 from ilo_fast._util.messages import counted
 from ilo_fast._util.optional import require
 from ilo_fast._util.schema import (
@@ -176,7 +176,7 @@ class TokenStatistics:
             "counted": list(COUNTED),
             **{name: list(getattr(self, name)) for name in _TEXTS},
             **{name: getattr(self, name).tolist() for name in _WHOLE},
-            **{name: _plain(getattr(self, name).tolist()) for name in _REAL},
+            **{name: nested(getattr(self, name)) for name in _REAL},
             "inequalities": list(INEQUALITIES),
             "info": dict(self.info),
         }
@@ -269,7 +269,7 @@ class TokenComparison:
             for column, row in enumerate(own.rows()):
                 low, high = self.ratio_intervals[at, column]
                 more = {"ratio": self.ratio[at, column], "ratio_low": low, "ratio_high": high}
-                found.append(row | {name: _number(value) for name, value in more.items()})
+                found.append(row | {name: finite(value) for name, value in more.items()})
         return found
 
     def to_dataframe(self) -> Any:
@@ -289,8 +289,8 @@ class TokenComparison:
             "schema_version": SCHEMA_VERSION,
             "kind": f"{_KIND}_comparison",
             "statistics": {name: own.to_dict() for name, own in self.statistics.items()},
-            "ratio": _plain(self.ratio.tolist()),
-            "ratio_intervals": _plain(self.ratio_intervals.tolist()),
+            "ratio": nested(self.ratio),
+            "ratio_intervals": nested(self.ratio_intervals),
         }
 
     @classmethod
@@ -316,15 +316,5 @@ class TokenComparison:
 def _named(values: Floats, spans: Floats) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for name, value, (low, high) in zip(STATISTICS, values, spans, strict=True):
-        found |= {name: _number(value), f"{name}_low": _number(low), f"{name}_high": _number(high)}
+        found |= {name: finite(value), f"{name}_low": finite(low), f"{name}_high": finite(high)}
     return found
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def _plain(values: Any) -> Any:
-    if isinstance(values, list):
-        return [_plain(value) for value in values]
-    return _number(values)

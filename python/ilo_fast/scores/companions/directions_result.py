@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.equality import same_fields
+from ilo_fast._util.json_numbers import nested
 from ilo_fast._util.schema import number_table, whole_numbers
-from ilo_fast.scores.similarity.result import nested
 
 Array = NDArray[np.float64]
 

@@ -15,6 +15,7 @@ from ilo_fast._util.checks import path_of, real_number
 from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_text
+from ilo_fast._util.json_numbers import finite, nested
 from ilo_fast._util.messages import counted, listed
 from ilo_fast._util.schema import (
     check_schema,
@@ -35,7 +36,6 @@ from ilo_fast.scores.companions.directions_result import (
     read_removed,
     removed_object,
 )
-from ilo_fast.scores.similarity.result import finite, nested
 
 Array = NDArray[np.float64]
 

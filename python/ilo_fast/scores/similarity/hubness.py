@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.checks import whole_number
+from ilo_fast._util.json_numbers import nested
 from ilo_fast._util.progress import share_bar
 from ilo_fast.graph.checks import check_own_graph
 from ilo_fast.graph.knn import Metric
@@ -19,7 +20,6 @@ from ilo_fast.scores.certainty.intervals import check_level
 from ilo_fast.scores.similarity.halves import Halves
 from ilo_fast.scores.similarity.layers import Layers, check_one_space, layer_numbers
 from ilo_fast.scores.similarity.neighbors import Search
-from ilo_fast.scores.similarity.result import nested
 
 Array = NDArray[np.float64]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.equality import same_fields
+from ilo_fast._util.json_numbers import finite, nested
 
 Array = NDArray[np.float64]
 
@@ -123,18 +123,5 @@ class Similarity:
         return labels
 
 
-def nested(values: Array) -> Any:
-    """An array as lists (a scalar as a number) in which None stands for NaN and infinity."""
-    found = np.asarray(values, np.float64)
-    out = found.astype(object)
-    out[~np.isfinite(found)] = None
-    return out.tolist()
-
-
 def _beside(found: Similarity) -> dict[str, Array | None]:
     return {"chance": found.chance, "z": found.z, "low": found.low, "high": found.high}
-
-
-def finite(value: Any) -> float | None:
-    """A number as JSON can hold it: None stands for NaN and infinity."""
-    return float(value) if math.isfinite(value) else None

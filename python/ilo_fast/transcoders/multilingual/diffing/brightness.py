@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ilo_fast._util.json_numbers import nested
 from ilo_fast.transcoders.multilingual.diffing.paired import Floats, check_paired
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
 
@@ -60,7 +61,7 @@ class Brightness:
         tables = ("before", "after", "change", "change_low", "change_high")
         return {
             "languages": list(self.languages),
-            **{name: finite(getattr(self, name)) for name in tables},
+            **{name: nested(getattr(self, name)) for name in tables},
             "late": self.late.to_dict(),
         }
 
@@ -143,10 +144,3 @@ def estimate(value: Floats | float, draws: Floats) -> Estimate:
         return Estimate(float(value), None, None)
     low, high = percentiles(known)
     return Estimate(float(value), float(low), float(high))
-
-
-def finite(values: Any) -> Any:
-    """Nested lists, None for what is not finite."""
-    if np.ndim(values):
-        return [finite(value) for value in values]
-    return float(values) if np.isfinite(values) else None

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ilo_fast._util.json_numbers import finite
 from ilo_fast._util.statistics import t_quantile
 from ilo_fast._util.student import two_sided_p
 from ilo_fast.transcoders.multilingual.diffing.paired import (
@@ -101,11 +102,11 @@ class FeatureChanges:
             "feature_after": int(self.after[at]) % self.n_features,
         }
         for name in _NUMBERS:
-            found[name] = _plain(getattr(self, name)[at])
+            found[name] = finite(getattr(self, name)[at])
         for name in _BY_LANGUAGE:
             values = getattr(self, name)[:, at]
             found[name] = {
-                code: _plain(value) for code, value in zip(self.languages, values, strict=True)
+                code: finite(value) for code, value in zip(self.languages, values, strict=True)
             }
         return found
 
@@ -262,10 +263,6 @@ def _share_influence(off: Floats, share: Floats, rates: Floats) -> Floats:
     total = rates.sum(axis=0)
     safe = np.where(total > 0, total, np.nan)
     return np.asarray((off - share * off.sum(axis=1, keepdims=True)) / safe)
-
-
-def _plain(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def masked(changes: FeatureChanges, mask: NDArray[np.bool_]) -> FeatureChanges:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ilo_fast._util.json_numbers import nested
 from ilo_fast.transcoders.attribution.data import GraphData
 from ilo_fast.transcoders.multilingual.diffing.brightness import (
     Estimate,
     estimate,
-    finite,
     log_ratio,
     percentiles,
 )
@@ -62,7 +62,7 @@ class EdgeChanges:
                   for part in ("before", "after", "change", "low", "high")]  # fmt: skip
         return {
             "prompts": self.n_prompts,
-            **{name: finite(getattr(self, name)) for name in tables},
+            **{name: nested(getattr(self, name)) for name in tables},
             "middle_raw": self.middle_raw.to_dict(),
             "middle_share": self.middle_share.to_dict(),
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast._util.json_numbers import finite
 from ilo_fast._util.optional import require
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ class AblationMatrix:
                 "n_features": len(self.columns[name]),
                 "base": float(self.base[b]),
                 "change": float(self.change[a, b]),
-                "low": _number(self.low[a, b]),
-                "high": _number(self.high[a, b]),
+                "low": finite(self.low[a, b]),
+                "high": finite(self.high[a, b]),
                 "random_mean": float(middle[a, b]),
                 "random_low": float(low[a, b]),
                 "random_high": float(high[a, b]),
@@ -110,9 +110,9 @@ class AblationMatrix:
             "specificity": [
                 {
                     "set": name,
-                    "specificity": _number(self.specificity[a]),
-                    "p": _number(self.specificity_p[a]),
-                    "p_holm": _number(self.specificity_p_holm[a]),
+                    "specificity": finite(self.specificity[a]),
+                    "p": finite(self.specificity_p[a]),
+                    "p_holm": finite(self.specificity_p_holm[a]),
                 }
                 for a, name in enumerate(self.sets)
             ],
@@ -121,7 +121,3 @@ class AblationMatrix:
             "n_tokens": self.n_tokens.tolist(),
             "options": dict(self.options),
         }
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None

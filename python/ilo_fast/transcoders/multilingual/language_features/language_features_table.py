@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast._util.json_numbers import finite
 from ilo_fast._util.optional import require
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class LanguageFeatures:
             "n_layers": self.n_layers,
             "n_features": self.n_features,
             "features": self.records(),
-            "share_that_holds": _number(self.share_that_holds),
+            "share_that_holds": finite(self.share_that_holds),
             "passed": self.passed.tolist(),
             "counts": self.counts.tolist(),
             "chance_counts": self.chance_counts.tolist(),
@@ -172,7 +173,7 @@ class LanguageFeatures:
                 "feature": int(self.columns[at] % self.n_features),
                 "found_firings": int(self.firings[at, 0]),
                 "firings": int(self.firings[at, 1]),
-                **{name: _number(values[at]) for name, values in columns.items()},
+                **{name: finite(values[at]) for name, values in columns.items()},
                 "holds": bool(self.holds[at]),
             }
             for at in range(len(self))
@@ -195,7 +196,7 @@ class LanguageFeatures:
                 {
                     "language": code,
                     "passed": int(self.counts[:, at].sum()),
-                    "by_chance": _number(self.chance_counts[:, at].sum()),
+                    "by_chance": finite(self.chance_counts[:, at].sum()),
                     "kept": int(mine.sum()),
                     "found_selectivity": _mean(self.found_selectivity[mine]),
                     "selectivity": _mean(self.selectivity[known]),
@@ -212,10 +213,6 @@ _OF_FEATURES: Final = (
     "columns", "firings", "found_selectivity", "found_other", "selectivity", "other", "low", "high",
     "p", "p_holm", "p_adjusted", "holds",
 )  # fmt: skip
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _mean(values: NDArray[Any]) -> float | None:

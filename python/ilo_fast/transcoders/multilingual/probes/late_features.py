@@ -7,7 +7,6 @@ than where other late features of the same density will be.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ilo_fast._util.checks import whole_number
+from ilo_fast._util.json_numbers import finite
 from ilo_fast._util.progress import cost_bar
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.transcoders.multilingual.documents import share_interval
@@ -89,10 +89,10 @@ class LateFeatures:
         return [
             {
                 "layer": layer,
-                "auc": _number(self.auc[:, at].mean()),
-                "matched_auc": _number(means[:, at].mean()),
-                "matched_low": _number(np.percentile(means[:, at], 2.5)),
-                "matched_high": _number(np.percentile(means[:, at], 97.5)),
+                "auc": finite(self.auc[:, at].mean()),
+                "matched_auc": finite(means[:, at].mean()),
+                "matched_low": finite(np.percentile(means[:, at], 2.5)),
+                "matched_high": finite(np.percentile(means[:, at], 97.5)),
                 "p": float(self.p[at]),
             }
             for at, layer in enumerate(self.layers)
@@ -279,7 +279,3 @@ def area_under_curve(scores: Floats, truth: NDArray[np.bool_]) -> Floats:
         above = middle[rank.reshape(-1)][yes].sum() - n_yes * (n_yes + 1) / 2
         out[at] = above / (n_yes * n_no) if n_yes and n_no and len(values) else np.nan
     return out
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None

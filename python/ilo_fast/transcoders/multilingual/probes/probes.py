@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ilo_fast._util.checks import whole_number
+from ilo_fast._util.json_numbers import finite
 from ilo_fast._util.optional import require
 from ilo_fast._util.progress import cost_bar
 from ilo_fast.corpora.parallel import ParallelCorpus
@@ -319,4 +319,4 @@ def _sums(document: NDArray[np.int64], values: Floats | None = None) -> Floats:
 
 def _named(name: str, value: Interval) -> dict[str, float | None]:
     ends = (name, f"{name}_low", f"{name}_high")
-    return {k: v if math.isfinite(v) else None for k, v in zip(ends, value, strict=True)}
+    return {k: finite(v) for k, v in zip(ends, value, strict=True)}

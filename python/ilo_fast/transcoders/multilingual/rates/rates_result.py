@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ilo_fast._util.checks import choice, path_of, real_number, whole_number
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_json
+from ilo_fast._util.json_numbers import nested
 from ilo_fast._util.optional import require
 from ilo_fast._util.schema import (
     check_schema,
@@ -276,7 +277,7 @@ class LanguageRates:
             "null_p": (1 + (null >= observed).sum()) / (1 + len(null)) if n else None,
             "specific": (specific >= 0).sum() / n if n else None,
         }
-        plain = {key: value if value is None else _plain(value) for key, value in found.items()}
+        plain = {key: nested(value) for key, value in found.items()}
         counts = {c: int((specific == i).sum()) for i, c in enumerate(self.languages)}
         return {**plain, "specific_to": counts}
 
@@ -302,7 +303,7 @@ class LanguageRates:
     def to_dict(self) -> dict[str, Any]:
         """All of it, JSON-able; numbers that are not known are None."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        plain = {k: _list(v) if isinstance(v, np.ndarray) else v for k, v in values.items()}
+        plain = {k: nested(v) if isinstance(v, np.ndarray) else v for k, v in values.items()}
         head = {"kind": _KIND, "schema_version": SCHEMA_VERSION}
         return {**head, **plain, "languages": list(self.languages)}
 
@@ -330,20 +331,6 @@ class LanguageRates:
 
 
 _OF_COLUMNS: Final = ("entropy", "entropy_low", "entropy_high", "p", "p_adjusted")
-
-
-def _plain(value: Any) -> int | float | None:
-    if isinstance(value, int):
-        return value
-    return float(value) if np.isfinite(value) else None
-
-
-def _list(values: NDArray[Any]) -> Any:
-    if values.dtype.kind != "f":
-        return values.tolist()
-    known = values.astype(object)
-    known[np.isnan(values)] = None
-    return known.tolist()
 
 
 def _weighted_quantiles(values: Floats, weights: Floats) -> Floats:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast._util.json_numbers import finite
 from ilo_fast._util.statistics import wilson_interval
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
 from ilo_fast.transcoders.multilingual.rates.document_counts import DocumentCounts
@@ -88,7 +89,7 @@ class RomanisedControl:
                 "layer": int(column // self.n_features),
                 "feature": int(column % self.n_features),
                 "language": self.languages[self.language[at]],
-                **{k: float(v[at]) if np.isfinite(v[at]) else None for k, v in named.items()},
+                **{k: finite(v[at]) for k, v in named.items()},
                 "verdict": self.verdict[at],
             }
             for at, column in enumerate(self.columns)

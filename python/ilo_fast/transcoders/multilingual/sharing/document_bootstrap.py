@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast._util.json_numbers import nested
 from ilo_fast._util.statistics import t_quantile
-from ilo_fast.scores.similarity.result import nested
 
 Array = NDArray[np.float64]
 

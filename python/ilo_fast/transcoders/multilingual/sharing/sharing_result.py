@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.checks import choice
+from ilo_fast._util.json_numbers import finite
 from ilo_fast._util.messages import counted
 from ilo_fast._util.optional import require
 from ilo_fast._util.versions import versions
-from ilo_fast.scores.similarity.result import finite
 from ilo_fast.transcoders.multilingual.sharing.document_bootstrap import Estimated
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.checks import whole_number
+from ilo_fast._util.json_numbers import nested
 from ilo_fast._util.statistics import wilson_interval
 
 UND: Final = "und"
@@ -66,7 +67,7 @@ class IdentifierAccuracy:
             "languages": list(self.languages),
             "lengths": list(self.lengths),
             "confusion": self.confusion.tolist(),
-            "share": [[None if np.isnan(x) else float(x) for x in row] for row in self.share],
+            "share": nested(self.share),
         }
 
     def to_dataframe(self) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast._util.json_numbers import finite, nested
 from ilo_fast._util.optional import require
 
 if TYPE_CHECKING:
@@ -191,13 +191,13 @@ class WordFeatures:
                     {
                         "language": code,
                         "layer": layer,
-                        "fertility": None if own < 0 else _number(self.fertility[own]),
+                        "fertility": None if own < 0 else finite(self.fertility[own]),
                         "words": int(self.n_words.sum() if own < 0 else self.n_words[own]),
                         "tested": int(self.n_tested.sum() if own < 0 else self.n_tested[own]),
-                        "accuracy": _number(self.accuracy[at, layer]),
-                        "accuracy_low": _number(low),
-                        "accuracy_high": _number(high),
-                        "majority": _number(self.majority[at]),
+                        "accuracy": finite(self.accuracy[at, layer]),
+                        "accuracy_low": finite(low),
+                        "accuracy_high": finite(high),
+                        "majority": finite(self.majority[at]),
                         "word_features": int(
                             counts[:, layer].sum() if own < 0 else counts[own, layer]
                         ),
@@ -252,23 +252,13 @@ class WordFeatures:
         for name in self.__dataclass_fields__:
             value = getattr(self, name)
             if isinstance(value, np.ndarray):
-                value = _plain(value.tolist())
+                value = nested(value)
             elif name == "features":
                 value = [{**asdict(own), "auc": own.auc} for own in self.features]
-                value = [{k: _plain(v) for k, v in own.items()} for own in value]
+                value = [{k: nested(v) for k, v in own.items()} for own in value]
             elif isinstance(value, tuple):
                 value = list(value)
             elif isinstance(value, Mapping):
                 value = dict(value)
-            found[name] = _plain(value)
+            found[name] = finite(value) if isinstance(value, float) else value
         return found
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_plain(entry) for entry in value]
-    return _number(value) if isinstance(value, float) else value
