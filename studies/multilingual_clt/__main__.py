@@ -27,10 +27,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from multilingual_clt.making import KINDS, Making
-from multilingual_clt.pieces import Piece, Pieces, say
+from multilingual_clt.making import Making
+from multilingual_clt.pieces import Pieces, say
 from multilingual_clt.plan import CONDITIONS, LANGUAGES, Plan, Sizes
 from multilingual_clt.verses import read_verses
+from multilingual_clt.work import all_pieces
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -67,29 +68,9 @@ def study(args: argparse.Namespace) -> int:
     verses = read_verses(args.corpora, plan.languages)
     making = Making(plan, args.out, *verses.split(plan.held_out_every))
     pieces = Pieces(args.out)
-    if not pieces.work(model_pieces(plan, making)):
+    if not pieces.work(all_pieces(plan, making)):
         say("the rest is being made by another process")
     return 0
-
-
-def model_pieces(plan: Plan, making: Making) -> list[Piece]:
-    """Models, and their transcoders."""
-    found = []
-    about = {"languages": list(plan.languages), "sizes": asdict(plan.sizes)}
-    for condition, seed in plan.models():
-        model = f"model-{condition.name}-{seed}"
-        settings = {**about, "condition": asdict(condition), "seed": seed}
-        found.append(Piece(model, settings, lambda c=condition, s=seed: making.make_model(c, s)))
-        found += [
-            Piece(
-                f"{kind}-{condition.name}-{seed}",
-                settings,
-                lambda c=condition, s=seed, k=kind: making.make_transcoder(c, s, k),
-                needs=(model,),
-            )
-            for kind in KINDS
-        ]
-    return found
 
 
 if __name__ == "__main__":

@@ -5,26 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ilo_fast import ParallelCorpus
 from ilo_fast.transcoders import (
+    LanguageFeatures,
+    LineFeatures,
     ablation_matrix,
     feature_sharing,
     language_features,
     language_probes,
     language_rates,
+    late_features,
     line_features,
     line_influence,
+    script_split,
     shared_space,
     steer,
     word_features,
 )
 from ilo_fast.transcoders.files.opening import Opened
-from ilo_fast.transcoders.multilingual.probes.late_features import late_features
-from ilo_fast.transcoders.multilingual.rates.romanised_control import romanised_control
 from multilingual_clt.making import Making, quiet
-from multilingual_clt.plan import Condition
+from multilingual_clt.plan import ENGLISH, Condition
 
-VERSES = 400
+VERSES = 600
 """Of each language, held out, spread over all chapters that are."""
 
 
@@ -42,86 +46,140 @@ class Analysing:
     def __init__(self, making: Making, folder: Path) -> None:
         self._making, self._folder = making, folder
 
-    def _opened(self, condition: Condition, seed: int, kind: str) -> tuple[Opened, ParallelCorpus]:
+    def _read(
+        self, condition: Condition, seed: int, kind: str
+    ) -> tuple[Opened, ParallelCorpus, LineFeatures]:
         it = self._making.opened(condition, seed, kind)
-        return it, self._making.held_out(condition).corpus(VERSES)
+        corpus = self._making.held_out(condition).corpus(VERSES)
+        return it, corpus, line_features(it.model, it.transcoder, corpus, tokenizer=it.tokenizer)
 
     def space(self, condition: Condition, seed: int, kind: str) -> dict[str, Any]:
-        """Both notions of sharing, by layer and pair of languages."""
-        it, corpus = self._opened(condition, seed, kind)
-        table = line_features(it.model, it.transcoder, corpus, tokenizer=it.tokenizer)
+        """Both notions of sharing, by layer and pair of languages; excess by document."""
+        it, corpus, table = self._read(condition, seed, kind)
         with quiet():
             found = shared_space(
-                it.model, it.transcoder, corpus, tokenizer=it.tokenizer, table=table, seed=seed
-            )
-        return found.to_dict()
+                it.model, it.transcoder, corpus, tokenizer=it.tokenizer, table=table,
+                match_length=True, seed=seed,
+            )  # fmt: skip
+        sums = found.sharing.document_sums["jaccard"].mean(axis=1)  # (documents, layers)
+        return {
+            "space": found.to_dict(),
+            "excess_by_document": sums.round(6).tolist(),
+            "lines_by_document": np.bincount(
+                np.unique(found.sharing.documents, return_inverse=True)[1]
+            ).tolist(),
+        }
 
     def influence(self, condition: Condition, seed: int, kind: str) -> dict[str, Any]:
         """Sharing of the features that carry each line's influence on what is predicted."""
-        it, corpus = self._opened(condition, seed, kind)
+        it = self._making.opened(condition, seed, kind)
+        corpus = self._making.held_out(condition).corpus(VERSES // 2)
         table = line_influence(it.model, it.transcoder, corpus, tokenizer=it.tokenizer)
-        return feature_sharing(table, by="influence", seed=seed).to_dict()
+        return feature_sharing(table, by="influence", match_length=True, seed=seed).to_dict()
 
     def languages(self, condition: Condition, seed: int, kind: str) -> dict[str, Any]:
-        """Rates, language features, and what early layers know of late ones."""
-        it, corpus = self._opened(condition, seed, kind)
-        table = line_features(it.model, it.transcoder, corpus, tokenizer=it.tokenizer)
-        rates = language_rates(table, seed=seed)
-        features = language_features(table, seed=seed)
-        late = late_features(
-            it.model, it.transcoder, features, corpus, tokenizer=it.tokenizer, seed=seed
-        )
+        """Rates, features of single languages, and what early layers know of late ones."""
+        it, corpus, table = self._read(condition, seed, kind)
+        rates = language_rates(table, n_permutations=200, seed=seed)
+        found = language_features(table, n_permutations=200, seed=seed)
+        late = language_features(table, layers=self._late(it), n_permutations=200, seed=seed)
+        foretold = late_features(
+            it.model, it.transcoder, late, corpus, tokenizer=it.tokenizer, n_random=20,
+            exclude=late.passed, seed=seed,
+        )  # fmt: skip
         return {
             "rates": rates.layer_summary(),
-            "features": features.to_dict(),
-            "summary": features.summary(),
-            "late": late.to_dict(),
+            "mass": mass_by_layer(table, found),
+            "found": found.summary(),
+            "records": found.records(),
+            "late": foretold.to_dict(),
         }
+
+    def _late(self, it: Opened) -> tuple[int, ...]:
+        return tuple(range(it.transcoder.n_layers - 2, it.transcoder.n_layers))
 
     def probes(self, condition: Condition, seed: int, kind: str) -> dict[str, Any]:
         """How linearly each layer encodes language."""
-        it, corpus = self._opened(condition, seed, kind)
+        it, corpus, _ = self._read(condition, seed, kind)
         return language_probes(
             it.model, it.transcoder, corpus, tokenizer=it.tokenizer, n_shuffles=5, seed=seed
         ).to_dict()
 
     def script(self, condition: Condition, seed: int, kind: str) -> dict[str, Any]:
         """Whether features of a language follow its text into Latin script."""
-        it, corpus = self._opened(condition, seed, kind)
-        from multilingual_clt.romanising import romanised_corpus
-
-        table = line_features(it.model, it.transcoder, corpus, tokenizer=it.tokenizer)
-        other = line_features(
-            it.model, it.transcoder, romanised_corpus(corpus), tokenizer=it.tokenizer
-        )
-        control = romanised_control(table, other, language_rates(table, seed=seed), seed=seed)
-        return {"layers": control.layer_summary()}
+        it, _, table = self._read(condition, seed, kind)
+        latin = line_features(
+            it.model, it.transcoder, self._making.romanised_held_out().corpus(VERSES, longest=400),
+            tokenizer=it.tokenizer,
+        )  # fmt: skip
+        rates = language_rates(table, n_permutations=200, seed=seed)
+        split = script_split(table, rates, romanised=latin, n_permutations=200, seed=seed)
+        assert split.control is not None
+        return {"layers": split.layer_summary(), "control": split.control.layer_summary()}
 
     def ablation(self, condition: Condition, seed: int, kind: str) -> dict[str, Any]:
-        """Loss per language without each language's features."""
-        it, corpus = self._opened(condition, seed, kind)
-        table = line_features(it.model, it.transcoder, corpus, tokenizer=it.tokenizer)
-        features = language_features(table, seed=seed)
+        """Loss per language without each language's late features."""
+        it, corpus, table = self._read(condition, seed, kind)
+        late = language_features(table, layers=self._late(it), n_permutations=200, seed=seed)
         return ablation_matrix(
-            it.model, it.transcoder, features, corpus, tokenizer=it.tokenizer, table=table,
-            n_lines=20, n_random=200, seed=seed,
+            it.model, it.transcoder, late, corpus, tokenizer=it.tokenizer, table=table,
+            n_lines=40, n_random=200, exclude=late.passed, seed=seed,
         ).to_dict()  # fmt: skip
 
     def steering(self, condition: Condition, seed: int, kind: str) -> dict[str, Any]:
-        """Suppression and substitution, all ordered pairs of languages that were trained on."""
+        """Suppression and substitution, all ordered pairs of languages that were trained on.
+
+        Features are found on every second chapter, prompts are of the others.
+        """
         it = self._making.opened(condition, seed, kind)
         verses = self._making.held_out(condition)
         if condition.english == 0:
-            verses = verses.without("eng_Latn")
-        return steer(
-            it.model, it.transcoder, verses.corpus(800), tokenizer=it.tokenizer, n_prompts=200,
-            seed=seed, output_dir=self._folder / "steering" / f"{condition.name}-{seed}-{kind}",
-        ).to_dict()  # fmt: skip
+            verses = verses.without(ENGLISH)
+        finding, prompting = verses.split(2)
+        corpus = finding.corpus(VERSES)
+        table = line_features(it.model, it.transcoder, corpus, tokenizer=it.tokenizer)
+        found = language_features(table, n_permutations=200, n_per_language=30, seed=seed)
+        with quiet():
+            return steer(
+                it.model, it.transcoder, prompting.corpus(400),
+                {code: found.of(code) for code in found.languages},
+                tokenizer=it.tokenizer, background=corpus.sentences, n_prompts=200, n_random=2,
+                seed=seed, n_examples=0,
+                output_dir=self._folder / "steering" / f"{condition.name}-{seed}-{kind}",
+            ).to_dict()  # fmt: skip
 
     def words(self, condition: Condition, seed: int, kind: str) -> dict[str, Any]:
-        """Features of whole words at their last piece."""
+        """Features of whole words at their last piece; the words themselves are not kept."""
         it = self._making.opened(condition, seed, kind)
         corpus = self._making.held_out(condition).corpus(1600)
-        return word_features(
-            it.model, it.transcoder, corpus, tokenizer=it.tokenizer, seed=seed
-        ).to_dict()
+        found = word_features(
+            it.model, it.transcoder, corpus, tokenizer=it.tokenizer, min_count=2, seed=seed,
+            n_permutations=200, n_null=5,
+        ).to_dict()  # fmt: skip
+        for feature in found["features"]:
+            feature.pop("word"), feature.pop("last_piece")
+        return found
+
+
+def mass_by_layer(table: LineFeatures, found: LanguageFeatures) -> list[dict[str, Any]]:
+    """Of each layer, what share of all firings is of features that passed as of one language.
+
+    Over all that passed, and over the ten that fire most: whether it is few features that carry it.
+    """
+    firings = np.bincount(table.indices, table.counts, minlength=table.n_columns)
+    passed = np.zeros(table.n_columns, bool)
+    passed[found.passed] = True
+    rows = []
+    for layer in range(table.n_layers):
+        part = slice(layer * table.n_features, (layer + 1) * table.n_features)
+        own = np.sort(firings[part][passed[part]])[::-1]
+        total = firings[part].sum()
+        rows.append(
+            {
+                "layer": layer,
+                "n_passed": int(passed[part].sum()),
+                "share_of_firings": float(own.sum() / total),
+                "ten_largest": float(own[:10].sum() / total),
+            }
+        )
+    return rows

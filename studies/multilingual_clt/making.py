@@ -14,7 +14,7 @@ from ilo_fast import ParallelCorpus, pretrain, train_transcoder
 from ilo_fast._util.files import replace_folder
 from ilo_fast.models.forward import evaluating, inference
 from ilo_fast.training.pretrain.model import build_model, llama_sizes
-from ilo_fast.training.pretrain.tokenizer import as_pretrained, sample_lines, train_tokenizer
+from ilo_fast.training.pretrain.vocabularies import train_tokenizers
 from ilo_fast.transcoders import open_transcoder
 from ilo_fast.transcoders.activations import TopK
 from ilo_fast.transcoders.files.opening import Opened
@@ -44,21 +44,27 @@ class Making:
 
     def __init__(self, plan: Plan, folder: Path, train: Verses, held_out: Verses) -> None:
         self.plan, self.folder = plan, folder
-        self._train = {False: train}
-        self._held_out = {False: held_out}
+        self._text = {"train": train, "held_out": held_out}
 
     def train(self, condition: Condition) -> Verses:
         """Verses that a condition trains on."""
-        return self._of(self._train, condition)
+        return self._of("train", condition.romanised)
 
     def held_out(self, condition: Condition) -> Verses:
         """Verses that it does not."""
-        return self._of(self._held_out, condition)
+        return self._of("held_out", condition.romanised)
 
-    def _of(self, known: dict[bool, Verses], condition: Condition) -> Verses:
-        if condition.romanised not in known:
-            known[True] = romanised_verses(known[False])
-        return known[condition.romanised]
+    def romanised_held_out(self) -> Verses:
+        """The same in Latin script, for models that were not trained on any such."""
+        return self._of("held_out", romanised=True)
+
+    def _of(self, part: str, romanised: bool) -> Verses:
+        if not romanised:
+            return self._text[part]
+        name = f"romanised_{part}"
+        if name not in self._text:
+            self._text[name] = romanised_verses(self._text[part], self.folder / "text" / name)
+        return self._text[name]
 
     def model_folder(self, condition: Condition, seed: int) -> Path:
         return self.folder / "models" / f"{condition.name}-{seed}"
@@ -82,17 +88,13 @@ class Making:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
             if not folder.is_dir():
-                lines = self.train(condition).lines
-                if share is None:
-                    sample = sample_lines(lines, TOKENIZER_LINES, seed=0)
-                else:
-                    n = TOKENIZER_LINES * len(lines)
-                    others = {code: text for code, text in lines.items() if code != ENGLISH}
-                    sample = sample_lines({ENGLISH: lines[ENGLISH]}, round(share * n), seed=0)
-                    sample += sample_lines(others, round((1 - share) * n / len(others)), seed=0)
-                core = train_tokenizer(sample, vocab_size=self.plan.sizes.vocab_size)
+                (tokenizer,) = train_tokenizers(
+                    self.train(condition).lines, vocab_sizes=(self.plan.sizes.vocab_size,),
+                    mixtures={name: None if share is None else {ENGLISH: share}},
+                    n_lines=TOKENIZER_LINES,
+                ).values()  # fmt: skip
                 with replace_folder(folder) as new:
-                    as_pretrained(core, max_length=512).save_pretrained(new)
+                    tokenizer.save_pretrained(new)
         return folder
 
     def make_model(self, condition: Condition, seed: int) -> dict[str, Any]:

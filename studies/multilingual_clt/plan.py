@@ -102,3 +102,16 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
         return asdict(self)
+
+
+MEASURED: Final = {
+    "space": (tuple(CONDITIONS), ("clt", "plt")),
+    "languages": (tuple(CONDITIONS), ("clt", "plt")),
+    "probes": (tuple(CONDITIONS), ("clt",)),
+    "influence": (("equal", "english90", "no-english", "random"), ("clt",)),
+    "script": (("equal",), ("clt",)),
+    "words": (("equal", "english-tokens", "random"), ("clt",)),
+    "ablation": (("equal", "english90"), ("clt",)),
+    "steering": (("equal", "english90"), ("clt",)),
+}
+"""Measurement -> conditions and kinds of transcoder that it is made of."""

@@ -33,6 +33,11 @@ class Verses:
         lines = {code: [all_[row] for row in rows] for code, all_ in self.lines.items()}
         return Verses(lines, tuple(self.chapters[row] for row in rows))
 
+    def without(self, language: str) -> Verses:
+        """All other languages."""
+        lines = {code: own for code, own in self.lines.items() if code != language}
+        return Verses(lines, self.chapters)
+
     def split(self, every: int) -> tuple[Verses, Verses]:
         """What is trained on, and every so many-th chapter, which is not."""
         order = {chapter: at for at, chapter in enumerate(dict.fromkeys(self.chapters))}
