@@ -112,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
             )
     from ilo_fast._util.folders import made_folder
     from ilo_fast.models.folders import display_name
+    from ilo_fast.report.files import write_figures
     from ilo_fast.transcoders.files.opening import transcoder_name
     from ilo_fast.transcoders.multilingual.diffing.diff import diff_models
     from ilo_fast.transcoders.multilingual.diffing.tables import text_report
@@ -141,7 +142,9 @@ def run(args: argparse.Namespace) -> int:
     with made_folder(folder, "-o"):
         written = [folder / DIFF_FILE]
         found.to_json(written[0])
-        written += _drawn(found, folder)
+        written += write_figures(
+            folder, lambda: {f"diff_{by}": found.plot(by) for by in ("layer", "language")}
+        )
     if args.json:
         emit(json.dumps(found.to_dict(), ensure_ascii=False, indent=1) + "\n")
         return 0
@@ -161,26 +164,6 @@ def _opened(args: argparse.Namespace, folder: str, model: str | None = None) -> 
         revision=args.revision if folder == args.base and model == args.model else None,
         trust_remote_code=args.trust_remote_code,
     )
-
-
-def _drawn(found: Any, folder: Any) -> list[Any]:
-    """Two figures, where matplotlib is installed."""
-    import importlib.util
-
-    if importlib.util.find_spec("matplotlib") is None:
-        logger.warning("no figures: they need pip install 'ilo_fast[report]'")
-        return []
-    from ilo_fast._util.files import replace_atomically
-    from ilo_fast.plots.style import png_bytes
-
-    written = []
-    for by in ("layer", "language"):
-        path = folder / f"diff_{by}.png"
-        data = png_bytes(found.plot(by))
-        with replace_atomically(path, len(data)) as file:
-            file.write(data)
-        written.append(path)
-    return written
 
 
 def _count(text: str) -> int:

@@ -16,7 +16,7 @@ from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
 from ilo_fast.cli.parser import Commands, UsageError
 
 if TYPE_CHECKING:
-    from ilo_fast.transcoders.multilingual.steering.result import SteeringResult
+    pass
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,9 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from ilo_fast.report.files import write_figures
     from ilo_fast.transcoders.files.opening import transcoder_name
+    from ilo_fast.transcoders.multilingual.steering.figures import steering_figures
     from ilo_fast.transcoders.multilingual.steering.pairs import RANDOM, VECTORS
     from ilo_fast.transcoders.multilingual.steering.result import STEERING_FILE
     from ilo_fast.transcoders.multilingual.steering.steer import STRENGTHS, steer
@@ -129,34 +131,16 @@ def run(args: argparse.Namespace) -> int:
     result.to_json(folder / STEERING_FILE)
     kind = "cross-layer" if it.transcoder.cross_layer else "per-layer"
     title = f"{it.name}, {kind} transcoder {name}"
-    written = [folder / STEERING_FILE, *_drawn(result, title, folder)]
+    written = [
+        folder / STEERING_FILE,
+        *write_figures(folder, lambda: steering_figures(result, title)),
+    ]
     if args.json:
         about = {"model": it.name, "transcoder": str(it.place.resolve())}
         emit(json.dumps(about | result.to_dict(), ensure_ascii=False, indent=1) + "\n")
     else:
         emit(text_report(result, title) + "\n" + "".join(f"{path}\n" for path in written))
     return 0
-
-
-def _drawn(result: SteeringResult, title: str, folder: Path) -> list[Path]:
-    from ilo_fast._util.files import replace_atomically
-    from ilo_fast.transcoders.multilingual.steering.figures import steering_figures
-
-    try:
-        figures = steering_figures(result, title)
-    except ImportError as error:
-        logger.warning("no figures: %s", error)
-        return []
-    from ilo_fast.plots.style import png_bytes, svg_text
-
-    written = []
-    for name, figure in figures.items():
-        for ending, data in (("png", png_bytes(figure)), ("svg", svg_text(figure).encode())):
-            path = folder / f"{name}.{ending}"
-            with replace_atomically(path, len(data)) as file:
-                file.write(data)
-            written.append(path)
-    return written
 
 
 def _pair(text: str) -> tuple[str, str]:

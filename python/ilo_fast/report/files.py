@@ -8,6 +8,7 @@ not at all.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from ilo_fast.report.run_data import RunData
     from ilo_fast.scores.result import OverlapScores
+
+logger = logging.getLogger(__name__)
 
 TABLE_FILE = "scores.csv"
 REPORT_FILE = "report.html"
@@ -144,6 +147,19 @@ def rendered(name: str, figure: Figure, column: Figure | None = None) -> dict[st
         f"{name}.svg": svg_text(figure).encode(),
         f"{name}.pdf": pdf_bytes(column or figure),
     }
+
+
+def write_figures(folder: Path, draw: Callable[[], Mapping[str, Figure]]) -> list[Path]:
+    """Draw and write figures, each in three formats; without matplotlib none, and a warning."""
+    try:
+        check_can_draw()
+    except ImportError as error:
+        logger.warning("no figures: %s", error)
+        return []
+    contents: dict[str, bytes] = {}
+    for name, figure in draw().items():
+        contents |= rendered(name, figure)
+    return write_files(folder, contents)
 
 
 def write_files(

@@ -14,7 +14,7 @@ from ilo_fast._util.messages import counted, elide, listed, plain
 from ilo_fast.corpora.languages import describe_language
 from ilo_fast.evaluation.tokens_estimates import STATISTICS
 from ilo_fast.evaluation.tokens_result import TokenComparison, TokenStatistics
-from ilo_fast.report.columns import columns, pad
+from ilo_fast.report.columns import aligned
 
 _WIDTH: Final = 96
 _SHOWN: Final[tuple[tuple[str, str, int, float, bool], ...]] = (
@@ -99,19 +99,7 @@ def _table(first: str, rows: Sequence[_Row | None], own: TokenStatistics) -> str
             for statistic, _, decimals, factor, spanned in shown:
                 at = STATISTICS.index(statistic)
                 cells[-1].append(_cell(values[at], spans[at], decimals, factor, spanned))
-    return "\n".join(_aligned(cells))
-
-
-def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
-    """The first column to the left, the others to the right; an empty row is an empty line."""
-    wide = [max(columns(row[at]) for row in cells if row) for at in range(len(cells[0]))]
-    return [
-        "".join(
-            pad(cell, w) if at == 0 else "  " + " " * (w - columns(cell)) + cell
-            for at, (cell, w) in enumerate(zip(row, wide, strict=False))
-        ).rstrip()
-        for row in cells
-    ]
+    return "\n".join(aligned(cells))
 
 
 def _cell(value: float, span: Floats, decimals: int, factor: float, spanned: bool) -> str:
@@ -135,7 +123,7 @@ def _side_by_side(found: TokenComparison) -> str:
             for other in range(1, len(every))
         ]
         cells.append([elide(label(first.languages[at]), 30), *ratios])
-    text = "\n".join(_aligned(cells))
+    text = "\n".join(aligned(cells))
     if math.isnan(first.inequality[0]):
         return text
     cells = [["tokenizer", "vocabulary", "Gini", "most/least"]]
@@ -143,7 +131,7 @@ def _side_by_side(found: TokenComparison) -> str:
         size = own.info.get("tokenizer", {}).get("vocab_size", 0)
         gini, most = own.inequality
         cells.append([name, f"{size:,}", f"{gini:.3f}", f"{most:.2f}"])
-    return text + "\n\n" + "\n".join(_aligned(cells))
+    return text + "\n\n" + "\n".join(aligned(cells))
 
 
 def _legend(every: list[TokenStatistics]) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from ilo_fast._util.messages import elide, plain
 from ilo_fast.corpora.languages import describe_language
-from ilo_fast.report.columns import columns, p_value, pad
+from ilo_fast.report.columns import aligned, p_value
 from ilo_fast.transcoders.multilingual.language_features.ablation_table import AblationMatrix
 from ilo_fast.transcoders.multilingual.language_features.language_features_table import (
     LanguageFeatures,
@@ -35,7 +35,7 @@ def features_table(found: LanguageFeatures) -> str:
         ])  # fmt: skip
     head = ["language", "pass", "chance", "kept", "found", "tested", "rate", "layer", "hold",
             "p<.05"]  # fmt: skip
-    lines = [_table(head, rows)]
+    lines = [_table([head, *rows])]
     if none:
         lines.append(f"No feature passes for: {', '.join(none)}")
     layers = "  ".join(f"{layer}: {count:.0f}" for layer, count in
@@ -70,7 +70,7 @@ def probes_table(found: LanguageProbes) -> str:
              "line_so_far": "all tokens of the line so far"}  # fmt: skip
     counted = "; ".join(f"{names[name]} {v[0]:.3f}" for name, v in found.baselines.items())
     return (
-        f"{_table(head, rows)}\nFrom counts of tokens alone: {counted}; chance "
+        f"{_table([head, *rows])}\nFrom counts of tokens alone: {counted}; chance "
         f"{found.chance:.3f}.\nread: what the layer's MLP reads; features: its activations. "
         "Tokens of other documents than those fitted on.\nselectivity: accuracy less that with "
         "permuted labels; -unigram, -embedding: less that of counts, of the embeddings' probe.\n"
@@ -85,7 +85,7 @@ def late_table(found: LateFeatures) -> str:
         for row in found.records()
     ]  # fmt: skip
     return (
-        f"{_table(['read at', 'AUC', 'random', '95 % of sets', 'p'], rows)}\n"
+        f"{_table([['read at', 'AUC', 'random', '95 % of sets', 'p'], *rows])}\n"
         f"AUC: how well {len(found.columns)} language features of layers "
         f"{found.options['late_from']} on are foretold, token by token, from what an early layer "
         f"reads;\n  random: {found.matched.shape[0]} sets of other features of like layer, density "
@@ -114,7 +114,7 @@ def ablation_table(found: AblationMatrix) -> str:
         else ""
     )
     return (
-        f"{_table(head, rows)}\n{left_out}Change of the loss in nats per token; *: larger than "
+        f"{_table([head, *rows])}\n{left_out}Change of the loss in nats per token; *: larger than "
         "that "
         f"of {found.random.shape[1]} sets of matched random features, p <= {_LEVEL} over all\n"
         "  cells. own-others: change in the own language less the mean of the others, and its rank "
@@ -122,16 +122,8 @@ def ablation_table(found: AblationMatrix) -> str:
     )
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The first column on the left, the others on the right."""
-    wide = [max(columns(row[at]) for row in [head, *rows]) for at in range(len(head))]
-    return "\n".join(
-        "  ".join(
-            pad(cell, wide[at]) if at == 0 else " " * (wide[at] - columns(cell)) + cell
-            for at, cell in enumerate(row)
-        ).rstrip()
-        for row in [head, *rows]
-    )
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(aligned(rows))
 
 
 def _number(value: float | None, digits: int = 2) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from ilo_fast._util.messages import counted, plain
-from ilo_fast.report.columns import columns, pad
+from ilo_fast.report.columns import aligned, pad
 from ilo_fast.transcoders.multilingual.steering.measures import Measures, Share
 from ilo_fast.transcoders.multilingual.steering.result import (
     SUBSTITUTION,
@@ -74,7 +73,7 @@ def _pair(one: PairResult) -> str:
     lines = [
         f"{one.source} > {one.target}: {counted(one.n_source, 'feature')} of {one.source}, "
         f"{one.n_target} of {one.target}",
-        *_table([head, *rows]),
+        *("  " + line for line in aligned([head, *rows])),
     ]
     for name, contrast in one.contrasts.items():
         lines.append(
@@ -98,14 +97,6 @@ def _cells(measures: Measures) -> tuple[str, ...]:
 
 def _share(one: Share) -> str:
     return f"{one.share:.0%} [{one.low:.0%} {one.high:.0%}]"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(columns(row[at]) for row in rows) for at in range(len(rows[0]))]
-    return [
-        "  " + "  ".join(pad(c, w) for c, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
 
 
 def _examples(one: PairResult, n: int) -> str:
