@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from helpers import tiny_models
+from helpers import firings, tiny_models
 from numpy.typing import NDArray
 
 from ilo_fast.transcoders.files.opening import Opened
@@ -21,18 +22,14 @@ def table_of(
 ) -> LineFeatures:
     """A parallel text: counts (languages, documents, columns), tokens (languages, documents)."""
     n_languages, n_documents, n_columns = counts.shape
-    flat = counts.reshape(-1, n_columns)
-    row, column = np.nonzero(flat)
-    values = flat[row, column]
-    sums = (values * np.broadcast_to(strength, (n_columns,))[column]).astype(np.float32)
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(flat)))])
-    line = np.tile(np.arange(n_documents), n_languages)
-    return LineFeatures(
-        tuple(f"l{at:02d}_Latn" for at in range(n_languages)),
-        np.repeat(np.arange(n_languages), n_documents), line, line,
-        tokens.ravel().astype(np.int64), indptr.astype(np.int64), column.astype(np.int32),
-        values.astype(np.int32), sums, sums, n_layers, n_columns // n_layers, True,
+    made = firings.table_of(
+        counts.reshape(-1, n_columns), tokens.ravel(),
+        np.repeat(np.arange(n_languages), n_documents),
+        np.tile(np.arange(n_documents), n_languages),
+        [f"l{at:02d}_Latn" for at in range(n_languages)], n_layers=n_layers,
     )  # fmt: skip
+    sums = made.counts * np.broadcast_to(strength, (n_columns,))[made.indices]
+    return dataclasses.replace(made, sums=sums.astype(np.float32), maxima=sums.astype(np.float32))
 
 
 def opened(model: Any, coder: CrossLayerTranscoder, name: str = "tiny") -> Opened:

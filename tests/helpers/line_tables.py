@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+from helpers import firings
 from numpy.typing import NDArray
 
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
@@ -18,26 +20,16 @@ def table_of(
     tokens: int = 10,
 ) -> LineFeatures:
     """Of dense (languages, lines, layers, features); zeros are not active."""
-    n_languages, n, n_layers, n_features = values.shape
+    n_languages, n, n_layers, _ = values.shape
     flat = values.reshape(n_languages * n, -1)
-    rows, columns = np.nonzero(flat)
-    found = flat[rows, columns].astype(np.float32)
-    document = np.arange(n) if documents is None else np.asarray(documents)
-    return LineFeatures(
-        languages=CODES[:n_languages],
-        language=np.repeat(np.arange(n_languages), n),
-        line=np.tile(np.arange(n), n_languages),
-        document=np.tile(document, n_languages).astype(np.int64),
-        tokens=np.full(n_languages * n, tokens),
-        indptr=np.concatenate([[0], np.cumsum((flat != 0).sum(axis=1))]),
-        indices=columns.astype(np.int32),
-        counts=np.ones(len(columns), np.int32),
-        sums=2 * found,
-        maxima=found,
+    line = np.tile(np.arange(n), n_languages)
+    made = firings.table_of(
+        (flat != 0).astype(int), np.full(len(flat), tokens), np.repeat(np.arange(n_languages), n),
+        line if documents is None else np.tile(documents, n_languages), CODES[:n_languages],
         n_layers=n_layers,
-        n_features=n_features,
-        is_parallel=True,
-    )
+    )  # fmt: skip
+    found = flat[flat != 0].astype(np.float32)
+    return dataclasses.replace(made, line=line, sums=2 * found, maxima=found)
 
 
 def planted(

@@ -55,6 +55,18 @@ def score_interval(
     return low, np.clip(np.maximum(share, middle + half), 0, 1)
 
 
+def bootstrap_tail(n: int, level: float = 0.95) -> float:
+    """The share of the draws of a bootstrap of `n` units that either end of an interval cuts off.
+
+    Notes
+    -----
+    Percentiles of few units are too near: these are as far apart as Student's interval is for a
+    mean of n normal values (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015). Of
+    2 or 3 units that is wider than all that can be drawn.
+    """
+    return NormalDist().cdf(-math.sqrt(n / (n - 1)) * t_quantile((1 + level) / 2, n - 1))
+
+
 @functools.cache
 def t_quantile(probability: float, df: int) -> float:
     """The quantile of Student's t distribution.

@@ -11,6 +11,7 @@ import torch
 from helpers import tiny_models
 from helpers import transcoders as small
 from helpers.clt_models import random_transcoder
+from helpers.seeds import fresh_seed
 
 from ilo_fast import ParallelCorpus
 from ilo_fast.transcoders.activations import Activation, JumpReLU, TopK
@@ -32,8 +33,7 @@ TOKENIZER = tiny_models.tokenizer()
 def test_losses_are_those_of_intervened_line_by_line(
     activation: Activation, cross_layer: bool
 ) -> None:
-    seed = int(np.random.default_rng().integers(2**31))
-    print("seed", seed)
+    seed = fresh_seed()
     random = np.random.default_rng(seed)
     model = small.model(seed).double()
     it = random_transcoder(seed, activation=activation, cross_layer=cross_layer)

@@ -8,6 +8,7 @@ import pytest
 from ilo_fast._util.holm import holm_p
 from ilo_fast.transcoders.multilingual.documents import (
     document_halves,
+    in_turn,
     mean_interval,
     permuted_labels,
     share_interval,
@@ -44,6 +45,12 @@ def test_labels_are_permuted_within_documents_and_kept_together() -> None:
     apart = document + 10 * language
     labels = permuted_labels(language, apart, random)
     assert (np.bincount(labels) == 30).all() and (labels != language).any()
+
+
+def test_rows_are_taken_in_turn_of_their_documents() -> None:
+    document = np.array([2, 0, 2, 2, 1, 0])
+    assert in_turn(document).tolist() == [1, 4, 0, 5, 2, 3]
+    assert in_turn(document[:0]).tolist() == []
 
 
 @pytest.mark.parametrize("truth", [0.5, 0.9, 0.97])

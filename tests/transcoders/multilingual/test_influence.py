@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 import torch
 from helpers import clt_models, tiny_models
 from helpers import transcoders as small
+from helpers.seeds import fresh_seed
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from ilo_fast import ParallelCorpus
@@ -41,8 +41,7 @@ def log_likelihood(model: Any, ids: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("cross_layer", [True, False])
 def test_influence_is_the_derivative_of_the_log_likelihood(cross_layer: bool) -> None:
-    seed = random.randrange(2**31)
-    print("seed", seed)
+    seed = fresh_seed()
     activation = TopK(4) if seed % 2 else JumpReLU()
     coder = clt_models.random_transcoder(seed, activation=activation, cross_layer=cross_layer)
     model = double_model(seed)
@@ -67,8 +66,7 @@ def test_influence_is_the_derivative_of_the_log_likelihood(cross_layer: bool) ->
 
 
 def test_influence_of_lines_adds_up_what_single_tokens_have() -> None:
-    seed = random.randrange(2**31)
-    print("seed", seed)
+    seed = fresh_seed()
     coder = clt_models.random_transcoder(seed, activation=TopK(4))
     model = small.model(seed).double()
     corpus = ParallelCorpus.from_dict(

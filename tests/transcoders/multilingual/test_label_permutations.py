@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.firings import drawn
+from helpers.seeds import fresh_seed
 
 from ilo_fast import _core
+from ilo_fast.transcoders.multilingual.documents import permuted_cells
 from ilo_fast.transcoders.multilingual.rates.document_counts import DocumentCounts
-from ilo_fast.transcoders.multilingual.rates.language_permutations import shuffled_labels
 
 
 def fresh() -> tuple[np.random.Generator, int]:
-    seed = int(np.random.default_rng().integers(2**31))
-    print("seed", seed)
+    seed = fresh_seed()
     return np.random.default_rng(seed), seed
 
 
@@ -87,7 +87,7 @@ def test_arrays_that_do_not_fit_are_refused(name: str, change: Any, message: str
 def test_labels_stay_in_their_document_where_documents_are_shared() -> None:
     random, _ = fresh()
     counts = DocumentCounts.of(drawn(random, np.full((5, 3), 0.1), 20))
-    labels = shuffled_labels(counts, 400, random)
+    labels = permuted_cells(counts.language, counts.document, 400, random)
     for document in range(20):
         mine = np.sort(labels[:, counts.document == document], axis=1)
         assert (mine == np.arange(5)).all()
@@ -101,7 +101,7 @@ def test_labels_go_to_any_document_where_none_is_shared() -> None:
     random, _ = fresh()
     counts = DocumentCounts.of(drawn(random, np.full((2, 3), 0.1), 20, languages=("a", "b"),
                                      parallel=False))  # fmt: skip
-    labels = shuffled_labels(counts, 50, random)
+    labels = permuted_cells(counts.language, counts.document, 50, random)
     assert (labels.sum(axis=1) == 20).all() and len(np.unique(labels, axis=0)) > 40
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+from helpers.firings import table_of
+from helpers.seeds import fresh_seed
 
 from ilo_fast.transcoders.multilingual.language_features.language_features import language_features
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
@@ -31,20 +34,16 @@ def planted(
     tokens = random.integers(10, 30, (len(CODES), n_lines))
     topic = random.gamma(8, 1 / 8, (n_documents, n))[np.arange(n_lines) // 2]
     counts = random.binomial(tokens[..., None], np.minimum(rate[:, None] * topic, 1))
-    flat = counts.reshape(-1, n)
-    rows, columns = np.nonzero(flat)
-    values = flat[rows, columns].astype(np.int32)
     lines = np.tile(np.arange(n_lines), len(CODES))
-    return LineFeatures(
-        CODES, np.repeat(np.arange(len(CODES)), n_lines), lines, lines // 2, tokens.ravel(),
-        np.concatenate([[0], np.cumsum((flat > 0).sum(axis=1))]), columns.astype(np.int32), values,
-        values.astype(np.float32), np.ones(len(values), np.float32), 2, 30, True,
+    made = table_of(
+        counts.reshape(-1, n), tokens.ravel(), np.repeat(np.arange(len(CODES)), n_lines),
+        lines // 2, CODES, n_layers=2,
     )  # fmt: skip
+    return dataclasses.replace(made, line=lines)
 
 
 def test_planted_features_are_found_hold_and_are_significant() -> None:
-    seed = int(np.random.default_rng().integers(2**31))
-    print("seed", seed)
+    seed = fresh_seed()
     found = language_features(planted(seed), n_permutations=200, seed=seed)
     for code, name in enumerate(CODES):
         assert sorted(found.of(name).tolist()) == [30 + 4 * code + at for at in range(4)]

@@ -10,14 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.firings import FIVE, drawn, table_of
+from helpers.seeds import fresh
 
 from ilo_fast.transcoders import LanguageRates, language_rates
-
-
-def fresh() -> np.random.Generator:
-    seed = int(np.random.default_rng().integers(2**31))
-    print("seed", seed)
-    return np.random.default_rng(seed)
 
 
 def planted(random: np.random.Generator, **options: Any) -> tuple[Any, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 import torch
 from helpers import tiny_models
 from helpers import transcoders as small
+from helpers.seeds import fresh_seed
 
 from ilo_fast import ParallelCorpus, _core, overlap
 from ilo_fast.errors import CorpusError
@@ -25,8 +25,7 @@ TOKENIZER = tiny_models.tokenizer()
 
 def fresh(n: int = 20) -> tuple[Any, CrossLayerTranscoder, ParallelCorpus]:
     """A model, a transcoder, a corpus with four lines to a document."""
-    seed = random.randrange(2**31)
-    print("seed", seed)
+    seed = fresh_seed()
     it = CrossLayerTranscoder(3, 16, 10, seed=seed, activation=TopK(3) if seed % 2 else JumpReLU())
     corpus = ParallelCorpus.from_dict(
         {"deu_Latn": small.lines(n, "das"), "eng_Latn": small.lines(n, "the")}

@@ -10,6 +10,7 @@ import pytest
 import torch
 from helpers import tiny_models
 from helpers import transcoders as small
+from helpers.seeds import fresh_seed
 
 from ilo_fast import ParallelCorpus
 from ilo_fast.transcoders.activations import TopK
@@ -61,8 +62,7 @@ def planted(seed: int, strength: float = 3.0, n_documents: int = 24) -> TokenSam
 
 def test_regressions_are_those_of_scikit_learn() -> None:
     linear = pytest.importorskip("sklearn.linear_model")
-    seed = int(np.random.default_rng().integers(2**31))
-    print("seed", seed)
+    seed = fresh_seed()
     random = np.random.default_rng(seed)
     X = random.normal(size=(300, 6))
     labels = (X[:, :3] + 0.8 * random.normal(size=(300, 3))).argmax(axis=1)
@@ -148,8 +148,7 @@ def test_late_features_that_early_layers_lead_to_are_foretold() -> None:
 
 
 def test_a_model_is_read_as_by_itself() -> None:
-    seed = int(np.random.default_rng().integers(2**31))
-    print("seed", seed)
+    seed = fresh_seed()
     model = small.model(seed)
     it = CrossLayerTranscoder(3, 16, 12, seed=seed, activation=TopK(3)).eval()
     corpus = ParallelCorpus.from_dict(

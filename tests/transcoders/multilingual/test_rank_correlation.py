@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import random as chance
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.seeds import fresh
 from numpy.typing import NDArray
 
 from ilo_fast.transcoders.multilingual.sharing.rank_correlation import (
@@ -16,12 +16,6 @@ from ilo_fast.transcoders.multilingual.sharing.rank_correlation import (
     ranks,
     spearman,
 )
-
-
-def fresh() -> np.random.Generator:
-    seed = chance.randrange(2**31)
-    print("seed", seed)
-    return np.random.default_rng(seed)
 
 
 def of_languages(

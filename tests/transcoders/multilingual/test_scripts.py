@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.firings import FIVE, drawn
+from helpers.seeds import fresh
 
 from ilo_fast.transcoders import LineFeatures, language_rates, script_split
 
@@ -22,12 +23,6 @@ KINDS = {
     "shared": (0.03, 0.03, 0.03, 0.03, 0.03, 0.03, 0.03),
     "english": (0.05, 0.001, 0.001, 0.001, 0.001, 0.001, 0.001),
 }
-
-
-def fresh() -> np.random.Generator:
-    seed = int(np.random.default_rng().integers(2**31))
-    print("seed", seed)
-    return np.random.default_rng(seed)
 
 
 def two_tables(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import random as chance
 from typing import Any
 
 import numpy as np
 import pytest
 from helpers.line_tables import planted, table_of
+from helpers.seeds import fresh
 from numpy.typing import NDArray
 
 from ilo_fast import _core
@@ -19,12 +19,6 @@ from ilo_fast.transcoders.multilingual.sharing.sharing import feature_sharing, s
 from ilo_fast.transcoders.multilingual.sharing.sharing_result import MEASURES
 
 FEW: dict[str, Any] = {"n_shuffles": 3, "n_bootstrap": 100}
-
-
-def fresh() -> np.random.Generator:
-    seed = chance.randrange(2**31)
-    print("seed", seed)
-    return np.random.default_rng(seed)
 
 
 def dense_values(random: np.random.Generator, shape: tuple[int, ...], on: float) -> Any:

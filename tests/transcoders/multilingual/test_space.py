@@ -11,6 +11,7 @@ import pytest
 from helpers import tiny_models
 from helpers import transcoders as small
 from helpers.line_tables import CODES, planted, table_of
+from helpers.seeds import fresh_seed
 
 from ilo_fast import ParallelCorpus, extract, overlap
 from ilo_fast.scores.companions.companions import companions
@@ -29,8 +30,7 @@ FEW: dict[str, Any] = {
 
 
 def small_run(**changes: Any) -> tuple[SharedSpace, Any, CrossLayerTranscoder, ParallelCorpus]:
-    seed = chance.randrange(2**31)
-    print("seed", seed)
+    seed = fresh_seed()
     model, coder = small.model(seed), CrossLayerTranscoder(3, 16, 30, activation=TopK(4), seed=seed)
     words = ("das", "the", "la", "river")
     corpus = ParallelCorpus.from_dict(
@@ -127,8 +127,7 @@ def planted_space(shares: list[float], noise: float, seed: int) -> SharedSpace:
 
 
 def test_planted_agreement_of_both_spaces_is_found_over_layers() -> None:
-    seed = chance.randrange(2**31)
-    print("seed", seed)
+    seed = fresh_seed()
     found = planted_space([0.1, 0.3, 0.5, 0.7, 0.9, 1.0], 0.5, seed)
     over = found.correlation("translation_share")
     assert over.rho > 0.6 and over.low > 0
@@ -160,8 +159,7 @@ def test_lines_and_layers_without_features_are_left_out_and_said() -> None:
 
 
 def test_a_random_model_has_no_excess_on_lines_that_are_no_translations_over_20_seeds() -> None:
-    first = chance.randrange(2**31)
-    print("seed", first)
+    first = fresh_seed()
     beyond, means = 0, []
     for seed in range(20):
         random = np.random.default_rng([first, seed])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 import torch
 from helpers.by_hand import exact_clt_model
 from helpers.clt_models import random_transcoder
+from helpers.seeds import fresh_seed
 
 from ilo_fast.transcoders.activations import TopK
 from ilo_fast.transcoders.interventions.intervened import intervened
@@ -34,8 +34,7 @@ WIDTH = 40  # features of a layer
 
 @pytest.fixture(scope="module", params=["jump", "top", "per layer"])
 def it(request: pytest.FixtureRequest) -> ReplacementModel:
-    seed = secrets.randbelow(2**31)
-    print(f"seed {seed}")
+    seed = fresh_seed()
     activation = TopK(6) if request.param == "top" else None
     coder = random_transcoder(seed, activation=activation, cross_layer=request.param != "per layer")
     model = exact_clt_model(coder, seed)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
+import dataclasses
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
 from helpers import tiny_models
+from helpers.firings import table_of
+from helpers.seeds import fresh_seed
 from transformers import AutoTokenizer
 
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.models.demo import demo_model_path
-from ilo_fast.transcoders.multilingual.line_features import LineFeatures
 from ilo_fast.transcoders.multilingual.steering.background import (
     feature_means,
     simple_language_columns,
@@ -36,8 +37,7 @@ def test_intervals_of_paired_differences_cover(up: float, down: float, per_docum
 
     Prompts of a document are alike. Fewer have less than one chance in a million at 95 %.
     """
-    seed = secrets.randbelow(2**31)
-    print(f"seed {seed}")
+    seed = fresh_seed()
     random = np.random.default_rng(seed)
     document = np.repeat(np.arange(50), per_document)
     held = 0
@@ -51,8 +51,7 @@ def test_intervals_of_paired_differences_cover(up: float, down: float, per_docum
 
 def test_no_difference_gives_no_verdict_more_often_than_by_chance() -> None:
     """Of 60 experiments at 5 %, 16 or more have less than one chance in a million."""
-    seed = secrets.randbelow(2**31)
-    print(f"seed {seed}")
+    seed = fresh_seed()
     random = np.random.default_rng(seed)
     document = np.arange(50)
     verdicts = [
@@ -129,13 +128,9 @@ def test_halves_share_no_document_and_take_many() -> None:
 
 def test_the_simple_rule_finds_what_fires_in_one_language() -> None:
     # Feature 0 in a, 1 in b, 2 in both; 3 in a, once.
-    entries = [[0, 2], [0, 2, 3], [1, 2], [1, 2]]
-    counts = np.array([5, 5, 5, 5, 1, 4, 5, 4, 5], np.int32)
-    table = LineFeatures(
-        ("a", "b"), np.array([0, 0, 1, 1]), np.arange(4), np.arange(4), np.full(4, 300),
-        np.cumsum([0, *map(len, entries)]), np.array([i for e in entries for i in e], np.int32),
-        counts, 2.0 * counts.astype(np.float32), np.ones(9, np.float32), 1, 4, False,
-    )  # fmt: skip
+    counts = np.array([[5, 0, 5, 0], [5, 0, 5, 1], [0, 4, 5, 0], [0, 4, 5, 0]])
+    table = table_of(counts, np.full(4, 300), np.array([0, 0, 1, 1]), np.arange(4), ("a", "b"))
+    table = dataclasses.replace(table, sums=2 * table.sums)
     assert {k: v.tolist() for k, v in simple_language_columns(table).items()} == {
         "a": [0],
         "b": [1],

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import secrets
 
 import numpy as np
 import pytest
+from helpers.seeds import fresh_seed
 
 from ilo_fast.transcoders.multilingual.words.word_information import (
     Decoder,
@@ -23,12 +23,6 @@ from ilo_fast.transcoders.multilingual.words.word_tests import (
 )
 
 LAYERS, FEATURES = 2, 30
-
-
-def fresh_seed() -> int:
-    seed = secrets.randbits(20)
-    print(f"seed {seed}")
-    return seed
 
 
 def oracle(word: list[int], group: list[int], fires: list[bool]) -> float:

@@ -63,25 +63,54 @@ def _languages_of(language: Integers, document: Integers) -> Booleans:
 
 def permuted_labels(
     language: Integers, document: Integers, random: np.random.Generator
-) -> NDArray[np.int64]:
-    """Labels of rows, permuted between the languages of each document.
-
-    All that a document has in one language keeps one label. Documents that are of one language
-    alone change labels among each other.
+) -> Integers:
+    """Labels of rows, permuted as `permuted_cells`; what a document has in one language stays so.
 
     Returns
     -------
     (rows,) int64
     """
-    there = _languages_of(language, document)
-    label = np.full(there.shape, -1, np.int64)
-    single = there.sum(axis=1) == 1
-    for name in np.flatnonzero(~single):
-        codes = np.flatnonzero(there[name])
-        label[name, codes] = random.permutation(codes)
-    rows, codes = np.nonzero(there & single[:, None])
-    label[rows, codes] = random.permutation(codes)
-    return label[document, language]
+    n = int(language.max()) + 1
+    cells, of_row = np.unique(document * n + language, return_inverse=True)
+    return permuted_cells(cells % n, cells // n, 1, random)[0, of_row.reshape(-1)]
+
+
+def permuted_cells(
+    language: Integers, document: Integers, n: int, random: np.random.Generator
+) -> Integers:
+    """(n, cells): the languages of each document in random order.
+
+    Documents that are of one language alone change labels among each other.
+
+    Parameters
+    ----------
+    language, document : (cells,)
+        Each pair once.
+    """
+    _, number, size = np.unique(document, return_inverse=True, return_counts=True)
+    number = number.reshape(-1)
+    return permuted_within(language, np.where(size[number] > 1, number + 1, 0), n, random)
+
+
+def permuted_within(
+    values: Integers, group: Integers, n: int, random: np.random.Generator
+) -> Integers:
+    """(n, ...): values in random order, each in a place of its own group."""
+    keys = random.integers(0, 2**32, size=(n, len(values))) + (group << 32)
+    out = np.empty(keys.shape, np.int64)
+    out[:, np.argsort(group, kind="stable")] = values[np.argsort(keys, axis=1)]
+    return out
+
+
+def in_turn(document: Integers) -> Integers:
+    """(rows,): order that takes the first row of each document, then the second of each, ...
+
+    Documents ascend in each round; rows of one document keep their order.
+    """
+    order = np.argsort(document, kind="stable")
+    name = document[order]
+    turn = np.arange(len(order)) - np.searchsorted(name, name)
+    return order[np.lexsort((name, turn))]
 
 
 def share_interval(

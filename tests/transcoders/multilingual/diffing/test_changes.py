@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 
 import numpy as np
 import pytest
 from helpers.diffing import table_of
+from helpers.seeds import fresh
 from numpy.typing import NDArray
 
 from ilo_fast._util.statistics import t_quantile
@@ -19,12 +19,6 @@ from ilo_fast.transcoders.multilingual.diffing.events import (
     newcombe,
     status,
 )
-
-
-def fresh() -> np.random.Generator:
-    seed = random.randrange(2**31)
-    print("seed", seed)
-    return np.random.default_rng(seed)
 
 
 def test_rates_and_intervals_equal_a_loop_over_documents(monkeypatch: pytest.MonkeyPatch) -> None:

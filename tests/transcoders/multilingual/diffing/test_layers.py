@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 from typing import Any
 
 import numpy as np
 import pytest
 from helpers.clt_models import clt_model, random_transcoder
 from helpers.diffing import table_of
+from helpers.seeds import fresh_seed
 
 from ilo_fast.transcoders.attribution.attribute import attribution_graphs
 from ilo_fast.transcoders.attribution.graph import AttributionGraph
@@ -26,8 +26,7 @@ def graphs() -> list[AttributionGraph]:
 
 
 def test_brightness_is_the_mean_of_what_is_written() -> None:
-    seed = random.randrange(2**31)
-    print("seed", seed)
+    seed = fresh_seed()
     rng = np.random.default_rng(seed)
     tokens = rng.integers(20, 60, (2, 30))
     before = rng.poisson(3, (2, 30, 24))

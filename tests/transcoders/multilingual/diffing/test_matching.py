@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import random
-
 import numpy as np
 import pytest
 import torch
 from helpers.clt_models import random_transcoder
+from helpers.seeds import fresh
 from numpy.typing import NDArray
 
 from ilo_fast.transcoders.multilingual.diffing import matching as module
@@ -17,12 +16,6 @@ from ilo_fast.transcoders.multilingual.diffing.matching import (
     match_features,
 )
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
-
-
-def fresh() -> np.random.Generator:
-    seed = random.randrange(2**31)
-    print("seed", seed)
-    return np.random.default_rng(seed)
 
 
 def coder_of(rng: np.random.Generator, *, cross_layer: bool = True) -> CrossLayerTranscoder:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ilo_fast._util.json_numbers import nested
+from ilo_fast._util.json_numbers import finite, nested
 from ilo_fast.transcoders.multilingual.diffing.paired import Floats, check_paired
+from ilo_fast.transcoders.multilingual.document_bootstrap import DocumentBootstrap
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
 
 
@@ -104,14 +105,13 @@ def brightness(
     total = tokens.sum(axis=0)[:, None]
     mean_b, mean_a = (mass.sum(axis=0) / total for mass in masses)
     change = log_ratio(mean_a, mean_b)
-    random = np.random.default_rng(seed)
-    drawn = random.multinomial(n, np.full(n, 1 / n), size=n_boot).astype(np.float64)
-    flat_b, flat_a = (drawn @ mass.reshape(n, -1) for mass in masses)  # tokens cancel
-    changes = log_ratio(flat_a, flat_b).reshape(n_boot, n_languages, n_layers)
-    low, high = percentiles(changes)
+    bootstrap = DocumentBootstrap(tokens.sum(axis=1), n_draws=n_boot, seed=seed)
+    drawn_b, drawn_a = (bootstrap.drawn(mass) for mass in masses)
+    changes = log_ratio(drawn_a, drawn_b)  # tokens cancel
+    low, high = bootstrap.ends(changes)
     return Brightness(
         before.languages, mean_b, mean_a, change, low, high,
-        estimate(_late(change), _late(changes)),
+        estimate(_late(change), _late(changes), bootstrap),
     )  # fmt: skip
 
 
@@ -129,18 +129,9 @@ def log_ratio(after: Floats, before: Floats) -> Floats:
     return np.where(known, found, np.nan)
 
 
-def percentiles(draws: Floats) -> tuple[Floats, Floats]:
-    """2.5 and 97.5 % over the first axis; NaN where a draw is."""
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
-    return low, high
-
-
-def estimate(value: Floats | float, draws: Floats) -> Estimate:
-    """A number and the percentile interval of its draws."""
+def estimate(value: Floats | float, draws: Floats, bootstrap: DocumentBootstrap) -> Estimate:
+    """A number and the interval of its draws, None where any draw is not defined."""
     if not np.isfinite(value):
         return Estimate(None, None, None)
-    known = draws[np.isfinite(draws)]
-    if len(known) < len(draws):
-        return Estimate(float(value), None, None)
-    low, high = percentiles(known)
-    return Estimate(float(value), float(low), float(high))
+    low, high = bootstrap.ends(draws)
+    return Estimate(float(value), finite(low), finite(high))

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ilo_fast._util.json_numbers import finite
 from ilo_fast._util.statistics import t_quantile
 from ilo_fast._util.student import two_sided_p
+from ilo_fast.transcoders.multilingual.by_language import shares
 from ilo_fast.transcoders.multilingual.diffing.paired import (
     DocumentSums,
     Floats,
@@ -227,7 +228,7 @@ def _block(
         found[name] = np.log2((mean_a + least) / (mean_b + least))
         error = factor * np.sqrt(np.square(off.mean(axis=1)).sum(axis=0))
         found[f"{name}_p"] = two_sided_p(_ratio(mean_a - mean_b, error), df)
-    share_b, share_a = _shares(rate_b), _shares(rate_a)
+    share_b, share_a = shares(rate_b), shares(rate_a)
     moved = share_a - share_b
     drift = _share_influence(off_a, share_a, rate_a) - _share_influence(off_b, share_b, rate_b)
     error = factor * np.sqrt(np.square(drift).sum(axis=0))
@@ -252,11 +253,6 @@ def _ratio(value: Floats, error: Floats) -> Floats:
         value > 0, np.inf, np.where(value < 0, -np.inf, np.where(np.isnan(value), np.nan, 0.0))
     )
     return np.asarray(np.where(never | np.isnan(value), endless, value / safe))
-
-
-def _shares(rates: Floats) -> Floats:
-    total = rates.sum(axis=0)
-    return np.where(total > 0, rates / np.where(total > 0, total, 1), np.nan)
 
 
 def _share_influence(off: Floats, share: Floats, rates: Floats) -> Floats:

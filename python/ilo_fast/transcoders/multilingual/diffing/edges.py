@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,9 @@ from ilo_fast.transcoders.multilingual.diffing.brightness import (
     Estimate,
     estimate,
     log_ratio,
-    percentiles,
 )
 from ilo_fast.transcoders.multilingual.diffing.paired import Floats
+from ilo_fast.transcoders.multilingual.document_bootstrap import DocumentBootstrap
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,9 +133,8 @@ def edge_changes(
             raise ValueError(f"graph {at} before and after are of different prompts or models")
         if [t.label for t in first.targets] != [t.label for t in other.targets]:
             raise ValueError(f"graph {at} before and after have different targets")
-    random = np.random.default_rng(seed)
     n = len(before)
-    drawn = random.multinomial(n, np.full(n, 1 / n), size=n_boot).astype(np.float64)
+    bootstrap = DocumentBootstrap(np.ones(n), n_draws=n_boot, seed=seed)
     weights = [[target.probability for target in graph.targets] for graph in before]
     tables = [
         np.array([edge_strengths(g, w) for g, w in zip(graphs, weights, strict=True)])
@@ -145,13 +144,12 @@ def edge_changes(
     for at, kind in enumerate(("raw", "share")):
         # A cell counts in the prompts that have the edge both before and after.
         known = np.isfinite(tables[0][:, at]) & np.isfinite(tables[1][:, at])
-        one = np.ones((1, n))
-        mean_b, mean_a = (_means(table[:, at], known, one)[0] for table in tables)
-        draws = log_ratio(*(_means(table[:, at], known, drawn) for table in tables[::-1]))
+        mean_b, mean_a = (_means(table[:, at], known, _sum) for table in tables)
+        draws = log_ratio(*(_means(table[:, at], known, bootstrap.drawn) for table in tables[::-1]))
         change = log_ratio(mean_a, mean_b)
         parts |= {f"{kind}_before": mean_b, f"{kind}_after": mean_a, f"{kind}_change": change}
-        parts[f"{kind}_low"], parts[f"{kind}_high"] = percentiles(draws)
-        parts[f"middle_{kind}"] = estimate(_middle(change[None])[0], _middle(draws))
+        parts[f"{kind}_low"], parts[f"{kind}_high"] = bootstrap.ends(draws)
+        parts[f"middle_{kind}"] = estimate(_middle(change[None])[0], _middle(draws), bootstrap)
     return EdgeChanges(**parts, n_prompts=n)
 
 
@@ -161,14 +159,14 @@ def middle(n_layers: int) -> slice:
     return slice(edge, n_layers - edge)
 
 
-def _means(values: Floats, known: Any, weights: Floats) -> Floats:
-    """Weighted means over prompts of what is known: (draws, layers, layers + 1)."""
-    shape = values.shape[1:]
-    flat = np.where(known, values, 0).reshape(len(values), -1)
-    count = weights @ known.reshape(len(values), -1).astype(np.float64)
-    total = weights @ flat
-    found = np.where(count > 0, total / np.where(count > 0, count, 1), np.nan)
-    return found.reshape(-1, *shape)
+def _means(values: Floats, known: Any, summed: Callable[[Floats], Floats]) -> Floats:
+    """Means over prompts of what is known: (..., layers, layers + 1)."""
+    count, total = summed(known.astype(np.float64)), summed(np.where(known, values, 0.0))
+    return np.where(count > 0, total / np.where(count > 0, count, 1), np.nan)
+
+
+def _sum(values: Floats) -> Floats:
+    return np.asarray(values.sum(axis=0))
 
 
 def _middle(changes: Floats) -> Floats:

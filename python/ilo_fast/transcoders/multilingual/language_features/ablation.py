@@ -14,7 +14,8 @@ from ilo_fast._util.holm import holm_p
 from ilo_fast._util.max_t import step_down_p
 from ilo_fast._util.progress import cost_bar
 from ilo_fast.corpora.parallel import ParallelCorpus
-from ilo_fast.transcoders.multilingual.documents import mean_interval
+from ilo_fast.transcoders.multilingual.by_language import summed
+from ilo_fast.transcoders.multilingual.documents import in_turn, mean_interval
 from ilo_fast.transcoders.multilingual.language_features.ablated import Ablation
 from ilo_fast.transcoders.multilingual.language_features.ablation_table import AblationMatrix
 from ilo_fast.transcoders.multilingual.language_features.language_features_table import (
@@ -218,12 +219,7 @@ def _chosen(lines: Lines, features: Any, n_lines: int, seed: int) -> Integers:
     kept = []
     for code in range(len(lines.languages)):
         mine = np.flatnonzero((lines.language == code) & open_)
-        # The first line of each document, then the second: as many documents as there can be.
-        order = mine[np.lexsort((lines.line[mine], by_document[mine]))]
-        name = by_document[order]
-        start = np.flatnonzero(np.diff(name, prepend=-1))
-        turn = np.arange(len(order)) - np.repeat(start, np.diff(np.append(start, len(order))))
-        kept.append(order[np.lexsort((name, turn))][:n_lines])
+        kept.append(mine[in_turn(by_document[mine])][:n_lines])  # as many documents as can be
     return np.sort(np.concatenate(kept))
 
 
@@ -244,8 +240,7 @@ def _density(
     """Of every feature: share of tokens, and decoder norm times mean activation."""
     if language is not None:
         table = table.select([language])
-    fired = np.bincount(table.indices, table.counts, minlength=table.n_columns)
-    sums = np.bincount(table.indices, table.sums, minlength=table.n_columns)
+    fired, sums = (summed(table, v).sum(axis=0) for v in (table.counts, table.sums))
     norms = transcoder.decoder_norms().detach().double().cpu().numpy().ravel()
     return fired / table.tokens.sum(), norms * sums / np.maximum(fired, 1)
 

@@ -17,6 +17,7 @@ from ilo_fast._util.checks import share, whole_number
 from ilo_fast._util.holm import holm_p
 from ilo_fast._util.max_t import step_down_p
 from ilo_fast._util.progress import cost_bar
+from ilo_fast.transcoders.multilingual.by_language import largest_other, rates, shares, summed
 from ilo_fast.transcoders.multilingual.documents import (
     document_halves,
     effective_interval,
@@ -92,17 +93,19 @@ def language_features(
     random = np.random.default_rng([seed, 1])
 
     def passing(labels: Integers) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-        fired, rates = _rates(finding, labels)
-        shares = _shares(rates)
-        pure = (shares >= selectivity) & (_others(shares) < others_below)
-        return fired, rates, pure & (fired >= min_firings) & open_
+        fired, found = summed(finding, finding.counts, labels), rates(finding, labels)
+        part = shares(found)
+        pure = (part >= selectivity) & (largest_other(part) < others_below)
+        return fired, found, pure & (fired >= min_firings) & open_
 
-    fired, rates, passed = passing(finding.language)
-    shares = _shares(rates)
+    fired, found_rates, passed = passing(finding.language)
+    found_shares = shares(found_rates)
     columns, language = [], []
     for code in range(len(table.languages)):
         mine = np.flatnonzero(passed[code])
-        order = np.argsort(-(shares * rates)[code, mine], kind="stable")[:n_per_language]
+        order = np.argsort(-(found_shares * found_rates)[code, mine], kind="stable")[
+            :n_per_language
+        ]
         columns.append(mine[order])
         language.append(np.full(len(order), code))
     found, of = np.concatenate(columns), np.concatenate(language)
@@ -121,12 +124,12 @@ def language_features(
                 labels = permuted_labels(testing.language, testing.document, random)
                 bar.advance(1, 1)
             sums, tokens = _sums(counts, testing.tokens, labels, len(table.languages))
-            drawn[step] = np.nan_to_num(_shares(sums / tokens[:, None])[of, at])
+            drawn[step] = np.nan_to_num(shares(sums / tokens[:, None])[of, at])
     sums, tokens = _sums(counts, testing.tokens, testing.language, len(table.languages))
     tested = sums / tokens[:, None]
-    tested_shares = _shares(tested)
+    tested_shares = shares(tested)
     ends = [_interval(counts[:, k], testing, tested[:, k], int(of[k])) for k in range(len(found))]
-    own, other = tested_shares[of, at], _others(tested_shares)[of, at]
+    own, other = tested_shares[of, at], largest_other(tested_shares)[of, at]
     p = (drawn >= drawn[0] - 1e-12).mean(axis=0)
 
     def by_layer(marks: NDArray[np.number] | NDArray[np.bool_]) -> Floats:
@@ -140,8 +143,8 @@ def language_features(
         columns=found,
         language=of,
         firings=np.stack([fired[of, found], sums[of, at]], axis=1).astype(np.int64),
-        found_selectivity=shares[of, found],
-        found_other=_others(shares)[of, found],
+        found_selectivity=found_shares[of, found],
+        found_other=largest_other(found_shares)[of, found],
         selectivity=own,
         other=other,
         low=np.array([low for low, _ in ends]),
@@ -162,29 +165,6 @@ def language_features(
             "n_permutations": n_permutations, "seed": seed,
         },
     )  # fmt: skip
-
-
-def _rates(cells: LineFeatures, labels: Integers) -> tuple[Floats, Floats]:
-    """(languages, columns): firings, and firings per token."""
-    n, width = len(cells.languages), cells.n_columns
-    key = labels[cells.rows] * width + cells.indices
-    fired = np.bincount(key, weights=cells.counts, minlength=n * width).reshape(n, width)
-    tokens = np.bincount(labels, weights=cells.tokens, minlength=n)
-    return fired.astype(np.float64), fired / tokens[:, None]
-
-
-def _shares(rates: Floats) -> Floats:
-    """Of the sum over languages; NaN where that is 0."""
-    total = rates.sum(axis=0)
-    found: Floats = np.divide(rates, total, out=np.full(rates.shape, np.nan), where=total > 0)
-    return found
-
-
-def _others(shares: Floats) -> Floats:
-    """(languages, columns): the largest share of another language."""
-    top = np.sort(shares, axis=0)
-    found: Floats = np.where(shares == top[-1], top[-2], top[-1])
-    return found
 
 
 def _dense(cells: LineFeatures, columns: Integers) -> Floats:

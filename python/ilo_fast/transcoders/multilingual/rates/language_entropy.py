@@ -10,19 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.progress import CostBar
+from ilo_fast.transcoders.multilingual.by_language import shares
 from ilo_fast.transcoders.multilingual.rates.document_counts import DocumentCounts
 
 Floats = NDArray[np.float64]
 
 _BYTES: Final = 64e6  # of the draws of some columns
 _GRAIN: Final = 2.0**20  # weights are multiples of 1 / grain: their sums are exact in any order
-
-
-def shares(rates: Floats) -> Floats:
-    """Rates over their sum along the first axis; NaN where all are 0."""
-    total = rates.sum(axis=0)
-    found: Floats = np.divide(rates, total, out=np.full_like(rates, np.nan), where=total > 0)
-    return found
 
 
 def entropy_bits(p: Floats, axis: int = 0) -> Floats:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ilo_fast import _core
 from ilo_fast._util.max_t import step_down_p
 from ilo_fast._util.progress import cost_bar
+from ilo_fast.transcoders.multilingual.documents import permuted_cells
 from ilo_fast.transcoders.multilingual.rates.document_counts import DocumentCounts
 
 Floats = NDArray[np.float64]
@@ -53,7 +54,7 @@ def permutation_test(
     """Test that the rate of each column is the same under every label.
 
     The statistic is Pearson's chi-squared of firings against tokens. Rows change labels whole,
-    firings and tokens: within their document where any document has several labels, else among all.
+    firings and tokens, as `permuted_cells` does.
     """
     n_rows, n_columns = len(counts.language), counts.n_columns
     random = np.random.default_rng(seed)
@@ -64,7 +65,7 @@ def permutation_test(
     with cost_bar(progress, "permuting labels", cost=total, items=total, unit="permutation") as bar:
         for first in range(0, total, batch):
             n = min(batch, total - first)
-            labels = shuffled_labels(counts, n, random)
+            labels = permuted_cells(counts.language, counts.document, n, random).astype(np.uint16)
             if first == 0:
                 labels[0] = counts.language
             statistic[first : first + n], dominated[first : first + n] = _core.label_permutations(
@@ -83,17 +84,3 @@ def permutation_test(
         return LabelTest(np.empty(0), np.empty(0), dominated)
     reached = statistic >= statistic[0] * (1 - _SLACK)
     return LabelTest(reached.mean(axis=0), step_down_p(statistic), dominated)
-
-
-def shuffled_labels(
-    counts: DocumentCounts, n: int, random: np.random.Generator
-) -> NDArray[np.uint16]:
-    """(n, rows): labels in random order, within documents where any is shared, else among all."""
-    shape = (n, len(counts.language))
-    labels = counts.language.astype(np.uint16)
-    if not counts.is_shared:
-        return random.permuted(np.broadcast_to(labels, shape), axis=1)
-    keys = random.integers(0, 2**32, size=shape) + (counts.document << 32)
-    out = np.empty(shape, np.uint16)
-    out[:, np.argsort(counts.document, kind="stable")] = labels[np.argsort(keys, axis=1)]
-    return out

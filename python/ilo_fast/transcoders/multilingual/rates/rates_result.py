@@ -25,7 +25,7 @@ from ilo_fast._util.schema import (
     read_result,
     texts_of,
 )
-from ilo_fast.transcoders.multilingual.rates.language_entropy import shares
+from ilo_fast.transcoders.multilingual.by_language import shares
 
 if TYPE_CHECKING:
     from ilo_fast.plots.feature_map import FeatureMap

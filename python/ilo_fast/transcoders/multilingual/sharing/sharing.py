@@ -15,11 +15,12 @@ from ilo_fast._util.checks import share as checked_share
 from ilo_fast._util.progress import share_bar
 from ilo_fast.errors import CorpusError
 from ilo_fast.graph.options import thread_count
-from ilo_fast.transcoders.multilingual.line_features import LineFeatures
-from ilo_fast.transcoders.multilingual.sharing.document_bootstrap import (
+from ilo_fast.transcoders.multilingual.by_language import rates
+from ilo_fast.transcoders.multilingual.document_bootstrap import (
     DocumentBootstrap,
     Estimated,
 )
+from ilo_fast.transcoders.multilingual.line_features import LineFeatures
 from ilo_fast.transcoders.multilingual.sharing.partners import other_lines
 from ilo_fast.transcoders.multilingual.sharing.sharing_result import (
     KINDS,
@@ -32,6 +33,7 @@ Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _MASS: Final = {"activation": 1.0, "influence": 0.8}
+_LEAST_DOCUMENTS: Final = 10  # of fewer no interval is made
 _VALUES: Final = {"activation": "maxima", "influence": "sums"}
 
 
@@ -135,7 +137,11 @@ def feature_sharing(
         )  # fmt: skip
     seconds = time.perf_counter() - began
     bootstrap = DocumentBootstrap(
-        n_of_document.astype(np.float64), n_draws=n_bootstrap, seed=seed, confidence=confidence
+        n_of_document.astype(np.float64),
+        n_draws=n_bootstrap,
+        seed=seed,
+        confidence=confidence,
+        least_documents=_LEAST_DOCUMENTS,
     )
     n_languages, measures, sums_of = len(table.languages), {}, {}
     for at, name in enumerate(MEASURES):
@@ -200,21 +206,11 @@ def parallel_rows(table: LineFeatures) -> tuple[Integers, Integers]:
     return lines, np.stack([rows[np.searchsorted(table.line[rows], lines)] for rows in own])
 
 
-def densities(table: LineFeatures) -> Array:
-    """(languages, n_columns): share of the tokens of each language at which a feature is active."""
-    n, width = len(table.languages), table.n_columns
-    place = table.language[table.rows] * width + table.indices
-    counts = np.bincount(place, table.counts, minlength=n * width).reshape(n, width)
-    tokens = np.bincount(table.language, table.tokens, minlength=n)
-    found: Array = counts / tokens[:, None]
-    return found
-
-
 def not_always_on(
     table: LineFeatures, max_density: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Features whose density is at most `max_density`, and how many of each layer are not."""
-    kept = densities(table).mean(axis=0) <= max_density
+    kept = rates(table).mean(axis=0) <= max_density
     return kept, (~kept).reshape(table.n_layers, -1).sum(axis=1)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ilo_fast.plots.dendrogram_matrix import DendrogramMatrix
 from ilo_fast.plots.sharing import COLORS, SharingCurve, SharingPanel
 from ilo_fast.scores.structure.dendrogram import average_linkage, leaf_order
-from ilo_fast.transcoders.multilingual.sharing.document_bootstrap import Estimated
+from ilo_fast.transcoders.multilingual.document_bootstrap import Estimated
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from ilo_fast._util.json_numbers import finite
 from ilo_fast._util.messages import counted
 from ilo_fast._util.optional import require
 from ilo_fast._util.versions import versions
-from ilo_fast.transcoders.multilingual.sharing.document_bootstrap import Estimated
+from ilo_fast.transcoders.multilingual.document_bootstrap import Estimated
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

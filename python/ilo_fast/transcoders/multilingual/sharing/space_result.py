@@ -15,7 +15,7 @@ from ilo_fast._util.json_numbers import finite, nested
 from ilo_fast._util.messages import counted
 from ilo_fast._util.optional import require
 from ilo_fast._util.versions import versions
-from ilo_fast.transcoders.multilingual.sharing.document_bootstrap import Estimated
+from ilo_fast.transcoders.multilingual.document_bootstrap import Estimated
 from ilo_fast.transcoders.multilingual.sharing.rank_correlation import Correlation
 from ilo_fast.transcoders.multilingual.sharing.sharing_result import FeatureSharing
 

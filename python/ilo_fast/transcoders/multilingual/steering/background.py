@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ilo_fast.models.forward import evaluating, first_tensor, inference, trial_output
+from ilo_fast.transcoders.multilingual.by_language import largest_other, rates, shares, summed
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
 from ilo_fast.transcoders.multilingual.lines import equal_batches
 from ilo_fast.transcoders.replacement import ReplacementModel
@@ -56,15 +57,10 @@ class FeatureMeans:
 
 def feature_means(table: LineFeatures) -> FeatureMeans:
     """Rates and strengths, counted in a table of features line by line."""
-    shape = len(table.languages), table.n_columns
-    counts, sums = np.zeros(shape), np.zeros(shape)
-    place = table.language[table.rows], table.indices
-    np.add.at(counts, place, table.counts)
-    np.add.at(sums, place, table.sums)
-    tokens = np.bincount(table.language, table.tokens, minlength=shape[0])
+    counts, sums = summed(table, table.counts), summed(table, table.sums)
     strength = sums / np.maximum(counts, 1)
     overall = sums.sum(axis=0) / np.maximum(counts.sum(axis=0), 1)
-    return FeatureMeans(table.languages, counts / tokens[:, None], strength, overall)
+    return FeatureMeans(table.languages, rates(table), strength, overall)
 
 
 def simple_language_columns(
@@ -94,12 +90,14 @@ def simple_language_columns(
     dict
         Language -> columns (layer * n_features + feature), ascending; maybe none.
     """
-    rate = feature_means(table).rate
-    part = rate / np.maximum(rate.sum(axis=0), 1e-12)
+    rate = rates(table)
+    part = shares(rate)
+    rest = largest_other(part)
     found = {}
     for at, code in enumerate(table.languages):
-        rest = np.delete(part, at, axis=0).max(axis=0, initial=0.0)
-        chosen = np.flatnonzero((part[at] >= share) & (rest < others) & (rate[at] >= least_rate))
+        chosen = np.flatnonzero(
+            (part[at] >= share) & (rest[at] < others) & (rate[at] >= least_rate)
+        )
         often = chosen[np.argsort(-rate[at][chosen], kind="stable")][:most]
         found[code] = np.sort(often).astype(np.int64)
     return found

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.schema import object_of
 from ilo_fast._util.statistics import wilson_interval
+from ilo_fast.transcoders.multilingual.document_bootstrap import DocumentBootstrap
 from ilo_fast.transcoders.multilingual.steering.language_id import UND
 
 Floats = NDArray[np.float64]
@@ -200,10 +201,8 @@ def document_interval(
     if within is not None:
         sums = np.concatenate([sums, sizes.mean() * within * np.array([1.0, -1.0])])
         sizes = np.concatenate([sizes, np.full(2, sizes.mean())])
-    random = np.random.default_rng(seed)
-    drawn = random.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=RESAMPLES)
-    low, high = np.quantile((drawn @ sums) / (drawn @ sizes), [0.025, 0.975])
-    return float(low), float(high)
+    found = DocumentBootstrap(sizes, n_draws=RESAMPLES, seed=seed).means(sums)
+    return float(found.low), float(found.high)
 
 
 def plain_said(said: Sequence[str | None]) -> tuple[str, ...]:

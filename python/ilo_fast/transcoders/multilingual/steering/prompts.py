@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.messages import counted
 from ilo_fast.corpora.parallel import ParallelCorpus
+from ilo_fast.transcoders.multilingual.documents import in_turn
 from ilo_fast.transcoders.multilingual.lines import beginning_token
 
 Integers = NDArray[np.int64]
@@ -143,11 +144,10 @@ def _drawn(
     random: np.random.Generator,
 ) -> Integers:
     """At most n lines, one of each document, then a second of each, and so on."""
-    ranked = []
-    for at, name in enumerate(part):
-        own = random.permutation(np.flatnonzero((document == name) & usable))
-        ranked += [(rank, at, int(row)) for rank, row in enumerate(own)]
-    return np.array([row for _, _, row in sorted(ranked)[:n]], np.int64)
+    place = np.full(int(document.max()) + 1, -1)
+    place[part] = np.arange(len(part))
+    rows = random.permutation(np.flatnonzero((place[document] >= 0) & usable))
+    return np.asarray(rows[in_turn(place[document[rows]])][:n], np.int64)
 
 
 def _cut(ids: list[int], tokenizer: Any) -> tuple[list[int], int]:

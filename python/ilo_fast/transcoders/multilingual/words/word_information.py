@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast.transcoders.multilingual.documents import permuted_within
 from ilo_fast.transcoders.multilingual.lines import Integers
 
 Floats = NDArray[np.float64]
@@ -91,13 +92,8 @@ def permuted_words(
 ) -> Iterator[Integers]:
     """The words of the occurrences, permuted among those of one group, `n` times."""
     random = np.random.default_rng(seed)
-    own = group[word]
-    order = np.argsort(own, kind="stable")
     for _ in range(n):
-        drawn = np.lexsort((random.random(len(word)), own))
-        out = np.empty_like(word)
-        out[order] = word[drawn]
-        yield out
+        yield permuted_within(word, group[word], 1, random)[0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from ilo_fast._util.progress import CostBar
 from ilo_fast.evaluation.tokens_words import has_words, pieces_of
 from ilo_fast.models.forward import evaluating, inference
 from ilo_fast.models.structure import input_device
+from ilo_fast.transcoders.multilingual.documents import document_halves
 from ilo_fast.transcoders.multilingual.lines import (
     Integers,
     Lines,
@@ -172,9 +173,8 @@ def find_occurrences(
                 seen.add((word, document))
                 found.append((word, line, last, document))
     table = np.array(found, np.int64).reshape(-1, 4)
-    documents = int(lines.document.max()) + 1
-    halves = np.random.default_rng(seed).permutation(documents) % 2
-    half = halves[table[:, 3]]
+    first = document_halves(lines.language, lines.document, seed=seed)
+    half = np.where(first[table[:, 3]], 0, 1)
     counts = np.stack([np.bincount(table[half == at, 0], minlength=len(known)) for at in (0, 1)])
     often = (counts >= min_count).all(axis=0)
     words = list(known)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.max_t import step_down_p
+from ilo_fast.transcoders.multilingual.document_bootstrap import DocumentBootstrap
 from ilo_fast.transcoders.multilingual.lines import Integers
 from ilo_fast.transcoders.multilingual.words.word_information import (
     Decoder,
@@ -275,12 +276,8 @@ def shares(
     n_layers = right.shape[1]
     if not len(right):
         return np.full(n_layers, np.nan), np.full((n_layers, 2), np.nan)
-    number = np.unique(document, return_inverse=True)[1]
-    n = int(number.max()) + 1
-    sums = np.zeros((n, n_layers + 1))
-    np.add.at(sums, number, np.column_stack([right, np.ones(len(right))]))
-    if n < 2:
-        return right.mean(axis=0), np.full((n_layers, 2), np.nan)
-    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), n_bootstrap) @ sums
-    spans = np.quantile(draws[:, :-1] / draws[:, -1:], _TAILS, axis=0).T
-    return right.mean(axis=0), spans
+    _, number, sizes = np.unique(document, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(sizes), n_layers))
+    np.add.at(sums, number, right)
+    found = DocumentBootstrap(sizes, n_draws=n_bootstrap, seed=seed).means(sums)
+    return found.values, np.stack([found.low, found.high], axis=1)
