@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def require(package: str, extra: str | None = None) -> None:
@@ -16,3 +18,17 @@ def require(package: str, extra: str | None = None) -> None:
     if importlib.util.find_spec(package) is None:
         wanted = package if extra is None else f"'ilo_fast[{extra}]'"
         raise ImportError(f"this needs {package}: pip install {wanted}")
+
+
+def data_frame(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """A pandas DataFrame with a row for each mapping.
+
+    Raises
+    ------
+    ImportError
+        pandas is missing.
+    """
+    require("pandas")
+    import pandas
+
+    return pandas.DataFrame(rows)

@@ -17,7 +17,7 @@ from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_text
 from ilo_fast._util.messages import listed
-from ilo_fast._util.optional import require
+from ilo_fast._util.optional import data_frame
 from ilo_fast._util.schema import check_schema, read_result
 from ilo_fast.corpora.grouping import group_languages
 from ilo_fast.evaluation.groups import Group
@@ -233,10 +233,7 @@ class TransferScores:
 
     def to_dataframe(self) -> Any:
         """`rows` as a pandas DataFrame (needs pandas)."""
-        require("pandas")
-        import pandas
-
-        return pandas.DataFrame(self.rows())
+        return data_frame(self.rows())
 
     def to_csv(self) -> str:
         """`rows` as CSV, with what is known of each language; floats in full precision."""

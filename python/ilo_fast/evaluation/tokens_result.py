@@ -15,7 +15,7 @@ from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.files import write_json
 from ilo_fast._util.json_numbers import finite, nested
 from ilo_fast._util.messages import counted
-from ilo_fast._util.optional import require
+from ilo_fast._util.optional import data_frame
 from ilo_fast._util.schema import (
     check_schema,
     count_table,
@@ -154,10 +154,7 @@ class TokenStatistics:
 
     def to_dataframe(self) -> Any:
         """`rows` as a pandas DataFrame (needs pandas)."""
-        require("pandas")
-        import pandas
-
-        return pandas.DataFrame(self.rows())
+        return data_frame(self.rows())
 
     def to_csv(self) -> str:
         """`rows` as CSV, floats in full precision, nothing where there is no value."""
@@ -274,10 +271,7 @@ class TokenComparison:
 
     def to_dataframe(self) -> Any:
         """`rows` as a pandas DataFrame (needs pandas)."""
-        require("pandas")
-        import pandas
-
-        return pandas.DataFrame(self.rows())
+        return data_frame(self.rows())
 
     def to_csv(self) -> str:
         """`rows` as CSV."""

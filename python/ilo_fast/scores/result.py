@@ -17,7 +17,7 @@ from ilo_fast._util.checks import path_of
 from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.files import write_text
 from ilo_fast._util.messages import counted, elide, plain
-from ilo_fast._util.optional import require
+from ilo_fast._util.optional import data_frame, require
 from ilo_fast._util.schema import check_schema, read_result
 from ilo_fast._util.versions import versions
 from ilo_fast.corpora.grouping import group_languages
@@ -100,10 +100,7 @@ class OverlapScores(ScoreTable):
 
     def to_dataframe(self) -> Any:
         """`rows` as a pandas DataFrame (needs pandas)."""
-        require("pandas")
-        import pandas
-
-        return pandas.DataFrame(self.rows())
+        return data_frame(self.rows())
 
     def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
         """`rows` as CSV, floats in full precision; with ``path``, also written there."""

@@ -49,6 +49,18 @@ def test_intervals_of_paired_differences_cover(up: float, down: float, per_docum
     assert held >= 170
 
 
+@pytest.mark.parametrize("truth", [0.5, 0.9])
+def test_intervals_of_shares_cover_where_prompts_of_a_document_go_alike(truth: float) -> None:
+    """Of 200 experiments, 170 or more hold the truth: fewer, less than once in a million."""
+    random = np.random.default_rng(fresh_seed())
+    document = np.repeat(np.arange(30), 5)
+    held = 0
+    for _ in range(200):
+        found = Share.of((random.random(30) < truth).astype(float)[document], document)
+        held += found.low <= truth <= found.high
+    assert held >= 170
+
+
 def test_no_difference_gives_no_verdict_more_often_than_by_chance() -> None:
     """Of 60 experiments at 5 %, 16 or more have less than one chance in a million."""
     seed = fresh_seed()
@@ -72,7 +84,7 @@ def outcome(said: str, reference: float = -1.0, shuffled: float = -2.0) -> Outco
 def test_measures_are_means_over_sets_prompt_by_prompt() -> None:
     document = np.arange(4)
     one = measured([outcome("abbc"), outcome("bbbb", np.nan)], "a", "b", document, 0)
-    assert one.target == Share.of(np.array([0.5, 1, 1, 0.5])) and one.target.share == 0.75
+    assert one.target == Share.of(np.array([0.5, 1, 1, 0.5]), document) and one.target.share == 0.75
     assert (one.source.share, one.neither.share) == (0.125, 0.125)
     assert one.said == {"a": 0.125, "b": 0.75, "c": 0.125}
     assert (one.reference, one.shuffled, one.content, one.chrf) == (-1.0, -2.0, 1.0, None)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ilo_fast._util.checks import path_of, whole_number
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_text
-from ilo_fast._util.optional import require
+from ilo_fast._util.optional import data_frame, require
 from ilo_fast._util.schema import (
     check_schema,
     count_table,
@@ -200,10 +200,7 @@ class TranscoderScores:
 
     def to_dataframe(self) -> Any:
         """`rows` as a pandas DataFrame (needs pandas)."""
-        require("pandas")
-        import pandas
-
-        return pandas.DataFrame(self.rows())
+        return data_frame(self.rows())
 
     def plot(self) -> Any:
         """Explained variance and L0 by layer and language: a new figure (needs matplotlib)."""

@@ -196,7 +196,10 @@ def _block(
     factor = np.sqrt(n_documents / df)
 
     def influence(values: Floats, ratio: Floats) -> Floats:
-        """What each document adds to the error of a ratio of sums: (documents, languages, n)."""
+        """What each document adds to the error of a ratio of sums: (documents, languages, n).
+
+        As in `mean_interval`; kept, for errors of differences.
+        """
         return np.asarray((values - ratio * tokens[:, :, None]) / whole)
 
     off_b, off_a = influence(count_b, rate_b), influence(count_a, rate_a)

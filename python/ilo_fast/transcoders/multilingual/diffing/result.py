@@ -11,7 +11,7 @@ import numpy as np
 
 from ilo_fast._util.checks import path_of
 from ilo_fast._util.files import write_json
-from ilo_fast._util.optional import require
+from ilo_fast._util.optional import data_frame, require
 from ilo_fast.transcoders.multilingual.diffing.brightness import Estimate
 from ilo_fast.transcoders.multilingual.diffing.events import EventCount, Kind, Mask, status
 from ilo_fast.transcoders.multilingual.diffing.pair import PairDiff
@@ -143,10 +143,7 @@ class ModelDiff:
 
     def to_dataframe(self) -> Any:
         """`rows` as a pandas DataFrame (needs pandas)."""
-        require("pandas")
-        import pandas
-
-        return pandas.DataFrame(self.rows())
+        return data_frame(self.rows())
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; of features those alone that something happened to."""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.json_numbers import finite
-from ilo_fast._util.optional import require
-
-if TYPE_CHECKING:
-    import pandas as pd
+from ilo_fast._util.optional import data_frame
 
 Floats = NDArray[np.float64]
 
@@ -94,12 +91,9 @@ class AblationMatrix:
             for b, code in enumerate(self.languages)
         ]
 
-    def to_dataframe(self) -> pd.DataFrame:
+    def to_dataframe(self) -> Any:
         """`records` as a table."""
-        require("pandas")
-        import pandas as pd
-
-        return pd.DataFrame(self.records())
+        return data_frame(self.records())
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; of the random sets means and percentiles."""

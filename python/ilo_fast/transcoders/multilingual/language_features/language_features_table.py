@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.json_numbers import finite
-from ilo_fast._util.optional import require
-
-if TYPE_CHECKING:
-    import pandas as pd
+from ilo_fast._util.optional import data_frame
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -179,12 +176,9 @@ class LanguageFeatures:
             for at in range(len(self))
         ]
 
-    def to_dataframe(self) -> pd.DataFrame:
+    def to_dataframe(self) -> Any:
         """`records` as a table."""
-        require("pandas")
-        import pandas as pd
-
-        return pd.DataFrame(self.records())
+        return data_frame(self.records())
 
     def summary(self) -> list[dict[str, Any]]:
         """A row for each language: how many, how selective when found and after, what holds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import nn
 
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.json_numbers import finite
-from ilo_fast._util.optional import require
+from ilo_fast._util.optional import data_frame
 from ilo_fast._util.progress import cost_bar
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.transcoders.multilingual.documents import (
@@ -26,9 +26,6 @@ from ilo_fast.transcoders.multilingual.probes.logistic import multinomial
 from ilo_fast.transcoders.multilingual.probes.token_baselines import token_baselines
 from ilo_fast.transcoders.multilingual.probes.token_sample import TokenSample, token_sample
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float, float]
@@ -139,12 +136,9 @@ class LanguageProbes:
             for probe in self.probes
         ]
 
-    def to_dataframe(self) -> pd.DataFrame:
+    def to_dataframe(self) -> Any:
         """`records` as a table."""
-        require("pandas")
-        import pandas as pd
-
-        return pd.DataFrame(self.records())
+        return data_frame(self.records())
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""

@@ -30,6 +30,8 @@ def entropy_bits(p: Floats, axis: int = 0) -> Floats:
 class Draws:
     """Documents drawn again: a weight for each, and pseudo-firings for each language.
 
+    Not `DocumentBootstrap`, in whose draws a language can lose all documents that a feature is in.
+
     Attributes
     ----------
     weights : (draws, documents)

@@ -15,7 +15,7 @@ from ilo_fast._util.checks import choice, path_of, real_number, whole_number
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_json
 from ilo_fast._util.json_numbers import nested
-from ilo_fast._util.optional import require
+from ilo_fast._util.optional import data_frame
 from ilo_fast._util.schema import (
     check_schema,
     count_table,
@@ -234,10 +234,7 @@ class LanguageRates:
 
     def to_dataframe(self) -> Any:
         """`rows` as a pandas DataFrame (needs pandas)."""
-        require("pandas")
-        import pandas
-
-        return pandas.DataFrame(self.rows())
+        return data_frame(self.rows())
 
     def layer_summary(self) -> list[dict[str, Any]]:
         """One dict for each layer.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.checks import real_number, whole_number
-from ilo_fast._util.optional import require
+from ilo_fast._util.optional import data_frame
 from ilo_fast.graph.options import thread_count
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
 from ilo_fast.transcoders.multilingual.rates.language_entropy import entropy_bits
@@ -93,10 +93,7 @@ class ScriptSplit:
 
     def to_dataframe(self) -> Any:
         """`rows` as a pandas DataFrame (needs pandas)."""
-        require("pandas")
-        import pandas
-
-        return pandas.DataFrame(self.rows())
+        return data_frame(self.rows())
 
     def to_dict(self) -> dict[str, Any]:
         """Scripts, `layer_summary`, `rows` and the control, JSON-able."""

@@ -18,6 +18,9 @@ def other_lines(
 ) -> tuple[NDArray[np.int32], float]:
     """Permutations that leave no line where it was, nor in its document where that can be.
 
+    Not `permuted_labels`: these pair lines for a baseline, and a line paired with its own
+    translation would raise it.
+
     Parameters
     ----------
     documents : (lines,)

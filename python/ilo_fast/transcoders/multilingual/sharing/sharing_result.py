@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ilo_fast._util.checks import choice
 from ilo_fast._util.json_numbers import finite
 from ilo_fast._util.messages import counted
-from ilo_fast._util.optional import require
+from ilo_fast._util.optional import data_frame
 from ilo_fast._util.versions import versions
 from ilo_fast.transcoders.multilingual.document_bootstrap import Estimated
 
@@ -162,10 +162,7 @@ class FeatureSharing:
 
     def to_dataframe(self, *, pairs: bool = False) -> Any:
         """`rows`, or `pair_rows`, as a pandas DataFrame (needs pandas)."""
-        require("pandas")
-        import pandas
-
-        return pandas.DataFrame(self.pair_rows() if pairs else self.rows())
+        return data_frame(self.pair_rows() if pairs else self.rows())
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but what is said to be left out, as JSON can hold it."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ilo_fast._util.checks import choice
 from ilo_fast._util.json_numbers import finite, nested
 from ilo_fast._util.messages import counted
-from ilo_fast._util.optional import require
+from ilo_fast._util.optional import data_frame
 from ilo_fast._util.versions import versions
 from ilo_fast.transcoders.multilingual.document_bootstrap import Estimated
 from ilo_fast.transcoders.multilingual.sharing.rank_correlation import Correlation
@@ -178,10 +178,7 @@ class SharedSpace:
 
     def to_dataframe(self, *, pairs: bool = False) -> Any:
         """`rows`, or `pair_rows`, as a pandas DataFrame (needs pandas)."""
-        require("pandas")
-        import pandas
-
-        return pandas.DataFrame(self.pair_rows() if pairs else self.rows())
+        return data_frame(self.pair_rows() if pairs else self.rows())
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""

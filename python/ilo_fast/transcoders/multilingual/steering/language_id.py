@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ilo_fast._util.checks import whole_number
 from ilo_fast._util.json_numbers import nested
+from ilo_fast._util.optional import data_frame
 from ilo_fast._util.statistics import wilson_interval
 
 UND: Final = "und"
@@ -23,6 +24,8 @@ UND: Final = "und"
 _SMOOTHING: Final = 0.05  # counts added to every bucket
 _PRIME: Final = np.uint64(0x9E3779B97F4A7C15)  # odd: of the golden ratio
 _SHIFT: Final = np.uint64(29)
+
+_CELLS: Final = ("length", "language", "n", "share", "low", "high")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,15 +75,14 @@ class IdentifierAccuracy:
 
     def to_dataframe(self) -> Any:
         """A row for each length and language: n, share, low, high."""
-        import pandas as pd
-
         rows = []
         for i, length in enumerate(self.lengths):
             for j, code in enumerate(self.languages):
                 n = int(self.n[i, j])
                 low, high = self.interval(length, code) if n else (np.nan, np.nan)
-                rows.append((length, code, n, self.share[i, j], low, high))
-        return pd.DataFrame(rows, columns=["length", "language", "n", "share", "low", "high"])
+                cell = (length, code, n, self.share[i, j], low, high)
+                rows.append(dict(zip(_CELLS, cell, strict=True)))
+        return data_frame(rows)
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,7 +71,8 @@ def steering_prompts(
     """Draw lines and cut them.
 
     Documents are drawn into the background, the validation half and the test half. In each half
-    lines are taken round by round, one of each document, so that there are many documents.
+    lines are taken round by round, one of each document, so that there are many documents. Every
+    document is in all languages, so that there is nothing for `document_halves` to balance.
 
     Parameters
     ----------
@@ -120,6 +121,11 @@ def steering_prompts(
                 f"(at least {2 * LEAST_TOKENS} tokens in every language, of documents that are "
                 "not in the other half or the background): pass fewer prompts, or more text"
             )
+    if len(np.unique(document[chosen[1]])) < 2:
+        raise ValueError(
+            "the test half is of one document, and intervals are over documents: pass more text, "
+            "or documents= with smaller units"
+        )
     line = np.concatenate(chosen)
     cut = {code: [_cut(list(own[at]), tokenizer) for at in line] for code, own in rows.items()}
     return SteeringPrompts(

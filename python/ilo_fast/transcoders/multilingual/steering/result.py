@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.files import write_json
+from ilo_fast._util.optional import data_frame
 from ilo_fast._util.schema import check_schema, damage_refused, read_result
 from ilo_fast.transcoders.multilingual.steering.language_id import IdentifierAccuracy
 from ilo_fast.transcoders.multilingual.steering.measures import (
@@ -302,8 +303,6 @@ class SteeringResult:
 
     def to_dataframe(self) -> Any:
         """A row for each pair, mode and strength: measures on the test half."""
-        import pandas as pd
-
         rows = []
         for one in self.pairs:
             head = {"source": one.source, "target": one.target}
@@ -315,7 +314,7 @@ class SteeringResult:
                         {**head, "mode": mode.mode, "strength": strength, **chosen}
                         | _flat(measures)
                     )
-        return pd.DataFrame(rows)
+        return data_frame(rows)
 
 
 def _flat(measures: Measures) -> dict[str, Any]:

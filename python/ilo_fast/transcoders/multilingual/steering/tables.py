@@ -15,7 +15,7 @@ from ilo_fast.transcoders.multilingual.steering.result import (
 )
 
 LEGEND: Final = """\
-target, source, neither: share of the continuations in each language, with Wilson's 95 % interval
+target, source, neither: share of the continuations in each language, 95 % (Wilson) over documents
 content: log-likelihood per token of how the translation goes on, minus that of another line's
 loss, alone: nats per token of the continuation under the unmodified model, with and without prompt
 distinct: share of the continuation's tokens that are not repeated

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.json_numbers import finite, nested
-from ilo_fast._util.optional import require
+from ilo_fast._util.optional import data_frame
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -207,10 +207,7 @@ class WordFeatures:
 
     def to_dataframe(self) -> Any:
         """`rows` as a pandas DataFrame (needs pandas)."""
-        require("pandas")
-        import pandas
-
-        return pandas.DataFrame(self.rows())
+        return data_frame(self.rows())
 
     def plot(self) -> Figure:
         """By layer: words told, words told in swapped text, information of the best features."""
