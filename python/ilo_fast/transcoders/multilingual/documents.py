@@ -72,7 +72,8 @@ def permuted_labels(
     """
     n = int(language.max()) + 1
     cells, of_row = np.unique(document * n + language, return_inverse=True)
-    return permuted_cells(cells % n, cells // n, 1, random)[0, of_row.reshape(-1)]
+    found: Integers = permuted_cells(cells % n, cells // n, 1, random)[0, of_row.reshape(-1)]
+    return found
 
 
 def permuted_cells(

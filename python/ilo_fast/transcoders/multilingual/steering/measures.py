@@ -200,7 +200,7 @@ def document_interval(
         and Min 2005 add to paired shares).
     """
     _, number = np.unique(document, return_inverse=True)
-    sums = np.bincount(number, values)
+    sums = np.bincount(number, values).astype(np.float64)
     sizes = np.bincount(number).astype(np.float64)
     if within is not None:
         sums = np.concatenate([sums, sizes.mean() * within * np.array([1.0, -1.0])])

@@ -279,5 +279,5 @@ def shares(
     _, number, sizes = np.unique(document, return_inverse=True, return_counts=True)
     sums = np.zeros((len(sizes), n_layers))
     np.add.at(sums, number, right)
-    found = DocumentBootstrap(sizes, n_draws=n_bootstrap, seed=seed).means(sums)
+    found = DocumentBootstrap(sizes.astype(np.float64), n_draws=n_bootstrap, seed=seed).means(sums)
     return found.values, np.stack([found.low, found.high], axis=1)
