@@ -27,9 +27,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from ilo_fast._util.versions import versions
+from multilingual_clt.analysing import VERSES
+from multilingual_clt.figures import write_figures
+from multilingual_clt.findings import findings
 from multilingual_clt.making import Making
 from multilingual_clt.pieces import Pieces, say
 from multilingual_clt.plan import CONDITIONS, LANGUAGES, Plan, Sizes
+from multilingual_clt.report import markdown
 from multilingual_clt.verses import read_verses
 from multilingual_clt.work import all_pieces
 
@@ -44,6 +49,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     add("--seeds", type=int, nargs="+", default=[0, 1], metavar="SEED")
     add("--languages", nargs="+", default=list(LANGUAGES), metavar="CODE")
     add("--conditions", nargs="+", default=list(CONDITIONS), metavar="NAME")
+    add("--report-only", action="store_true", help="of what there is")
     for name, value in asdict(Sizes()).items():
         flag = "--" + name.replace("_", "-").replace("n-features", "features")
         add(flag, type=type(value), default=value, dest=name, help=f"default: {value}")
@@ -63,13 +69,38 @@ def main(given: Sequence[str] | None = None) -> int:
 
 
 def study(args: argparse.Namespace) -> int:
+    from ilo_fast._util.files import write_json, write_text
+
     sizes = Sizes(**{name: getattr(args, name) for name in asdict(Sizes())})
     plan = Plan(tuple(args.seeds), tuple(args.languages), tuple(args.conditions), sizes=sizes)
     verses = read_verses(args.corpora, plan.languages)
     making = Making(plan, args.out, *verses.split(plan.held_out_every))
-    pieces = Pieces(args.out)
-    if not pieces.work(all_pieces(plan, making)):
+    pieces, every = Pieces(args.out), all_pieces(plan, making)
+    is_done = args.report_only or pieces.work(every)
+    if not is_done:
         say("the rest is being made by another process")
+        return 0
+    made = pieces.made(every)
+    read = {name: piece["result"] for name, piece in made.items()}.get
+    found = findings(plan, read)
+    held_out = making.held_out(CONDITIONS["equal"])
+    about = {
+        "command": " ".join(
+            ["python studies/multilingual_clt", *(Path(word).name for word in sys.argv[1:])]
+        ),
+        "verses": len(held_out),
+        "chapters": len(set(held_out.chapters)),
+        "measured": VERSES,
+        "seconds": sum(piece["seconds"] for piece in made.values()),
+        "missing": sorted({piece.name for piece in every} - set(made)),
+        "plan": plan.to_dict(),
+        "versions": versions("numpy", "torch", "transformers"),
+    }
+    rows = [one.to_dict() for one in found]
+    write_json(args.out / "results.json", {"study": "multilingual_clt", **about, "findings": rows})
+    write_text(args.out / "table.md", markdown(plan, read, found, about))
+    write_figures(plan, read, args.out)
+    say(f"{args.out / 'table.md'}: {len(made)} of {len(every)} pieces")
     return 0
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import FileLock
 
@@ -98,7 +100,7 @@ class Making:
         return folder
 
     def make_model(self, condition: Condition, seed: int) -> dict[str, Any]:
-        """Train a model; its loss on held-out verses, by language."""
+        """Train a model, or leave it as it is initialised."""
         sizes, tokenizer = self.plan.sizes, self.tokenizer_folder(condition)
         folder = self.model_folder(condition, seed)
         if condition.trained:
@@ -110,7 +112,7 @@ class Making:
                     max_steps=sizes.max_steps, context=sizes.context, batch_size=sizes.batch_size,
                     learning_rate=sizes.learning_rate, seed=seed, save_steps=250,
                 )  # fmt: skip
-            found, model, own = {"text": run.card["text"]}, run.model, run.tokenizer
+            found, model = {"text": run.card["text"]}, run.model
         else:
             from transformers import AutoTokenizer
 
@@ -121,13 +123,18 @@ class Making:
                 model.save_pretrained(new)
                 own.save_pretrained(new)
             found = {"text": {}}
-        corpus = self.held_out(condition).corpus(600)
-        return {
-            **found,
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "held_out_verses": corpus.n_sentences,
-            "loss": losses(model, own, corpus),
-        }
+        return {**found, "parameters": sum(p.numel() for p in model.parameters())}
+
+    def loaded(self, condition: Condition, seed: int) -> tuple[Any, Any]:
+        """A model and its tokenizer."""
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        folder = self.model_folder(condition, seed) / "model"
+        with quiet():
+            return (
+                AutoModelForCausalLM.from_pretrained(folder),
+                AutoTokenizer.from_pretrained(folder),
+            )
 
     def make_transcoder(self, condition: Condition, seed: int, kind: str) -> dict[str, Any]:
         """Train a transcoder, on equal shares of all languages."""
@@ -144,32 +151,28 @@ class Making:
         return {"metrics": trained.metrics, "tokens": trained.card["tokens"]}
 
 
-def losses(model: Any, tokenizer: Any, corpus: ParallelCorpus) -> dict[str, dict[str, float]]:
-    """Per language: nats per token and bits per character of held-out verses."""
-    found = {}
+def losses(model: Any, tokenizer: Any, corpus: ParallelCorpus) -> dict[str, Any]:
+    """Bits and characters of each document, per language: language -> (documents,)."""
+    assert corpus.groups is not None
+    documents = np.unique(corpus.groups, return_inverse=True)[1]
+    bits, characters = {}, {}
     with evaluating(model), inference(model):
         for code, lines in corpus.sentences.items():
-            total, tokens = 0.0, 0
             rows = tokenizer(list(lines))["input_ids"]
+            of_line = np.zeros(len(rows))
             for begin in range(0, len(rows), 32):
-                batch = sorted(rows[begin : begin + 32], key=len)
-                longest = len(batch[-1])
-                ids = torch.full((len(batch), longest), tokenizer.pad_token_id)
+                batch = rows[begin : begin + 32]
+                ids = torch.full((len(batch), max(map(len, batch))), tokenizer.pad_token_id)
                 mask = torch.zeros_like(ids)
                 for at, row in enumerate(batch):
                     ids[at, : len(row)] = torch.tensor(row)
                     mask[at, : len(row)] = 1
                 logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1].log_softmax(-1)
-                of_next = logits.gather(-1, ids[:, 1:, None])[..., 0]
-                total -= float((of_next * mask[:, 1:]).sum())
-                tokens += int(mask[:, 1:].sum())
-            characters = sum(map(len, lines))
-            found[code] = {
-                "nats_per_token": total / tokens,
-                "bits_per_character": total / characters / 0.6931471805599453,
-                "tokens": tokens,
-            }
-    return found
+                of_next = logits.gather(-1, ids[:, 1:, None])[..., 0] * mask[:, 1:]
+                of_line[begin : begin + len(batch)] = -of_next.sum(dim=1).numpy() / math.log(2)
+            bits[code] = np.bincount(documents, of_line).round(3).tolist()
+            characters[code] = np.bincount(documents, [len(line) for line in lines]).tolist()
+    return {"bits": bits, "characters": characters}
 
 
 @contextlib.contextmanager

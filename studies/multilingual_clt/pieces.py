@@ -62,6 +62,11 @@ class Pieces:
             )
         return dict(found)
 
+    def made(self, plan: Sequence[Piece]) -> dict[str, dict[str, Any]]:
+        """What is there of it, by name: ``result`` and ``seconds``."""
+        found = {piece.name: self.read(piece) for piece in plan}
+        return {name: piece for name, piece in found.items() if piece is not None}
+
     def work(self, plan: Sequence[Piece]) -> bool:
         """Make what is missing, in order, leaving out what another process is at.
 

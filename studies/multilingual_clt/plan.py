@@ -105,6 +105,7 @@ class Plan:
 
 
 MEASURED: Final = {
+    "loss": (tuple(CONDITIONS), ("model",)),
     "space": (tuple(CONDITIONS), ("clt", "plt")),
     "languages": (tuple(CONDITIONS), ("clt", "plt")),
     "probes": (tuple(CONDITIONS), ("clt",)),
