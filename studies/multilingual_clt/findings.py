@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ilo_fast.transcoders.multilingual.sharing.document_bootstrap import DocumentBootstrap
+from ilo_fast._util.statistics import difference_interval
+from ilo_fast.transcoders.multilingual.documents import mean_interval
 from multilingual_clt.plan import ENGLISH, Plan
 
 Read = Callable[[str], dict[str, Any] | None]
@@ -114,14 +115,14 @@ def shared_middle(plan: Plan, read: Read) -> list[Finding]:
             return None
         first, middle, last = thirds(found[0].shape[1])
         inside, ends = (found[0][:, part].mean(axis=1) for part in (middle, first + last))
-        return _bootstrapped(inside - ends, found[1])
+        return Number(*mean_interval(inside - ends, found[1]))
 
     def over_random(name: str, seed: int, kind: str) -> Number | None:
         found, other = sums(name, seed, kind), sums("random", seed, kind)
         if found is None or other is None or name == "random" or len(found[1]) != len(other[1]):
             return None
         _, middle, _ = thirds(found[0].shape[1])
-        return _bootstrapped((found[0] - other[0])[:, middle].mean(axis=1), found[1])
+        return Number(*mean_interval((found[0] - other[0])[:, middle].mean(axis=1), found[1]))
 
     trained = [name for name in plan.conditions if name not in ("random", "romanised")]
     return [
@@ -252,7 +253,7 @@ def non_english(plan: Plan, read: Read) -> list[Finding]:
             others = [code for code in base["bits"] if code != ENGLISH]
             change = sum(np.array(own["bits"][c]) - np.array(base["bits"][c]) for c in others)
             characters = sum(np.array(base["characters"][c]) for c in others)
-            return _bootstrapped(change, characters)
+            return Number(*mean_interval(change, characters))
 
         found += _each(
             plan, ("model",), number, claim,
@@ -289,23 +290,9 @@ def _beyond_controls(claim: dict[str, Any]) -> Number:
     return Number(own["value"] - top["value"], own["low"] - top["high"], own["high"] - top["low"])
 
 
-def _bootstrapped(sums: Any, counts: Any) -> Number:
-    """A ratio of sums over documents."""
-    drawn = DocumentBootstrap(counts, n_draws=2000, seed=0, confidence=0.95).means(sums[:, None])
-    return Number(*(float(part[0]) for part in (drawn.values, drawn.low, drawn.high)))
-
-
 def _difference(one: tuple[float, int], other: tuple[float, int]) -> Number:
-    """Of two shares, features taken as independent (Newcombe)."""
-    from ilo_fast._util.statistics import wilson_interval
-
-    (p, n), (q, m) = one, other
-    a, b = wilson_interval(p, n), wilson_interval(q, m)
-    return Number(
-        p - q,
-        p - q - ((p - a[0]) ** 2 + (b[1] - q) ** 2) ** 0.5,
-        p - q + ((a[1] - p) ** 2 + (q - b[0]) ** 2) ** 0.5,
-    )
+    """Of two shares, features taken as independent."""
+    return Number(one[0] - other[0], *difference_interval(*one, *other))
 
 
 def disagreements(found: Sequence[Finding]) -> list[tuple[Finding, Finding]]:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest, norm, t
 
-from ilo_fast._util.statistics import score_interval, t_quantile, wilson_interval
+from ilo_fast._util.statistics import (
+    bootstrap_tail,
+    difference_interval,
+    score_interval,
+    t_quantile,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 1), (1, 1), (0, 20), (3, 20), (10, 20), (999, 1000)])
@@ -46,3 +52,21 @@ def test_score_intervals_of_arrays_are_those_of_their_members() -> None:
             )
     assert np.isnan([low[3], high[3]]).all()
     assert (low[0], high[2]) == (0, 1)
+
+
+def test_difference_of_shares_is_newcombes() -> None:
+    """His table II: 56/70 against 48/80, 9/10 against 3/10, 10/10 against 0/20."""
+    for numbers, wanted in (
+        ((56, 70, 48, 80), (0.0524, 0.3339)),
+        ((9, 10, 3, 10), (0.1705, 0.8090)),
+        ((10, 10, 0, 20), (0.6791, 1.0)),
+    ):
+        hits, n, other, m = numbers
+        assert difference_interval(hits / n, n, other / m, m) == pytest.approx(wanted, abs=1e-4)
+
+
+@pytest.mark.parametrize("n", [2, 5, 30, 1000])
+def test_a_bootstrap_is_cut_where_it_is_as_wide_as_students_interval(n: int) -> None:
+    """Of n normal values the draws of the mean spread by the root of (n - 1) / n^2 variances."""
+    wide = -norm.ppf(bootstrap_tail(n)) * np.sqrt((n - 1) / n**2)
+    assert wide == pytest.approx(t.ppf(0.975, n - 1) / np.sqrt(n), rel=1e-6)

@@ -29,6 +29,19 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def difference_interval(share: float, n: int, other: float, other_n: int) -> tuple[float, float]:
+    """The 95 % interval of `share` less `other`, from their Wilson intervals.
+
+    Newcombe, Statistics in Medicine 17 (1998), method 10.
+    """
+    low, high = wilson_interval(share, n)
+    other_low, other_high = wilson_interval(other, other_n)
+    return (
+        share - other - math.hypot(share - low, other_high - other),
+        share - other + math.hypot(high - share, other - other_low),
+    )
+
+
 def score_interval(
     share: ArrayLike, n: ArrayLike, quantile: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -16,7 +16,6 @@ from ilo_fast.transcoders.multilingual.diffing.changes import FeatureChanges, fe
 from ilo_fast.transcoders.multilingual.diffing.events import (
     EventCount,
     feature_events,
-    newcombe,
     status,
 )
 
@@ -194,16 +193,6 @@ def test_features_that_fire_more_have_their_own_thresholds() -> None:
     wanted = [np.quantile(control.growth[part], 0.95) for part in parts]
     assert found.thresholds == pytest.approx(wanted)
     assert found.found == 200 * sum(threshold < 2.0 for threshold in wanted)
-
-
-def test_difference_of_shares_is_newcombes() -> None:
-    """His table II: 56/70 against 48/80, 9/10 against 3/10, 10/10 against 0/20."""
-    for numbers, wanted in (
-        ((56, 70, 48, 80), (0.0524, 0.3339)),
-        ((9, 10, 3, 10), (0.1705, 0.8090)),
-        ((10, 10, 0, 20), (0.6791, 1.0)),
-    ):
-        assert newcombe(*numbers) == pytest.approx(wanted, abs=1e-4)
 
 
 def test_tables_that_do_not_fit_are_refused() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast._util.statistics import wilson_interval
+from ilo_fast._util.statistics import difference_interval
 from ilo_fast.transcoders.multilingual.diffing.changes import FeatureChanges
 from ilo_fast.transcoders.multilingual.diffing.paired import Floats
 
@@ -256,21 +256,8 @@ def _count(
     excess = low = high = None
     if share is not None and control is not None:
         excess = share - control
-        low, high = newcombe(found, of, hits, among)
+        low, high = difference_interval(share, of, control, among)
     return EventCount(
         kind, rule.statistic, thresholds, found, of, share,
         tuple(h / n for h, n in theirs if n), control, excess, low, high,
     )  # fmt: skip
-
-
-def newcombe(hits: int, n: int, other_hits: int, other_n: int) -> tuple[float, float]:
-    """The 95 % interval of a difference of two shares, from their Wilson intervals.
-
-    Newcombe, Statistics in Medicine 17 (1998), method 10.
-    """
-    p, q = hits / n, other_hits / other_n
-    (low_p, high_p), (low_q, high_q) = wilson_interval(p, n), wilson_interval(q, other_n)
-    return (
-        p - q - float(np.hypot(p - low_p, high_q - q)),
-        p - q + float(np.hypot(high_p - p, q - low_q)),
-    )
