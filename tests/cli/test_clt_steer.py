@@ -21,6 +21,8 @@ QUICK = [
     "--n-prompts", "8", "--max-new-tokens", "4", "--strengths", "2", "--device", "cpu", "--quiet",
 ]  # fmt: skip
 
+KINDS = ("png", "svg", "pdf")
+
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -42,7 +44,7 @@ def test_what_it_prints_and_writes(here: Path, capsys: pytest.CaptureFixture[str
     files = {str(path.relative_to(here)) for path in (here / "out").rglob("*") if path.is_file()}
     assert files == {
         "out/settings.json", "out/steering.json", "out/pairs/eng_Latn__rus_Cyrl.json",
-        "out/swap.png", "out/swap.svg", "out/dose_eng_Latn.png", "out/dose_eng_Latn.svg",
+        *(f"out/{name}.{kind}" for name in ("swap", "dose_eng_Latn") for kind in KINDS),
     }  # fmt: skip
     assert all(line in shown for line in files if "/s" in line and "settings" not in line)
     found = SteeringResult.from_json(here / "out")
