@@ -88,9 +88,11 @@ def sharing_figure(plan: Plan, read: Read) -> Figure | None:
     titles += ["mutual k-NN, hidden states", "translations, hidden states"]
     for ax, title in zip(axes, titles, strict=True):
         _finish(ax, title)
+    if not drawn:
+        return None
     axes[0].set_ylabel("excess Jaccard over shuffled")
     axes[-1].legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
-    return figure if drawn else None
+    return figure
 
 
 def language_figure(plan: Plan, read: Read) -> Figure | None:
