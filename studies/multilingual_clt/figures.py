@@ -69,6 +69,7 @@ def sharing_figure(plan: Plan, read: Read) -> Figure | None:
 
     figure = Figure(figsize=(9.2, 2.9), layout="constrained")
     axes = figure.subplots(1, 4)
+    axes[1].sharey(axes[0])
     drawn = False
     for name in plan.conditions:
         for ax, kind in zip(axes, KINDS, strict=False):
