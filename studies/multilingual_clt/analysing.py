@@ -129,7 +129,7 @@ class Analysing:
         late = language_features(table, layers=self._late(it), n_permutations=200, seed=seed)
         return ablation_matrix(
             it.model, it.transcoder, late, corpus, tokenizer=it.tokenizer, table=table,
-            n_lines=40, n_random=200, exclude=late.passed, seed=seed,
+            n_lines=20, n_random=200, exclude=late.passed, seed=seed,
         ).to_dict()  # fmt: skip
 
     def steering(self, condition: Condition, seed: int, kind: str) -> dict[str, Any]:
@@ -149,8 +149,8 @@ class Analysing:
             return steer(
                 it.model, it.transcoder, prompting.corpus(400),
                 {code: found.of(code) for code in found.languages},
-                tokenizer=it.tokenizer, background=corpus.sentences, n_prompts=200, n_random=2,
-                seed=seed, n_examples=0,
+                tokenizer=it.tokenizer, background=corpus.sentences, n_prompts=100, n_random=2,
+                strengths=(0.5, 1.0, 2.0, 4.0), seed=seed, n_examples=0,
                 output_dir=self._folder / "steering" / f"{condition.name}-{seed}-{kind}",
             ).to_dict()  # fmt: skip
 

@@ -69,6 +69,7 @@ def sharing_figure(plan: Plan, read: Read) -> Figure | None:
 
     figure = Figure(figsize=(9.2, 2.9), layout="constrained")
     axes = figure.subplots(1, 4)
+    axes[1].sharey(axes[0])
     drawn = False
     for name in plan.conditions:
         for ax, kind in zip(axes, KINDS, strict=False):
@@ -88,9 +89,11 @@ def sharing_figure(plan: Plan, read: Read) -> Figure | None:
     titles += ["mutual k-NN, hidden states", "translations, hidden states"]
     for ax, title in zip(axes, titles, strict=True):
         _finish(ax, title)
+    if not drawn:
+        return None
     axes[0].set_ylabel("excess Jaccard over shuffled")
     axes[-1].legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
-    return figure if drawn else None
+    return figure
 
 
 def language_figure(plan: Plan, read: Read) -> Figure | None:

@@ -78,7 +78,7 @@ def findings(plan: Plan, read: Read) -> list[Finding]:
     """All claims that the pieces can speak to, in the order of the paper."""
     found: list[Finding] = []
     for make in (shared_middle, late_decoding, few_features, linear_identity, foretold,
-                 steering, non_english, tuning):  # fmt: skip
+                 words, steering, non_english, tuning):  # fmt: skip
         found += make(plan, read)
     return [one for one in found if one.numbers]
 
@@ -209,6 +209,23 @@ def foretold(plan: Plan, read: Read) -> list[Finding]:
         plan, ("clt", "plt"), number, "the first layer foretells late language features",
         "area under the curve of a linear probe on the first layer, less that for matched late "
         "features (interval over sets of these)",
+    )  # fmt: skip
+
+
+def words(plan: Plan, read: Read) -> list[Finding]:
+    """Whether the first layer's features at a word's last piece tell the pieces before it."""
+
+    def number(name: str, seed: int, kind: str) -> Number | None:
+        piece = read(f"words-{name}-{seed}-{kind}")
+        if piece is None or piece["swap_majority"] is None:
+            return None
+        ends = (piece["as_inserted"][0], *piece["as_inserted_interval"][0])
+        return Number(*(end - piece["swap_majority"] for end in ends))
+
+    return _each(
+        plan, ("clt",), number, "early features carry the whole word at its last piece",
+        "share of words told by the first layer's features where their earlier pieces were put "
+        "into other text, less that of the most frequent word of the last piece",
     )  # fmt: skip
 
 

@@ -122,7 +122,8 @@ def _layer_rows(name: str, seed: int, kind: str, read: Read) -> list[list[str]]:
                   for score in ("translation_share", "mutual_knn")
                   for source in ("hidden", "features")),
                 _cell(rates["effective_languages"], 2), _cell(rates["specific"], 2),
-                _cell(x["accuracy"] if x else None), _cell(probes["unigram"] if probes else None),
+                _cell(x["accuracy"] if x else None),
+                _cell(probes["baselines"]["unigram"]["accuracy"] if probes else None),
             ]
         )  # fmt: skip
     return rows

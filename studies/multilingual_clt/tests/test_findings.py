@@ -1,0 +1,108 @@
+"""Verdicts: by the rule, on numbers that are planted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from multilingual_clt.findings import (
+    HOLDS,
+    NOT,
+    UNKNOWN,
+    Finding,
+    Number,
+    disagreements,
+    findings,
+    thirds,
+)
+from multilingual_clt.plan import Plan
+from multilingual_clt.report import markdown
+
+PLAN = Plan(conditions=("equal", "english90", "english-tokens", "random"))
+
+
+def space(random: Any, by_layer: list[float]) -> dict[str, Any]:
+    """Sixty chapters of ten verses, whose translations share so much more than others."""
+    sums = 10 * (np.array(by_layer) + random.normal(0, 0.01, (60, len(by_layer))))
+    means = sums.sum(axis=0) / 600
+    ends = {"values": means.tolist(), "low": means.tolist(), "high": means.tolist()}
+    known = {"values": [0.1] * len(by_layer)}
+    scores = {s: {"translation_share": known, "mutual_knn": known} for s in ("hidden", "features")}
+    return {
+        "excess_by_document": sums.tolist(),
+        "lines_by_document": [10] * 60,
+        "space": {"sharing": {"measures": {"jaccard": {"mean_excess": ends}}}, "scores": scores},
+    }
+
+
+def languages(specific: list[float], ten: list[float]) -> dict[str, Any]:
+    rates = [
+        {"tested": 1000, "specific": share, "effective_languages": 2.0, "specific_to": {}}
+        for share in specific
+    ]
+    return {"rates": rates, "mass": [{"ten_of_specific": ten}], "late": {"layers": []}}
+
+
+def loss(random: Any, bits: float) -> dict[str, Any]:
+    own = (1000 * (bits + random.normal(0, 0.01, 60))).tolist()
+    codes = ("eng_Latn", "deu_Latn")
+    return {"bits": dict.fromkeys(codes, own), "characters": dict.fromkeys(codes, [1000] * 60)}
+
+
+def test_what_is_planted_is_what_the_verdicts_say() -> None:
+    random = np.random.default_rng()
+    hump, dip, flat = [0.0, 0.0, 0.1, 0.1, 0.0, 0.0], [0.2, 0.2, 0.1, 0.1, 0.2, 0.2], [0.1] * 6
+    pieces: dict[str, Any] = {}
+    for seed in PLAN.seeds:
+        pieces[f"space-equal-{seed}-clt"] = space(random, hump)
+        pieces[f"space-equal-{seed}-plt"] = space(random, dip)
+        pieces[f"space-random-{seed}-clt"] = space(random, [0.0] * 6)
+        pieces[f"languages-equal-{seed}-clt"] = languages(
+            [0.1, 0.1, 0.1, 0.1, 0.5, 0.5], [0.9, 0.8, 0.95]
+        )
+        pieces[f"loss-equal-{seed}-model"] = loss(random, 2.0)
+        pieces[f"loss-english90-{seed}-model"] = loss(random, 2.5)
+        pieces[f"loss-english-tokens-{seed}-model"] = loss(random, 1.9)
+    found = findings(PLAN, pieces.get)
+    by = {(one.claim, one.condition, one.kind): one.verdict for one in found}
+    middle = "middle layers share more than first and last ones"
+    assert by[middle, "equal", "clt"] == HOLDS and by[middle, "equal", "plt"] == NOT
+    assert by["training makes the middle shared", "equal", "clt"] == HOLDS
+    assert by["late layers have more features of single languages", "equal", "clt"] == HOLDS
+    assert by["a few frequent features are most of it", "equal", "clt"] == HOLDS
+    assert by["much English in the text costs other languages", "english90", "model"] == HOLDS
+    assert by["an English tokenizer costs other languages", "english-tokens", "model"] == NOT
+    (pair,) = disagreements(found)
+    assert pair[0].claim == middle
+    about = {
+        "command": "c", "verses": 1, "chapters": 1, "measured": 1, "seconds": 3600.0,
+    }  # fmt: skip
+    page = markdown(PLAN, pieces.get, found, about)
+    assert "does not hold" in page and "| equal | clt |" in page
+    pieces["space-equal-0-plt"] = space(random, flat)
+    again = {(o.claim, o.condition, o.kind): o.verdict for o in findings(PLAN, pieces.get)}
+    assert again[middle, "equal", "plt"] != HOLDS  # one seed of two says little
+
+
+@pytest.mark.parametrize(
+    ("numbers", "verdict"),
+    [
+        ((Number(1, 0.5, 1.5), Number(1, 0.1, 2)), HOLDS),
+        ((Number(-1, -2, -0.1), Number(-1, -2, -0.1)), NOT),
+        ((Number(1, 0.5, 1.5), Number(-1, -2, -0.1)), UNKNOWN),
+        ((Number(1, -0.5, 1.5),), UNKNOWN),
+        ((Number(1),), UNKNOWN),
+        ((), UNKNOWN),
+    ],
+)
+def test_a_verdict_needs_every_seed_and_its_whole_interval(
+    numbers: tuple[Number, ...], verdict: str
+) -> None:
+    assert Finding("c", "m", "equal", "clt", numbers).verdict == verdict
+
+
+def test_thirds_leave_the_rest_to_the_middle() -> None:
+    assert thirds(6) == ([0, 1], [2, 3], [4, 5])
+    assert thirds(7) == ([0, 1], [2, 3, 4], [5, 6])
+    assert thirds(3) == ([0], [1], [2])
