@@ -176,7 +176,11 @@ def _drawn(found: Any, folder: Any) -> list[Any]:
     written = []
     for by in ("layer", "language"):
         path = folder / f"diff_{by}.png"
-        data = png_bytes(found.plot(by))
+        try:
+            data = png_bytes(found.plot(by))
+        except ValueError as error:  # dead transcoders
+            logger.warning("no figure by %s: %s", by, error)
+            continue
         with replace_atomically(path, len(data)) as file:
             file.write(data)
         written.append(path)
