@@ -20,6 +20,7 @@ using Floats = float __attribute__((vector_size(16)));
 using Whole = std::int32_t __attribute__((vector_size(16)));
 constexpr int kLanes = 4;
 constexpr std::int64_t kBlock = 512;
+constexpr float kLargest = 1e18F;  // so that the products of a block fit
 
 struct Segment {  // the entries of one row in one layer
   std::int64_t begin, end;
@@ -30,9 +31,9 @@ struct Segment {  // the entries of one row in one layer
 
 void check_numbers(const ParallelLines& in, const Partners& partners) {
   for (std::int64_t e = 0; e < in.rows.entries(); ++e)
-    if (!(in.values[e] > 0) || !std::isfinite(in.values[e]))
-      throw InvalidArgument(
-          text("values[", e, "]=", in.values[e], ", wanted positive finite numbers"));
+    if (!(in.values[e] > 0 && in.values[e] <= kLargest))
+      throw InvalidArgument(text("values[", e, "]=", in.values[e],
+                                 ", wanted positive numbers of at most ", kLargest));
   for (std::int64_t i = 0; i < in.n_languages * in.n_lines; ++i)
     if (in.row_of[i] < 0 || in.row_of[i] >= in.rows.n)
       throw InvalidArgument(text("row_of[", i / in.n_lines, ", ", i % in.n_lines,

@@ -19,7 +19,7 @@ constexpr int kSharingMeasures = 3;
 
 struct ParallelLines {
   ActiveRows rows;             // checked
-  const float* values;         // of each entry, positive and finite
+  const float* values;         // of each entry, positive, at most 1e18
   const std::int64_t* row_of;  // (n_languages, n_lines): in [0, rows.n)
   std::int64_t n_languages, n_lines;
   const std::int32_t* document;  // (n_lines): in [0, n_documents)

@@ -15,6 +15,8 @@ from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
 from ilo_fast.cli.parser import Commands, UsageError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ilo_fast.transcoders.files.opening import Opened
 
 logger = logging.getLogger(__name__)
@@ -142,9 +144,7 @@ def run(args: argparse.Namespace) -> int:
     with made_folder(folder, "-o"):
         written = [folder / DIFF_FILE]
         found.to_json(written[0])
-        written += write_figures(
-            folder, lambda: {f"diff_{by}": found.plot(by) for by in ("layer", "language")}
-        )
+        written += write_figures(folder, lambda: _figures(found))
     if args.json:
         emit(json.dumps(found.to_dict(), ensure_ascii=False, indent=1) + "\n")
         return 0
@@ -164,6 +164,17 @@ def _opened(args: argparse.Namespace, folder: str, model: str | None = None) -> 
         revision=args.revision if folder == args.base and model == args.model else None,
         trust_remote_code=args.trust_remote_code,
     )
+
+
+def _figures(found: Any) -> dict[str, Figure]:
+    """Those that can be drawn."""
+    drawn = {}
+    for by in ("layer", "language"):
+        try:
+            drawn[f"diff_{by}"] = found.plot(by)
+        except ValueError as error:  # dead transcoders
+            logger.warning("no figure by %s: %s", by, error)
+    return drawn
 
 
 def _count(text: str) -> int:

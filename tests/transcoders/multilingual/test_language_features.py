@@ -125,3 +125,9 @@ def test_what_cannot_be_told_is_refused() -> None:
     assert len(none) == 0 and np.isnan(none.share_that_holds) and none.to_dict()["features"] == []
     with pytest.raises(ValueError, match="language='xx'"):
         none.of("xx")
+
+
+def test_a_language_without_a_line_is_named() -> None:
+    table = planted(0)
+    with pytest.raises(ValueError, match="table has no line of eng_Latn"):
+        language_features(table.of_rows(table.language != 1))

@@ -288,3 +288,30 @@ def test_arguments_that_cannot_be_are_refused(change: dict[str, Any], message: s
         feature_sharing(dataclasses.replace(table, is_parallel=False))
     with pytest.raises(CorpusError, match="1 languages"):
         feature_sharing(table.select(["eng_Latn"]))
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e30])
+def test_sharing_does_not_depend_on_the_unit_of_values(unit: float) -> None:
+    values = dense_values(fresh(), (2, 12, 2, 20), 0.4)
+    wanted = feature_sharing(table_of(values), max_density=1.0, **FEW)
+    found = feature_sharing(table_of(unit * values), max_density=1.0, **FEW)
+    for name in MEASURES:
+        np.testing.assert_allclose(
+            found[name].mean_shared.values, wanted[name].mean_shared.values, rtol=1e-5
+        )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_refused(value: float) -> None:
+    table = table_of(np.ones((2, 4, 1, 3)))
+    broken = table.maxima.copy()
+    broken[2] = value
+    with pytest.raises(ValueError, match="NaN or infinity in its maxima"):
+        feature_sharing(dataclasses.replace(table, maxima=broken), max_density=1.0, **FEW)
+    with pytest.raises(ValueError, match="wanted positive numbers of at most 1e"):
+        _core.sum_sharing(
+            np.array([0, 1, 2]), np.zeros(2, np.int32), np.array([1, min(value, 1e19)], np.float32),
+            row_of=np.array([[0], [1]]), documents=np.zeros(1, np.int32),
+            partners=np.zeros((1, 1), np.int32), n_layers=1, n_features=1, n_documents=1,
+            n_threads=1,
+        )  # fmt: skip

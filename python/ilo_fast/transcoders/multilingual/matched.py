@@ -18,6 +18,31 @@ _NEAREST: Final = 20
 """Of so many that are most alike one is drawn."""
 
 
+def column_numbers(name: str, given: ArrayLike, width: int) -> Integers:
+    """(features,): layer * n_features + feature, as given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        They are no whole numbers (a mask is none), of other than one dimension, or not below
+        `width`.
+    """
+    found = np.asarray(given)
+    if found.size and found.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name} holds {found.dtype}, wanted whole numbers: layer * n_features + feature (of a "
+            "mask: numpy.flatnonzero)"
+        )
+    if found.ndim != 1:
+        raise ValueError(f"{name} has shape {found.shape}, wanted (features,)")
+    if len(found) and not (found.min() >= 0 and found.max() < width):
+        raise ValueError(
+            f"{name} holds {found.min()} to {found.max()}: columns are layer * n_features + "
+            f"feature, 0 to {width - 1}"
+        )
+    return found.astype(np.int64)
+
+
 def matched_features(
     columns: ArrayLike,
     density: ArrayLike,
@@ -59,7 +84,6 @@ def matched_features(
     ValueError
         A column that does not exist or never fires; a layer has too few others.
     """
-    chosen = np.asarray(columns, np.int64)
     density, norms = np.asarray(density, np.float64), np.asarray(norms, np.float64)
     whole_number("n_sets", n_sets)
     if density.shape != norms.shape or density.ndim != 1 or len(density) % n_features:
@@ -67,14 +91,13 @@ def matched_features(
             f"density has shape {density.shape}, norms {norms.shape}: wanted one number for each "
             f"feature of layers of {n_features}"
         )
-    if len(chosen) and not (chosen.min() >= 0 and chosen.max() < len(density)):
-        raise ValueError(f"columns holds {chosen.min()} to {chosen.max()} of {len(density)}")
+    chosen = column_numbers("columns", columns, len(density))
     alive = (density > 0) & (norms > 0)
     if not alive[chosen].all():
         raise ValueError(f"columns holds {chosen[~alive[chosen]][0]}, which is never active")
     free = alive.copy()
     free[chosen] = False
-    free[np.asarray(exclude, np.int64)] = False
+    free[column_numbers("exclude", exclude, len(density))] = False
     random = np.random.default_rng(seed)
     out = np.empty((n_sets, len(chosen)), np.int64)
     for layer in np.unique(chosen // n_features):

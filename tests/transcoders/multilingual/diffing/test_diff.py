@@ -21,6 +21,7 @@ from ilo_fast.transcoders.files.opening import Opened
 from ilo_fast.transcoders.multilingual.diffing.brightness import Estimate
 from ilo_fast.transcoders.multilingual.diffing.pair import fit_of
 from ilo_fast.transcoders.multilingual.diffing.result import Claim, ModelDiff
+from ilo_fast.transcoders.multilingual.diffing.tables import text_report
 from ilo_fast.transcoders.multilingual.lines import beginning_token
 from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
@@ -195,3 +196,25 @@ def test_refits_and_tuned_models_from_folders_are_told_apart(tmp_path: Path) -> 
     )  # fmt: skip
     assert found.pair.correspondence == "number" and found.pair.matching is not None
     assert all(event.control_share is not None for event in found.events)
+
+
+def test_dead_features_are_compared_and_not_drawn(coder: CrossLayerTranscoder) -> None:
+    """All dead; one layer dead; nothing that could match."""
+    dead, half = copy.deepcopy(coder), copy.deepcopy(coder)
+    with torch.no_grad():
+        dead.encoder_bias.fill_(-1e6)
+        half.encoder_bias[1].fill_(-1e6)
+    texts = {code: lines[:8] for code, lines in CORPUS.sentences.items()}
+    quick: dict[str, Any] = {"prompts": 0, "n_boot": 2}
+    found = diff_models(opened(MODEL, dead), opened(MODEL, dead), texts, **quick)
+    json.dumps(found.to_dict(), allow_nan=False)
+    with pytest.raises(ValueError, match="nothing to draw: no feature is active"):
+        found.plot()
+    found = diff_models(opened(MODEL, half), opened(MODEL, half), texts, **quick)
+    for by in ("layer", "language"):
+        found.plot(by)
+    for pair in ((dead, coder), (dead, dead)):
+        its = [opened(MODEL, one) for one in pair]
+        found = diff_models(*its, texts, correspondence="match", **quick)
+        json.dumps(found.to_dict(), allow_nan=False)
+        text_report(found)

@@ -163,10 +163,9 @@ def feature_changes(
     ]
     parts = [
         _block(sums, left[part], right[part], weights[0][left[part]], weights[1][right[part]])
-        for part in blocks(len(left), sums[0].tokens)
+        for part in [*blocks(len(left), sums[0].tokens)] or [slice(0)]  # no pair at all
     ]
-    names = [*parts[0]] if parts else []
-    joined = {name: np.concatenate([p[name] for p in parts], axis=-1) for name in names}
+    joined = {name: np.concatenate([p[name] for p in parts], axis=-1) for name in parts[0]}
     return FeatureChanges(
         before.languages,
         before.n_features,

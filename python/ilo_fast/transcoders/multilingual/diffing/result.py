@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -171,7 +172,12 @@ class ModelDiff:
         """Shares of all that features write, before and after, as slopes (needs matplotlib).
 
         Lines are layers, or languages; behind each, grey, what seed controls make of its first
-        point.
+        point. One in which nothing is written, before or after, is left out.
+
+        Raises
+        ------
+        ValueError
+            Nothing is written at all.
         """
         require("matplotlib", "report")
         from ilo_fast.plots.slope import SlopeTable, slope_figure
@@ -179,29 +185,38 @@ class ModelDiff:
 
         if by not in ("layer", "language"):
             raise ValueError(f"by={by!r}: wanted 'layer' or 'language'")
-        before, after = self._shares(self.pair, by)
-        moves = [np.log2(b / a) for a, b in (self._shares(one, by) for one in self.controls)]
-        bands = None
-        if moves:
-            most = np.abs(np.array(moves)).max(axis=0)
-            bands = np.stack([before * 2**-most, before * 2**most], axis=1)
+        shares = [self._shares(one, by) for one in (self.pair, *self.controls)]
         names = (
-            [f"layer {at}" for at in range(len(before))]
+            [f"layer {at}" for at in range(len(shares[0][0]))]
             if by == "layer"
             else list(self.pair.brightness.languages)
         )
         colors = None if by == "layer" else tuple(language_colors(names).values())
+        shown = np.all([(a > 0) & (b > 0) for a, b in shares], axis=0)
+        if not shown.any():
+            raise ValueError(f"there is nothing to draw: no feature is active, in no {by}")
+        before, after = shares[0][0][shown], shares[0][1][shown]
+        moves = [np.log2(b[shown] / a[shown]) for a, b in shares[1:]]
+        bands = None
+        if moves:
+            most = np.abs(np.array(moves)).max(axis=0)
+            bands = np.stack([before * 2**-most, before * 2**most], axis=1)
+        silent = ", ".join(
+            name for name, is_shown in zip(names, shown, strict=True) if not is_shown
+        )
         controls = f"{len(self.controls)} seed control" + "s" * (len(self.controls) != 1)
         return slope_figure(
             SlopeTable(
-                tuple(names),
+                tuple(itertools.compress(names, shown)),
                 before,
                 after,
                 bands,
                 title=f"What features write, by {by}",
                 subtitle=f"share of the strength of all features, {self.pair.before['model']} and "
-                f"{self.pair.after['model']}; {controls if self.controls else 'no seed control'}",
-                colors=colors,
+                f"{self.pair.after['model']}; {controls if self.controls else 'no seed control'}"
+                + f"; nothing is written in {silent}"
+                * bool(silent),
+                colors=None if colors is None else tuple(itertools.compress(colors, shown)),
                 ordered=by == "layer",
             )
         )
@@ -210,4 +225,4 @@ class ModelDiff:
     def _shares(pair: PairDiff, by: str) -> tuple[Any, Any]:
         axis = 0 if by == "layer" else 1
         sums = [table.sum(axis=axis) for table in (pair.brightness.before, pair.brightness.after)]
-        return sums[0] / sums[0].sum(), sums[1] / sums[1].sum()
+        return tuple(one / max(one.sum(), np.finfo(np.float64).tiny) for one in sums)

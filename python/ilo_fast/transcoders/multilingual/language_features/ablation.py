@@ -28,7 +28,7 @@ from ilo_fast.transcoders.multilingual.lines import (
     numbered_lines,
     position_limit_of,
 )
-from ilo_fast.transcoders.multilingual.matched import matched_features
+from ilo_fast.transcoders.multilingual.matched import column_numbers, matched_features
 from ilo_fast.transcoders.reading import MLPReader
 from ilo_fast.transcoders.replacement import ReplacementModel
 from ilo_fast.transcoders.transcoder import CrossLayerTranscoder
@@ -194,7 +194,9 @@ def _sets(
             )
         given = {code: given.of(code) for code in given.languages}
     found = {
-        name: np.unique(np.asarray(columns, np.int64))
+        name: np.unique(
+            column_numbers(f"features_by_language of {name}", columns, _width(transcoder))
+        )
         for name, columns in given.items()
         if len(columns)
     }

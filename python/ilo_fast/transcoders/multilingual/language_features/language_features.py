@@ -78,6 +78,9 @@ def language_features(
     """
     if len(table.languages) < 2:
         raise ValueError(f"table has {table.languages} alone: a feature is selective among several")
+    lacking = np.setdiff1d(np.arange(len(table.languages)), table.language)
+    if len(lacking):
+        raise ValueError(f"table has no line of {table.languages[lacking[0]]}: select() the others")
     whole_number("n_per_language", n_per_language)
     whole_number("min_firings", min_firings)
     share("selectivity", selectivity)

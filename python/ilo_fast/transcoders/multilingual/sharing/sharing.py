@@ -118,7 +118,11 @@ def feature_sharing(
     lines, row_of = parallel_rows(table)
     kept, n_always_on = not_always_on(table, max_density)
     numbers = getattr(table, chosen)
-    table = replace(table, maxima=numbers)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"table holds NaN or infinity in its {chosen}")
+    # No measure depends on the unit; the core multiplies in float32.
+    unit = -int(np.frexp(numbers.max(initial=0.0))[1])
+    table = replace(table, maxima=np.ldexp(numbers, unit).astype(np.float32))
     table = table if kept.all() else table.of_columns(kept)
     table = strongest(table, mass)
     if not len(table.indices):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -55,7 +56,7 @@ def continuations(
     found: list[list[int]] = [[] for _ in prompts]
     lengths = [len(row) + max_new_tokens for row in prompts]
     generate: Any = model.generate
-    with evaluating(model), inference(model):
+    with evaluating(model), inference(model), _without_settings(model):
         for batch in prompt_batches(lengths, batch_tokens, getattr(model, "config", None)):
             ids, mask = _left_padded([prompts[at] for at in batch], pad, device)
             if begin is not None:
@@ -102,13 +103,30 @@ def mean_log_likelihoods(
                 logits_to_keep=n + 1,
             )
             logits = model(input_ids=ids, **options).logits[:, -n - 1 : -1]
+            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # of bfloat16
             chosen = logits.gather(2, ids[:, -n:, None])[:, :, 0].double()
             chosen -= logits.logsumexp(2).double()
             sizes = torch.tensor([len(following[at]) for at in batch], device=device)
             counted = torch.arange(n, 0, -1, device=device) <= sizes[:, None]
             means = torch.where(counted, chosen, 0.0).sum(1) / sizes
             found[batch] = means.cpu().numpy()
+    if not np.isfinite(found).all():
+        raise ValueError(
+            f"the model gives NaN or infinity for {(~np.isfinite(found)).sum()} of {len(found)} "
+            "continuations: pass smaller strengths, or load it in another dtype"
+        )
     return found
+
+
+@contextlib.contextmanager
+def _without_settings(model: Any) -> Iterator[None]:
+    """`generate` takes what is None from the model's settings: penalties, other ends of a text."""
+    before = model.generation_config
+    model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        model.generation_config = before
 
 
 def _left_padded(

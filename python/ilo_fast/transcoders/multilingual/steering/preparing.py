@@ -14,7 +14,7 @@ from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.representations.pooling import choose_pad_id
 from ilo_fast.transcoders.multilingual.line_features import line_features
 from ilo_fast.transcoders.multilingual.lines import beginning_token, position_limit_of
-from ilo_fast.transcoders.multilingual.matched import matched_features
+from ilo_fast.transcoders.multilingual.matched import column_numbers, matched_features
 from ilo_fast.transcoders.multilingual.steering.background import (
     FeatureMeans,
     feature_means,
@@ -152,6 +152,11 @@ def prepared(
     found = simple_language_columns(table) if features is None else features
     columns = _checked_columns(found, corpus.languages, it, means)
     first = tuple(beginning_token(tokenizer))
+    if not first and settings.max_new_tokens < 2:
+        raise ValueError(
+            "max_new_tokens=1 must be at least 2: the tokenizer has no token that begins a text, "
+            "behind which one token alone could be likely"
+        )
     ids = {
         code: [[*first, *row] for row in _plain_ids(tokenizer, own)] for code, own in read.items()
     }
@@ -208,6 +213,7 @@ def _read(
 ) -> dict[str, list[str]]:
     """Lines that go through the model: at most so many of each language, none too long or short."""
     limit = position_limit_of(it.model, reader)
+    n_first = len(beginning_token(tokenizer))
     found = {}
     for code, own in lines.items():
         order = np.random.default_rng(settings.seed).permutation(len(own))
@@ -216,8 +222,15 @@ def _read(
         found[code] = [
             text
             for text, row in zip(drawn, _plain_ids(tokenizer, drawn), strict=True)
-            if len(row) >= max(1, it.skip_positions) and (limit is None or len(row) < limit)
+            if row
+            and n_first + len(row) > it.skip_positions
+            and (limit is None or n_first + len(row) <= limit)
         ]
+        if not found[code]:
+            raise ValueError(
+                f"of {len(drawn)} background lines of {code} none can be read: the model takes "
+                f"{limit} tokens, and {it.skip_positions} at the beginning are skipped"
+            )
     return found
 
 
@@ -241,11 +254,6 @@ def _checked_columns(
                 f"features has no {code}: it must name the features of every language of the "
                 "corpus, be it none"
             )
-        own = np.unique(np.asarray(features[code], np.int64))
-        if len(own) and not (own[0] >= 0 and own[-1] < width):
-            raise ValueError(
-                f"features of {code} holds {own[0]} to {own[-1]}: columns are layer * n_features "
-                f"+ feature, 0 to {width - 1}"
-            )
+        own = np.unique(column_numbers(f"features of {code}", features[code], width))
         found[code] = own[means.density[own] > 0]
     return found

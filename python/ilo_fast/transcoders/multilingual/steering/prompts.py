@@ -102,6 +102,11 @@ def steering_prompts(
     }
     lengths = np.array([[len(ids) for ids in own] for own in rows.values()])
     room = math.inf if limit is None else limit - max_new_tokens - len(first)
+    if room < 2 * LEAST_TOKENS:
+        raise ValueError(
+            f"max_new_tokens={max_new_tokens} leaves {max(0, room):g} tokens for a prompt of the "
+            f"{limit} that the model takes: wanted {2 * LEAST_TOKENS} or more"
+        )
     usable = np.all((lengths >= 2 * LEAST_TOKENS) & (lengths <= room), axis=0)
     random = np.random.default_rng(seed)
     order = random.permutation(len(known))
@@ -118,7 +123,7 @@ def steering_prompts(
             raise ValueError(
                 f"n_prompts={n_prompts} needs {max(n, 2)} lines for the {half} half, and of the "
                 f"{counted(corpus.n_sentences, 'line')} of the corpus {len(drawn)} are there "
-                f"(at least {2 * LEAST_TOKENS} tokens in every language, of documents that are "
+                f"({2 * LEAST_TOKENS} to {room:g} tokens in every language, of documents that are "
                 "not in the other half or the background): pass fewer prompts, or more text"
             )
     if len(np.unique(document[chosen[1]])) < 2:

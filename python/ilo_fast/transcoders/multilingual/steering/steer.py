@@ -270,4 +270,6 @@ def _pairs(
                 f"pairs holds {pair!r}: give (source, target), two of {', '.join(languages)}"
             )
         found.append((pair[0], pair[1]))
+    if not found:
+        raise ValueError("pairs is empty: give some, or None for all")
     return sorted(dict.fromkeys(found), key=lambda pair: languages.index(pair[0]))
