@@ -80,7 +80,7 @@ def add_parser(commands: Commands) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
         "-o", "--output", type=Path, metavar="OUT",
-        help="folder for tokens.json, tokens.csv, a figure, and the tokenizers that were trained "
+        help="folder for tokens.json, tokens.csv, a figure, tokens.html, and tokenizers trained "
         "(default: nothing is written)",
     )  # fmt: skip
     group.add_argument("--json", action="store_true", help="print JSON instead of tables")
