@@ -69,6 +69,10 @@ _TOKENS: Final = 3000  # of all languages, where --tokens does not say
 _LEAST_TOKENS: Final = 40
 
 
+Drawn = tuple[Callable[[], "Figure"], str]
+"""What draws a figure, and what it shows."""
+
+
 @dataclass(frozen=True)
 class Section:
     """What one part found.
@@ -95,7 +99,7 @@ class Section:
     data: Any
     paragraphs: Sequence[str] = ()
     rows: Sequence[Mapping[str, Any]] = ()
-    figures: Mapping[str, tuple[Callable[[], Figure], str]] = field(default_factory=dict)
+    figures: Mapping[str, Drawn] = field(default_factory=dict)
 
     def text(self) -> str:
         """For the terminal."""
@@ -183,9 +187,9 @@ def _sharing(work: Work) -> Section | None:
     except ValueError as error:  # too little text, or too few features
         logger.warning("what languages share is not measured: %s", error)
         return None
-    figures = {
+    figures: dict[str, Drawn] = {
         "shared_space": (
-            found.plot,
+            lambda: found.plot(),
             "Features in common with translations and with other lines; ILO and the share of "
             "translations among neighbours, of hidden states and of feature vectors.",
         )

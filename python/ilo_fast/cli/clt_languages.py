@@ -6,8 +6,10 @@ import argparse
 import json
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
+from ilo_fast._util.messages import counted
 from ilo_fast.cli import flags
 from ilo_fast.cli.clt_flags import add_transcoder_flags, opened
 from ilo_fast.cli.common import finished, load_corpus, model_output, set_threads
@@ -104,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
     from ilo_fast._util.files import write_json
     from ilo_fast._util.folders import made_folder
     from ilo_fast.cli.clt_language_sections import SECTIONS, Work, languages_page, write_section
+    from ilo_fast.report.text_table import wrapped
     from ilo_fast.transcoders.files.opening import transcoder_name
     from ilo_fast.transcoders.multilingual.line_features import line_features
 
@@ -136,10 +139,10 @@ def run(args: argparse.Namespace) -> int:
         title = f"{it.name} · {kind} transcoder {name}"
         subtitle = (
             f"{corpus.name} corpus: {len(corpus.languages)} languages x {corpus.n_sentences} "
-            f"lines, {int(table.tokens.sum()):,} tokens"
+            f"lines, {int(table.tokens.sum()):,} tokens; {_documents(corpus.groups)}"
         )
         if not args.json:
-            emit(f"{title}\n{subtitle}\n")
+            emit(f"{title}\n{wrapped(subtitle)}\n")
         for wanted, measure in SECTIONS:
             if not wanted(args):
                 continue
@@ -162,6 +165,13 @@ def run(args: argparse.Namespace) -> int:
         return 0
     emit("\n" + "".join(f"{path}\n" for path in (file, *written)))
     return 0
+
+
+def _documents(groups: Sequence[str] | None) -> str:
+    """What intervals are over."""
+    if groups is None:
+        return "each line a document (no groups.txt: lines of one text make intervals too narrow)"
+    return counted(len(set(groups)), "document")
 
 
 def _settings(args: argparse.Namespace, found: dict[str, Any]) -> dict[str, Any]:

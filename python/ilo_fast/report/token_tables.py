@@ -81,7 +81,7 @@ def statistics_tables(own: TokenStatistics) -> list[Table]:
         ]
 
     languages = [
-        row(elide(label(own.languages[at]), 28), own.values[at], own.intervals[at])
+        row(elide(label(own.languages[at]), 26), own.values[at], own.intervals[at])
         for at in by_premium(own)
     ]
     scripts = [
@@ -124,7 +124,7 @@ def comparison_tables(found: TokenComparison) -> list[Table]:
         return []
     first = every[0]
     ratios = [
-        [elide(label(first.languages[at]), 28)]
+        [elide(label(first.languages[at]), 26)]
         + [
             _cell(found.ratio[other, at], found.ratio_intervals[other, at], 2, 1.0, True)
             for other in range(1, len(every))

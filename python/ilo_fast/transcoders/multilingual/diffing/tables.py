@@ -186,7 +186,7 @@ def languages_table(diff: ModelDiff) -> Table:
 
 def claims_table(diff: ModelDiff) -> Table:
     """What is said of fine-tuning."""
-    rows = []
+    rows: list[tuple[str, str, str]] = []
     for claim in diff.claims:
         rows.append((claim.name, _interval(claim.tuned), claim.verdict))
         rows += [("  seed control", _interval(one), "") for one in claim.controls]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ilo_fast._util.optional import require
 from ilo_fast.transcoders.multilingual.rates.rates_result import LanguageRates
@@ -24,7 +25,7 @@ def spread_figure(found: LanguageRates) -> Figure:
         sharing_figure,
     )
 
-    def numbers(name: str) -> np.ndarray:
+    def numbers(name: str) -> NDArray[np.float64]:
         return np.array([row[name] for row in found.layer_summary()], np.float64)
 
     none = np.full(found.n_layers, np.nan)

@@ -75,7 +75,7 @@ def steering_page(result: SteeringResult, title: str, about: Mapping[str, Any]) 
     return sections_page(
         title, sections,
         kicker="Steering the language", subtitle=sample_line(result), notes=NOTES,
-        settings=about | dict(result.info),
+        settings={**about, **result.info},
     )  # fmt: skip
 
 
