@@ -202,6 +202,8 @@ def _sharing(work: Work) -> Section | None:
             f"Pairs of languages at layer {layer}, where translations share most beyond chance.",
         )
     correlations = correlation_table(found)
+    data = found.to_dict() | {"layer_rows": found.rows(), "pair_rows": found.pair_rows()}
+    del data["info"], data["sharing"]["info"]  # seconds: the same seed gives the same file
     return Section(
         "sharing",
         "What languages share: features and neighbours",
@@ -210,7 +212,7 @@ def _sharing(work: Work) -> Section | None:
             neighbours_table(found),
             *([correlations] if correlations.rows else []),
         ],
-        found.to_dict() | {"layer_rows": found.rows(), "pair_rows": found.pair_rows()},
+        data,
         (),
         found.rows(),
         figures,

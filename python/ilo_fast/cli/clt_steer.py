@@ -130,9 +130,12 @@ def run(args: argparse.Namespace) -> int:
     result.to_json(folder / STEERING_FILE)
     kind = "cross-layer" if it.transcoder.cross_layer else "per-layer"
     title = f"{it.name}, {kind} transcoder {name}"
-    about = {"model": it.name, "transcoder": str(it.place.resolve()), "corpus": corpus.name}
+    about = {"model": it.name, "transcoder": str(it.place.resolve())}
     written = [folder / STEERING_FILE, *_drawn(result, title, folder)]
-    written += write_page(folder / "steering.html", lambda: steering_page(result, title, about))
+    written += write_page(
+        folder / "steering.html",
+        lambda: steering_page(result, title, about | {"corpus": corpus.name}),
+    )
     if args.json:
         emit(json.dumps(about | result.to_dict(), ensure_ascii=False, indent=1) + "\n")
     else:

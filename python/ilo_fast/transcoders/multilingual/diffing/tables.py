@@ -113,12 +113,12 @@ def changed_table(diff: ModelDiff, n: int) -> Table | None:
         at = np.flatnonzero(diff.masks[kind])
         size = np.abs(getattr(changes, statistic)[at])
         rows += [
-            (kind, *_feature(changes, one))
+            (*_feature(changes, one), kind)
             for one in at[np.argsort(-size, kind="stable")[:n]].tolist()
         ]
-    head = ("", "feature", "rate, mean over languages", "most in", "centre")
+    head = ("feature", "rate, mean over languages", "most in", "centre", "what happened")
     note = "centre: by how many layers the middle of where it writes moved"
-    return Table(head, rows, note, (0, 1, 2, 3), "Most changed") if rows else None
+    return Table(head, rows, note, (0, 1, 2, 4), "Most changed") if rows else None
 
 
 def _feature(changes: FeatureChanges, at: int) -> tuple[str, str, str, str]:
