@@ -122,6 +122,7 @@ def run(args: argparse.Namespace) -> int:
             it.model, it.transcoder, corpus, tokenizer=it.tokenizer, progress=not args.quiet
         )
         work = Work(args, it, corpus, table)
+        _ = work.features  # what cannot be measured is refused before anything is written
         sections: dict[str, Any] = {}
         found = {
             "kind": "clt_languages",
