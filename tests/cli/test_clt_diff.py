@@ -13,6 +13,7 @@ import torch
 from cli.test_clt_train import subparser
 from helpers import tiny_models, transcoders
 from helpers.clt_models import random_transcoder
+from helpers.html import Page
 from transformers import LlamaForCausalLM
 
 from ilo_fast.cli import main
@@ -74,6 +75,11 @@ def test_examples_of_the_help_run_as_printed(
         shown = capsys.readouterr().out
         found = json.loads(Path("out/diff.json").read_text())
         assert all((Path("out") / name).stat().st_size > 5000 for name in FIGURES)
+        text = Path("out/diff.html").read_text()
+        page = Page(text)
+        assert len(page.ids) == len(set(page.ids))
+        assert all(address.startswith(("#", "data:")) for address in page.addresses)
+        assert text.index("Features that changed are not") < text.index("<section")
         if "--json" in arguments:
             assert json.loads(shown) == found
             continue

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cli.test_clt_train import subparser
 from helpers.figures import leave_out_figures
+from helpers.html import Page
 
 from ilo_fast.cli import main
 from ilo_fast.transcoders.files import opening
@@ -38,15 +39,23 @@ def test_what_it_prints_and_writes(here: Path, capsys: pytest.CaptureFixture[str
     assert "The identifier is right about pieces of 30 characters: eng_Latn" in shown
     assert "Unsteered continuations that it takes for the prompt's language: eng_Latn" in shown
     assert "eng_Latn > rus_Cyrl: 30 features of eng_Latn, 30 of rus_Cyrl" in shown
-    for mode in ("unsteered", "suppression", "substitution", "random", "mean_difference"):
+    for mode in ("unsteered", "suppression", "substitution", "random", "mean difference"):
         assert f"\n  {mode} " in shown
     assert "substitution minus " in shown and "All 1 pair, substitution minus" in shown
     files = {str(path.relative_to(here)) for path in (here / "out").rglob("*") if path.is_file()}
     assert files == {
         "out/settings.json", "out/steering.json", "out/pairs/eng_Latn__rus_Cyrl.json",
-        *(f"out/{name}.{kind}" for name in ("swap", "dose_eng_Latn") for kind in KINDS),
+        "out/swap.png", "out/swap.svg", "out/dose_eng_Latn.png", "out/dose_eng_Latn.svg",
+        "out/steering.html",
     }  # fmt: skip
     assert all(line in shown for line in files if "/s" in line and "settings" not in line)
+    assert max(map(len, shown.splitlines())) <= 100
+    text = (here / "out" / "steering.html").read_text()
+    page = Page(text)
+    assert len(page.ids) == len(set(page.ids))
+    assert all(address.startswith(("#", "data:")) for address in page.addresses)
+    assert text.index("A switch of language is easy") < text.index("<section")
+    assert text.count("<figure>") == 2 and "Examples" in text
     found = SteeringResult.from_json(here / "out")
     # The same again is kept; other settings are refused.
     assert main([*QUICK, "--n-random", "1", "-o", "out", "--json"]) == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers import text_tokenizers
+from helpers.html import Page
 
 from ilo_fast.cli import main
 from ilo_fast.evaluation.tokens_result import TokenComparison, TokenStatistics
@@ -33,6 +34,12 @@ def test_the_demo_is_counted_without_a_model(
     assert rows[0].startswith("Thai (tha_Thai)") and " - " in rows[0]
     assert "demo model: vocabulary of 24,576" in shown and "Gini" in shown
     assert "Deva: mean of 1 language" in shown and "premium: tokens of a language over" in shown
+    assert max(map(len, shown.splitlines())) <= 100
+    text = (here / "out" / "tokens.html").read_text()
+    page = Page(text)
+    assert len(page.ids) == len(set(page.ids))
+    assert all(address.startswith(("#", "data:")) for address in page.addresses)
+    assert text.index("Of this text alone") < text.index("<section")
     for name in ("tokens.json", "tokens.csv", "tokens.png", "tokens.svg", "tokens.pdf"):
         assert (here / "out" / name).stat().st_size and f"out/{name}" in shown
     found = TokenStatistics.from_json(here / "out")
@@ -46,7 +53,8 @@ def test_tokenizers_are_trained_at_sizes_and_mixtures_and_compared(
     flags = ["--train", str(text), "--corpus", str(text), "--bootstrap", "20"]
     sizes = ["--vocab-sizes", "300", "340", "--mixture", "eng_Latn=0.9"]
     assert main(["tokens", *flags, *sizes, "-o", "out"]) == 0
-    shown = capsys.readouterr().out
+    shown, said = capsys.readouterr()
+    assert "100 % of the lines that are counted are lines of --train" in said
     content = json.loads((here / "out" / "tokens.json").read_text(encoding="utf-8"))
     names = ["equal 300", "equal 340", "eng_Latn=0.9 300", "eng_Latn=0.9 340"]
     found = TokenComparison.from_dict(content)

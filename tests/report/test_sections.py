@@ -6,7 +6,8 @@ import pytest
 from helpers.html import Page
 from matplotlib.figure import Figure
 
-from ilo_fast.report.sections import Section, Table, sections_page
+from ilo_fast.report.sections import Section, sections_page
+from ilo_fast.report.text_table import Table
 
 
 def figure() -> Figure:

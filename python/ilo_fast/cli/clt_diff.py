@@ -11,7 +11,7 @@ from ilo_fast.cli import flags
 from ilo_fast.cli.clt_flags import add_device_flags
 from ilo_fast.cli.common import load_corpus, model_output, set_threads
 from ilo_fast.cli.console import emit
-from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
+from ilo_fast.cli.output import RESULTS_FOLDER, folder_name, write_page
 from ilo_fast.cli.parser import Commands, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def add_parser(commands: Commands) -> None:
         run,
         description="Compare a model with the same one trained on, through transcoders, on the "
         "same parallel text: features that grew, died, changed language or moved, what layers "
-        "write, how strong links are. Writes diff.json and two figures.",
+        "write, how strong links are. Writes diff.json, two figures, and all of it as diff.html.",
         examples=(
             "ilo-fast clt diff results/base --tuned-model results/tuned -l eng_Latn,deu_Latn",
             "ilo-fast clt diff results/base results/refitted --seed-control results/refitted_base "
@@ -117,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
     from ilo_fast.report.files import write_figures
     from ilo_fast.transcoders.files.opening import transcoder_name
     from ilo_fast.transcoders.multilingual.diffing.diff import diff_models
+    from ilo_fast.transcoders.multilingual.diffing.page import diff_page
     from ilo_fast.transcoders.multilingual.diffing.tables import text_report
 
     set_threads(args)
@@ -144,7 +145,8 @@ def run(args: argparse.Namespace) -> int:
     with made_folder(folder, "-o"):
         written = [folder / DIFF_FILE]
         found.to_json(written[0])
-        written += write_figures(folder, lambda: _figures(found))
+        written += _drawn(found, folder)
+        written += write_page(folder / "diff.html", lambda: diff_page(found))
     if args.json:
         emit(json.dumps(found.to_dict(), ensure_ascii=False, indent=1) + "\n")
         return 0

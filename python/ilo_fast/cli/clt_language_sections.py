@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ilo_fast._util.csv_text import csv_text
-from ilo_fast._util.files import write_text
+from ilo_fast._util.files import replace_atomically, write_text
+from ilo_fast.report.text_table import Table, wrapped
 from ilo_fast.transcoders.multilingual.language_features.ablation import ablation_matrix
 from ilo_fast.transcoders.multilingual.language_features.language_features import language_features
 from ilo_fast.transcoders.multilingual.language_features.language_features_table import (
@@ -24,12 +25,24 @@ from ilo_fast.transcoders.multilingual.language_features.language_figures import
 )
 from ilo_fast.transcoders.multilingual.language_features.language_tables import (
     ablation_table,
+    features_by_layer,
     features_table,
     late_table,
     probes_table,
 )
 from ilo_fast.transcoders.multilingual.probes.late_features import late_features
 from ilo_fast.transcoders.multilingual.probes.probes import language_probes
+from ilo_fast.transcoders.multilingual.rates.language_rates import language_rates
+from ilo_fast.transcoders.multilingual.rates.rates_figures import map_figure, spread_figure
+from ilo_fast.transcoders.multilingual.rates.rates_tables import rates_table, script_table
+from ilo_fast.transcoders.multilingual.rates.romanise import script_of
+from ilo_fast.transcoders.multilingual.rates.scripts import script_split
+from ilo_fast.transcoders.multilingual.sharing.sharing_tables import (
+    correlation_table,
+    neighbours_table,
+    sharing_table,
+)
+from ilo_fast.transcoders.multilingual.sharing.space import shared_space
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,8 +53,23 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NOTES: Final = (
+    "All numbers are of this text, this model and this one transcoder: another seed of the "
+    "transcoder has other features, and no interval here knows of that. What the transcoder does "
+    "not explain of its model is in none of them.",
+    "That a feature is active in one language does not say that it means the language: a language "
+    "that is alone in its script, or the topic of its text, looks the same. With few lines all "
+    "intervals are wide, and with much text nearly every rate differs: look at sizes.",
+    "Sharing, where it is measured, is that beyond lines that are no translations. Names, numbers "
+    "and punctuation are shared, too, and by a random model.",
+)
+"""What a reader of the page must know first."""
 _TOKENS: Final = 3000  # of all languages, where --tokens does not say
 _LEAST_TOKENS: Final = 40
+
+
+Drawn = tuple[Callable[[], "Figure"], str]
+"""What draws a figure, and what it shows."""
 
 
 @dataclass(frozen=True)
@@ -52,22 +80,30 @@ class Section:
     ----------
     name
         Of its files, and in the JSON.
-    title, text
-        For the terminal.
+    title
+        What is asked.
+    tables, paragraphs
+        For the terminal and the page.
     data
         JSON-able.
     rows
         For a CSV file; none where there are none.
     figures
-        Name -> what draws it.
+        Name -> what draws it, and what it shows.
     """
 
     name: str
     title: str
-    text: str
+    tables: Sequence[Table]
     data: Any
+    paragraphs: Sequence[str] = ()
     rows: Sequence[Mapping[str, Any]] = ()
-    figures: Mapping[str, Callable[[], Figure]] = field(default_factory=dict)
+    figures: Mapping[str, Drawn] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """For the terminal."""
+        blocks = [*(table.text() for table in self.tables), *map(wrapped, self.paragraphs)]
+        return "\n\n".join(blocks) + "\n"
 
 
 class Work:
@@ -102,15 +138,101 @@ class Work:
         )
 
 
+def _rates(work: Work) -> Section:
+    args = work.args
+    found = language_rates(
+        work.table, n_permutations=args.permutations, seed=args.seed, min_firings=args.min_firings,
+        n_threads=args.n_threads, progress=not args.quiet,
+    )  # fmt: skip
+    tables, data = [rates_table(found)], {"rates": found.to_dict(), "scripts": None}
+    try:
+        scripts = {script_of(code) for code in found.languages}
+    except ValueError:  # codes of one's own name none
+        scripts = set()
+    if len(scripts) > 1:
+        split = script_split(work.table, found, seed=args.seed)
+        tables.append(script_table(split))
+        data["scripts"] = split.to_dict()
+    return Section(
+        "rates",
+        "Over how many languages features spread",
+        tables,
+        data,
+        (),
+        found.rows(),
+        {
+            "rates": (
+                lambda: spread_figure(found),
+                "Effective number of languages of the features of each layer; below, the share "
+                "of features of one language, beside what permuted labels give.",
+            ),
+            "feature_map": (
+                lambda: map_figure(found),
+                "A column for each feature, by its dominant language; how many are specific to "
+                "each language on the right.",
+            ),
+        },
+    )
+
+
+def _sharing(work: Work) -> Section | None:
+    args, it = work.args, work.it
+    try:
+        found = shared_space(
+            it.model, it.transcoder, work.corpus,
+            tokenizer=it.tokenizer, table=work.table, seed=args.seed, n_threads=args.n_threads,
+            progress=not args.quiet,
+        )  # fmt: skip
+    except ValueError as error:  # too little text, or too few features
+        logger.warning("what languages share is not measured: %s", error)
+        return None
+    figures: dict[str, Drawn] = {
+        "shared_space": (
+            lambda: found.plot(),
+            "Features in common with translations and with other lines; ILO and the share of "
+            "translations among neighbours, of hidden states and of feature vectors.",
+        )
+    }
+    if len(found.languages) > 2:
+        excess = found.sharing[found.measure].mean_excess.values
+        layer = found.layers[int(excess.argmax())]
+        figures["sharing_pairs"] = (
+            lambda: found.sharing.plot_pairs(found.measure, layer=layer),
+            f"Pairs of languages at layer {layer}, where translations share most beyond chance.",
+        )
+    correlations = correlation_table(found)
+    data = found.to_dict() | {"layer_rows": found.rows(), "pair_rows": found.pair_rows()}
+    del data["info"], data["sharing"]["info"]  # seconds: the same seed gives the same file
+    return Section(
+        "sharing",
+        "What languages share: features and neighbours",
+        [
+            sharing_table(found),
+            neighbours_table(found),
+            *([correlations] if correlations.rows else []),
+        ],
+        data,
+        (),
+        found.rows(),
+        figures,
+    )
+
+
 def _features(work: Work) -> Section:
     found = work.features
     return Section(
         "language_features",
         "Features of single languages",
-        features_table(found),
+        [features_table(found)],
         found.to_dict(),
+        features_by_layer(found),
         found.records(),
-        {"language_features": lambda: features_figure(found)},
+        {
+            "language_features": (
+                lambda: features_figure(found),
+                "Features that pass, by layer and language, on the half that finds them.",
+            )
+        },
     )
 
 
@@ -125,10 +247,17 @@ def _probes(work: Work) -> Section:
     return Section(
         "probes",
         "How well each layer tells the language of a token",
-        probes_table(found),
+        [probes_table(found)],
         found.to_dict(),
+        (),
         found.records(),
-        {"probes": lambda: probes_figure(found)},
+        {
+            "probes": (
+                lambda: probes_figure(found),
+                "Accuracy of telling the language of one token, beside counts of tokens and "
+                "permuted labels.",
+            )
+        },
     )
 
 
@@ -146,8 +275,9 @@ def _late(work: Work) -> Section | None:
     return Section(
         "late_features",
         "Late language features, foretold from early layers",
-        late_table(found),
+        [late_table(found)],
         found.to_dict(),
+        (),
         found.records(),
     )
 
@@ -169,16 +299,25 @@ def _ablation(work: Work) -> Section | None:
     return Section(
         "ablation",
         "Loss where the features of one language are switched off",
-        ablation_table(matrix),
+        [ablation_table(matrix)],
         matrix.to_dict(),
+        (),
         matrix.records(),
-        {"ablation": lambda: ablation_figure(matrix)},
+        {
+            "ablation": (
+                lambda: ablation_figure(matrix),
+                "Change of the loss in each language (columns) where the features of one (rows) "
+                "are switched off.",
+            )
+        },
     )
 
 
 SECTIONS: Final[
     tuple[tuple[Callable[[argparse.Namespace], bool], Callable[[Work], Section | None]], ...]
 ] = (
+    (lambda args: True, _rates),
+    (lambda args: bool(args.sharing), _sharing),
     (lambda args: True, _features),
     (lambda args: bool(args.probes), _probes),
     (lambda args: bool(args.probes), _late),
@@ -195,5 +334,35 @@ def write_section(section: Section, folder: Path) -> list[Path]:
     if section.rows:
         written.append(folder / f"{section.name}.csv")
         write_text(written[-1], csv_text(section.rows))
-    figures = section.figures.items()
-    return written + write_figures(folder, lambda: {name: draw() for name, draw in figures})
+    if importlib.util.find_spec("matplotlib") is None:
+        return written
+    from ilo_fast.plots.style import png_bytes
+
+    for name, (draw, _) in section.figures.items():
+        data = png_bytes(draw())
+        with replace_atomically(folder / f"{name}.png", len(data)) as stream:
+            stream.write(data)
+        written.append(folder / f"{name}.png")
+    return written
+
+
+def languages_page(
+    sections: Sequence[Section], title: str, subtitle: str, settings: Mapping[str, Any]
+) -> str:
+    """All parts as one HTML page (needs matplotlib and jinja2)."""
+    from ilo_fast.report.sections import Section as Part
+    from ilo_fast.report.sections import sections_page
+
+    parts = [
+        Part(
+            section.title,
+            section.paragraphs,
+            [(draw(), caption) for draw, caption in section.figures.values()],
+            section.tables,
+        )
+        for section in sections
+    ]
+    return sections_page(
+        title, parts,
+        kicker="Features and languages", subtitle=subtitle, notes=NOTES, settings=settings,
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from ilo_fast.cli import flags
 from ilo_fast.cli.clt_flags import add_transcoder_flags, opened
 from ilo_fast.cli.common import load_corpus, model_output, set_threads
 from ilo_fast.cli.console import emit
-from ilo_fast.cli.output import RESULTS_FOLDER, folder_name
+from ilo_fast.cli.output import RESULTS_FOLDER, folder_name, write_page
 from ilo_fast.cli.parser import Commands, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def add_parser(commands: Commands) -> None:
         "those of another in their place, for every ordered pair of languages: in which language "
         "the model goes on, how much of the content and of the fluency is kept, at every strength, "
         "beside random features, a mean-difference vector and an unembedding vector. Writes "
-        "steering.json and figures.",
+        "steering.json, figures, and all of it as steering.html.",
         examples=(
             "ilo-fast clt steer --languages eng_Latn,deu_Latn --n-prompts 20 --strengths 1",
             "ilo-fast clt steer --languages eng_Latn,rus_Cyrl --pairs eng_Latn:rus_Cyrl "
@@ -98,7 +98,7 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     from ilo_fast.report.files import write_figures
     from ilo_fast.transcoders.files.opening import transcoder_name
-    from ilo_fast.transcoders.multilingual.steering.figures import steering_figures
+    from ilo_fast.transcoders.multilingual.steering.page import steering_page
     from ilo_fast.transcoders.multilingual.steering.pairs import RANDOM, VECTORS
     from ilo_fast.transcoders.multilingual.steering.result import STEERING_FILE
     from ilo_fast.transcoders.multilingual.steering.steer import STRENGTHS, steer
@@ -131,12 +131,13 @@ def run(args: argparse.Namespace) -> int:
     result.to_json(folder / STEERING_FILE)
     kind = "cross-layer" if it.transcoder.cross_layer else "per-layer"
     title = f"{it.name}, {kind} transcoder {name}"
-    written = [
-        folder / STEERING_FILE,
-        *write_figures(folder, lambda: steering_figures(result, title)),
-    ]
+    about = {"model": it.name, "transcoder": str(it.place.resolve())}
+    written = [folder / STEERING_FILE, *_drawn(result, title, folder)]
+    written += write_page(
+        folder / "steering.html",
+        lambda: steering_page(result, title, about | {"corpus": corpus.name}),
+    )
     if args.json:
-        about = {"model": it.name, "transcoder": str(it.place.resolve())}
         emit(json.dumps(about | result.to_dict(), ensure_ascii=False, indent=1) + "\n")
     else:
         emit(text_report(result, title) + "\n" + "".join(f"{path}\n" for path in written))

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,3 +174,17 @@ def show(scores: OverlapScores, written: list[Path]) -> None:
     folders = sorted({str(path.parent) for path in written})
     emit(f"\n{counted(len(written), 'file')} in {listed(folders)}\n")
     emit("".join(f"open {path}\n" for path in written if path.name == REPORT_FILE))
+
+
+def write_page(path: Path, make: Callable[[], str]) -> list[Path]:
+    """Write an HTML page, where what draws it is installed; else say why not."""
+    from ilo_fast._util.files import write_text
+    from ilo_fast.report.files import check_can_draw
+
+    try:
+        check_can_draw()
+    except ImportError as error:
+        logger.warning("no %s: %s", path.name, error)
+        return []
+    write_text(path, make())
+    return [path]

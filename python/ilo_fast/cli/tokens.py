@@ -17,6 +17,7 @@ from ilo_fast.cli.pretrain import mixture, share
 from ilo_fast.models.demo import DEMO
 
 if TYPE_CHECKING:
+    from ilo_fast.corpora.parallel import ParallelCorpus
     from ilo_fast.evaluation.tokens_result import TokenComparison
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def add_parser(commands: Commands) -> None:
             "ilo-fast tokens",
             "ilo-fast tokens ./my-model --corpus ./my-texts -o results/tokens",
             "ilo-fast tokens --train ./my-texts --vocab-sizes 400 800 --mixture eng_Latn=0.9 "
-            "--corpus ./my-texts",
+            "--corpus demo",
         ),
     )
     parser.add_argument(
@@ -80,7 +81,7 @@ def add_parser(commands: Commands) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
         "-o", "--output", type=Path, metavar="OUT",
-        help="folder for tokens.json, tokens.csv, a figure, and the tokenizers that were trained "
+        help="folder for tokens.json, tokens.csv, a figure, tokens.html, and tokenizers trained "
         "(default: nothing is written)",
     )  # fmt: skip
     group.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--mixture is of the tokenizers that --train makes: give it, too")
     tokenizers = _given(args)
     corpus = load_corpus(args, args.languages)
-    trained = {} if args.train is None else _trained(args)
+    trained = {} if args.train is None else _trained(args, corpus)
     reference = None if args.reference.lower() == "none" else args.reference
     found = compare_tokenizers(
         tokenizers | trained, corpus, reference=reference, n_bootstrap=args.bootstrap,
@@ -137,11 +138,19 @@ def _opened(name: str) -> Any:
     return open_tokenizer(name)
 
 
-def _trained(args: argparse.Namespace) -> dict[str, Any]:
+def _trained(args: argparse.Namespace, corpus: ParallelCorpus) -> dict[str, Any]:
     from ilo_fast.training.pretrain.mixture import read_texts
     from ilo_fast.training.pretrain.vocabularies import train_tokenizers
 
     texts = read_texts(args.train, args.languages, allow_unknown=args.allow_unknown)
+    known = {line for lines in texts.values() for line in lines}
+    counted_lines = [line for lines in corpus.sentences.values() for line in lines]
+    seen = sum(line in known for line in counted_lines) / len(counted_lines)
+    if seen:
+        logger.warning(
+            "%.0f %% of the lines that are counted are lines of --train: what is counted there is "
+            "too good; give other text as --corpus", 100 * seen,
+        )  # fmt: skip
     mixtures: dict[str, dict[str, float] | None] = {"equal": None}
     if args.mixture:
         name = "+".join(f"{code}={number:g}" for code, number in args.mixture)

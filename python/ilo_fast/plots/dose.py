@@ -128,14 +128,17 @@ def _draw(
     ax: Axes, positions: NDArray[np.int64], strengths: NDArray[np.float64], curve: DoseCurve
 ) -> None:
     color = _COLORS.get(curve.mode, _OTHER)
+    front = 3 if curve.low is not None else 2  # what it is about is not hidden by baselines
     if curve.low is not None and curve.high is not None:
+        if len(positions) == 1:
+            ax.vlines(positions, curve.low, curve.high, color=color, lw=1, alpha=0.5)
         ax.fill_between(positions, curve.low, curve.high, color=color, alpha=0.12, lw=0)
-    (line,) = ax.plot(positions, curve.values, color=color, lw=1.4)
+    (line,) = ax.plot(positions, curve.values, color=color, lw=1.4, zorder=front)
     if curve.mode in _DASHES:
         line.set_dashes(_DASHES[curve.mode])
     if curve.chosen is not None:
         at = int(np.flatnonzero(strengths == curve.chosen)[0])
-        ax.plot([at], [curve.values[at]], "o", ms=4, color=color)
+        ax.plot([at], [curve.values[at]], "o", ms=4, color=color, zorder=front)
 
 
 def _handle(mode: str) -> Line2D:

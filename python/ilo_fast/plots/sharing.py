@@ -26,6 +26,10 @@ COLORS: Final = {"shared": "#2a9d74", "null": "#7a7f87", "hidden": "#3a86c8", "f
 """Of translations, of shuffled pairs, of hidden states, of feature vectors."""
 
 
+_LEAST_TOP: Final = 0.1
+"""Of an axis: next to nothing shall look like it."""
+
+
 @dataclass(frozen=True)
 class SharingCurve:
     """One curve. Ends of the interval are NaN where there is none.
@@ -132,7 +136,8 @@ def _draw(ax: Axes, curves: SharingCurves, panel: SharingPanel) -> None:
         )  # fmt: skip
         shown = np.concatenate([ends.ravel(), curve.values])
         tops += shown[np.isfinite(shown)].tolist()
-    ax.set_ylim(-0.03 * max(tops), 1.08 * max(tops) if max(tops) > 0 else 1.0)
+    top = max(_LEAST_TOP, *tops) if max(tops) > 0 else 1.0
+    ax.set_ylim(-0.03 * top, 1.08 * top)
     pad = max(0.3, 0.012 * float(layers[-1] - layers[0]))
     ax.set_xlim(float(layers.min()) - pad, float(layers.max()) + pad)
     ax.set_ylabel(panel.label, fontsize=8.5)

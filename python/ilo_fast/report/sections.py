@@ -11,39 +11,10 @@ from markupsafe import Markup
 from ilo_fast._util.messages import plain
 from ilo_fast.plots.style import svg_text
 from ilo_fast.report.page import environment, flat, inline, read_template
+from ilo_fast.report.text_table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of texts.
-
-    Attributes
-    ----------
-    columns : sequence of str
-    rows : sequence of sequences of str
-        As they are to be read. The first column heads its row; all others are numbers, but for
-        `texts`.
-    note : str
-        What the columns are.
-    texts : collection of int
-        Columns, counted from 0, that hold words.
-    """
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    note: str = ""
-    texts: Sequence[int] = (0,)
-
-    def __post_init__(self) -> None:
-        for number, row in enumerate(self.rows):
-            if len(row) != len(self.columns):
-                raise ValueError(
-                    f"row {number} has {len(row)} cells, wanted {len(self.columns)}, one for each "
-                    "column"
-                )
 
 
 @dataclass(frozen=True)

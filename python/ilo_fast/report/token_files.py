@@ -11,7 +11,15 @@ import numpy as np
 from ilo_fast._util.messages import counted, plain
 from ilo_fast.evaluation.tokens_result import TOKENS_FILE, TokenComparison
 from ilo_fast.report.files import check_can_draw, rendered, write_files
-from ilo_fast.report.token_tables import by_premium, label
+from ilo_fast.report.token_tables import (
+    by_premium,
+    comparison_tables,
+    head_line,
+    inequality_line,
+    label,
+    legend,
+    statistics_tables,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +30,14 @@ _TITLES: Final = {
     "single_token_words": "words of one token",
     "characters_per_token": "characters in a token",
 }
-_FIGURES: Final = ("tokens.png", "tokens.svg", "tokens.pdf")
+_FIGURES: Final = ("tokens.png", "tokens.svg", "tokens.pdf", "tokens.html")
+_NOTES: Final = (
+    "Of this text alone: another domain has other words. Text that a tokenizer was trained on "
+    "flatters it. The rows of scripts are means over the languages at hand, not over all "
+    "languages of a script.",
+    "Words are what spaces and punctuation part: languages that write long words have more tokens "
+    "for each whatever the tokenizer does. Compare languages by the premium.",
+)
 
 
 def tokens_figure_of(found: TokenComparison) -> Figure:
@@ -57,8 +72,35 @@ def tokens_figure_of(found: TokenComparison) -> Figure:
     )
 
 
+def tokens_page(found: TokenComparison) -> str:
+    """One HTML page, caveats first."""
+    from ilo_fast.report.sections import Section, sections_page
+
+    every = list(found.statistics.values())
+    figure = (
+        tokens_figure_of(found),
+        "Languages from the dearest; lines: 95 % over documents.",
+    )
+    sections = [Section("At a glance", legend(found), [figure])]
+    if tables := comparison_tables(found):
+        sections.append(Section("Beside each other", tables=tables))
+    sections += [
+        Section(own.name, [head_line(own), inequality_line(own)], tables=statistics_tables(own))
+        for own in every
+    ]
+    return sections_page(
+        f"What {plain(every[0].name)} gives each language"
+        if len(every) == 1
+        else f"What {len(every)} tokenizers give each language",
+        sections,
+        kicker="Tokens",
+        notes=_NOTES,
+        settings=every[0].info,
+    )
+
+
 def write_tokens(found: TokenComparison, folder: Path) -> list[Path]:
-    """Write ``tokens.json``, ``tokens.csv``, and the figure.
+    """Write ``tokens.json``, ``tokens.csv``, the figure, and all of it as ``tokens.html``.
 
     Raises
     ------
@@ -71,4 +113,5 @@ def write_tokens(found: TokenComparison, folder: Path) -> list[Path]:
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     contents = {TOKENS_FILE: text.encode(), "tokens.csv": found.to_csv().encode()}
     contents |= rendered("tokens", tokens_figure_of(found))
+    contents["tokens.html"] = tokens_page(found).encode()
     return write_files(folder, contents, stale=_FIGURES)

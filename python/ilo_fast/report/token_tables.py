@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -14,30 +12,30 @@ from ilo_fast._util.messages import counted, elide, listed, plain
 from ilo_fast.corpora.languages import describe_language
 from ilo_fast.evaluation.tokens_estimates import STATISTICS
 from ilo_fast.evaluation.tokens_result import TokenComparison, TokenStatistics
-from ilo_fast.report.columns import aligned
+from ilo_fast.report.text_table import Table, wrapped
 
-_WIDTH: Final = 96
 _SHOWN: Final[tuple[tuple[str, str, int, float, bool], ...]] = (
     ("premium", "premium", 2, 1.0, True),
     ("fertility", "tokens/word", 2, 1.0, True),
-    ("single_token_words", "1-token words", 0, 100.0, False),
+    ("single_token_words", "1-token", 0, 100.0, False),
     ("characters_per_token", "chars/token", 2, 1.0, False),
-    ("bytes_per_token", "bytes/token", 2, 1.0, False),
     ("partial", "cut chars", 0, 100.0, False),
     ("unknown", "unknown", 0, 100.0, False),
 )  # statistic, heading, decimals, factor, with its interval
 Floats = NDArray[np.float64]
-_Row = tuple[str, Floats, Floats]  # name, statistics, their intervals
 _FEW: Final = 20  # documents, below which intervals are rough
 
 
 def text_report(found: TokenComparison) -> str:
     """What ``ilo-fast tokens`` prints: languages, scripts, all tokenizers, and what is what."""
     every = list(found.statistics.values())
-    blocks = [_language_block(own) for own in every]
-    if len(every) > 1:
-        blocks.append(_side_by_side(found))
-    blocks.append(_legend(every))
+    blocks = []
+    for own in every:
+        blocks += [head_line(own), *(table.text() for table in statistics_tables(own))]
+        if unequal := inequality_line(own):
+            blocks.append(unequal)
+    blocks += [table.text() for table in comparison_tables(found)]
+    blocks.append("\n".join(wrapped(f"- {line}") for line in legend(found)))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -55,51 +53,58 @@ def label(code: str) -> str:
     return f"{name} ({code})" if name else code
 
 
-def _language_block(own: TokenStatistics) -> str:
+def head_line(own: TokenStatistics) -> str:
+    """Which tokenizer, on which text."""
     size = own.info.get("tokenizer", {}).get("vocab_size")
     corpus = plain(own.info.get("corpus", {}).get("name", "text"))
     lines = own.n_lines
     span = f"{lines.min():,}" if lines.min() == lines.max() else f"{lines.min():,}-{lines.max():,}"
-    head = (
+    return (
         f"{plain(own.name)}: vocabulary of {size:,} · {corpus} · "
         f"{counted(len(own.languages), 'language')} x {span} lines"
     )
-    rows: list[_Row | None] = [
-        (elide(label(own.languages[at]), 30), own.values[at], own.intervals[at])
-        for at in by_premium(own)
-    ]
-    scripts: list[_Row | None] = [
-        (f"{name}: mean of {counted(own.script.count(name), 'language')}",
-         own.script_values[at], own.script_intervals[at])
-        for at, name in enumerate(own.scripts)
-    ]  # fmt: skip
-    lines_of = _table("language", [*rows, None, *scripts], own)
-    text = f"{head}\n\n{lines_of}"
-    if not math.isnan(own.inequality[0]):
-        (low, high), (least, most) = own.inequality_intervals
-        text += (
-            f"\n\ninequality over languages: Gini {own.inequality[0]:.3f} [{low:.3f}, {high:.3f}], "
-            f"most over least tokens {own.inequality[1]:.2f} [{least:.2f}, {most:.2f}]"
-        )
-    return text
 
 
-def _table(first: str, rows: Sequence[_Row | None], own: TokenStatistics) -> str:
+def statistics_tables(own: TokenStatistics) -> list[Table]:
+    """Of languages, and of scripts."""
     shown = [
         row
         for row in _SHOWN
         if not np.isnan(own.of(row[0])).all() and (row[0] != "unknown" or own.of(row[0]).any())
     ]
-    cells: list[list[str]] = [[first, *(heading for _, heading, *_ in shown)]]
-    for row in rows:
-        cells.append([])
-        if row is not None:
-            name, values, spans = row
-            cells[-1].append(name)
-            for statistic, _, decimals, factor, spanned in shown:
-                at = STATISTICS.index(statistic)
-                cells[-1].append(_cell(values[at], spans[at], decimals, factor, spanned))
-    return "\n".join(aligned(cells))
+
+    def row(name: str, values: Floats, spans: Floats) -> list[str]:
+        at = [STATISTICS.index(statistic) for statistic, *_ in shown]
+        return [name] + [
+            _cell(values[i], spans[i], decimals, factor, spanned)
+            for i, (_, _, decimals, factor, spanned) in zip(at, shown, strict=True)
+        ]
+
+    languages = [
+        row(elide(label(own.languages[at]), 26), own.values[at], own.intervals[at])
+        for at in by_premium(own)
+    ]
+    scripts = [
+        row(
+            f"{name}: mean of {counted(own.script.count(name), 'language')}",
+            own.script_values[at],
+            own.script_intervals[at],
+        )
+        for at, name in enumerate(own.scripts)
+    ]
+    headings = [heading for _, heading, *_ in shown]
+    return [Table(["language", *headings], languages), Table(["script", *headings], scripts)]
+
+
+def inequality_line(own: TokenStatistics) -> str:
+    """How unequal languages are; empty where texts are not parallel."""
+    if math.isnan(own.inequality[0]):
+        return ""
+    (low, high), (least, most) = own.inequality_intervals
+    return (
+        f"inequality over languages: Gini {own.inequality[0]:.3f} [{low:.3f}, {high:.3f}], "
+        f"most over least tokens {own.inequality[1]:.2f} [{least:.2f}, {most:.2f}]"
+    )
 
 
 def _cell(value: float, span: Floats, decimals: int, factor: float, spanned: bool) -> str:
@@ -111,30 +116,36 @@ def _cell(value: float, span: Floats, decimals: int, factor: float, spanned: boo
     return text
 
 
-def _side_by_side(found: TokenComparison) -> str:
-    """Tokens beside those of the first tokenizer, and how unequal each is."""
+def comparison_tables(found: TokenComparison) -> list[Table]:
+    """Tokens beside those of the first tokenizer, and how unequal each is; none of one."""
     names = [elide(plain(name), 24) for name in found.statistics]
     every = list(found.statistics.values())
+    if len(every) < 2:
+        return []
     first = every[0]
-    cells = [[f"tokens for the same text, beside {names[0]}", *names[1:]]]
-    for at in by_premium(first):
-        ratios = [
+    ratios = [
+        [elide(label(first.languages[at]), 26)]
+        + [
             _cell(found.ratio[other, at], found.ratio_intervals[other, at], 2, 1.0, True)
             for other in range(1, len(every))
         ]
-        cells.append([elide(label(first.languages[at]), 30), *ratios])
-    text = "\n".join(aligned(cells))
+        for at in by_premium(first)
+    ]
+    title = f"tokens for the same text, beside {names[0]}"
+    tables = [Table(["language", *names[1:]], ratios, title=title)]
     if math.isnan(first.inequality[0]):
-        return text
-    cells = [["tokenizer", "vocabulary", "Gini", "most/least"]]
+        return tables
+    rows = []
     for name, own in zip(names, every, strict=True):
         size = own.info.get("tokenizer", {}).get("vocab_size", 0)
         gini, most = own.inequality
-        cells.append([name, f"{size:,}", f"{gini:.3f}", f"{most:.2f}"])
-    return text + "\n\n" + "\n".join(aligned(cells))
+        rows.append([name, f"{size:,}", f"{gini:.3f}", f"{most:.2f}"])
+    return [*tables, Table(["tokenizer", "vocabulary", "Gini", "most/least"], rows)]
 
 
-def _legend(every: list[TokenStatistics]) -> str:
+def legend(found: TokenComparison) -> list[str]:
+    """What the columns are, and what must be known of this text."""
+    every = list(found.statistics.values())
     own = every[0]
     said = []
     if own.reference is not None:
@@ -145,7 +156,8 @@ def _legend(every: list[TokenStatistics]) -> str:
     said += [
         "tokens/word: tokens that hold a character of the word; words are runs of letters, marks "
         "and digits (punctuation is none)",
-        "chars/token, bytes/token: code points and UTF-8 bytes of the text in NFC, spaces included",
+        "1-token: words of one token; chars/token: code points of the text in NFC, spaces included "
+        "(bytes: in tokens.csv, by -o)",
         "cut chars: tokens that hold less than a character; unknown: tokens for text that the "
         "vocabulary lacks",
         "[..]: 95 %, bootstrap over documents: of these languages on other text of this kind. "
@@ -162,6 +174,4 @@ def _legend(every: list[TokenStatistics]) -> str:
             "a tokenizer that does not say which characters a token holds: a word has the tokens "
             "that it adds to what stands before it"
         )
-    return "\n".join(
-        textwrap.fill(line, _WIDTH, initial_indent="- ", subsequent_indent="  ") for line in said
-    )
+    return said

@@ -110,6 +110,7 @@ def test_a_planted_feature_hurts_its_language_and_the_cell_survives() -> None:
     told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert told["sets"] == {"deu_Latn": [120]} and len(told["cells"]) == 2
     assert len(found.to_dataframe()) == 2
+    assert len(repr(found)) < 200 and "deu_Latn +" in repr(found)
     own = ablation_matrix(
         model,
         it,

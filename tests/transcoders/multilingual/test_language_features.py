@@ -55,6 +55,7 @@ def test_planted_features_are_found_hold_and_are_significant() -> None:
     assert found.density == pytest.approx(0.3, abs=0.1)
     told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert len(told["features"]) == 12 and told["options"]["seed"] == seed
+    assert repr(found).endswith("12 features pass; 12 of the 12 kept hold on other documents)")
     assert len(found.to_dataframe()) == 12 and found.summary()[0]["hold"] == 4
 
 

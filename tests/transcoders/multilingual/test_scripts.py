@@ -77,6 +77,7 @@ def test_planted_features_follow_their_language_their_script_or_any_romanised_te
     assert whole["low"] < whole["share"] < whole["high"]
     split = script_split(table, rates, romanised=romanised, n_permutations=99)
     json.dumps(split.to_dict(), allow_nan=False)
+    assert max(len(repr(split)), len(repr(control))) < 200  # no arrays
 
 
 def test_without_an_effect_no_feature_follows_its_language_more_often_than_the_level() -> None:

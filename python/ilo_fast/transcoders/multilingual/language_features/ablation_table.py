@@ -67,6 +67,12 @@ class AblationMatrix:
     n_tokens: NDArray[np.int64]
     options: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        own = ", ".join(
+            f"{name} {value:+.3f}" for name, value in zip(self.sets, self.specificity, strict=True)
+        )
+        return f"AblationMatrix(own less others, nats: {own}; {self.random.shape[1]} random sets)"
+
     def records(self) -> list[dict[str, Any]]:
         """A row for each cell."""
         middle = self.random.mean(axis=1)

@@ -85,6 +85,12 @@ class LanguageFeatures:
     test_documents: Booleans
     options: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        return (
+            f"LanguageFeatures({len(self.languages)} languages, {len(self.passed)} features pass; "
+            f"{int(self.holds.sum())} of the {len(self)} kept hold on other documents)"
+        )
+
     def __len__(self) -> int:
         return len(self.columns)
 

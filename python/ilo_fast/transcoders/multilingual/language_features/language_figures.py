@@ -86,13 +86,19 @@ def ablation_figure(
             found.p_adjusted <= _LEVEL,
             tuple(map(_name, found.sets)),
             tuple(map(_name, found.languages)),
-            f"framed: p <= {_LEVEL} over all cells, against {found.random.shape[1]} sets of "
-            "matched random features",
+            _framed(found.random.shape[1]),
             title,
             f"change in nats per token; sets of {size} features; "
             f"{int(found.n_lines.min())} lines of each language",
         )
     )
+
+
+def _framed(n_random: int) -> str:
+    sets = f"{n_random} sets of matched random features"
+    if 1 / (1 + n_random) > _LEVEL:
+        return f"no cell can be framed: with {sets} no p is below {1 / (1 + n_random):.2g}"
+    return f"framed: p <= {_LEVEL} over all cells, against {sets}"
 
 
 def _name(code: str) -> str:

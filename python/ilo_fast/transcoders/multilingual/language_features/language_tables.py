@@ -1,13 +1,13 @@
-"""Language features, probes and ablation as tables for the terminal, columns explained."""
+"""Language features, probes and ablation as tables, columns explained."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from ilo_fast._util.messages import elide, plain
 from ilo_fast.corpora.languages import describe_language
-from ilo_fast.report.columns import aligned, p_value
+from ilo_fast.report.columns import p_value
+from ilo_fast.report.text_table import Table
 from ilo_fast.transcoders.multilingual.language_features.ablation_table import AblationMatrix
 from ilo_fast.transcoders.multilingual.language_features.language_features_table import (
     LanguageFeatures,
@@ -15,44 +15,47 @@ from ilo_fast.transcoders.multilingual.language_features.language_features_table
 from ilo_fast.transcoders.multilingual.probes.late_features import LateFeatures
 from ilo_fast.transcoders.multilingual.probes.probes import LanguageProbes
 
-_WIDEST: Final = 10  # languages of a matrix that a terminal shows
+_WIDEST: Final = 6  # languages of a matrix that a terminal shows
 _LEVEL: Final = 0.05
 
 
-def features_table(found: LanguageFeatures) -> str:
+def features_table(found: LanguageFeatures) -> Table:
     """How many of each language, and what is left of them on other documents."""
-    rows = []
-    none = []
-    for row in found.summary():
-        if not row["passed"]:
-            none.append(row["language"])
-            continue
-        rows.append([
+    rows = [
+        [
             elide(_name(row["language"]), 20), str(row["passed"]),
             _number(row["by_chance"], 1), str(row["kept"]), _number(row["found_selectivity"]),
             _number(row["selectivity"]), _number(row["density"]), _number(row["mean_layer"], 1),
             str(row["hold"]), str(row["significant"]),
-        ])  # fmt: skip
+        ]
+        for row in found.summary()
+        if row["passed"]
+    ]  # fmt: skip
     head = ["language", "pass", "chance", "kept", "found", "tested", "rate", "layer", "hold",
             "p<.05"]  # fmt: skip
-    lines = [_table([head, *rows])]
-    if none:
-        lines.append(f"No feature passes for: {', '.join(none)}")
-    layers = "  ".join(f"{layer}: {count:.0f}" for layer, count in
-                       enumerate(found.counts.sum(axis=1)))  # fmt: skip
-    lines += [
-        f"Features that pass, by layer: {layers}",
+    return Table(
+        head,
+        rows,
         f"pass: features with at least {found.options['selectivity']:.0%} of their rates in the "
-        f"language and less than {found.options['others_below']:.0%} in every other,\n"
-        f"  on {found.n_documents[0]} documents; chance: with labels permuted; kept: the strongest "
-        f"of them. found, tested: mean share of the\n  language on those documents and on "
-        f"{found.n_documents[1]} others; rate: firings per token of the language, layer: mean; "
-        "hold: pass there, too;\n  p<.05: share above that with permuted labels, corrected.",
-    ]
-    return "\n".join(lines) + "\n"
+        f"language and less than {found.options['others_below']:.0%} in every other, on "
+        f"{found.n_documents[0]} documents; chance: with labels permuted; kept: the strongest of "
+        "them, of which all that follows is. found, tested: mean share of the language on those "
+        f"documents and on {found.n_documents[1]} others; rate: firings per token of the "
+        "language; layer: mean; hold: pass on the other documents, too; p<.05: share above that "
+        "with permuted labels, corrected for all that are kept. Each feature's interval is in "
+        "the CSV file.",
+    )
 
 
-def probes_table(found: LanguageProbes) -> str:
+def features_by_layer(found: LanguageFeatures) -> list[str]:
+    """Where they are, and which languages have none."""
+    counts = "  ".join(f"{h}: {count:.0f}" for h, count in enumerate(found.counts.sum(axis=1)))
+    said = [f"Features that pass, by layer: {counts}"]
+    none = [row["language"] for row in found.summary() if not row["passed"]]
+    return [*said, f"No feature passes for: {', '.join(none)}"] if none else said
+
+
+def probes_table(found: LanguageProbes) -> Table:
     """Accuracy by layer."""
     rows = [
         [
@@ -69,35 +72,39 @@ def probes_table(found: LanguageProbes) -> str:
     names = {"unigram": "the token", "bigram": "it and the one before",
              "line_so_far": "all tokens of the line so far"}  # fmt: skip
     counted = "; ".join(f"{names[name]} {v[0]:.3f}" for name, v in found.baselines.items())
-    return (
-        f"{_table([head, *rows])}\nFrom counts of tokens alone: {counted}; chance "
-        f"{found.chance:.3f}.\nread: what the layer's MLP reads; features: its activations. "
-        "Tokens of other documents than those fitted on.\nselectivity: accuracy less that with "
-        "permuted labels; -unigram, -embedding: less that of counts, of the embeddings' probe.\n"
+    return Table(
+        head,
+        rows,
+        f"From counts of tokens alone: {counted}; chance {found.chance:.3f}. read: what the "
+        "layer's MLP reads; features: its activations. Tokens of other documents than those "
+        "fitted on; 95 %: over documents. permuted: lowest and highest accuracy with labels "
+        "permuted; selectivity: accuracy less their mean; -unigram, -embedding: less that of "
+        "counts, of the embeddings' probe.",
     )
 
 
-def late_table(found: LateFeatures) -> str:
+def late_table(found: LateFeatures) -> Table:
     """How well early layers foretell late language features."""
     rows = [
         [str(row["layer"]), _number(row["auc"], 3), _number(row["matched_auc"], 3),
          f"{row['matched_low']:.3f}-{row['matched_high']:.3f}", p_value(row["p"])]
         for row in found.records()
     ]  # fmt: skip
-    return (
-        f"{_table([['read at', 'AUC', 'random', '95 % of sets', 'p'], *rows])}\n"
-        f"AUC: how well {len(found.columns)} language features of layers "
-        f"{found.options['late_from']} on are foretold, token by token, from what an early layer "
-        f"reads;\n  random: {found.matched.shape[0]} sets of other features of like layer, density "
-        "and strength.\nFrom these features alone the language of a token is named in "
+    return Table(
+        ["read at", "AUC", "random", "95 % of sets", "p"],
+        rows,
+        f"read at: the early layer; AUC: how well {len(found.columns)} language features of layers "
+        f"{found.options['late_from']} on are foretold, token by token, from what it reads; "
+        f"random: {found.matched.shape[0]} sets of other features of like layer, density and "
+        "strength. From these features alone the language of a token is named in "
         f"{found.named[0]:.1%} ({found.named[1]:.1%} to {found.named[2]:.1%}); from the random "
-        f"sets in {found.named_matched.mean():.1%}, p {p_value(found.named_p)}.\n"
+        f"sets in {found.named_matched.mean():.1%}, p {p_value(found.named_p)}.",
     )
 
 
-def ablation_table(found: AblationMatrix) -> str:
-    """The matrix, with stars at the cells that survive."""
-    shown = range(min(_WIDEST, len(found.languages)))
+def ablation_table(found: AblationMatrix, *, widest: int = _WIDEST) -> Table:
+    """The matrix, with stars at the cells that survive; of at most so many languages."""
+    shown = range(min(widest, len(found.languages)))
     rows = [
         [elide(_name(name), 20)]
         + [
@@ -107,23 +114,20 @@ def ablation_table(found: AblationMatrix) -> str:
         + [f"{found.specificity[a]:+.3f}", p_value(found.specificity_p[a])]
         for a, name in enumerate(found.sets)
     ]
-    head = ["switched off", *(found.languages[b] for b in shown), "own-others", "p"]
     left_out = (
-        f"{len(found.languages) - _WIDEST} more languages are in the file.\n"
-        if len(found.languages) > _WIDEST
+        f" {len(found.languages) - widest} more languages are in the file."
+        if len(found.languages) > widest
         else ""
     )
-    return (
-        f"{_table([head, *rows])}\n{left_out}Change of the loss in nats per token; *: larger than "
-        "that "
-        f"of {found.random.shape[1]} sets of matched random features, p <= {_LEVEL} over all\n"
-        "  cells. own-others: change in the own language less the mean of the others, and its rank "
-        "among random sets.\n"
+    return Table(
+        ["switched off", *(found.languages[b] for b in shown), "own-others", "p"],
+        rows,
+        "Rows: the language whose features are switched off; cells: change of the loss in the "
+        f"column's language, nats per token; *: larger than that of {found.random.shape[1]} sets "
+        f"of matched random features, p <= {_LEVEL} over all cells (no p can be below 1 / "
+        f"{found.random.shape[1] + 1}). own-others: change in the own language less the mean of "
+        f"the others; p: its rank among random sets. Intervals are in the CSV file.{left_out}",
     )
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(aligned(rows))
 
 
 def _number(value: float | None, digits: int = 2) -> str:

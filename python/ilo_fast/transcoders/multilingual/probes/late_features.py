@@ -77,6 +77,13 @@ class LateFeatures:
     named_matched: Floats
     options: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        auc = self.auc.mean(axis=0)
+        return (
+            f"LateFeatures({len(self.columns)} features, from layers {self.layers}: AUC "
+            f"{auc.min():.3f} to {auc.max():.3f}, random {self.matched.mean():.3f})"
+        )
+
     @property
     def named_p(self) -> float:
         """Rank of `named` among the random sets."""

@@ -81,6 +81,12 @@ class RomanisedControl:
     n_draws: int
     seed: int
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{self.verdict.count(one)} {one}" for one in VERDICTS)
+        return (
+            f"RomanisedControl({', '.join(self.languages)}; {len(self.columns)} features: {counts})"
+        )
+
     def rows(self) -> list[dict[str, Any]]:
         """One dict for each feature."""
         named = {name: getattr(self, name) for name in _NUMBERS}

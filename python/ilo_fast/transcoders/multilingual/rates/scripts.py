@@ -59,6 +59,14 @@ class ScriptSplit:
     n_features: int
     control: RomanisedControl | None = None
 
+    def __repr__(self) -> str:
+        tested = int((~np.isnan(self.between)).sum())
+        control = "with" if self.control else "without"
+        return (
+            f"ScriptSplit({len(self.languages)} languages, scripts {', '.join(self.scripts)}, "
+            f"{tested} features; {control} romanised text)"
+        )
+
     def layer_summary(self) -> list[dict[str, Any]]:
         """Of each layer: tested features, their mean selectivity, and the share between scripts."""
         found = []
