@@ -145,7 +145,7 @@ def run(args: argparse.Namespace) -> int:
     with made_folder(folder, "-o"):
         written = [folder / DIFF_FILE]
         found.to_json(written[0])
-        written += _drawn(found, folder)
+        written += write_figures(folder, lambda: _figures(found))
         written += write_page(folder / "diff.html", lambda: diff_page(found))
     if args.json:
         emit(json.dumps(found.to_dict(), ensure_ascii=False, indent=1) + "\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ilo_fast._util.csv_text import csv_text
-from ilo_fast._util.files import replace_atomically, write_text
+from ilo_fast._util.files import write_text
 from ilo_fast.report.text_table import Table, wrapped
 from ilo_fast.transcoders.multilingual.language_features.ablation import ablation_matrix
 from ilo_fast.transcoders.multilingual.language_features.language_features import language_features
@@ -334,16 +334,8 @@ def write_section(section: Section, folder: Path) -> list[Path]:
     if section.rows:
         written.append(folder / f"{section.name}.csv")
         write_text(written[-1], csv_text(section.rows))
-    if importlib.util.find_spec("matplotlib") is None:
-        return written
-    from ilo_fast.plots.style import png_bytes
-
-    for name, (draw, _) in section.figures.items():
-        data = png_bytes(draw())
-        with replace_atomically(folder / f"{name}.png", len(data)) as stream:
-            stream.write(data)
-        written.append(folder / f"{name}.png")
-    return written
+    figures = section.figures.items()
+    return written + write_figures(folder, lambda: {name: draw() for name, (draw, _) in figures})
 
 
 def languages_page(

@@ -98,6 +98,7 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     from ilo_fast.report.files import write_figures
     from ilo_fast.transcoders.files.opening import transcoder_name
+    from ilo_fast.transcoders.multilingual.steering.figures import steering_figures
     from ilo_fast.transcoders.multilingual.steering.page import steering_page
     from ilo_fast.transcoders.multilingual.steering.pairs import RANDOM, VECTORS
     from ilo_fast.transcoders.multilingual.steering.result import STEERING_FILE
@@ -132,7 +133,8 @@ def run(args: argparse.Namespace) -> int:
     kind = "cross-layer" if it.transcoder.cross_layer else "per-layer"
     title = f"{it.name}, {kind} transcoder {name}"
     about = {"model": it.name, "transcoder": str(it.place.resolve())}
-    written = [folder / STEERING_FILE, *_drawn(result, title, folder)]
+    written = [folder / STEERING_FILE]
+    written += write_figures(folder, lambda: steering_figures(result, title))
     written += write_page(
         folder / "steering.html",
         lambda: steering_page(result, title, about | {"corpus": corpus.name}),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 
 
 def columns(text: str) -> int:
@@ -17,19 +16,6 @@ def columns(text: str) -> int:
 def pad(text: str, width: int) -> str:
     """``text`` with spaces behind it, up to ``width`` columns."""
     return text + " " * max(0, width - columns(text))
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The first column to the left, the others to the right; an empty row is an empty line."""
-    n = max(map(len, rows))
-    wide = [max(columns(row[at]) for row in rows if row) for at in range(n)]
-    return [
-        "  ".join(
-            pad(cell, w) if at == 0 else " " * (w - columns(cell)) + cell
-            for at, (cell, w) in enumerate(zip(row, wide, strict=False))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def p_value(p: float) -> str:
