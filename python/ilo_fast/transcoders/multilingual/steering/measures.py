@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast._util.schema import object_of
-from ilo_fast._util.statistics import wilson_interval
+from ilo_fast.transcoders.multilingual.documents import share_interval
 from ilo_fast.transcoders.multilingual.steering.language_id import UND
 
 Floats = NDArray[np.float64]
@@ -22,17 +22,22 @@ RESAMPLES: Final = 2000
 
 @dataclass(frozen=True)
 class Share:
-    """A share of the prompts, with Wilson's 95 % interval."""
+    """A share of the prompts, with Wilson's 95 % interval, documents being the trials."""
 
     share: float
     low: float
     high: float
 
     @classmethod
-    def of(cls, values: Floats) -> Share:
-        """values: (prompts,) of 0 to 1; where several runs of one prompt are averaged, between."""
-        share = float(values.mean())
-        return cls(share, *wilson_interval(min(max(share, 0.0), 1.0), len(values)))
+    def of(cls, values: Floats, document: Integers) -> Share:
+        """As `share_interval`: prompts of a document that go on alike are one trial.
+
+        values : (prompts,)
+            0 to 1; where several runs of one prompt are averaged, between.
+        """
+        _, number = np.unique(document, return_inverse=True)
+        within = np.clip(values, 0.0, 1.0)  # rounding
+        return cls(*share_interval(np.bincount(number, within), np.bincount(number) * 1.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,9 +148,9 @@ def measured(
     content = first.reference - first.shuffled
     low, high = document_interval(content, document, seed=seed)
     return Measures(
-        target=Share.of(in_target),
-        source=Share.of(in_source),
-        neither=Share.of(1 - in_target - in_source),
+        target=Share.of(in_target, document),
+        source=Share.of(in_source, document),
+        neither=Share.of(1 - in_target - in_source, document),
         said={code: float(share_of(code).mean()) for code in said},
         reference=float(first.reference.mean()),
         shuffled=float(first.shuffled.mean()),

@@ -16,11 +16,12 @@ from ilo_fast.transcoders.multilingual.steering.result import (
 )
 
 LEGEND: Final = """\
-target, source, neither: share of the continuations in each language, with Wilson's 95 % interval
+target, source, neither: share of the continuations in each language; Wilson's 95 %, by document
 content: log-likelihood per token of how the translation goes on, minus that of another line's
 loss, alone: nats per token of the continuation under the unmodified model, with and without prompt
 distinct: share of the continuation's tokens that are not repeated
-more, less, cannot tell: against the best baseline, 95 % by paired bootstrap over documents"""
+more, less, cannot tell: against the best baseline, 95 % by paired bootstrap over documents; each
+  pair by itself: of 20 in which nothing is better, one will be called more or less"""
 _LENGTH: Final = 30  # characters; what most continuations have at least
 _TEXT: Final = 60
 
