@@ -130,7 +130,7 @@ def test_counts_of_tokens_tell_what_tokens_tell() -> None:
     assert (hits["line_so_far"] == 1).all()
 
 
-def tested_on(sample: TokenSample) -> Any:
+def other_half(sample: TokenSample) -> Any:
     """(documents,): those that did not find features, as `LanguageFeatures` has them."""
     return np.bincount(sample.document, ~sample.first) > 0
 
@@ -139,7 +139,7 @@ def test_late_features_that_early_layers_lead_to_are_foretold() -> None:
     sample = planted(2)
     features: Any = type("Some", (), {
         "columns": np.array([4, 5]), "language": np.array([0, 1]), "layer": np.array([1, 1]),
-        "languages": ("a", "b", "c"), "test_documents": tested_on(sample),
+        "languages": ("a", "b", "c"), "test_documents": other_half(sample),
     })()  # fmt: skip
     found = foretold(sample, features, np.ones(8), late_from=1, early_before=1, n_random=20, seed=0)
     assert (found.auc > 0.95).all() and np.abs(found.matched - 0.5).max() < 0.12
@@ -207,7 +207,7 @@ def test_late_features_that_carry_the_language_name_it() -> None:
     told = vars(sample) | {"tokens_of": tokens_of, "columns": columns, "values": values}
     features: Any = type("Some", (), {
         "columns": np.array([4]), "language": np.array([0]), "layer": np.array([1]),
-        "languages": ("a", "b", "c"), "test_documents": tested_on(sample),
+        "languages": ("a", "b", "c"), "test_documents": other_half(sample),
     })()  # fmt: skip
     found = foretold(
         TokenSample(**told), features, np.ones(8), late_from=1, early_before=1, n_random=10, seed=0,
