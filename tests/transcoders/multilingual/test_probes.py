@@ -150,9 +150,7 @@ def test_late_features_that_early_layers_lead_to_are_foretold() -> None:
     for others in (~features.test_documents, features.test_documents[:-1]):
         leaking: Any = type("Other", (), {**vars(type(features)), "test_documents": others})()
         with pytest.raises(ValueError, match="found on other documents than those that probes"):
-            foretold(
-                sample, leaking, np.ones(8), late_from=1, early_before=1, n_random=2, seed=0
-            )
+            foretold(sample, leaking, np.ones(8), late_from=1, early_before=1, n_random=2, seed=0)
     features.columns = np.array([6, 7])
     blind = foretold(sample, features, np.ones(8), late_from=1, early_before=1, n_random=20, seed=0)
     assert blind.p.tolist() == [1.0]  # the random sets are those that are foretold

@@ -91,6 +91,19 @@ def test_intervals_of_changes_cover_the_truth() -> None:
     assert np.mean(turns) < 0.08
 
 
+def test_few_documents_and_firings_turn_no_feature() -> None:
+    """Ten tables in which nothing changes: false discoveries in one at most."""
+    turned = 0
+    for seed in range(10):
+        rng = np.random.default_rng([31, seed])
+        topics = rng.gamma(0.7, 1 / 0.7, (15, 300))
+        tokens = rng.integers(30, 90, (3, 15))
+        means = 0.01 * topics * tokens[:, :, None]
+        tables = [table_of(rng.poisson(means), tokens) for _ in range(2)]
+        turned += events_of(feature_changes(*tables))["changed language"].found > 0
+    assert turned <= 1
+
+
 def events_of(
     main: FeatureChanges, *controls: FeatureChanges, null_share: float = 0.01
 ) -> dict[str, EventCount]:
