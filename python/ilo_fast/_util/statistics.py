@@ -55,6 +55,25 @@ def score_interval(
     return low, np.clip(np.maximum(share, middle + half), 0, 1)
 
 
+def percentile_tail(n: int, confidence: float = 0.95) -> float:
+    """At which percentile of a bootstrap over `n` units an interval begins: below 2.5 % of few.
+
+    Parameters
+    ----------
+    n
+        Units that are drawn, at least 2.
+    confidence
+        0.95 for an interval of 95 %.
+
+    Notes
+    -----
+    So that a bootstrap of a mean of n normal values is as wide as Student's interval (Hesterberg,
+    "What Teachers Should Know About the Bootstrap", 2015).
+    """
+    wide = t_quantile((1 + confidence) / 2, n - 1) * math.sqrt(n / (n - 1))
+    return NormalDist().cdf(-wide)
+
+
 @functools.cache
 def t_quantile(probability: float, df: int) -> float:
     """The quantile of Student's t distribution.

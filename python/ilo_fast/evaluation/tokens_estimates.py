@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast._util.statistics import t_quantile
+from ilo_fast._util.statistics import percentile_tail
 from ilo_fast.evaluation.tokens_counting import COUNTED, TokenCounts
 
 Floats = NDArray[np.float64]
@@ -114,8 +112,7 @@ def intervals(draws: Floats, n_documents: NDArray[np.int64] | int) -> Floats:
 
     Notes
     -----
-    The percentiles are those at which a bootstrap of a mean of n normal values has the width of
-    Student's interval (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015).
+    The percentiles are those of `percentile_tail`.
     """
     numbers = np.broadcast_to(np.asarray(n_documents), draws.shape[1:2] or (1,))
     out = np.full((*draws.shape[1:], 2), np.nan)
@@ -123,7 +120,7 @@ def intervals(draws: Floats, n_documents: NDArray[np.int64] | int) -> Floats:
         if n < 2:
             continue
         # Of 2 or 3 documents Student's interval is wider than all that a bootstrap can draw.
-        tail = NormalDist().cdf(-math.sqrt(n / (n - 1)) * t_quantile(0.975, int(n) - 1))
+        tail = percentile_tail(int(n))
         of_n = numbers == n
         part = draws[:, of_n] if draws.ndim > 1 else draws[:, None]
         ends = np.quantile(part, [tail, 1 - tail], axis=0)  # NaN where a draw is not defined

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ilo_fast._util.statistics import percentile_tail
 from ilo_fast.transcoders.multilingual.diffing.paired import Floats, check_paired
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
 
@@ -107,10 +108,10 @@ def brightness(
     drawn = random.multinomial(n, np.full(n, 1 / n), size=n_boot).astype(np.float64)
     flat_b, flat_a = (drawn @ mass.reshape(n, -1) for mass in masses)  # tokens cancel
     changes = log_ratio(flat_a, flat_b).reshape(n_boot, n_languages, n_layers)
-    low, high = percentiles(changes)
+    low, high = percentiles(changes, n)
     return Brightness(
         before.languages, mean_b, mean_a, change, low, high,
-        estimate(_late(change), _late(changes)),
+        estimate(_late(change), _late(changes), n),
     )  # fmt: skip
 
 
@@ -128,20 +129,21 @@ def log_ratio(after: Floats, before: Floats) -> Floats:
     return np.where(known, found, np.nan)
 
 
-def percentiles(draws: Floats) -> tuple[Floats, Floats]:
-    """2.5 and 97.5 % over the first axis; NaN where a draw is."""
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+def percentiles(draws: Floats, n: int) -> tuple[Floats, Floats]:
+    """Ends of the 95 % interval over the first axis, of `n` units drawn; NaN where a draw is."""
+    tail = percentile_tail(n) if n > 1 else 0.0
+    low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
     return low, high
 
 
-def estimate(value: Floats | float, draws: Floats) -> Estimate:
-    """A number and the percentile interval of its draws."""
+def estimate(value: Floats | float, draws: Floats, n: int) -> Estimate:
+    """A number and the percentile interval of its draws of `n` units; none of a single one."""
     if not np.isfinite(value):
         return Estimate(None, None, None)
     known = draws[np.isfinite(draws)]
-    if len(known) < len(draws):
+    if len(known) < len(draws) or n < 2:
         return Estimate(float(value), None, None)
-    low, high = percentiles(known)
+    low, high = percentiles(known, n)
     return Estimate(float(value), float(low), float(high))
 
 

@@ -150,8 +150,8 @@ def edge_changes(
         draws = log_ratio(*(_means(table[:, at], known, drawn) for table in tables[::-1]))
         change = log_ratio(mean_a, mean_b)
         parts |= {f"{kind}_before": mean_b, f"{kind}_after": mean_a, f"{kind}_change": change}
-        parts[f"{kind}_low"], parts[f"{kind}_high"] = percentiles(draws)
-        parts[f"middle_{kind}"] = estimate(_middle(change[None])[0], _middle(draws))
+        parts[f"{kind}_low"], parts[f"{kind}_high"] = percentiles(draws, n)
+        parts[f"middle_{kind}"] = estimate(_middle(change[None])[0], _middle(draws), n)
     return EdgeChanges(**parts, n_prompts=n)
 
 

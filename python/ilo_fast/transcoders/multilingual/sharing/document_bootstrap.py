@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast._util.statistics import t_quantile
+from ilo_fast._util.statistics import percentile_tail
 from ilo_fast.scores.similarity.result import nested
 
 Array = NDArray[np.float64]
@@ -55,9 +53,7 @@ class DocumentBootstrap:
         self._draws = random.multinomial(n, np.full(n, 1 / n), size=n_draws).astype(np.float64)
         self._lines = self._draws @ self.n_lines
         # Percentiles of few documents are too near: as far apart as those of Student's t would be.
-        tail = (1 - confidence) / 2
-        wide = t_quantile(1 - tail, n - 1) * math.sqrt(n / (n - 1)) if n > 1 else 1.0
-        self._tail = NormalDist().cdf(-wide)
+        self._tail = percentile_tail(n, confidence) if n > 1 else 0.0
 
     def means(self, sums: Array) -> Estimated:
         """The mean over lines. sums: (documents, ...), what each document's lines add up to."""

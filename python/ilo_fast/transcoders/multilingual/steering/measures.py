@@ -37,7 +37,8 @@ class Share:
         """
         _, number = np.unique(document, return_inverse=True)
         within = np.clip(values, 0.0, 1.0)  # rounding
-        return cls(*share_interval(np.bincount(number, within), np.bincount(number) * 1.0))
+        hits, totals = np.bincount(number, within), np.bincount(number)
+        return cls(*share_interval(hits.astype(np.float64), totals.astype(np.float64)))
 
 
 @dataclass(frozen=True, eq=False)
