@@ -22,7 +22,7 @@ from ilo_fast.transcoders.multilingual.probes.late_features import (
     late_features,
 )
 from ilo_fast.transcoders.multilingual.probes.logistic import binary, multinomial
-from ilo_fast.transcoders.multilingual.probes.probes import language_probes, probes_of
+from ilo_fast.transcoders.multilingual.probes.probes import language_probes, probes_of, standardised
 from ilo_fast.transcoders.multilingual.probes.token_baselines import token_baselines
 from ilo_fast.transcoders.multilingual.probes.token_sample import TokenSample, token_sample
 from ilo_fast.transcoders.reading import MLPReader
@@ -90,6 +90,16 @@ def test_regressions_are_those_of_scikit_learn() -> None:
 def _pairs(scores: Any, truth: Any) -> float:
     yes, no = scores[truth], scores[~truth]
     return float(((yes[:, None] > no) + 0.5 * (yes[:, None] == no)).mean())
+
+
+def test_vectors_are_scaled_by_the_half_that_is_fitted_on() -> None:
+    X, first = torch.randn(40, 3) + 2, np.arange(40) < 20
+    far = X.clone()
+    far[20:] *= 100
+    one, two = standardised(X, first), standardised(far, first)
+    assert torch.equal(one[:20], two[:20])
+    assert one[:20].mean(0).abs().max() < 1e-5
+    assert one[:20].var(0, correction=0).mean() == pytest.approx(1, abs=1e-4)
 
 
 def test_planted_languages_are_told_where_they_are_and_nowhere_else() -> None:

@@ -47,6 +47,9 @@ def test_brightness_is_the_mean_of_what_is_written() -> None:
     assert found.late.low == pytest.approx(1) and found.late.high == pytest.approx(1)
     none = brightness(tables[0], tables[0], (norms, norms), n_boot=50)
     assert none.late.value == 0 and not none.late.excludes_zero
+    double = table_of(before, tokens, n_layers=6, strength=np.full(24, 2.0))
+    both = brightness(tables[0], double, (norms, norms), n_boot=50)
+    assert both.late.value == pytest.approx(0, abs=1e-6)  # early layers as much as late ones
 
 
 def test_intervals_of_late_brightness_cover() -> None:
