@@ -18,7 +18,10 @@ from ilo_fast.transcoders.activations import Activation, JumpReLU, TopK
 from ilo_fast.transcoders.interventions.intervened import intervened
 from ilo_fast.transcoders.interventions.intervention import Intervention
 from ilo_fast.transcoders.multilingual.language_features.ablated import Ablation
-from ilo_fast.transcoders.multilingual.language_features.ablation import ablation_matrix
+from ilo_fast.transcoders.multilingual.language_features.ablation import (
+    _specificity,
+    ablation_matrix,
+)
 from ilo_fast.transcoders.multilingual.language_features.language_features import language_features
 from ilo_fast.transcoders.multilingual.line_features import line_features
 from ilo_fast.transcoders.reading import MLPReader
@@ -104,6 +107,7 @@ def test_a_planted_feature_hurts_its_language_and_the_cell_survives() -> None:
     assert german > 0.3 and german > 5 * abs(english)
     assert found.low[0, 0] > 0 and found.low[0, 0] < german < found.high[0, 0]
     assert found.p_adjusted[0, 0] <= 0.05 < found.p_adjusted[0, 1]
+    assert found.p[0, 0] == found.specificity_p[0] == 1 / 61  # never 0
     assert found.specificity[0] == pytest.approx(german - english)
     assert found.specificity_p_holm[0] <= 0.05
     assert found.n_lines.tolist() == [30, 30] and found.n_documents.tolist() == [30, 30]
@@ -123,6 +127,21 @@ def test_a_planted_feature_hurts_its_language_and_the_cell_survives() -> None:
         exclude=range(121, 150),
     )
     assert own.change[0, 0] > 0.3 and own.options["match"] == "language"
+
+
+def test_excluded_features_are_in_no_random_set() -> None:
+    model, it, corpus = planted(0)
+    with pytest.raises(ValueError, match="layer 2 has 0 other active features to match 1"):
+        ablation_matrix(
+            model, it, {"deu_Latn": [120]}, corpus, tokenizer=TOKENIZER, n_random=1, n_lines=1,
+            exclude=range(121, 180),
+        )  # fmt: skip
+
+
+def test_specificity_is_the_change_in_the_own_language_less_the_mean_of_the_others() -> None:
+    every = np.array([[[5.0, 1, 3], [0, 3, 0]], [[1, 1, 1], [0, 0, 0]]])
+    found = _specificity(every, ("a", "z"), ("a", "b", "c"))
+    assert found[0].tolist() == [3.0, -1.5] and np.isnan(found[1]).all()
 
 
 def test_random_features_hurt_no_more_than_random_features() -> None:

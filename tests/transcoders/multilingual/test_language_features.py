@@ -48,7 +48,8 @@ def test_planted_features_are_found_hold_and_are_significant() -> None:
     for code, name in enumerate(CODES):
         assert sorted(found.of(name).tolist()) == [30 + 4 * code + at for at in range(4)]
     assert found.holds.all() and found.share_that_holds == 1
-    assert (found.p_adjusted == 1 / 201).all() and (found.p <= found.p_holm).all()
+    assert (found.p_adjusted == 1 / 201).all() and (found.p == 1 / 201).all()
+    assert (found.p <= found.p_holm).all()
     assert (found.layer == 1).all() and found.counts.tolist() == [[0] * 3, [4] * 3]
     assert found.chance_counts.sum() == 0 and found.passed.tolist() == sorted(found.columns)
     assert ((found.low <= found.selectivity) & (found.selectivity <= found.high)).all()

@@ -28,6 +28,7 @@ def test_planted_language_features_are_found_and_others_are_not() -> None:
     table, wanted = planted(fresh(), n_layers=2, fertility=(1, 1.5, 1, 2, 3))
     found = language_rates(table, n_permutations=499)
     assert (found.dominant[:20] == wanted).all() and found.differs[:20].all()
+    assert (found.p[:20] == 1 / 500).all() and (found.p_adjusted[:20] == 1 / 500).all()
     assert (found.specific[:20] == wanted).all() and (found.specific[20:] == -1).all()
     # Of 400 such tables, 10 had one of the 60 differ, one had two: six are beyond one in 10^6.
     assert found.differs[20:].sum() <= 5

@@ -19,10 +19,10 @@ def test_matches_are_of_the_same_layer_alike_and_never_among_the_given() -> None
     assert (sets // 300 == columns // 300).all()
     assert not np.isin(sets, columns).any() and not np.isin(sets, exclude).any()
     assert all(len(set(row)) == 30 for row in sets.tolist())
-    off = np.abs(np.log(density[sets] / density[columns])).mean()
-    assert (
-        off < 0.5 * np.abs(np.log(density[random.permutation(900)[:30]] / density[columns])).mean()
-    )
+    other = random.integers(0, 900, (50, 30))
+    for values in (density, norms):
+        off, by_chance = (np.abs(np.log(values[s] / values[columns])).mean() for s in (sets, other))
+        assert off < 0.5 * by_chance
     assert (sets == matched_features(
         columns, density, norms, 300, n_sets=50, seed=1, exclude=exclude)).all()  # fmt: skip
 

@@ -23,7 +23,7 @@ from ilo_fast.transcoders.multilingual.probes.late_features import (
     late_features,
 )
 from ilo_fast.transcoders.multilingual.probes.logistic import binary, multinomial
-from ilo_fast.transcoders.multilingual.probes.probes import language_probes, probes_of
+from ilo_fast.transcoders.multilingual.probes.probes import language_probes, probes_of, standardised
 from ilo_fast.transcoders.multilingual.probes.token_baselines import token_baselines
 from ilo_fast.transcoders.multilingual.probes.token_sample import TokenSample, token_sample
 from ilo_fast.transcoders.reading import MLPReader
@@ -92,6 +92,16 @@ def _pairs(scores: Any, truth: Any) -> float:
     return float(((yes[:, None] > no) + 0.5 * (yes[:, None] == no)).mean())
 
 
+def test_vectors_are_scaled_by_the_half_that_is_fitted_on() -> None:
+    X, first = torch.randn(40, 3) + 2, np.arange(40) < 20
+    far = X.clone()
+    far[20:] *= 100
+    one, two = standardised(X, first), standardised(far, first)
+    assert torch.equal(one[:20], two[:20])
+    assert one[:20].mean(0).abs().max() < 1e-5
+    assert one[:20].var(0, correction=0).mean() == pytest.approx(1, abs=1e-4)
+
+
 def test_planted_languages_are_told_where_they_are_and_nowhere_else() -> None:
     found = probes_of(planted(0), n_shuffles=20)
     blind, seeing = found.of("x")
@@ -130,11 +140,16 @@ def test_counts_of_tokens_tell_what_tokens_tell() -> None:
     assert (hits["line_so_far"] == 1).all()
 
 
+def other_half(sample: TokenSample) -> Any:
+    """(documents,): those that did not find features, as `LanguageFeatures` has them."""
+    return np.bincount(sample.document, ~sample.first) > 0
+
+
 def test_late_features_that_early_layers_lead_to_are_foretold() -> None:
     sample = planted(2)
     features: Any = type("Some", (), {
         "columns": np.array([4, 5]), "language": np.array([0, 1]), "layer": np.array([1, 1]),
-        "languages": ("a", "b", "c"),
+        "languages": ("a", "b", "c"), "test_documents": other_half(sample),
     })()  # fmt: skip
     found = foretold(sample, features, np.ones(8), late_from=1, early_before=1, n_random=20, seed=0)
     assert (found.auc > 0.95).all() and np.abs(found.matched - 0.5).max() < 0.12
@@ -142,6 +157,10 @@ def test_late_features_that_early_layers_lead_to_are_foretold() -> None:
     assert found.named[1] < 0.4 and found.named[2] > 0.28 and found.named_p > 0.04
     told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert told["layers"][0]["auc"] > 0.95 and len(told["features"]) == 2
+    for others in (~features.test_documents, features.test_documents[:-1]):
+        leaking: Any = type("Other", (), {**vars(type(features)), "test_documents": others})()
+        with pytest.raises(ValueError, match="found on other documents than those that probes"):
+            foretold(sample, leaking, np.ones(8), late_from=1, early_before=1, n_random=2, seed=0)
     features.columns = np.array([6, 7])
     blind = foretold(sample, features, np.ones(8), late_from=1, early_before=1, n_random=20, seed=0)
     assert blind.p.tolist() == [1.0]  # the random sets are those that are foretold
@@ -195,7 +214,7 @@ def test_late_features_that_carry_the_language_name_it() -> None:
     told = vars(sample) | {"tokens_of": tokens_of, "columns": columns, "values": values}
     features: Any = type("Some", (), {
         "columns": np.array([4]), "language": np.array([0]), "layer": np.array([1]),
-        "languages": ("a", "b", "c"),
+        "languages": ("a", "b", "c"), "test_documents": other_half(sample),
     })()  # fmt: skip
     found = foretold(
         TokenSample(**told), features, np.ones(8), late_from=1, early_before=1, n_random=10, seed=0,

@@ -80,6 +80,11 @@ def test_few_languages_are_permuted_one_and_all() -> None:
     x = x + x.T
     found = pair_correlation(x, x, [], 0.95, n_permutations=0, seed=0)
     assert found.rho == 1 and found.p == pytest.approx(1 / 120)
+    against = pair_correlation(x, -x, [], 0.95, n_permutations=0, seed=0)
+    assert against.rho == -1 and against.p == pytest.approx(1 / 120)  # two-sided
+    y, _ = of_languages(random, 9, 0.0)
+    opposite = pair_correlation(y, -y, [], 0.95, n_permutations=49, seed=0)
+    assert opposite.rho == -1 and opposite.p == 1 / 50
     assert found.low <= 1 and found.n == 10
     assert math.isnan(pair_correlation(x[:3, :3], x[:3, :3], [], 0.95,
                                        n_permutations=9, seed=0).rho)  # fmt: skip

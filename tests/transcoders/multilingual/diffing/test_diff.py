@@ -158,10 +158,22 @@ def test_verdicts_follow_intervals() -> None:
         of = [Estimate(sum(pair) / 2, *pair) for pair in (own, *controls)]
         return Claim("", "", of[0], tuple(of[1:])).verdict
 
-    assert verdict((0.5, 0.7), (-0.1, 0.1), (0.0, 0.4)) == "yes"
+    assert verdict((0.9, 1.1), (-0.1, 0.1), (0.0, 0.4)) == "yes"
+    assert verdict((0.5, 0.7), (-0.1, 0.1), (0.0, 0.4)) == "cannot tell"  # t = 4.3
+    assert verdict((2.4, 2.7), (0.1, 0.3)) == "cannot tell"  # t = 12.7
+    assert verdict((2.6, 2.7), (0.1, 0.3)) == "yes"
     assert verdict((0.5, 0.7), (-0.1, 0.6)) == verdict((0.5, 0.7)) == "cannot tell"
     assert verdict((-0.5, -0.2), (-0.1, 0.6)) == verdict((-0.5, -0.2)) == "no"
     assert verdict((-0.5, 0.2), (-0.1, 0.1)) == "cannot tell"
+
+
+@pytest.mark.parametrize("n_controls", [1, 2, 4])
+def test_seeds_alone_hardly_ever_give_a_yes(n_controls: int) -> None:
+    """Intervals over documents that are far smaller than what seeds do: 2.5 % at most."""
+    draws = np.random.default_rng(n_controls).normal(size=(4000, 1 + n_controls))
+    of = [[Estimate(x, x - 0.01, x + 0.01) for x in row] for row in draws.tolist()]
+    said = [Claim("", "", own, tuple(controls)).verdict for own, *controls in of]
+    assert said.count("yes") < 0.035 * len(said)
 
 
 def test_refits_and_tuned_models_from_folders_are_told_apart(tmp_path: Path) -> None:

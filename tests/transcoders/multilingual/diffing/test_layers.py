@@ -13,7 +13,7 @@ from helpers.seeds import fresh_seed
 
 from ilo_fast.transcoders.attribution.attribute import attribution_graphs
 from ilo_fast.transcoders.attribution.graph import AttributionGraph
-from ilo_fast.transcoders.multilingual.diffing.brightness import brightness
+from ilo_fast.transcoders.multilingual.diffing.brightness import brightness, estimate
 from ilo_fast.transcoders.multilingual.diffing.edges import edge_changes, edge_strengths
 
 PROMPTS = [[1, 5, 9, 12], [1, 7, 7, 30, 8], [1, 60, 2, 3], [1, 4, 40, 41]]
@@ -46,6 +46,9 @@ def test_brightness_is_the_mean_of_what_is_written() -> None:
     assert found.late.low == pytest.approx(1) and found.late.high == pytest.approx(1)
     none = brightness(tables[0], tables[0], (norms, norms), n_boot=50)
     assert none.late.value == 0 and not none.late.excludes_zero
+    double = table_of(before, tokens, n_layers=6, strength=np.full(24, 2.0))
+    both = brightness(tables[0], double, (norms, norms), n_boot=50)
+    assert both.late.value == pytest.approx(0, abs=1e-6)  # early layers as much as late ones
 
 
 def test_intervals_of_late_brightness_cover() -> None:
@@ -60,6 +63,20 @@ def test_intervals_of_late_brightness_cover() -> None:
         assert late.low is not None and late.high is not None
         covered.append(late.low < 0 < late.high)
     assert np.mean(covered) > 0.85
+
+
+def test_intervals_of_few_units_are_as_wide_as_students() -> None:
+    """Means of 6 normal values; percentiles of 2.5 % would hold the truth in 86 of 100."""
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(400):
+        values = rng.normal(size=6)
+        draws = rng.choice(values, (400, 6)).mean(axis=1)
+        found = estimate(values.mean(), draws, 6)
+        assert found.low is not None and found.high is not None
+        held += found.low < 0 < found.high
+    assert held >= 0.92 * 400
+    assert estimate(1.0, np.ones(9), 1).low is None  # of one there is no interval
 
 
 def test_edges_of_a_graph_equal_loops(graphs: list[AttributionGraph]) -> None:

@@ -23,6 +23,7 @@ from ilo_fast.transcoders.multilingual.diffing.paired import (
 from ilo_fast.transcoders.multilingual.line_features import LineFeatures
 
 CONFIDENCE: Final = 0.95
+_NORMAL: Final = 200  # degrees of freedom, as good as infinitely many
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +56,8 @@ class FeatureChanges:
     turn : (pairs,)
         Half the sum of the absolute changes of the shares: 0 the same, 1 other languages.
     turn_p : (pairs,)
-        Of the language whose share changes most for its standard error, times the number of
-        languages.
+        Of the language whose share changes most for its standard error (score test by document,
+        Student's t), times the number of languages.
     centre_before, centre_after : (pairs,)
         Mean layer into which a feature writes, by the lengths of its decoder vectors.
     """
@@ -232,9 +233,13 @@ def _block(
         found[f"{name}_p"] = two_sided_p(_ratio(mean_a - mean_b, error), df)
     share_b, share_a = shares(rate_b), shares(rate_a)
     moved = share_a - share_b
-    drift = _share_influence(off_a, share_a, rate_a) - _share_influence(off_b, share_b, rate_b)
-    error = factor * np.sqrt(np.square(drift).sum(axis=0))
-    p = two_sided_p(_ratio(moved, error), df)
+    # What each document adds to the change, about the shares of both together, as in a score test:
+    # where documents with a language are few, the variance about each own share is too small.
+    same = (share_a + share_b) / 2
+    parts = _share_parts(count_a / whole, same, rate_a) - _share_parts(
+        count_b / whole, same, rate_b
+    )
+    p = two_sided_p(_ratio(moved, np.sqrt(np.square(parts).sum(axis=0))), _NORMAL)
     known = ~np.isnan(moved).any(axis=0)
     least_p = np.full(p.shape[1], np.nan)
     least_p[known] = np.minimum(1, np.nanmin(p[:, known], axis=0) * len(moved))
@@ -257,10 +262,11 @@ def _ratio(value: Floats, error: Floats) -> Floats:
     return np.asarray(np.where(never | np.isnan(value), endless, value / safe))
 
 
-def _share_influence(off: Floats, share: Floats, rates: Floats) -> Floats:
-    total = rates.sum(axis=0)
+def _share_parts(rates: Floats, share: Floats, whole: Floats) -> Floats:
+    """(documents, languages, n): which add up to the shares of `whole` less `share`."""
+    total = whole.sum(axis=0)
     safe = np.where(total > 0, total, np.nan)
-    return np.asarray((off - share * off.sum(axis=1, keepdims=True)) / safe)
+    return np.asarray((rates - share * rates.sum(axis=1, keepdims=True)) / safe)
 
 
 def masked(changes: FeatureChanges, mask: NDArray[np.bool_]) -> FeatureChanges:

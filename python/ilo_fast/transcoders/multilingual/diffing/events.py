@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
@@ -9,7 +10,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ilo_fast._util.statistics import difference_interval
+from ilo_fast._util.statistics import difference_interval, t_quantile
 from ilo_fast.transcoders.multilingual.diffing.changes import FeatureChanges
 from ilo_fast.transcoders.multilingual.diffing.paired import Floats
 
@@ -55,8 +56,9 @@ class EventCount:
     control_share : float or None
         Over all controls.
     excess, low, high : float or None
-        share - control_share, with its 95 % interval (Newcombe's, of two shares of independent
-        features: what features have in common makes it too narrow).
+        share - control_share, with its 95 % interval: Newcombe's of two shares, and the variance
+        between controls, of which it takes two or more. Features of one fit change together, so
+        that shares differ more between seeds than independent features would. None of one control.
     """
 
     kind: Kind
@@ -81,7 +83,7 @@ class EventCount:
 
     @property
     def is_beyond_seeds(self) -> bool:
-        """Whether there are more than seeds alone make, by the interval."""
+        """Whether there are more than seeds alone make, by the interval; never by one control."""
         return self.low is not None and self.low > 0
 
 
@@ -253,11 +255,18 @@ def _count(
     share = found / of if of else None
     hits, among = (sum(n) for n in zip(*theirs, strict=True)) if theirs else (0, 0)
     control = hits / among if among else None
+    shares = tuple(h / n for h, n in theirs if n)
     excess = low = high = None
     if share is not None and control is not None:
         excess = share - control
-        low, high = difference_interval(share, of, control, among)
+        n = len(shares)
+        if n > 1:
+            between = (
+                t_quantile(0.975, n - 1) * float(np.std(shares, ddof=1)) * math.sqrt(1 + 1 / n)
+            )
+            ends = difference_interval(share, of, control, among)
+            low, high = (excess + s * math.hypot(end - excess, between)
+                         for s, end in zip((-1, 1), ends, strict=True))  # fmt: skip
     return EventCount(
-        kind, rule.statistic, thresholds, found, of, share,
-        tuple(h / n for h, n in theirs if n), control, excess, low, high,
-    )  # fmt: skip
+        kind, rule.statistic, thresholds, found, of, share, shares, control, excess, low, high
+    )

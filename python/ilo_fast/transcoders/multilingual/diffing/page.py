@@ -9,6 +9,7 @@ from ilo_fast.transcoders.multilingual.diffing.result import ModelDiff
 from ilo_fast.transcoders.multilingual.diffing.tables import (
     LEGEND,
     NO_CONTROL,
+    ONE_CONTROL,
     changed_table,
     claims_table,
     events_table,
@@ -62,6 +63,10 @@ def diff_page(diff: ModelDiff) -> str:
         f"{diff.pair.before['model']} and {diff.pair.after['model']}",
         sections,
         kicker="What training changed",
-        notes=NOTES if diff.controls else (NO_CONTROL, *NOTES),
+        notes=(*_about_controls(diff), *NOTES),
         settings=dict(diff.info),
     )
+
+
+def _about_controls(diff: ModelDiff) -> tuple[str, ...]:
+    return {0: (NO_CONTROL,), 1: (ONE_CONTROL,)}.get(len(diff.controls), ())

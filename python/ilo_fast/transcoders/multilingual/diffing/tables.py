@@ -20,6 +20,10 @@ NO_CONTROL: Final = (
     "No seed control was given. What stands here is beyond what other documents would change; "
     "whether another seed would change as much cannot be told. Pass --seed-control."
 )
+ONE_CONTROL: Final = (
+    "One seed control does not say how far seeds are from each other: there is no interval of the "
+    "excess, and the thresholds are of the features that they are tried on. Pass two or more."
+)
 _HOW: Final = {
     "reused": "the same transcoder on both models",
     "refitted": "a transcoder refitted from the other's weights",
@@ -52,6 +56,8 @@ def text_report(diff: ModelDiff, *, features: int = 3) -> str:
     blocks += [table.text() for table in tables if table is not None]
     if not diff.controls:
         blocks.append("\n".join(textwrap.wrap(NO_CONTROL, _WIDTH)))
+    if len(diff.controls) == 1:
+        blocks.append("\n".join(textwrap.wrap(ONE_CONTROL, _WIDTH)))
     blocks.append("\n".join(map(wrapped, LEGEND)))
     return "\n\n".join(blocks) + "\n"
 
@@ -101,7 +107,9 @@ def _event(event: EventCount, with_controls: bool) -> list[str]:
     control = "-" if event.control_share is None else f"{event.control_share:.1%}"
     excess = "-"
     if event.excess is not None:
-        excess = f"{event.excess:+.1%} ({event.low:+.1%}, {event.high:+.1%})"
+        excess = f"{event.excess:+.1%}"
+        if event.low is not None and event.high is not None:
+            excess += f" ({event.low:+.1%}, {event.high:+.1%})"
     return [*row, control, excess, "/".join(f"{value:.2f}" for value in event.thresholds) or "-"]
 
 

@@ -172,7 +172,8 @@ def late_features(
     Raises
     ------
     CorpusError, ValueError
-        As `line_features`; no late language feature is active often enough.
+        As `line_features`; no late language feature is active often enough; features were found on
+        another half of the documents.
     """
     n_layers = transcoder.n_layers
     late = (n_layers + 1) // 2 if late_from is None else late_from
@@ -206,6 +207,14 @@ def foretold(
 ) -> LateFeatures:
     """`late_features` of tokens that were drawn and read; `norms` of all features' decoders."""
     late, early = late_from, early_before
+    tested_on = features.test_documents
+    if len(tested_on) <= sample.document.max() or not np.array_equal(
+        tested_on[sample.document], ~sample.first
+    ):
+        raise ValueError(
+            "features were found on other documents than those that probes are fitted on, and so "
+            "maybe on those that test them: give both the same texts, documents and seed"
+        )
     usable, density, strength = _usable(sample)
     mine = (features.layer >= late) & usable[features.columns]
     columns = features.columns[mine]

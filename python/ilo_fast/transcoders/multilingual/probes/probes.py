@@ -68,7 +68,11 @@ class Probe:
 
     @property
     def selectivity(self) -> float:
-        """Accuracy minus the mean of the shuffled (Hewitt and Liang, EMNLP 2019)."""
+        """Accuracy minus the mean of the shuffled.
+
+        As Hewitt and Liang (EMNLP 2019) have it, but labels are permuted by document, not drawn for
+        each word: it does not say what a probe learns by heart of words. `over_embedding` does.
+        """
         return self.accuracy[0] - float(np.mean(self.shuffled))
 
     @property

@@ -18,7 +18,7 @@ from ilo_fast.transcoders.multilingual.steering.result import (
 
 LEGEND: Final = (
     "target, source: share of the continuations in each language, in percent, with Wilson's 95 % "
-    "interval; the rest is in neither",
+    "interval over documents; the rest is in neither",
     "content: log-likelihood per token of how the translation goes on, minus that of another "
     "line's; 0: nothing of this line is left",
     "chrF: of the continuation against how the translation goes on, 0 to 100; -: not installed",
@@ -26,7 +26,8 @@ LEGEND: Final = (
     "the prompt; high: not a text of this model",
     "distinct: share of the continuation's tokens that are not repeated",
     "strength: chosen on the validation half; @: behind which layer a vector is added",
-    "more, less, cannot tell: against the best baseline, 95 % by paired bootstrap over documents",
+    "more, less, cannot tell: against the best baseline, 95 % by paired bootstrap over documents; "
+    "each pair by itself: of 20 in which nothing is better, one will be called more or less",
 )
 _LENGTH: Final = 30  # characters; what most continuations have at least
 _TEXT: Final = 60

@@ -190,7 +190,7 @@ def drawn_swaps(found: WordOccurrences, n: int, seed: int) -> tuple[Integers, In
     rows = np.sort(random.permutation(tested)[:n])
     if not len(rows):
         return rows, rows
-    return rows, next(permuted_words(found.word[rows], found.group, 1, (seed, 3)))
+    return rows, next(permuted_words(found.word[rows], found.group, 1, (seed, 9)))
 
 
 def swapped_ids(read: ReadText, found: WordOccurrences, row: int, word: int) -> list[int]:
