@@ -24,11 +24,15 @@ HOLDS, NOT, UNKNOWN = "holds", "does not hold", "cannot tell"
 
 @dataclass(frozen=True)
 class Number:
-    """One number of one run, with its 95 % interval where there is one."""
+    """One number of one run, with its 95 % interval where there is one.
+
+    verdict: of the measurement itself, where it has a rule of its own.
+    """
 
     value: float
     low: float | None = None
     high: float | None = None
+    verdict: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,9 @@ class Finding:
     @property
     def verdict(self) -> str:
         """By the rule at the head of this file."""
+        own = {one.verdict for one in self.numbers} - {None}
+        if own:
+            return own.pop() if len(own) == 1 else UNKNOWN
         ends = [(one.low, one.high) for one in self.numbers]
         if not ends or any(low is None or high is None for low, high in ends):
             return UNKNOWN
@@ -289,7 +296,8 @@ def tuning(plan: Plan, read: Read) -> list[Finding]:
             known = [piece for piece in pieces if piece is not None]
             for at in range(len(known[0]["claims"]) if known else 0):
                 claims = [piece["claims"][at] for piece in known]
-                numbers = tuple(_beyond_controls(claim) for claim in claims)
+                told = [claim for claim in claims if claim["tuned"]["value"] is not None]
+                numbers = tuple(_beyond_controls(claim) for claim in told)
                 name = f"{method} fine-tuning, transcoder {way}"
                 found.append(
                     Finding(claims[0]["name"], claims[0]["meaning"], "equal", name, numbers)
@@ -298,13 +306,10 @@ def tuning(plan: Plan, read: Read) -> list[Finding]:
 
 
 def _beyond_controls(claim: dict[str, Any]) -> Number:
-    """The tuned number less the largest of the controls; ends by the worst of both."""
+    """The tuned number; whether it is beyond the controls is `Claim.verdict`'s rule."""
     own = claim["tuned"]
-    controls = [one for one in claim["controls"] if one["low"] is not None]
-    if own["low"] is None or not controls:
-        return Number(own["value"])
-    top = max(controls, key=lambda one: one["value"])
-    return Number(own["value"] - top["value"], own["low"] - top["high"], own["high"] - top["low"])
+    verdict = {"yes": HOLDS, "no": NOT}.get(claim["verdict"], UNKNOWN)
+    return Number(own["value"], own["low"], own["high"], verdict)
 
 
 def _difference(one: tuple[float, int], other: tuple[float, int]) -> Number:

@@ -26,8 +26,10 @@ LORA_RANK = 16
 STEPS = 150
 VOCABULARIES = (8192, 16384, 32768, 65536)
 
-TUNINGS = ("full", "lora", "mixture")
-"""Fully and by low-rank adapters on one language; fully on all languages, the control."""
+TUNINGS = ("full", "lora", "mixture", "mixture-again")
+"""Fully and by low-rank adapters on one language; twice fully on all languages, the controls."""
+
+MIXTURES = TUNINGS[2:]
 
 
 class Tuning:
@@ -48,14 +50,16 @@ class Tuning:
         """Train on, on verses of one language or of all."""
         lines = self._making.train(self._base).lines
         text: Sequence[str] = lines[TUNED_ON]
-        if kind == "mixture":
+        folder = self._folder(kind, seed)
+        model = self._making.model_folder(self._base, seed) / "model"
+        if kind in MIXTURES:
+            seed += 50 * MIXTURES.index(kind)
             every = [line for own in lines.values() for line in own]
             order = np.random.default_rng(seed).permutation(len(every))
             text = [every[at] for at in order]
-        model = self._making.model_folder(self._base, seed) / "model"
         with quiet():
             run = finetune(
-                str(model), list(text), self._folder(kind, seed), language=TUNED_ON,
+                str(model), list(text), folder, language=TUNED_ON,
                 lora=LORA_RANK if kind == "lora" else None, max_steps=STEPS,
                 learning_rate=5e-3 if kind == "lora" else 1e-3, batch_size=32, seed=seed,
             )  # fmt: skip
@@ -81,8 +85,8 @@ class Tuning:
     def diff(self, kind: str, seed: int, way: str) -> dict[str, Any]:
         """What a fine-tuning changed, by a transcoder that is ``reused``, ``refitted``, ``fresh``.
 
-        The controls of a re-used one are of the model trained on all languages; of a refitted one,
-        two refits on the base model; of a fresh one, one of another seed on the base model.
+        Two controls each. Of a re-used one: the same on models trained on, on all languages; of a
+        refitted or fresh one: others of the base model.
         """
         base_model = self._making.model_folder(self._base, seed)
         tuned_model, base_folder = self._folder(kind, seed), self._base_folder(seed)
@@ -91,14 +95,13 @@ class Tuning:
         controls: list[Any]
         if way == "reused":
             tuned = self._open(base_folder, tuned_model)
-            controls = [self._open(base_folder, self._folder("mixture", seed))]
+            controls = [self._open(base_folder, self._folder(name, seed)) for name in MIXTURES]
         else:
-            refit, numbers = way == "refitted", (100, 101) if way == "refitted" else (100,)
-            name = f"{way}-{kind}-{seed}"
+            refit, name = way == "refitted", f"{way}-{kind}-{seed}"
             self.fit(name, tuned_model, seed + 200, refit=refit, base_seed=seed)
             tuned = self._open(refits / name, tuned_model)
             controls = []
-            for number in numbers:
+            for number in (100, 101):
                 other = f"{way}-base-{seed}-{number}"
                 self.fit(other, base_model, seed + number, refit=refit, base_seed=seed)
                 controls.append(self._open(refits / other, base_model))

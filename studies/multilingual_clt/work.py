@@ -10,7 +10,7 @@ from multilingual_clt.analysing import Analysing
 from multilingual_clt.making import KINDS, Making
 from multilingual_clt.pieces import Piece
 from multilingual_clt.plan import MEASURED, Condition, Plan
-from multilingual_clt.tuning import BASE, TUNINGS, Tuning
+from multilingual_clt.tuning import BASE, MIXTURES, TUNINGS, Tuning
 
 
 def all_pieces(plan: Plan, making: Making) -> list[Piece]:
@@ -81,6 +81,6 @@ def tuning_pieces(seed: int, tuning: Tuning, about: dict[str, Any]) -> list[Piec
             def diff(kind: str = kind, way: str = way) -> dict[str, Any]:
                 return tuning.diff(kind, seed, way)
 
-            needs = (f"tuned-{kind}-{seed}", f"tuned-mixture-{seed}")
+            needs = tuple(f"tuned-{name}-{seed}" for name in (kind, *MIXTURES))
             found.append(Piece(f"diff-{kind}-{way}-{seed}", settings, diff, needs))
     return found
