@@ -15,6 +15,7 @@ from ilo_fast.transcoders.attribution.attribute import attribution_graphs
 from ilo_fast.transcoders.attribution.graph import AttributionGraph
 from ilo_fast.transcoders.multilingual.diffing.brightness import brightness, estimate
 from ilo_fast.transcoders.multilingual.diffing.edges import edge_changes, edge_strengths
+from ilo_fast.transcoders.multilingual.document_bootstrap import DocumentBootstrap
 
 PROMPTS = [[1, 5, 9, 12], [1, 7, 7, 30, 8], [1, 60, 2, 3], [1, 4, 40, 41]]
 
@@ -69,14 +70,15 @@ def test_intervals_of_few_units_are_as_wide_as_students() -> None:
     """Means of 6 normal values; percentiles of 2.5 % would hold the truth in 86 of 100."""
     rng = np.random.default_rng(0)
     held = 0
-    for _ in range(400):
+    for seed in range(400):
         values = rng.normal(size=6)
-        draws = rng.choice(values, (400, 6)).mean(axis=1)
-        found = estimate(values.mean(), draws, 6)
+        bootstrap = DocumentBootstrap(np.ones(6), n_draws=400, seed=seed)
+        found = estimate(values.mean(), bootstrap.drawn(values) / 6, bootstrap)
         assert found.low is not None and found.high is not None
         held += found.low < 0 < found.high
     assert held >= 0.92 * 400
-    assert estimate(1.0, np.ones(9), 1).low is None  # of one there is no interval
+    alone = DocumentBootstrap(np.ones(1), n_draws=9, seed=0)
+    assert estimate(1.0, np.ones(9), alone).low is None  # of one there is no interval
 
 
 def test_edges_of_a_graph_equal_loops(graphs: list[AttributionGraph]) -> None:
