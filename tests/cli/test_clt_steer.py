@@ -46,7 +46,8 @@ def test_what_it_prints_and_writes(here: Path, capsys: pytest.CaptureFixture[str
     assert files == {
         "out/settings.json", "out/steering.json", "out/pairs/eng_Latn__rus_Cyrl.json",
         "out/steering.html",
-        *(f"out/{name}.{kind}" for name in ("swap", "dose_eng_Latn") for kind in ("png", "svg", "pdf")),
+        *(f"out/swap.{kind}" for kind in ("png", "svg", "pdf")),
+        *(f"out/dose_eng_Latn.{kind}" for kind in ("png", "svg", "pdf")),
     }  # fmt: skip
     assert all(line in shown for line in files if "/s" in line and "settings" not in line)
     assert max(map(len, shown.splitlines())) <= 100
