@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,11 @@ class Analysing:
                 it.model, it.transcoder, corpus, tokenizer=it.tokenizer, table=table,
                 match_length=True, seed=seed,
             )  # fmt: skip
-        sums = found.sharing.document_sums["jaccard"].mean(axis=1)  # (documents, layers)
+        sums = found.sharing.document_sums["jaccard"]
         return {
             "space": found.to_dict(),
-            "excess_by_document": sums.round(6).tolist(),
+            "pairs": [list(pair) for pair in itertools.combinations(found.languages, 2)],
+            "excess_by_document": np.round(sums, 6).tolist(),  # (documents, pairs, layers)
             "lines_by_document": np.bincount(
                 np.unique(found.sharing.documents, return_inverse=True)[1]
             ).tolist(),

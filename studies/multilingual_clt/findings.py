@@ -84,8 +84,10 @@ def thirds(n_layers: int) -> tuple[list[int], list[int], list[int]]:
 def findings(plan: Plan, read: Read) -> list[Finding]:
     """All claims that the pieces can speak to, in the order of the paper."""
     found: list[Finding] = []
-    for make in (shared_middle, late_decoding, few_features, linear_identity, foretold,
-                 words, steering, non_english, tuning):  # fmt: skip
+    for make in (
+        shared_middle, without_english, late_decoding, few_features, linear_identity, foretold,
+        words, steering, non_english, tuning,
+    ):  # fmt: skip
         found += make(plan, read)
     return [one for one in found if one.numbers]
 
@@ -110,23 +112,13 @@ def shared_middle(plan: Plan, read: Read) -> list[Finding]:
     "More" is of the excess over lines of other verses of like length.
     """
 
-    def sums(name: str, seed: int, kind: str) -> tuple[Any, Any] | None:
-        piece = read(f"space-{name}-{seed}-{kind}")
-        if piece is None:
-            return None
-        return np.array(piece["excess_by_document"]), np.array(piece["lines_by_document"])
-
     def contrast(name: str, seed: int, kind: str) -> Number | None:
-        found = sums(name, seed, kind)
-        if found is None:
-            return None
-        first, middle, last = thirds(found[0].shape[1])
-        inside, ends = (found[0][:, part].mean(axis=1) for part in (middle, first + last))
-        return Number(*mean_interval(inside - ends, found[1]))
+        found = _excess(read, name, seed, kind, english=name != "no-english")
+        return None if found is None else Number(*mean_interval(_hump(found[0]), found[1]))
 
     def over_random(name: str, seed: int, kind: str) -> Number | None:
-        found, other = sums(name, seed, kind), sums("random", seed, kind)
-        if found is None or other is None or name == "random" or len(found[1]) != len(other[1]):
+        found, other = (_excess(read, c, seed, kind) for c in (name, "random"))
+        if found is None or other is None or len(found[1]) != len(other[1]):
             return None
         _, middle, _ = thirds(found[0].shape[1])
         return Number(*mean_interval((found[0] - other[0])[:, middle].mean(axis=1), found[1]))
@@ -138,6 +130,50 @@ def shared_middle(plan: Plan, read: Read) -> list[Finding]:
         *_each(plan, ("clt", "plt"), over_random, "training makes the middle shared",
                "excess Jaccard in the middle, less that of the random model", trained),
     ]  # fmt: skip
+
+
+def _excess(
+    read: Read, name: str, seed: int, kind: str, *, english: bool = True
+) -> tuple[Any, Any] | None:
+    """(documents, layers), mean over pairs of languages, and lines of each document."""
+    piece = read(f"space-{name}-{seed}-{kind}")
+    if piece is None:
+        return None
+    kept = [english or ENGLISH not in pair for pair in piece["pairs"]]
+    sums = np.array(piece["excess_by_document"])[:, kept]
+    return sums.mean(axis=1), np.array(piece["lines_by_document"], np.float64)
+
+
+def _hump(sums: Any) -> Any:
+    """(documents,): the middle less the ends."""
+    first, middle, last = thirds(sums.shape[1])
+    return sums[:, middle].mean(axis=1) - sums[:, first + last].mean(axis=1)
+
+
+def without_english(plan: Plan, read: Read) -> list[Finding]:
+    """Whether layers share as much without English in the training as with it.
+
+    Of the other languages: how much more the middle shares than the ends differs by less than a
+    quarter of what layers share on average.
+    """
+
+    def number(name: str, seed: int, kind: str) -> Number | None:
+        with_it, without = (
+            _excess(read, c, seed, kind, english=False) for c in ("equal", "no-english")
+        )
+        if with_it is None or without is None:
+            return None
+        margin = abs(float(with_it[0].sum() / with_it[1].sum() / with_it[0].shape[1])) / 4
+        value, low, high = mean_interval(_hump(with_it[0]) - _hump(without[0]), with_it[1])
+        least = 0.0 if low < 0 < high else min(abs(low), abs(high))
+        return Number(margin - abs(value), margin - max(abs(low), abs(high)), margin - least)
+
+    return _each(
+        plan, ("clt", "plt"), number, "the structure is the same without English",
+        "a quarter of the mean excess Jaccard, less the difference between the two models of how "
+        "much more the middle shares than the ends (pairs without English)",
+        ["no-english"] if "no-english" in plan.conditions else [],
+    )  # fmt: skip
 
 
 def late_decoding(plan: Plan, read: Read) -> list[Finding]:
@@ -171,7 +207,7 @@ def few_features(plan: Plan, read: Read) -> list[Finding]:
         if piece is None:
             return None
         share = piece["mass"][-1]["ten_of_specific"]
-        return Number(*(end - 0.5 for end in share))
+        return None if None in share else Number(*(end - 0.5 for end in share))
 
     return _each(
         plan, ("clt", "plt"), number, "a few frequent features are most of it",
@@ -245,19 +281,26 @@ def steering(plan: Plan, read: Read) -> list[Finding]:
             piece = read(f"steering-{name}-{seed}-{kind}")
             if piece is None:
                 return None
-            rows = [pair["contrasts"][mode] for pair in piece["pairs"] if mode in pair["contrasts"]]
-            if not rows:
+            sums: dict[int, float] = {}
+            counts: dict[int, int] = {}
+            for pair in piece["pairs"]:
+                if mode not in pair["contrasts"]:
+                    continue
+                own, base = (
+                    pair["modes"][name]["success"]
+                    for name in (mode, pair["contrasts"][mode]["baseline"])
+                )
+                for document, x, y in zip(pair["document"], own, base, strict=True):
+                    sums[document] = sums.get(document, 0.0) + x - y
+                    counts[document] = counts.get(document, 0) + 1
+            if not sums:
                 return None
-            values = np.array([row["difference"] for row in rows])
-            # Pairs share languages: the pair-to-pair spread over as many as there are languages.
-            n = len({pair["source"] for pair in piece["pairs"]})
-            half = 2.0 * values.std(ddof=1) / max(1.0, n) ** 0.5 if len(values) > 1 else None
-            mean = float(values.mean())
-            return Number(mean) if half is None else Number(mean, mean - half, mean + half)
+            sizes = np.array([*counts.values()], np.float64)
+            return Number(*mean_interval(np.array([*sums.values()]), sizes))
 
         found += _each(
             plan, ("clt", "plt"), number, f"{mode} by language features beats the best baseline",
-            "difference of the shares of successes, mean over pairs of languages",
+            "difference of the shares of successes, over all pairs of these languages",
         )  # fmt: skip
     return found
 

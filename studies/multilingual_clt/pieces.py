@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ilo_fast._util.files import read_json, write_json
+from ilo_fast._util.files import read_json, write_json, write_text
+
+_PAUSE = 5.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -67,36 +70,50 @@ class Pieces:
         found = {piece.name: self.read(piece) for piece in plan}
         return {name: piece for name, piece in found.items() if piece is not None}
 
-    def work(self, plan: Sequence[Piece]) -> bool:
-        """Make what is missing, in order, leaving out what another process is at.
+    def work(self, plan: Sequence[Piece]) -> list[str]:
+        """Make what is missing, in order; what another process is at is waited for.
 
-        Returns whether all is made; else others are at work on what is left.
+        Returns the names of what could not be made, or needs what could not: the reasons lie in
+        ``pieces/NAME.error.txt``, and the rest is made all the same.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        waiting = [piece for piece in plan if self.read(piece) is None]
-        while waiting:
-            made = [piece for piece in waiting if self._made(piece, waiting)]
-            waiting = [piece for piece in waiting if piece not in made and not self.read(piece)]
-            if not made and waiting:
-                return False
-        return True
+        for piece in plan:
+            self.read(piece)  # refuses other settings before anything is made
+        failed: set[str] = set()  # or in need of what failed
+        while waiting := [p for p in plan if not self._is_made(p.name) and p.name not in failed]:
+            lost = {piece.name for piece in waiting if failed.intersection(piece.needs)}
+            ready = [p for p in waiting if all(map(self._is_made, p.needs))]
+            if lost:
+                failed |= lost
+            elif not any(self._make(piece, len(waiting), failed) for piece in ready):
+                time.sleep(_PAUSE)  # others are at work on all of it
+        return sorted(failed)
 
-    def _made(self, piece: Piece, waiting: Sequence[Piece]) -> bool:
-        missing = {other.name for other in waiting if self.read(other) is None}
-        if missing.intersection(piece.needs):
-            return False
+    def _is_made(self, name: str) -> bool:
+        return (self.folder / f"{name}.json").is_file()
+
+    def _make(self, piece: Piece, waiting: int, failed: set[str]) -> bool:
+        """Whether there was something to do."""
+        error_file = self.folder / f"{piece.name}.error.txt"
         try:
             with FileLock(self.folder / f".{piece.name}.lock", timeout=0):
-                if self.read(piece) is None:
-                    begin = time.perf_counter()
+                if self._is_made(piece.name):
+                    return False
+                begin = time.perf_counter()
+                try:
                     result = piece.make()
-                    seconds = round(time.perf_counter() - begin, 1)
-                    write_json(
-                        self.folder / f"{piece.name}.json",
-                        {"settings": piece.settings, "seconds": seconds, "result": result},
-                    )
-                    left = len(missing) - 1
-                    say(f"{piece.name}: {seconds:.0f} s; {left} pieces left")
+                except Exception:
+                    write_text(error_file, traceback.format_exc())
+                    failed.add(piece.name)
+                    say(f"{piece.name}: could not be made, see {error_file}")
+                    return True
+                seconds = round(time.perf_counter() - begin, 1)
+                write_json(
+                    self.folder / f"{piece.name}.json",
+                    {"settings": piece.settings, "seconds": seconds, "result": result},
+                )
+                error_file.unlink(missing_ok=True)
+                say(f"{piece.name}: {seconds:.0f} s; about {waiting - 1} pieces left")
                 return True
         except Timeout:
             return False

@@ -58,11 +58,11 @@ class Sizes:
     vocab_size: int = 4096
     context: int = 64
     batch_size: int = 32
-    max_steps: int = 1150
+    max_steps: int = 750
     learning_rate: float = 5e-3
     n_features: int = 1024
     k: int = 16
-    transcoder_tokens: int = 700_000
+    transcoder_tokens: int = 500_000
 
 
 @dataclass(frozen=True)
@@ -104,15 +104,16 @@ class Plan:
         return asdict(self)
 
 
-MEASURED: Final = {
-    "loss": (tuple(CONDITIONS), ("model",)),
-    "space": (tuple(CONDITIONS), ("clt", "plt")),
-    "languages": (tuple(CONDITIONS), ("clt", "plt")),
-    "probes": (tuple(CONDITIONS), ("clt",)),
-    "influence": (("equal", "english90", "no-english", "random"), ("clt",)),
-    "script": (("equal",), ("clt",)),
-    "words": (("equal", "english-tokens", "random"), ("clt",)),
-    "ablation": (("equal", "english90"), ("clt",)),
-    "steering": (("equal", "english90"), ("clt",)),
+_CORE: Final = ("equal", "english90", "no-english", "random")
+MEASURED: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "loss": {"model": tuple(CONDITIONS)},
+    "space": {"clt": tuple(CONDITIONS), "plt": _CORE},
+    "languages": {"clt": tuple(CONDITIONS), "plt": _CORE},
+    "probes": {"clt": tuple(CONDITIONS)},
+    "influence": {"clt": _CORE},
+    "script": {"clt": ("equal",)},
+    "words": {"clt": ("equal", "english-tokens", "random")},
+    "ablation": {"clt": ("equal",), "plt": ("equal",)},
+    "steering": {"clt": ("equal",)},
 }
-"""Measurement -> conditions and kinds of transcoder that it is made of."""
+"""Measurement -> kind of transcoder -> conditions that it is made of."""

@@ -52,8 +52,8 @@ def measured_pieces(
     """What is measured of a model and its transcoders."""
     settings = {**about, "condition": asdict(condition), "seed": seed}
     found = []
-    for name, (conditions, kinds) in MEASURED.items():
-        for kind in kinds if condition.name in conditions else ():
+    for name, conditions in MEASURED.items():
+        for kind in (kind for kind, names in conditions.items() if condition.name in names):
             measure: Callable[..., dict[str, Any]] = getattr(analysing, name)
 
             def made(measure: Any = measure, kind: str = kind) -> dict[str, Any]:

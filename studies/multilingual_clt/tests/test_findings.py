@@ -19,17 +19,18 @@ from multilingual_clt.findings import (
 from multilingual_clt.plan import Plan
 from multilingual_clt.report import markdown
 
-PLAN = Plan(conditions=("equal", "english90", "english-tokens", "random"))
+PLAN = Plan(conditions=("equal", "english90", "no-english", "english-tokens", "random"))
 
 
 def space(random: Any, by_layer: list[float]) -> dict[str, Any]:
     """Sixty chapters of ten verses, whose translations share so much more than others."""
-    sums = 10 * (np.array(by_layer) + random.normal(0, 0.01, (60, len(by_layer))))
-    means = sums.sum(axis=0) / 600
+    sums = 10 * (np.array(by_layer) + random.normal(0, 0.01, (60, 3, len(by_layer))))
+    means = sums.mean(axis=1).sum(axis=0) / 600
     ends = {"values": means.tolist(), "low": means.tolist(), "high": means.tolist()}
     known = {"values": [0.1] * len(by_layer)}
     scores = {s: {"translation_share": known, "mutual_knn": known} for s in ("hidden", "features")}
     return {
+        "pairs": [["eng_Latn", "deu_Latn"], ["eng_Latn", "rus_Cyrl"], ["deu_Latn", "rus_Cyrl"]],
         "excess_by_document": sums.tolist(),
         "lines_by_document": [10] * 60,
         "space": {"sharing": {"measures": {"jaccard": {"mean_excess": ends}}}, "scores": scores},
@@ -50,6 +51,22 @@ def loss(random: Any, bits: float) -> dict[str, Any]:
     return {"bits": dict.fromkeys(codes, own), "characters": dict.fromkeys(codes, [1000] * 60)}
 
 
+def steered(random: Any, by: float) -> dict[str, Any]:
+    """Six pairs, ten documents, four prompts of each: substitution succeeds so much more often."""
+    document = [n // 4 for n in range(40)]
+    pairs = []
+    for _ in range(6):
+        base = random.random(40) < 0.2
+        own = base | (random.random(40) < by)
+        modes = {
+            name: {"success": values.astype(float).tolist()}
+            for name, values in (("substitution", own), ("random", base))
+        }
+        contrasts = {"substitution": {"baseline": "random"}}
+        pairs.append({"modes": modes, "contrasts": contrasts, "document": document})
+    return {"pairs": pairs}
+
+
 def test_what_is_planted_is_what_the_verdicts_say() -> None:
     random = np.random.default_rng()
     hump, dip, flat = [0.0, 0.0, 0.1, 0.1, 0.0, 0.0], [0.2, 0.2, 0.1, 0.1, 0.2, 0.2], [0.1] * 6
@@ -57,10 +74,14 @@ def test_what_is_planted_is_what_the_verdicts_say() -> None:
     for seed in PLAN.seeds:
         pieces[f"space-equal-{seed}-clt"] = space(random, hump)
         pieces[f"space-equal-{seed}-plt"] = space(random, dip)
+        pieces[f"space-no-english-{seed}-clt"] = space(random, hump)
+        pieces[f"space-no-english-{seed}-plt"] = space(random, flat)
         pieces[f"space-random-{seed}-clt"] = space(random, [0.0] * 6)
         pieces[f"languages-equal-{seed}-clt"] = languages(
             [0.1, 0.1, 0.1, 0.1, 0.5, 0.5], [0.9, 0.8, 0.95]
         )
+        pieces[f"steering-equal-{seed}-clt"] = steered(random, 0.5)
+        pieces[f"steering-random-{seed}-clt"] = steered(random, 0.0)
         pieces[f"loss-equal-{seed}-model"] = loss(random, 2.0)
         pieces[f"loss-english90-{seed}-model"] = loss(random, 2.5)
         pieces[f"loss-english-tokens-{seed}-model"] = loss(random, 1.9)
@@ -73,8 +94,12 @@ def test_what_is_planted_is_what_the_verdicts_say() -> None:
     assert by["a few frequent features are most of it", "equal", "clt"] == HOLDS
     assert by["much English in the text costs other languages", "english90", "model"] == HOLDS
     assert by["an English tokenizer costs other languages", "english-tokens", "model"] == NOT
-    (pair,) = disagreements(found)
-    assert pair[0].claim == middle
+    steering = "substitution by language features beats the best baseline"
+    assert by[steering, "equal", "clt"] == HOLDS and by[steering, "random", "clt"] == UNKNOWN
+    same = "the structure is the same without English"
+    assert by[same, "no-english", "clt"] == HOLDS and by[same, "no-english", "plt"] == NOT
+    claims = {one.claim for one, _ in disagreements(found) if one.condition == "equal"}
+    assert claims == {middle}
     about = {
         "command": "c", "verses": 1, "chapters": 1, "measured": 1, "seconds": 3600.0,
     }  # fmt: skip

@@ -94,6 +94,25 @@ def test_pieces_wait_for_what_they_need_and_for_each_other(tmp_path: Path) -> No
 
     pieces = Pieces(tmp_path)
     plan = [piece("last", "first"), piece("first")]
-    assert pieces.work(plan)
+    assert pieces.work(plan) == []
     assert order == ["first", "last"]
     assert pieces.made(plan)["last"]["result"] == {"name": "last"}
+
+
+def test_what_cannot_be_made_is_said_and_the_rest_is_made(tmp_path: Path) -> None:
+    def fails() -> dict[str, str]:
+        raise RuntimeError("no such thing")
+
+    pieces = Pieces(tmp_path)
+    plan = [
+        Piece("bad", {}, fails),
+        Piece("after", {}, dict, ("bad",)),
+        Piece("later", {}, dict, ("after",)),
+        Piece("good", {}, dict),
+    ]
+    assert pieces.work(plan) == ["after", "bad", "later"]
+    assert set(pieces.made(plan)) == {"good"}
+    assert "no such thing" in (tmp_path / "pieces" / "bad.error.txt").read_text(encoding="utf-8")
+    plan[0] = Piece("bad", {}, dict)
+    assert pieces.work(plan) == []
+    assert not (tmp_path / "pieces" / "bad.error.txt").is_file()
