@@ -10,7 +10,7 @@ from helpers.seeds import fresh_seed
 
 from ilo_fast.transcoders.multilingual.words.word_information import (
     Decoder,
-    conditional_information,
+    informations,
     permuted_words,
     word_entropy,
 )
@@ -52,12 +52,12 @@ def test_information_is_that_of_the_definition() -> None:
         group = np.unique(group, return_inverse=True)[1]
         word = np.concatenate([np.arange(7), rng.integers(0, 7, 40)])
         fires = rng.random((47, 5)) < rng.random(5)
-        found = conditional_information(word, group, *pairs(fires), 5)
+        found = informations(iter([word]), group[word], *pairs(fires), 5)[0]
         wanted = [oracle(word.tolist(), group.tolist(), fires[:, at].tolist()) for at in range(5)]
         np.testing.assert_allclose(found, wanted, atol=1e-12)
         # All of the word: one feature for each of two words.
         two = np.array([0, 0]), np.array([0] * 5 + [1] * 5)
-        full = conditional_information(two[1], two[0], *pairs((two[1] == 1)[:, None]), 1)
+        full = informations(iter([two[1]]), two[0][two[1]], *pairs((two[1] == 1)[:, None]), 1)[0]
         np.testing.assert_allclose(full, word_entropy(two[1], two[0]))
 
 

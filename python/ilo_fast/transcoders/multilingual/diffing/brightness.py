@@ -26,10 +26,6 @@ class Estimate:
         """JSON-able."""
         return {"value": self.value, "low": self.low, "high": self.high}
 
-    @property
-    def excludes_zero(self) -> bool:
-        return self.low is not None and self.high is not None and self.low * self.high > 0
-
 
 @dataclass(frozen=True, eq=False)
 class Brightness:

@@ -22,16 +22,21 @@ _PSEUDO: Final = 1.0
 _DENSE: Final = 20_000_000  # cells that are counted one and all
 
 
-def conditional_information(
-    word: Integers, group: Integers, rows: Integers, columns: Integers, n_columns: int
+def informations(
+    labelled: Iterator[Integers],
+    own: Integers,
+    rows: Integers,
+    columns: Integers,
+    n_columns: int,
 ) -> Floats:
-    """(n_columns,): I(fires; word | group) of each column, in bits, as counted.
+    """(labellings, n_columns): I(fires; word | group) of each column, in bits, as counted.
 
     Parameters
     ----------
-    word : (occurrences,) int64
-    group : (words,) int64
-        Of each word the group, its last piece.
+    labelled
+        Words of the occurrences, (occurrences,) each: as they are, or permuted.
+    own : (occurrences,) int64
+        Of each occurrence the group, its last piece.
     rows, columns : (entries,) int64
         Which columns fire at which occurrences.
 
@@ -40,18 +45,6 @@ def conditional_information(
     Counted information is too large by about (words - groups) / (2 N ln 2) bits: compare it with
     that of permuted words.
     """
-    found: Floats = informations(iter([word]), group[word], rows, columns, n_columns)[0]
-    return found
-
-
-def informations(
-    labelled: Iterator[Integers],
-    own: Integers,
-    rows: Integers,
-    columns: Integers,
-    n_columns: int,
-) -> Floats:
-    """(labellings, n_columns): the same for several words of the occurrences of groups `own`."""
     of_groups = _within(own, rows, columns, n_columns)
     return np.stack([_within(word, rows, columns, n_columns) - of_groups for word in labelled])
 
