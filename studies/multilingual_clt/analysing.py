@@ -116,8 +116,9 @@ class Analysing:
     def script(self, condition: Condition, seed: int, kind: str) -> dict[str, Any]:
         """Whether features of a language follow its text into Latin script."""
         it, _, table = self._read(condition, seed, kind)
+        same = self._making.held_out(condition).spread(VERSES)
         latin = line_features(
-            it.model, it.transcoder, self._making.romanised_held_out().corpus(VERSES, longest=400),
+            it.model, it.transcoder, self._making.romanised_held_out().part(same).whole(),
             tokenizer=it.tokenizer,
         )  # fmt: skip
         rates = language_rates(table, n_permutations=200, seed=seed)

@@ -58,11 +58,11 @@ class Sizes:
     vocab_size: int = 4096
     context: int = 64
     batch_size: int = 32
-    max_steps: int = 750
+    max_steps: int = 1150
     learning_rate: float = 5e-3
     n_features: int = 1024
     k: int = 16
-    transcoder_tokens: int = 500_000
+    transcoder_tokens: int = 700_000
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ from typing import Any
 
 from page_lines import wrapped
 
-from multilingual_clt.findings import Finding, Number, Read, disagreements
+from multilingual_clt import tables
+from multilingual_clt.findings import Finding, Read, disagreements
 from multilingual_clt.plan import Plan
+from multilingual_clt.tables import shown, table
 
 
 def markdown(plan: Plan, read: Read, found: Sequence[Finding], about: dict[str, Any]) -> str:
@@ -27,26 +29,31 @@ def markdown(plan: Plan, read: Read, found: Sequence[Finding], about: dict[str, 
         "## Where the two kinds of transcoder disagree",
         _disagreements(found),
         "## Models",
-        _models(plan, read),
+        tables.models(plan, read),
         "## Layers",
-        _layers(plan, read),
+        tables.layers(plan, read),
+        "## Features shared and neighbours shared",
+        "Spearman's rho of the excess Jaccard of features with mutual k-NN, with its interval over "
+        "documents; over pairs of languages it is that of the means over layers. Five languages "
+        "are ten pairs, so that these intervals are wide.",
+        tables.correlations(plan, read),
+        "## Language or script",
+        "Of features of one language alone that is not written in Latin script: whether they fire "
+        "on its text in Latin script as well. These models have never read such text.",
+        tables.scripts(plan, read),
+        "## Loss without late features of a language",
+        "Nats per token, beside 200 random sets matched on layer, density and norm.",
+        tables.ablations(plan, read),
+        "## Steering",
+        "Shares of continuations in a language; content: log-likelihood of the reference "
+        "translation per token; loss of the continuation in the unsteered model.",
+        tables.steerings(plan, read),
+        "## What training on German changed",
+        tables.events(plan, read),
         "## Vocabularies",
-        _vocabularies(read),
+        tables.vocabularies(read),
     ]
     return "\n\n".join(wrapped(part) for part in parts) + "\n"
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of Markdown."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def shown(number: Number, digits: int = 3) -> str:
-    """A number and its interval."""
-    if number.low is None or number.high is None:
-        return f"{number.value:+.{digits}f}"
-    return f"{number.value:+.{digits}f} [{number.low:+.{digits}f}, {number.high:+.{digits}f}]"
 
 
 def _claims(found: Sequence[Finding]) -> str:
@@ -71,86 +78,3 @@ def _disagreements(found: Sequence[Finding]) -> str:
     if not rows:
         return "Nowhere."
     return table(("claim", "condition", "cross-layer", "per-layer"), rows)
-
-
-def _models(plan: Plan, read: Read) -> str:
-    rows = []
-    for condition, seed in plan.models():
-        loss = read(f"loss-{condition.name}-{seed}-model")
-        if loss is None:
-            continue
-        bits = {
-            code: sum(own) / sum(loss["characters"][code]) for code, own in loss["bits"].items()
-        }
-        rows.append([condition.name, str(seed), *(f"{value:.2f}" for value in bits.values())])
-    if not rows:
-        return "None yet."
-    note = "Bits per character of held-out verses; romanised text has other characters."
-    return table(("condition", "seed", *plan.languages), rows) + "\n\n" + note
-
-
-def _layers(plan: Plan, read: Read) -> str:
-    rows = []
-    for condition, seed in plan.models():
-        for kind in ("clt", "plt"):
-            rows += _layer_rows(condition.name, seed, kind, read)
-    if not rows:
-        return "None yet."
-    columns = (
-        "condition", "seed", "transcoder", "layer", "excess Jaccard", "translation share, hidden",
-        "features", "mutual k-NN, hidden", "features", "effective languages", "of one language",
-        "probe on x", "unigram",
-    )  # fmt: skip
-    return table(columns, rows)
-
-
-def _layer_rows(name: str, seed: int, kind: str, read: Read) -> list[list[str]]:
-    space = read(f"space-{name}-{seed}-{kind}")
-    languages = read(f"languages-{name}-{seed}-{kind}")
-    probes = read(f"probes-{name}-{seed}-clt")
-    if space is None or languages is None:
-        return []
-    scores, excess = space["space"]["scores"], mean_excess(space)
-    rows = []
-    for layer, (value, low, high) in enumerate(excess):
-        rates = languages["rates"][layer]
-        x = [p for p in probes["probes"] if p["kind"] == "x"][layer] if probes else None
-        rows.append(
-            [
-                name, str(seed), kind, str(layer), shown(Number(value, low, high)),
-                *(_cell(scores[source][score]["values"][layer])
-                  for score in ("translation_share", "mutual_knn")
-                  for source in ("hidden", "features")),
-                _cell(rates["effective_languages"], 2), _cell(rates["specific"], 2),
-                _cell(x["accuracy"] if x else None),
-                _cell(probes["baselines"]["unigram"]["accuracy"] if probes else None),
-            ]
-        )  # fmt: skip
-    return rows
-
-
-def mean_excess(space: dict[str, Any]) -> list[tuple[float, float, float]]:
-    """Excess Jaccard by layer, with its interval."""
-    found = space["space"]["sharing"]["measures"]["jaccard"]["mean_excess"]
-    return list(zip(found["values"], found["low"], found["high"], strict=True))
-
-
-def _vocabularies(read: Read) -> str:
-    piece = read("vocabularies")
-    if piece is None:
-        return "None yet."
-    rows = []
-    for name, own in piece["statistics"].items():
-        columns = [own["statistics"].index(key) for key in TOKENS]
-        rows += [
-            [name, code, *(_cell(values[at]) for at in columns)]
-            for code, values in zip(own["languages"], own["values"], strict=True)
-        ]
-    return table(("vocabulary", "language", *TOKENS), rows)
-
-
-TOKENS = ("premium", "fertility", "characters_per_token", "single_token_words")
-
-
-def _cell(value: float | None, digits: int = 3) -> str:
-    return "" if value is None else f"{value:.{digits}f}"

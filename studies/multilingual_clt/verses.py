@@ -53,6 +53,10 @@ class Verses:
 
         longest: verses with more characters in any language are left out.
         """
+        return self.part(self.spread(limit, longest=longest)).whole()
+
+    def spread(self, limit: int | None = None, *, longest: int = 240) -> list[int]:
+        """The rows that `corpus` takes."""
         rows = [
             row
             for row in range(len(self))
@@ -60,8 +64,13 @@ class Verses:
         ]
         if limit is not None and limit < len(rows):
             rows = [rows[at * len(rows) // limit] for at in range(limit)]
-        part = self.part(rows)
-        return ParallelCorpus(part.lines, name="held-out verses", groups=part.chapters)
+        return rows
+
+    def whole(self) -> ParallelCorpus:
+        """All verses as a parallel corpus; romanised languages may have codes of their own."""
+        return ParallelCorpus(
+            self.lines, name="held-out verses", groups=self.chapters, allow_unknown=True
+        )
 
 
 def read_verses(corpora: Path, languages: Sequence[str]) -> Verses:
