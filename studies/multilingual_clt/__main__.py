@@ -83,7 +83,8 @@ def study(args: argparse.Namespace) -> int:
     held_out = making.held_out(CONDITIONS["equal"])
     about = {
         "command": " ".join(
-            ["python studies/multilingual_clt", *(Path(word).name for word in sys.argv[1:])]
+            ["python studies/multilingual_clt"]
+            + [Path(word).name for word in sys.argv[1:] if word != "--report-only"]
         ),
         "verses": len(held_out),
         "chapters": len(set(held_out.chapters)),

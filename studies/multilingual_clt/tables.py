@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
+from ilo_fast.transcoders.multilingual.steering.measures import Measures
+from ilo_fast.transcoders.multilingual.steering.result import SteeringResult
 from multilingual_clt.findings import Number, Read
 from multilingual_clt.plan import MEASURED, Plan
+from multilingual_clt.tuning import BASE
 
 NONE_YET = "None yet."
-SHARES = ("target", "source")
+STEERED: Final[dict[str, Callable[[Measures], float]]] = {
+    "share in target": lambda m: m.target.share,
+    "share in source": lambda m: m.source.share,
+    "content (nats)": lambda m: m.content,
+    "loss, alone (nats)": lambda m: m.loss_alone,
+}
+"""What is shown of steering: a name, and where it stands."""
 TOKENS = ("premium", "fertility", "characters_per_token", "single_token_words")
 
 
@@ -133,7 +142,7 @@ def ablations(plan: Plan, read: Read) -> str:
     rows = []
     for seed in plan.seeds:
         for kind in MEASURED["ablation"]:
-            piece = read(f"ablation-equal-{seed}-{kind}")
+            piece = read(f"ablation-{BASE}-{seed}-{kind}")
             if piece is None:
                 continue
             for row in piece["specificity"]:
@@ -156,25 +165,21 @@ def ablations(plan: Plan, read: Read) -> str:
 def steerings(plan: Plan, read: Read) -> str:
     """Means over all ordered pairs of languages, at the strengths that were chosen."""
     rows = []
-    for seed in plan.seeds:
-        piece = read(f"steering-equal-{seed}-clt")
-        if piece is None:
-            continue
-        results = [("unsteered", [pair["unsteered"] for pair in piece["pairs"]])]
-        for mode in dict.fromkeys(mode for pair in piece["pairs"] for mode in pair["modes"]):
-            every = [pair["modes"].get(mode) for pair in piece["pairs"]]
-            results.append((mode, [_chosen(one) for one in every if one is not None]))
-        for name, measures in results:
-            columns = [[m[key]["share"] for m in measures] for key in SHARES]
-            columns += [[m[key] for m in measures] for key in ("content", "loss_alone")]
-            rows.append([str(seed), name, *(f"{sum(c) / len(c):.3f}" for c in columns)])
-    heads = ("seed", "way", "in the target", "in the source", "content", "loss, alone")
-    return table(heads, rows) if rows else NONE_YET
+    for seed, result in steering_results(plan, read).items():
+        ways = {"unsteered": [pair.unsteered for pair in result.pairs]}
+        for pair in result.pairs:
+            for mode, one in pair.modes.items():
+                ways.setdefault(mode, []).append(one.measures)
+        for way, measures in ways.items():
+            columns = [[get(m) for m in measures] for get in STEERED.values()]
+            rows.append([str(seed), way, *(f"{sum(c) / len(c):.3f}" for c in columns)])
+    return table(("seed", "way", *STEERED), rows) if rows else NONE_YET
 
 
-def _chosen(mode: dict[str, Any]) -> dict[str, Any]:
-    """What was measured at the strength that was chosen."""
-    return next(m for m in mode["curve"] if m["strength"] == mode["strength"])
+def steering_results(plan: Plan, read: Read) -> dict[int, SteeringResult]:
+    """Of the base model, by seed."""
+    pieces = {seed: read(f"steering-{BASE}-{seed}-clt") for seed in plan.seeds}
+    return {seed: SteeringResult.from_dict(p) for seed, p in pieces.items() if p is not None}
 
 
 def events(plan: Plan, read: Read) -> str:

@@ -10,26 +10,15 @@ from matplotlib.figure import Figure
 from ilo_fast.plots.dose import DoseCurve, DoseTable, dose_figure
 from ilo_fast.plots.swap import SwapTable, swap_figure
 from ilo_fast.transcoders.multilingual.steering.measures import Measures
-from ilo_fast.transcoders.multilingual.steering.result import SUBSTITUTION, SteeringResult
+from ilo_fast.transcoders.multilingual.steering.result import SUBSTITUTION
 from multilingual_clt.findings import Read
 from multilingual_clt.plan import Plan
-
-_ROWS: dict[str, Callable[[Measures], float]] = {
-    "share in target": lambda m: m.target.share,
-    "share in source": lambda m: m.source.share,
-    "content (nats)": lambda m: m.content,
-    "loss, alone (nats)": lambda m: m.loss_alone,
-}
-
-
-def _results(plan: Plan, read: Read) -> dict[int, SteeringResult]:
-    pieces = {seed: read(f"steering-equal-{seed}-clt") for seed in plan.seeds}
-    return {seed: SteeringResult.from_dict(p) for seed, p in pieces.items() if p is not None}
+from multilingual_clt.tables import STEERED, steering_results
 
 
 def steering_figure(plan: Plan, read: Read) -> Figure | None:
     """Success by source and target, mean over seeds."""
-    results = _results(plan, read)
+    results = steering_results(plan, read)
     if not results:
         return None
     one = next(iter(results.values()))
@@ -47,13 +36,13 @@ def steering_figure(plan: Plan, read: Read) -> Figure | None:
 
 def strength_figure(plan: Plan, read: Read) -> Figure | None:
     """Means over all pairs of languages at each strength, a column per seed."""
-    results = _results(plan, read)
+    results = steering_results(plan, read)
     if not results:
         return None
     panels: dict[tuple[int, int], list[DoseCurve]] = {}
     unsteered: dict[tuple[int, int], float] = {}
     for column, result in enumerate(results.values()):
-        for row, get in enumerate(_ROWS.values()):
+        for row, get in enumerate(STEERED.values()):
             unsteered[row, column] = float(np.mean([get(pair.unsteered) for pair in result.pairs]))
             panels[row, column] = [
                 DoseCurve(mode, np.mean([_curve(p.modes[mode].curve, get) for p in pairs], axis=0))
@@ -63,7 +52,7 @@ def strength_figure(plan: Plan, read: Read) -> Figure | None:
     strengths = np.array(next(iter(results.values())).info["strengths"], np.float64)
     return dose_figure(
         DoseTable(
-            strengths, tuple(f"seed {seed}" for seed in results), tuple(_ROWS), panels, unsteered,
+            strengths, tuple(f"seed {seed}" for seed in results), tuple(STEERED), panels, unsteered,
             "Steering the language", "equal shares, means over all ordered pairs of languages",
         )
     )  # fmt: skip

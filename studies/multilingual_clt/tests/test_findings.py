@@ -17,54 +17,9 @@ from multilingual_clt.findings import (
     thirds,
 )
 from multilingual_clt.plan import Plan
-from multilingual_clt.report import markdown
+from planted import languages, loss, space, steered
 
 PLAN = Plan(conditions=("equal", "english90", "no-english", "english-tokens", "random"))
-
-
-def space(random: Any, by_layer: list[float]) -> dict[str, Any]:
-    """Sixty chapters of ten verses, whose translations share so much more than others."""
-    sums = 10 * (np.array(by_layer) + random.normal(0, 0.01, (60, 3, len(by_layer))))
-    means = sums.mean(axis=1).sum(axis=0) / 600
-    ends = {"values": means.tolist(), "low": means.tolist(), "high": means.tolist()}
-    known = {"values": [0.1] * len(by_layer)}
-    scores = {s: {"translation_share": known, "mutual_knn": known} for s in ("hidden", "features")}
-    return {
-        "pairs": [["eng_Latn", "deu_Latn"], ["eng_Latn", "rus_Cyrl"], ["deu_Latn", "rus_Cyrl"]],
-        "excess_by_document": sums.tolist(),
-        "lines_by_document": [10] * 60,
-        "space": {"sharing": {"measures": {"jaccard": {"mean_excess": ends}}}, "scores": scores},
-    }
-
-
-def languages(specific: list[float], ten: list[float]) -> dict[str, Any]:
-    rates = [
-        {"tested": 1000, "specific": share, "effective_languages": 2.0, "specific_to": {}}
-        for share in specific
-    ]
-    return {"rates": rates, "mass": [{"ten_of_specific": ten}], "late": {"layers": []}}
-
-
-def loss(random: Any, bits: float) -> dict[str, Any]:
-    own = (1000 * (bits + random.normal(0, 0.01, 60))).tolist()
-    codes = ("eng_Latn", "deu_Latn")
-    return {"bits": dict.fromkeys(codes, own), "characters": dict.fromkeys(codes, [1000] * 60)}
-
-
-def steered(random: Any, by: float) -> dict[str, Any]:
-    """Six pairs, ten documents, four prompts of each: substitution succeeds so much more often."""
-    document = [n // 4 for n in range(40)]
-    pairs = []
-    for _ in range(6):
-        base = random.random(40) < 0.2
-        own = base | (random.random(40) < by)
-        modes = {
-            name: {"success": values.astype(float).tolist()}
-            for name, values in (("substitution", own), ("random", base))
-        }
-        contrasts = {"substitution": {"baseline": "random"}}
-        pairs.append({"modes": modes, "contrasts": contrasts, "document": document})
-    return {"pairs": pairs}
 
 
 def test_what_is_planted_is_what_the_verdicts_say() -> None:
@@ -100,11 +55,6 @@ def test_what_is_planted_is_what_the_verdicts_say() -> None:
     assert by[same, "no-english", "clt"] == HOLDS and by[same, "no-english", "plt"] == NOT
     claims = {one.claim for one, _ in disagreements(found) if one.condition == "equal"}
     assert claims == {middle}
-    about = {
-        "command": "c", "verses": 1, "chapters": 1, "measured": 1, "seconds": 3600.0,
-    }  # fmt: skip
-    page = markdown(PLAN, pieces.get, found, about)
-    assert "does not hold" in page and "| equal | clt |" in page
     pieces["space-equal-0-plt"] = space(random, flat)
     again = {(o.claim, o.condition, o.kind): o.verdict for o in findings(PLAN, pieces.get)}
     assert again[middle, "equal", "plt"] != HOLDS  # one seed of two says little
