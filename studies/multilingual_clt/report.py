@@ -42,7 +42,8 @@ def markdown(plan: Plan, read: Read, found: Sequence[Finding], about: dict[str, 
         "on its text in Latin script as well. These models have never read such text.",
         tables.scripts(plan, read),
         "## Loss without late features of a language",
-        "Nats per token, beside 200 random sets matched on layer, density and norm.",
+        "Nats per token, beside 200 random sets matched on layer, density and norm; p of the "
+        "change by step-down maxT over all cells, of own less others by Holm over languages.",
         tables.ablations(plan, read),
         "## Steering",
         "Shares of continuations in a language; content: log-likelihood of the reference "

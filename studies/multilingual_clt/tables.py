@@ -154,11 +154,11 @@ def ablations(plan: Plan, read: Read) -> str:
                         str(seed), kind, row["set"], str(own["n_features"]),
                         shown(Number(own["change"], own["low"], own["high"])),
                         f"{max(others):+.3f}", f"{own['random_mean']:+.3f}",
-                        _cell(own["p_holm"]), _cell(row["specificity"]), _cell(row["p_holm"]),
+                        _cell(own["p_adjusted"]), _cell(row["specificity"]), _cell(row["p_holm"]),
                     ]
                 )  # fmt: skip
     columns = ("seed", "transcoder", "language", "features", "loss in it", "most in another",
-               "random sets", "p (Holm)", "own less others", "p (Holm)")  # fmt: skip
+               "random sets", "p (maxT)", "own less others", "p (Holm)")  # fmt: skip
     return table(columns, rows) if rows else NONE_YET
 
 

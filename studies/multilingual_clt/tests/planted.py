@@ -100,7 +100,7 @@ def script() -> dict[str, Any]:
 def ablation() -> dict[str, Any]:
     cells = [
         {"set": own, "language": code, "n_features": 3, "change": 0.5 * (own == code),
-         "low": 0.1, "high": 0.9, "random_mean": 0.01, "p_holm": 0.02 if own == code else 1.0}
+         "low": 0.1, "high": 0.9, "random_mean": 0.01, "p_adjusted": 0.02 if own == code else 1.0}
         for own in CODES for code in CODES
     ]  # fmt: skip
     specificity = [{"set": own, "specificity": 0.5, "p_holm": 0.03} for own in CODES]
