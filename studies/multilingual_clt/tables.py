@@ -131,7 +131,8 @@ def scripts(plan: Plan, read: Read) -> str:
                 number = "" if row["share"] is None else shown(
                     Number(row["share"], row["low"], row["high"]))  # fmt: skip
                 counts = (row[key] for key in ("features", "language", "script", "undecided"))
-                rows.append([name, str(seed), str(row["layer"]), *map(str, counts), number])
+                layer = "all" if row["layer"] is None else str(row["layer"])
+                rows.append([name, str(seed), layer, *map(str, counts), number])
     columns = ("condition", "seed", "layer", "features", "follow the language", "the script",
                "undecided", "share of the language")  # fmt: skip
     return table(columns, rows) if rows else NONE_YET

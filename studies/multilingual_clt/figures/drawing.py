@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from ilo_fast.plots.style import plain_axes
 
@@ -29,6 +30,11 @@ def mean_over(seeds: Sequence[int], get: Callable[[int], Any]) -> Any:
     return np.mean(np.array(rows, dtype=float), axis=0) if rows else None
 
 
+def counted(seeds: int) -> str:
+    """How many seeds a mean is of."""
+    return f"mean of {seeds} seeds" if seeds > 1 else "one seed"
+
+
 def draw_line(ax: Axes, values: Any, color: str, label: str, dashes: Any = "-") -> None:
     """Of values by layer."""
     ax.plot(range(len(values)), values, color=color, lw=1.4, label=label, ls=dashes)
@@ -43,6 +49,7 @@ def finish(ax: Axes, title: str, below: str = "layer") -> None:
     """Title, name of the axis of layers, grid."""
     ax.set_title(title, fontsize=8.5)
     ax.set_xlabel(below)
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     plain_axes(ax, "y")
 
 

@@ -14,6 +14,7 @@ from ilo_fast.plots.style import language_colors
 from multilingual_clt.figures.drawing import (
     COLORS,
     NAMES,
+    counted,
     draw_legend,
     draw_line,
     finish,
@@ -101,6 +102,6 @@ def loss_figure(plan: Plan, read: Read) -> Figure | None:
             sets, languages,
             "frame: beyond 200 matched random sets in every seed (maxT over all cells, 5 %)",
             "Loss without a language's late features",
-            f"nats per token, equal shares, mean of {len(known)} seeds",
+            f"nats per token, equal shares, {counted(len(known))}",
         )
     )  # fmt: skip

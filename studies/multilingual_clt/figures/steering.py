@@ -11,6 +11,7 @@ from ilo_fast.plots.dose import DoseCurve, DoseTable, dose_figure
 from ilo_fast.plots.swap import SwapTable, swap_figure
 from ilo_fast.transcoders.multilingual.steering.measures import Measures
 from ilo_fast.transcoders.multilingual.steering.result import SUBSTITUTION
+from multilingual_clt.figures.drawing import counted
 from multilingual_clt.findings import Read
 from multilingual_clt.plan import Plan
 from multilingual_clt.tables import STEERED, steering_results
@@ -29,7 +30,7 @@ def steering_figure(plan: Plan, read: Read) -> Figure | None:
     return swap_figure(
         SwapTable(
             one.languages, success, contrast, "Substitution by language features",
-            f"equal shares, {one.info['test_prompts']} prompts a pair, {len(results)} seeds",
+            f"equal shares, {one.info['test_prompts']} prompts a pair, {counted(len(results))}",
         )
     )  # fmt: skip
 

@@ -46,5 +46,5 @@ def tuning_figure(plan: Plan, read: Read) -> Figure | None:
         np.arange(len(pieces)),
         [f"{method}, {way}, seed {seed}" for way, method, seed in pieces],
     )
-    axes[0].invert_yaxis()
+    axes[0].set_ylim(len(pieces) - 0.4, -0.6)
     return figure
