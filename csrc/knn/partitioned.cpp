@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <unordered_map>
 #include <utility>
@@ -169,20 +170,27 @@ class PartitionedGraph {
     unique.erase(std::unique(unique.begin(), unique.end()), unique.end());
     team_.run(static_cast<std::int64_t>(unique.size()),
               [&](std::int64_t r, int worker) { rank(&unique[r], 1, worker); });
-    std::int64_t found = 0;
+    double sum = 0, squares = 0;
     std::vector<std::int64_t> own(k), wanted(k);
     for (std::size_t p = 0; p < pilot.size(); ++p) {
       std::copy_n(indices_ + pilot[p] * k, k, own.begin());
       std::copy_n(exact + static_cast<std::int64_t>(p) * k, k, wanted.begin());
       std::sort(own.begin(), own.end());
       std::sort(wanted.begin(), wanted.end());
+      std::int64_t found = 0;
       for (const std::int64_t w : wanted) found += std::binary_search(own.begin(), own.end(), w);
+      const double share = static_cast<double>(found) / static_cast<double>(k);
+      sum += share;
+      squares += share * share;
     }
-    const double recall =
-        static_cast<double>(found) / static_cast<double>(pilot.size() * static_cast<std::size_t>(k));
-    info_.pilot_recall.push_back(recall);
+    const auto n = static_cast<double>(pilot.size());
+    const double mean = sum / n;
+    info_.pilot_recall.push_back(mean);
     info_.seconds_rerank += watch_.lap();
-    return recall >= options_.recall;
+    // Less what a sample of this size is uncertain by; nothing if it is all rows.
+    const double rest = 1 - n / static_cast<double>(source_.n());
+    return mean - std::sqrt(std::max(0.0, (squares / n - mean * mean) / n * rest)) >=
+           options_.recall;
   }
 
   const PartitionedOptions& options_;

@@ -32,8 +32,8 @@ struct PartitionedOptions {
   std::int64_t group = 48;    // rows that descend together
   std::int64_t descents = 1;  // after each partition, at most
   std::int64_t rounds = 8;    // of partitions, at most
-  // Rounds go on until this share of the pilot rows' neighbours is found; without pilot rows there
-  // is one round.
+  // Rounds go on until this share of the pilot rows' neighbours is found, by one standard error
+  // more; without pilot rows there is one round.
   double recall = 0.99;
 };
 
@@ -43,7 +43,6 @@ struct PartitionedInfo {
   std::vector<double> pilot_recall;          // after each step
   double seconds_prepare = 0, seconds_partition = 0, seconds_leaves = 0, seconds_descent = 0,
          seconds_rerank = 0;
-  std::int64_t bytes = 0;  // beside x and the result
 };
 
 // indices[n][k], distances[n][k]. pilot: rows, each once, and pilot_exact[rows][k] their exact
