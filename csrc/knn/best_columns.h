@@ -2,8 +2,8 @@
 //
 // The state of a row is the best `capacity` of everything it was ever offered. Taking the best of a
 // union is associative, commutative and idempotent, and a pair of rows has one score wherever it is
-// computed: so the state does not depend on the order of the offers, nor on their repetition, nor on
-// the number of threads.
+// computed: so the state does not depend on the order of the offers, nor on their repetition, nor
+// on the number of threads.
 #pragma once
 
 #include <algorithm>

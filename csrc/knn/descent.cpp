@@ -24,8 +24,7 @@ class Links {
     using Entry = std::pair<float, std::int32_t>;
     std::vector<std::int64_t> reverse_begin(n + 1, 0);
     for (std::int64_t row = 0; row < n; ++row)
-      for (std::int64_t p = 0; p < forward(row); ++p)
-        ++reverse_begin[best.best(row)[p].column + 1];
+      for (std::int64_t p = 0; p < forward(row); ++p) ++reverse_begin[best.best(row)[p].column + 1];
     for (std::int64_t row = 0; row < n; ++row)
       begin_[row + 1] =
           begin_[row] + forward(row) + std::min(reverse_begin[row + 1], options.reverse);

@@ -43,20 +43,16 @@ void Joiner::leaf(const std::int32_t* ids, std::int64_t count) {
   const std::int64_t padded = rows_.padded(count), bytes = kernels.panel_bytes(rows_.d());
   const auto panel = [&](std::int64_t row) { return panels_.data() + row / kernels.panel * bytes; };
   float* tile = tile_.data();
-  for (std::int64_t i = 0; i < padded; i += block_) {
-    const std::int64_t rows = std::min(block_, padded - i);
-    for (std::int64_t j = i; j < padded; j += block_) {
-      const std::int64_t columns = std::min(block_, padded - j);
-      kernels.product(panel(i), rows / kernels.panel, panel(j), columns / kernels.panel, rows_.d(),
-                      tile + i * stride_ + j, stride_);
-      if (i == j) continue;
-      // The product of two rows is the same value seen from either. Strips keep to few lines.
-      constexpr std::int64_t kStrip = 16;
-      for (std::int64_t r0 = i; r0 < i + rows; r0 += kStrip)
-        for (std::int64_t c = j; c < j + columns; ++c)
-          for (std::int64_t r = r0; r < std::min(r0 + kStrip, i + rows); ++r)
-            tile[c * stride_ + r] = tile[r * stride_ + c];
-    }
+  for (std::int64_t i = 0; i < padded; i += kernels.panel) {
+    const std::int64_t end = i + kernels.panel;
+    kernels.product(panel(i), 1, panel(i), (padded - i) / kernels.panel, rows_.d(),
+                    tile + i * stride_ + i, stride_);
+    // The product of two rows is the same value seen from either. Strips keep to few lines.
+    constexpr std::int64_t kStrip = 16;
+    for (std::int64_t r0 = i; r0 < end; r0 += kStrip)
+      for (std::int64_t c = end; c < padded; ++c)
+        for (std::int64_t r = r0; r < std::min(r0 + kStrip, end); ++r)
+          tile[c * stride_ + r] = tile[r * stride_ + c];
   }
   pairs_ += 0.5 * static_cast<double>(count) * static_cast<double>(count);
   for (std::int64_t r = 0; r < count; ++r)
@@ -81,8 +77,8 @@ void Joiner::rectangle(const std::int32_t* ids, std::int64_t count, const std::i
 void Joiner::scan(std::int32_t row, const float* scores, const float* half,
                   const std::int32_t* columns, std::int64_t padded) {
   std::lock_guard lock(best_.lock(row));
-  std::int64_t found = rows_.kernels().scan_row(scores, half, best_.threshold(row), padded,
-                                                hits_.data());
+  std::int64_t found =
+      rows_.kernels().scan_row(scores, half, best_.threshold(row), padded, hits_.data());
   std::int64_t others = 0;
   for (std::int64_t h = 0; h < found; ++h) {
     const std::int32_t column = columns[hits_[h].column];

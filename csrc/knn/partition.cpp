@@ -14,7 +14,7 @@ namespace ilo {
 
 namespace {
 
-constexpr std::int64_t kChunk = 192;   // rows in a task
+constexpr std::int64_t kChunk = 192;    // rows in a task
 constexpr std::int64_t kColumns = 192;  // leaders in a product
 constexpr int kMaxDepth = 40;
 
@@ -103,11 +103,10 @@ void assign(const RoundedRows& rows, Split& split, std::int64_t begin, std::int6
                     padded / kernels.panel, rows.d(), s.tile.data(), s.stride);
     for (std::int64_t r = 0; r < count; ++r) {
       Hit* best = &s.best[r * most];
-      const float threshold = s.sizes[r] < most ? -std::numeric_limits<float>::infinity()
-                                                : best[most - 1].score;
-      const std::int64_t found = kernels.scan_row(s.tile.data() + r * s.stride,
-                                                  split.half.data() + j, threshold, padded,
-                                                  s.hits.data());
+      const float threshold =
+          s.sizes[r] < most ? -std::numeric_limits<float>::infinity() : best[most - 1].score;
+      const std::int64_t found = kernels.scan_row(
+          s.tile.data() + r * s.stride, split.half.data() + j, threshold, padded, s.hits.data());
       for (std::int64_t h = 0; h < found; ++h)
         insert(best, s.sizes[r], most,
                {s.hits[h].score, static_cast<std::int32_t>(j + s.hits[h].column)});
@@ -139,8 +138,7 @@ class Partition {
           // Rows that rounding made equal: any leaf is as good as another.
           const std::int64_t parts = ceil_div(size, options_.leaf_rows);
           for (std::int64_t p = 0; p < parts; ++p)
-            add(out, set.ids.data() + size * p / parts,
-                size * (p + 1) / parts - size * p / parts);
+            add(out, set.ids.data() + size * p / parts, size * (p + 1) / parts - size * p / parts);
         } else {
           large.push_back(std::move(set));
         }

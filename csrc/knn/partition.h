@@ -14,9 +14,9 @@
 namespace ilo {
 
 struct PartitionOptions {
-  std::int64_t leaf_rows = 512;       // at most
-  std::int64_t least_rows = 1;        // at least, if there are as many; at most a quarter of leaf_rows
-  std::int64_t leaders = 1024;        // of a set, at most
+  std::int64_t leaf_rows = 512;  // at most
+  std::int64_t least_rows = 1;   // at least, if there are as many; at most a quarter of leaf_rows
+  std::int64_t leaders = 1024;   // of a set, at most
   std::vector<std::int64_t> overlap;  // leaders that a row goes to, at each level; 1 at the others
   std::uint64_t seed = 0;
 };

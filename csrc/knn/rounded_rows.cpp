@@ -81,7 +81,8 @@ void RoundedRows::gather(const std::int32_t* ids, std::int64_t count, std::byte*
     }
     for (std::int64_t r = rows; r < width; ++r)
       half[begin + r] = std::numeric_limits<float>::infinity();
-    kernels_.pack_panel(values, stride_, static_cast<int>(rows), d_, panels + begin / width * bytes);
+    kernels_.pack_panel(values, stride_, static_cast<int>(rows), d_,
+                        panels + begin / width * bytes);
   }
 }
 

@@ -1,5 +1,5 @@
-// All unique rows in the filter's precision, row by row, in memory: any choice of them can be packed
-// for a product. bfloat16 takes two bytes per value, float32 four.
+// All unique rows in the filter's precision, row by row, in memory: any choice of them can be
+// packed for a product. bfloat16 takes two bytes per value, float32 four.
 #pragma once
 
 #include <cstdint>

@@ -21,9 +21,10 @@ from ilo_fast.graph.arrays import Stack
 from ilo_fast.graph.result import NeighborGraph
 
 _PILOT = 1000  # rows that decide when it is enough
-_LEADERS = 1024  # of a set, at most
+_LEADERS = 2048  # of a set, at most: the more, the nearer and the slower
 _SPARE = 6  # entries of a list beyond k: bfloat16 may order them wrongly
 _GROUP = 48  # rows that descend together
+_MOST_NEIGHBORS = 500  # a leaf of 8 (k + 1) rows takes every thread 256 (k + 1)^2 bytes
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,13 @@ def graph(
     n_layers = len(segments[0].values)
     n = sum(s.values.shape[1] for s in segments)
     leaf_rows = max(options.leaf_rows, 8 * (n_neighbors + 1))
+    why = None
     if n <= max(options.exact_below, leaf_rows):
-        return _exactly(segments, n_neighbors, metric, threads, update, options)
+        why = f"{n} rows: the exact graph costs less than measuring the recall of another"
+    elif n_neighbors > _MOST_NEIGHBORS:
+        why = f"{n_neighbors} neighbours: leaves are made for at most {_MOST_NEIGHBORS}"
+    if why:
+        return _exactly(segments, n_neighbors, metric, threads, update, options, why)
     pilot = _sample(n, _PILOT, options.seed, 1)
     sample = _sample(n, options.sample_rows, options.seed, 2)
     asked = np.union1d(pilot, sample)
@@ -163,11 +169,11 @@ def _exactly(
     threads: int,
     update: Callable[[float], None] | None,
     options: PartitionedOptions,
+    why: str,
 ) -> NeighborGraph:
-    """The exact graph, for few rows: its recall is 1 by proof."""
+    """The exact graph: its recall is 1 by proof."""
     found = exact.graph(segments, n_neighbors, None, metric, threads, None, "", update)
     n = found.indices.shape[1]
-    why = f"{n} rows: the exact graph costs less than measuring the recall of another"
     proven = _recall_of(np.ones(n), n, options) | {"exact_because": why}
     layers = [layer | proven for layer in found.info["layers"]]
     info = _info(options, threads, found.info["simd"], layers)
