@@ -203,16 +203,17 @@ def plot(report: dict[str, Any], output: Path) -> None:
         for ax, matrix in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
             for name, (colour, marker, dash) in COLOURS.items():
                 drawn = sorted(
-                    (point["recall"], point["seconds"])
+                    (max(1e-5, 1 - point["recall"]), point["seconds"])
                     for point in report["points"]
                     if point["matrix"] == matrix and point["name"] == name and "recall" in point
                 )
                 if drawn:
                     xs, ys = zip(*drawn, strict=True)
                     ax.plot(xs, ys, color=colour, marker=marker, linestyle=dash, label=name)
-            ax.axvline(0.99, color="#8c8c8c", linewidth=0.8)
-            ax.set(title=matrix, xlabel=f"recall at {report['settings']['n_neighbors']}")
-            ax.set_yscale("log")
+            ax.axvline(0.01, color="#8c8c8c", linewidth=0.8)
+            ax.set(title=matrix, xlabel=f"1 - recall at {report['settings']['n_neighbors']}")
+            ax.set(xscale="log", yscale="log")
+            ax.invert_xaxis()
             ax.grid(True, which="major", color="#d0d7de", linewidth=0.6)
             ax.spines[["top", "right"]].set_visible(False)
             ax.legend(frameon=False, fontsize=9)

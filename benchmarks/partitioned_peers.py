@@ -92,7 +92,8 @@ BUILDERS: dict[str, Callable[[NDArray[np.float32], int, int, Setting], Built]] =
 def settings(name: str, n: int) -> list[Setting]:
     """From quick to thorough."""
     if name == "ilo_fast":
-        return [{"recall": r} for r in (0.9, 0.95, 0.98, 0.99, 0.995)]
+        wanted = ((0.9, 3), (0.95, 4), (0.98, 8), (0.99, 8), (0.995, 8), (0.999, 12))
+        return [{"recall": recall, "overlap": overlap} for recall, overlap in wanted]
     if name == "hnswlib":
         return [
             {"M": m, "ef_construction": built, "ef": ef}

@@ -14,7 +14,8 @@ from ilo_fast import NeighborGraph, PartitionedOptions, _core, knn_graph
 from ilo_fast.graph.checks import check_own_graph
 
 METRICS = ("cosine", "euclidean")
-SMALL = PartitionedOptions(exact_below=0, leaf_rows=128, overlap=3)
+# What these rows give lies well above this recall on every instruction set.
+SMALL = PartitionedOptions(exact_below=0, leaf_rows=128, overlap=3, recall=0.97)
 
 
 def engine(X: NDArray, k: int, metric: str = "cosine", **options: Any) -> tuple[Any, ...]:
@@ -82,7 +83,7 @@ def test_planted_clusters_are_found(metric):
     X = planted(3000, 32, 2)
     graph = knn_graph(X, 10, metric=metric, backend="partitioned", partitioned=SMALL)
     found = recall(graph.indices, knn_graph(X, 10, metric=metric).indices)
-    assert found >= 0.99
+    assert found >= 0.97
     layer = graph.info["layers"][0]
     assert layer["leaves"] > 20  # not one that holds all
     assert layer["recall"] == pytest.approx(found)
@@ -124,13 +125,14 @@ def test_descent_in_groups_finds_at_least_what_single_rows_find(monkeypatch):
 
 
 def test_rounds_go_on_until_the_recall_is_reached():
-    X = np.random.default_rng(6).standard_normal((3000, 12)).astype(np.float32)
+    X = np.random.default_rng(6).standard_normal((1000, 12)).astype(np.float32)  # all are pilots
     hard = PartitionedOptions(exact_below=0, leaf_rows=128, overlap=1, max_rounds=30)
     layer = knn_graph(X, 10, backend="partitioned", partitioned=hard).info["layers"][0]
     assert layer["rounds"] > 1
     assert layer["is_reached"]
     assert layer["recall"] >= 0.99
-    assert layer["pilot_recall"] == sorted(layer["pilot_recall"])
+    assert layer["pilot_recall"][-1] == pytest.approx(layer["recall"])
+    assert max(layer["pilot_recall"][:-1]) < 0.99
 
 
 # ---- what info says
@@ -289,3 +291,6 @@ def test_k_that_is_too_large():
         knn_graph(planted(600, 8, 16), 600, backend="partitioned", partitioned=SMALL)
     graph = knn_graph(planted(600, 8, 16), 599, backend="partitioned", partitioned=SMALL)
     assert "exact_because" in graph.info["layers"][0]  # its leaves would hold all rows
+    many = np.random.default_rng(17).standard_normal((4100, 3))
+    layer = knn_graph(many, 501, backend="partitioned", partitioned=SMALL).info["layers"][0]
+    assert layer["exact_because"] == "501 neighbours: leaves are made for at most 500"
