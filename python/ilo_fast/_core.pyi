@@ -24,6 +24,26 @@ def knn_graph(
     checkpoint: str = ...,
     checkpoint_seconds: float = ...,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], list[dict[str, Any]], str]: ...
+def partitioned_graph(
+    segments: Sequence[NDArray[Any]],
+    dtype: str,
+    n_neighbors: int,
+    *,
+    cosine: bool,
+    n_threads: int,
+    seed: int,
+    leaf_rows: int,
+    overlap: Sequence[int],
+    leaders: int,
+    spare: int,
+    group: int,
+    descents: int,
+    rounds: int,
+    recall: float,
+    pilot: Sequence[int],
+    pilot_exact: NDArray[np.int64],
+    progress: Callable[[float], object] | None = ...,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], dict[str, Any], str]: ...
 def overlap(
     indices: NDArray[np.int64],
     languages: NDArray[np.int32],

@@ -36,7 +36,8 @@ class NeighborGraph:
         (``candidates_per_row``), the seconds of each stage (``seconds_prepare``,
         ``seconds_filter``, ``seconds_rerank``, ``seconds_widen``), and which share of the filter
         came from a checkpoint (``resumed_share``). For ``backend="hnsw"`` the
-        measured ``recall``.
+        measured ``recall``; for ``"partitioned"`` (`PartitionedOptions`) also its percentiles over
+        rows, ``recall_p1`` and ``recall_p5``.
     n_rows : int
         Rows that were searched, which `indices` number; None stands for n.
     of_queries : bool
