@@ -1,0 +1,1 @@
+"""Inside other people's pipelines and harnesses: leaves, each of which needs its own package."""
