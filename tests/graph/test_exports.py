@@ -7,6 +7,9 @@ import pytest
 
 from ilo_fast.graph.knn import knn_graph
 
+# Once is enough: UMAP compiles itself for seconds, and the engine has tests of its own.
+pytestmark = pytest.mark.independent_of_forcing
+
 X = np.random.default_rng(0).normal(size=(90, 5)) + 4 * np.eye(5)[np.repeat([0, 1, 2], 30)]
 
 

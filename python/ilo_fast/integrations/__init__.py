@@ -1,1 +1,1 @@
-"""Inside other people's pipelines and harnesses: leaves, each of which needs its own package."""
+"""Inside other people's libraries: each part needs an extra, and nothing imports it."""

@@ -25,8 +25,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data  # noqa: E40
 _DTYPES = (np.float64, np.float32, np.float16)  # taken as they are; others become the first
 
 
-class ExactKNeighborsTransformer(  # type: ignore[misc]  # scikit-learn has no types
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+class ExactKNeighborsTransformer(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]  # scikit-learn has no types
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
 ):
     """Rows to the sparse graph of their nearest neighbours, in place of `KNeighborsTransformer`.
 
