@@ -162,8 +162,8 @@ class NeighborGraph:
 
         Needs openTSNE 1 (``pip install 'ilo_fast[opentsne]'``), and a graph of one layer.
         ``openTSNE.TSNE(neighbors=...)`` takes it, too. As t-SNE looks at three times as many
-        neighbours as its perplexity, make the graph with ``k >= 3 * perplexity``; with fewer
-        openTSNE lowers the perplexity, and says so. Other rows cannot be placed.
+        neighbours as its perplexity, make the graph with ``k = 3 * perplexity``: openTSNE uses all
+        neighbours of the graph, whatever the perplexity. Other rows cannot be placed.
 
         Returns
         -------
