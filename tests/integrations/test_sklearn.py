@@ -18,7 +18,7 @@ from sklearn.manifold import TSNE  # noqa: E402
 from sklearn.model_selection import GridSearchCV  # noqa: E402
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsTransformer  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
+from sklearn.utils.estimator_checks import estimator_checks_generator  # noqa: E402
 
 import ilo_fast.integrations.sklearn as integration  # noqa: E402
 from ilo_fast.integrations.sklearn import ExactKNeighborsTransformer  # noqa: E402
@@ -37,11 +37,15 @@ def clusters(n: int = 30, n_clusters: int = 3, seed: int = 0) -> tuple[np.ndarra
     return rng.normal(size=(len(cluster), 6)) + 10 * np.eye(6)[cluster], cluster
 
 
-@parametrize_with_checks(
-    [
-        ExactKNeighborsTransformer(n_neighbors=3),
-        ExactKNeighborsTransformer(n_neighbors=3, mode="connectivity"),
-    ]
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [  # what parametrize_with_checks gives, which is no list in older scikit-learns
+        pytest.param(estimator, check, id=f"{mode}-{check.func.__name__}")
+        for mode in MODES
+        for estimator, check in estimator_checks_generator(
+            ExactKNeighborsTransformer(n_neighbors=3, mode=mode)
+        )
+    ],
 )
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)

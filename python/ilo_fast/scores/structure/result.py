@@ -188,7 +188,7 @@ class Structure:
     def to_xarray(self) -> Any:
         """The numbers above as an xarray Dataset over layer, language, neighbor (needs xarray)."""
         inside, pairs = ("layer", "language"), ("layer", "language", "neighbor")
-        axes = {"language_core_share": inside, "expected": pairs[1:]}
+        axes: dict[str, tuple[str, ...]] = {"language_core_share": inside, "expected": pairs[1:]}
         axes |= dict.fromkeys(("counts", "share", "log_ratio", "z", "distance"), pairs)
         axes |= dict.fromkeys(("core_share", "core_share_under_mixing"), ("layer",))
         variables = {name: (dims, getattr(self, name)) for name, dims in axes.items()}
