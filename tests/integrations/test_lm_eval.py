@@ -17,7 +17,7 @@ import lm_eval
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
-from ilo_fast import OverlapScores, ParallelCorpus, measure
+from ilo_fast import OverlapScores, ParallelCorpus, extract, measure, overlap
 from ilo_fast.integrations.lm_eval import OverlapTask
 from ilo_fast.models.demo import demo_model_path
 
@@ -162,8 +162,8 @@ def test_documents_and_companions_are_taken_into_account(
     assert "ilo_low,none" not in evaluated(lm, manager, wide)["results"]["ilo"]  # 8 documents
 
 
-def test_ranks_that_share_the_work_give_the_same_scores(
-    lm: HFLM, corpus: ParallelCorpus, measured: OverlapScores
+def test_what_ranks_that_share_the_work_found_is_scored_as_one(
+    lm: HFLM, corpus: ParallelCorpus
 ) -> None:
     gathered: list[Any] = []
     task = OverlapTask(corpus, layers=1)
@@ -178,7 +178,19 @@ def test_ranks_that_share_the_work_give_the_same_scores(
             for row, states in by_doc.items()
         ]
     assert len(gathered) == N and gathered != sorted(gathered)
-    assert task.aggregation()["ilo"](gathered) == measured.ilo[1].mean()
+    whole = extract("demo", corpus, layers=1)
+    ordered = np.stack([one.vectors for one in sorted(gathered)])  # (sentences, languages, 1, dim)
+    for c, code in enumerate(LANGUAGES):
+        # Other sentences shared the batches: equal up to rounding.
+        np.testing.assert_allclose(ordered[:, c, 0], whole[code][0], rtol=1e-4, atol=1e-5)
+    arrays = {code: ordered[:, c, 0] for c, code in enumerate(LANGUAGES)}
+    wanted = overlap(arrays, parallel=True, intervals=True)
+    assert task.aggregation()["ilo"](gathered) == wanted.ilo[0].mean()
+    assert task.scores is not None and task.scores.intervals is not None
+    assert wanted.intervals is not None
+    np.testing.assert_array_equal(
+        task.scores.intervals.mean_low["ilo"], wanted.intervals.mean_low["ilo"]
+    )
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ pytest.importorskip("mteb", reason="mteb is not installed: pip install 'ilo_fast
 
 import mteb
 from datasets import Dataset, DatasetDict
+from helpers import tiny_models
 from mteb.abstasks import AbsTaskBitextMining
 from mteb.abstasks.task_metadata import TaskMetadata
 
-from ilo_fast import CorpusError, OverlapScores, ParallelCorpus, companions, extract, measure
+from ilo_fast import CorpusError, OverlapScores, ParallelCorpus, companions, extract, overlap
 from ilo_fast.integrations.metrics import layer_means, of_languages
 from ilo_fast.integrations.mteb import LayerEncoder, OverlapTask, bitext_corpus, overlap_task
 from ilo_fast.models.demo import demo_model_path
@@ -40,9 +41,21 @@ def encoder() -> LayerEncoder:
     return LayerEncoder("demo", layer=2)
 
 
+def scored(corpus: ParallelCorpus, **options: Any) -> OverlapScores:
+    """By hand, from one language after the other, as MTEB encodes them."""
+    return overlap(vectors(corpus, **options), parallel=True, intervals=True)
+
+
+def vectors(corpus: ParallelCorpus, **options: Any) -> dict[str, Any]:
+    return {
+        code: extract("demo", {code: lines}, **options)[code]
+        for code, lines in corpus.sentences.items()
+    }
+
+
 @pytest.fixture(scope="module")
 def measured(corpus: ParallelCorpus) -> OverlapScores:
-    return measure("demo", corpus, layers=2, intervals=True)
+    return scored(corpus, layers=2)
 
 
 @pytest.fixture
@@ -69,8 +82,7 @@ def test_a_task_sees_all_languages_at_once_and_gives_what_overlap_gives(
 ) -> None:
     task = overlap_task(corpus)
     found = evaluated(encoder, task, results, prediction_folder=tmp_path / "full")
-    representations = extract("demo", corpus, layers=2)
-    beside = companions(representations, directions=False, intervals=True)
+    beside = companions(vectors(corpus, layers=2), directions=False, intervals=True)
     wanted = layer_means(measured, 0, beside)
     assert {name: found[name] for name in wanted} == wanted
     assert found["of_languages"] == of_languages(measured, 0)
@@ -95,7 +107,7 @@ def test_results_of_layers_and_poolings_do_not_collide(
     corpus: ParallelCorpus, results: mteb.ResultCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = overlap_task(corpus, companions=False, intervals=False)
-    layers = measure("demo", corpus)
+    layers = scored(corpus)
     found = {}
     encoders = [
         LayerEncoder("demo", layer=0),
@@ -109,7 +121,7 @@ def test_results_of_layers_and_poolings_do_not_collide(
     last = layers.layers[-1]
     assert found["layer_0__pooling_mean"] == layers.ilo[0].mean()
     assert found[f"layer_{last}__pooling_mean"] == layers.ilo[-1].mean()
-    pooled = measure("demo", corpus, layers=-1, pooling="last").ilo.mean()
+    pooled = scored(corpus, layers=-1, pooling="last").ilo.mean()
     assert found[f"layer_{last}__pooling_last"] == pooled
     assert len(found) == len(list(results.cache_path.rglob(f"{task.metadata.name}.json"))) == 4
     # A second evaluation takes the file, of each its own.
@@ -127,7 +139,7 @@ def test_a_cache_of_embeddings_keeps_layers_apart(corpus: ParallelCorpus, tmp_pa
     from mteb.models import CachedEmbeddingWrapper
 
     task = overlap_task(corpus, companions=False, intervals=False)
-    layers = measure("demo", corpus)
+    layers = scored(corpus)
     for _ in range(2):  # the second time from the cache
         for layer in (1, 3):
             wrapped = CachedEmbeddingWrapper(LayerEncoder("demo", layer=layer), tmp_path)
@@ -256,6 +268,14 @@ def test_an_encoder_gives_the_rows_of_extract(caplog: pytest.LogCaptureFixture) 
     assert (meta.name, meta.embed_dim) == ("me/mine", wanted.shape[1])
     assert meta.experiment_kwargs == {"layer": 1, "pooling": "max"}
     assert len(meta.revision) == 40 and type(meta).model_validate(meta.model_dump())
+
+
+def test_of_an_encoder_decoder_it_is_the_encoder() -> None:
+    model, lines = tiny_models.build("t5"), list(tiny_models.SENTENCES["eng_Latn"])
+    made = LayerEncoder(model, layer=-1, tokenizer=tiny_models.tokenizer())
+    found = made.encode([{"text": lines}], task_metadata=None, hf_split="", hf_subset="eng-Latn")
+    wanted = extract(model, {"x": lines}, layers=-1, tokenizer=tiny_models.tokenizer())["x"][0]
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_a_model_that_is_trained_on_is_another_revision() -> None:
