@@ -54,6 +54,10 @@ def test_languages_have_their_own_scores_and_ends(arrays: dict[str, np.ndarray])
 
 def test_what_was_not_measured_is_not_there(arrays: dict[str, np.ndarray]) -> None:
     few = {code: array[:, :6] for code, array in arrays.items()}
-    found = layer_means(overlap(few, intervals=True), 0)  # too few sentences, not parallel
-    assert "ilo" in found and "ilo_low" not in found and "translation_share" not in found
-    assert set(of_languages(overlap(few), 0)["eng_Latn"]) == {"ilo", "bridge", "reach"}
+    scores = overlap(few, parallel=True, intervals=True)
+    found = layer_means(scores, 0)  # too few sentences for intervals
+    assert "ilo" in found and "translation_share" in found and "ilo_low" not in found
+    assert "ilo_low" not in of_languages(scores, 0)["eng_Latn"]
+    scores = overlap(few)
+    assert "translation_share" not in layer_means(scores, 0)
+    assert set(of_languages(scores, 0)["eng_Latn"]) == {"ilo", "bridge", "reach"}

@@ -17,6 +17,7 @@ from datasets import Dataset, DatasetDict
 from helpers import tiny_models
 from mteb.abstasks import AbsTaskBitextMining
 from mteb.abstasks.task_metadata import TaskMetadata
+from mteb.models import ModelMeta
 
 from ilo_fast import CorpusError, OverlapScores, ParallelCorpus, companions, extract, overlap
 from ilo_fast.integrations.metrics import layer_means, of_languages
@@ -299,7 +300,7 @@ def test_a_model_that_is_trained_on_is_another_revision() -> None:
 class Wrong:
     """An encoder that gives a vector for each token."""
 
-    mteb_model_meta = mteb.ModelMeta.create_empty()
+    mteb_model_meta = ModelMeta.create_empty()
     similarity = similarity_pairwise = None
 
     def encode(self, inputs: Any, **kwargs: Any) -> Any:

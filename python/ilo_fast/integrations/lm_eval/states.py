@@ -132,7 +132,8 @@ def _layers(lm: Any, layers: int | Sequence[int] | str) -> int | Sequence[int] |
     if layers == "all":
         return None
     if layers == "middle":
-        return ModelSource.open(lm.model, tokenizer=lm.tokenizer).info().n_blocks // 2
+        n_blocks: int = ModelSource.open(lm.model, tokenizer=lm.tokenizer).info().n_blocks
+        return n_blocks // 2
     assert not isinstance(layers, str)
     return layers
 

@@ -118,7 +118,7 @@ class OverlapTask(Task):  # type: ignore[misc]
             corpus = ParallelCorpus.load(corpus, languages, limit, split=split)
         elif languages is not None or limit is not None:
             corpus = corpus.select(languages, limit)
-        self.corpus = corpus
+        self.corpus: ParallelCorpus = corpus
         self.scores: OverlapScores | None = None
         self.companions: Companions | None = None
         self._with_companions = truth("companions", companions)

@@ -53,6 +53,8 @@ class OverlapTask(AbsTask):  # type: ignore[misc]
     abstask_prompt = AbsTaskBitextMining.abstask_prompt
     corpus: ParallelCorpus
     options: Mapping[str, Any]
+    dataset: Any = None
+    data_loaded: bool = False
 
     def __init__(self, seed: int = 42, **kwargs: Any) -> None:
         super().__init__(seed=seed, **kwargs)
@@ -245,6 +247,7 @@ def overlap_task(
         **options,
     }
     name = re.sub(r"[^\w.+]+", "_", plain(corpus.name)).strip("_") or "corpus"
+    known = corpus.info.get("kind") == "mteb"
     metadata = TaskMetadata(
         name=f"InterlingualOverlap-{name}-{digest(content)[:12]}",
         description=(
@@ -253,8 +256,8 @@ def overlap_task(
         ),
         reference="https://arxiv.org/abs/2503.11280",
         dataset={
-            "path": str(corpus.info.get("path") or corpus.name) if _on_hub(corpus) else corpus.name,
-            "revision": str(corpus.info.get("revision") or corpus.fingerprint()),
+            "path": corpus.info["path"] if known else corpus.name,  # no path of this machine
+            "revision": corpus.info["revision"] if known else corpus.fingerprint(),
         },
         type="BitextMining",
         category="t2t",
@@ -276,10 +279,6 @@ def overlap_task(
     )
     made: OverlapTask = kind()
     return made
-
-
-def _on_hub(corpus: ParallelCorpus) -> bool:
-    return corpus.info.get("kind") == "mteb"
 
 
 def _bcp47(codes: Sequence[str]) -> list[str]:
