@@ -228,7 +228,7 @@ def test_the_command_line_finds_the_task_by_its_folder(
     ]  # fmt: skip
     monkeypatch.setattr(sys, "argv", command)
     cli_evaluate()
-    assert "ilo_layer_2_low" in capsys.readouterr().out
+    assert "ilo_low_layer_2" in capsys.readouterr().out
     (file,) = (tmp_path / "out").rglob("results_*.json")
     found = json.loads(file.read_text(encoding="utf-8"))
     assert found["configs"]["ilo_mine"]["metadata"]["threshold"] == 2
