@@ -245,7 +245,8 @@ class OverlapTask(Task):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """The states of the sentence in all languages, under the name of every metric."""
         layers = results[0].layers
-        whole = SentenceStates.of(results[0], np.stack([one.vectors for one in results]), layers)
+        vectors = np.stack([one.vectors for one in results if one.vectors is not None])
+        whole = SentenceStates.of(results[0], vectors, layers)
         for one in results:
             one.vectors = None
         return dict.fromkeys(self._names(layers), whole)

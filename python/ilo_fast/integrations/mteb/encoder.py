@@ -166,7 +166,8 @@ class LayerEncoder(AbsEncoder):  # type: ignore[misc]
             **self._options,
         )
         self._verified = True
-        return found[code][0]
+        rows: NDArray[np.float32] = found[code][0]
+        return rows
 
 
 def _model_name(name: str, *, on_hub: bool) -> str:
