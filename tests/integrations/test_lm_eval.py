@@ -217,7 +217,7 @@ def test_the_command_line_finds_the_task_by_its_folder(
 ) -> None:
     from lm_eval.__main__ import cli_evaluate
 
-    # Its own 14,000 files of tasks are not searched: that takes longer than all else here.
+    # Its own files of tasks are not searched: there are 14,000, and that takes long.
     without = functools.partialmethod(TaskManager.__init__, include_defaults=False)
     monkeypatch.setattr(TaskManager, "__init__", without)
     command = [
