@@ -1,15 +1,8 @@
 # What the kernels of each instruction set are compiled with; nothing else is.
-if(MSVC AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")  # clang-cl takes the flags of clang
-  set(avx2 /arch:AVX2)
-  set(avx512 /arch:AVX512)
-  set(avx512_bf16 ${avx512})
-  set(amx_bf16 ${avx512})
-else()
-  set(avx2 -mavx2 -mfma -mf16c)
-  set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
-  set(avx512_bf16 ${avx512} -mavx512bf16)
-  set(amx_bf16 ${avx512} -mamx-tile -mamx-bf16)
-endif()
+set(avx2 -mavx2 -mfma -mf16c)
+set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
+set(avx512_bf16 ${avx512} -mavx512bf16)
+set(amx_bf16 ${avx512} -mamx-tile -mamx-bf16)
 set(neon)  # of every aarch64
 set(neon_bf16 -march=armv8.2-a+bf16)
 

@@ -4,11 +4,7 @@
 #include <cstdint>
 
 #if defined(ILO_X86_KERNELS)
-#if defined(_MSC_VER)
-#include <intrin.h>
-#else
 #include <cpuid.h>
-#endif
 #endif
 #if defined(__linux__)
 #include <sys/auxv.h>
@@ -16,6 +12,8 @@
 #include <unistd.h>
 #elif defined(__APPLE__)
 #include <sys/sysctl.h>
+
+#include <cstddef>
 #endif
 
 namespace ilo::processor {
@@ -28,19 +26,11 @@ struct Registers {
   std::uint32_t a = 0, b = 0, c = 0, d = 0;
 };
 
-// Zeros where the processor has no such leaf.
+// Not __builtin_cpu_supports: it needs a part of the compiler's library that clang-cl does not
+// link. Zeros where the processor has no such leaf.
 Registers cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
   Registers out;
-#if defined(_MSC_VER)
-  int got[4];
-  __cpuid(got, 0);
-  if (static_cast<std::uint32_t>(got[0]) < leaf) return out;
-  __cpuidex(got, static_cast<int>(leaf), static_cast<int>(subleaf));
-  out = {static_cast<std::uint32_t>(got[0]), static_cast<std::uint32_t>(got[1]),
-         static_cast<std::uint32_t>(got[2]), static_cast<std::uint32_t>(got[3])};
-#else
   if (!__get_cpuid_count(leaf, subleaf, &out.a, &out.b, &out.c, &out.d)) return {};
-#endif
   return out;
 }
 
@@ -50,13 +40,9 @@ constexpr std::uint32_t bit(int n) { return 1u << n; }
 // Registers that the operating system saves when it switches between threads (XCR0).
 bool system_saves(std::uint32_t wanted) {
   if (!all(cpuid(1, 0).c, bit(27))) return false;  // OSXSAVE: else XGETBV is no instruction
-#if defined(_MSC_VER)
-  return all(static_cast<std::uint32_t>(_xgetbv(0)), wanted);
-#else
   std::uint32_t low, high;
   asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return all(low, wanted);
-#endif
 }
 constexpr std::uint32_t kAvxState = 0x06, kAvx512State = 0xe6;
 
