@@ -141,7 +141,8 @@ void one_level(Random& random, const ilo::Kernels& kernels, Index rounds) {
       for (Index round = 0; round < (kind[0] == 'a' || kind[0] == 'o' ? rounds : 1); ++round) {
         doing = name + ", " + kind + ", d=" + std::to_string(d);
         const double error = error_of(kernels, make_pair(random, kind, d), d);
-        if (d == 320) worst = std::max(worst, error / static_cast<double>(kernels.roundings(d)));
+        if (d == 320 && kind[1] == 'w')
+          worst = std::max(worst, error / static_cast<double>(kernels.roundings(d)));
       }
   doing = name + ", places";
   for (const Index d : {1, 6, 67}) check_places(random, kernels, d);
@@ -149,7 +150,7 @@ void one_level(Random& random, const ilo::Kernels& kernels, Index rounds) {
   // 320 terms are one chunk of neon_bf16, and "swallowed by odd" loses nearly two units in each of
   // its additions: a bound with one unit for each would not hold.
   if (two_units) check(worst > 0.9, "the worst error is far from the bound");
-  std::printf("%s: right; %.2f of the bound at d=320\n", name.c_str(), worst);
+  std::printf("%s: right; swallowed terms reach %.2f of the bound at d=320\n", name.c_str(), worst);
 }
 
 void run(Random& random, Index rounds) {
