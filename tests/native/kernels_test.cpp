@@ -20,8 +20,7 @@
 namespace native {
 namespace {
 
-constexpr float kUlp = 0x1p-23f;              // of numbers from 1 on
-constexpr float kJustBelowOne = 0.99609375f;  // the next in bfloat16
+constexpr float kJustBelowOne = 0.99609375f;  // the next below 1 in bfloat16
 
 using Row = std::vector<float>;  // values that bfloat16 holds, and so every filter
 
