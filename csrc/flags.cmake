@@ -19,6 +19,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "MSVC")
   message(FATAL_ERROR "The Visual C++ compiler lacks the vector types that the core uses. Use clang-cl, which "
                       "comes with Visual Studio: -T ClangCL, or -G Ninja -DCMAKE_CXX_COMPILER=clang-cl")
 endif()
+if(MINGW AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  message(FATAL_ERROR "GCC for Windows does not align the stack for AVX (its bug 54412). Use clang-cl")
+endif()
 if(APPLE AND CMAKE_OSX_DEPLOYMENT_TARGET AND CMAKE_OSX_DEPLOYMENT_TARGET VERSION_LESS 10.15)
   message(FATAL_ERROR "macOS ${CMAKE_OSX_DEPLOYMENT_TARGET} lacks aligned allocation, which C++17 asks for. "
                       "Set MACOSX_DEPLOYMENT_TARGET=10.15 or later in the environment")
