@@ -24,6 +24,15 @@ def knn_graph(
     checkpoint: str = ...,
     checkpoint_seconds: float = ...,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], list[dict[str, Any]], str]: ...
+def merge_neighbors(
+    indices: NDArray[np.int64],
+    squared: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    part_indices: NDArray[np.int64],
+    part_squared: NDArray[np.float64],
+    *,
+    n_columns: int,
+) -> None: ...
 def overlap(
     indices: NDArray[np.int64],
     languages: NDArray[np.int32],
