@@ -24,6 +24,28 @@ def knn_graph(
     checkpoint: str = ...,
     checkpoint_seconds: float = ...,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], list[dict[str, Any]], str]: ...
+def knn_tile(
+    first: Sequence[NDArray[Any]],
+    second: Sequence[NDArray[Any]],
+    dtype: str,
+    n_neighbors: int,
+    *,
+    cosine: bool,
+    n_threads: int,
+    simd: str = ...,
+    progress: Callable[[float], object] | None = ...,
+    max_memory: int = ...,
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.float64],
+    NDArray[np.int64] | None,
+    NDArray[np.float64] | None,
+    dict[str, Any],
+    str,
+]: ...
+def rows_fingerprint(
+    rows: Sequence[NDArray[Any]], dtype: str, *, cosine: bool, n_threads: int
+) -> int: ...
 def merge_neighbors(
     indices: NDArray[np.int64],
     squared: NDArray[np.float64],

@@ -36,6 +36,12 @@ def same(a: Lists, b: Lists) -> bool:
     return a[0].tobytes() == b[0].tobytes() and a[1].tobytes() == b[1].tobytes()
 
 
+def joined(x: Lists, y: Lists) -> Lists:
+    out = x[0].copy(), x[1].copy()
+    merge(out, np.arange(len(y[0])), y, 1000)
+    return out
+
+
 def test_any_split_order_and_repetition_gives_the_bytes_of_one_pass() -> None:
     for _ in range(60):
         seed = np.random.SeedSequence().entropy
@@ -66,13 +72,6 @@ def test_grouping_does_not_matter() -> None:
         squared = rng.integers(0, 5, (n, columns)).astype(np.float64)
         a, b, c = (nearest(squared, rng.permutation(columns)[: int(rng.integers(0, 20))], k)
                    for _ in range(3))  # fmt: skip
-        rows = np.arange(n)
-
-        def joined(x: Lists, y: Lists, k: int = k) -> Lists:
-            out = x[0].copy(), x[1].copy()
-            merge(out, rows, y, columns)
-            return out
-
         assert same(joined(joined(a, b), c), joined(a, joined(b, c))), seed
         assert same(joined(a, b), joined(b, a)), seed
         assert same(joined(joined(a, b), b), joined(a, b)), seed
@@ -118,7 +117,7 @@ def test_parts_that_saw_different_rows_are_told() -> None:
     got = empty(1, 3)
     row = np.array([0])
     merge(got, row, (np.array([[4, 2]]), np.array([[1.0, 3.0]])), 5)
-    with pytest.raises(ValueError, match="neighbour 4 of row 0 .* 1 and 2: they saw different"):
+    with pytest.raises(ValueError, match=r"neighbour 4 of row 0 .* 1 and 2: they saw different"):
         merge(got, row, (np.array([[4]]), np.array([[2.0]])), 5)
 
 

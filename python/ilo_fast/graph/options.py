@@ -29,7 +29,7 @@ def check_metric(metric: str) -> None:
 
 def chosen_backend(backend: str) -> str:
     """The engine that ``backend`` names; "auto" is the exact one on the CPU."""
-    choice("backend", backend, ("auto", "exact", "cuda", "hnsw"))
+    choice("backend", backend, ("auto", "exact", "cuda", "ray", "hnsw"))
     return "exact" if backend == "auto" else backend
 
 
