@@ -68,7 +68,7 @@ def test_any_order_and_repetition_gives_the_bytes_of_one_pass(metric: Any) -> No
         return [tasks[t] for t in rng.permutation(np.repeat(np.arange(len(tasks)), 2))]
 
     wanted = knn_graph(X, K, metric=metric)
-    for blocks in (1, 2, 5, N):
+    for blocks in (1, 2, 5, 13):
         shares: list[float] = []
         found = graph_of(
             X, here(X, twice_in_any_order), metric=metric, blocks=blocks, update=shares.append
