@@ -37,7 +37,10 @@ NOT_RUN = {
     "finetune --freeze 0-2": _SLOW,
 }
 # Pages whose Python is compiled, and its imports looked up, but not run.
-ONLY_COMPILED = {"docs/how-to/gpu.md": "needs a GPU"}
+ONLY_COMPILED = {
+    "docs/how-to/gpu.md": "needs a GPU",
+    "docs/how-to/scale.md": "needs a Ray cluster",
+}
 PAGES = [page for page in pages.PAGES if page.startswith(("README", "docs"))]
 LANGUAGES = ("eng_Latn", "deu_Latn", "fra_Latn", "spa_Latn", "swh_Latn", "tha_Thai")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 MEMORY = 2 << 30  # bytes that a node offers to tasks
 _STORE = 100 << 20
+_TRIES = 5
 _PATIENT = {
     "agent_register_timeout_ms": 300_000,
     "gcs_server_request_timeout_seconds": 300,
@@ -24,21 +25,31 @@ _PATIENT = {
 
 
 class LocalCluster:
-    """Nodes of one processor each; the first is the head, to which drivers connect."""
+    """Nodes of one processor each; the first is the head, to which drivers connect.
 
-    def __init__(self) -> None:
+    Each offers `memory` bytes to tasks.
+    """
+
+    def __init__(self, memory: int = MEMORY) -> None:
+        self._memory = memory
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         from ray.cluster_utils import Cluster
 
-        self._cluster = Cluster(
-            initialize_head=True,
-            head_node_args={**_node(), "include_dashboard": False, "_system_config": _PATIENT},
-        )
+        self._cluster = Cluster()
+        self._start(include_dashboard=False, _system_config=_PATIENT)
         self.address: str = self._cluster.address
 
     def add(self) -> Any:
         """One more node; from the main thread only."""
-        return self._cluster.add_node(**_node())
+        return self._start()
+
+    def _start(self, **options: Any) -> Any:
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                return self._cluster.add_node(**_node(self._memory), **options)
+            except Exception:  # some of Ray's limits cannot be set: its agents have 15 s to come up
+                if not tries_left:
+                    raise
 
     def remove(self, node: Any) -> None:
         """Kill all processes of a node."""
@@ -49,22 +60,22 @@ class LocalCluster:
 
 
 @contextlib.contextmanager
-def local_cluster() -> Iterator[LocalCluster]:
+def local_cluster(memory: int = MEMORY) -> Iterator[LocalCluster]:
     """A cluster of one node, which ends with the block."""
-    cluster = LocalCluster()
+    cluster = LocalCluster(memory)
     try:
         yield cluster
     finally:
         cluster.shutdown()
 
 
-def _node() -> dict[str, Any]:
+def _node(memory: int) -> dict[str, Any]:
     names = (
         "metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port",
         "runtime_env_agent_port",
     )  # fmt: skip
     ports = dict(zip(names, free_ports(len(names)), strict=True))
-    return {"num_cpus": 1, "memory": MEMORY, "object_store_memory": _STORE, **ports}
+    return {"num_cpus": 1, "memory": memory, "object_store_memory": _STORE, **ports}
 
 
 def free_ports(count: int) -> list[int]:
