@@ -36,7 +36,8 @@ class NeighborGraph:
         (``candidates_per_row``), the seconds of each stage (``seconds_prepare``,
         ``seconds_filter``, ``seconds_rerank``, ``seconds_widen``), and which share of the filter
         came from a checkpoint (``resumed_share``). For ``backend="hnsw"`` the
-        measured ``recall``.
+        measured ``recall``. For ``backend="ray"`` also ``nodes`` and ``blocks``; ``max_memory`` is
+        that of a task, and a row counts once for every tile that it is in.
     n_rows : int
         Rows that were searched, which `indices` number; None stands for n.
     of_queries : bool

@@ -215,6 +215,26 @@ def test_rows_that_are_others_on_some_node_are_told() -> None:
         graph_of(X, mixed)
 
 
+def test_an_error_gives_up_the_tasks_that_are_left() -> None:
+    X = rows(np.random.default_rng())
+    execute = here(X)
+    closed: list[bool] = []
+
+    def wrong_tiles(tasks: Iterator[Task]) -> Iterator[Found]:
+        try:
+            for found in execute(tasks):
+                if not found.task.fingerprint_only:
+                    found = replace(found, fingerprints=(0,) * len(found.task.blocks))
+                yield found
+        except GeneratorExit:
+            closed.append(True)
+            raise
+
+    with pytest.raises(ValueError, match="changed during the call") as caught:
+        graph_of(X, wrong_tiles)
+    assert caught is not None and closed == [True]  # though the error keeps all frames alive
+
+
 def test_a_row_that_cannot_be_used_is_named_as_in_the_whole() -> None:
     X = rows(np.random.default_rng(), layers=2)
     X[1, 101, 2] = np.nan

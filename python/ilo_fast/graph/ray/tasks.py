@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
 from ilo_fast._util.messages import byte_size
@@ -68,7 +68,7 @@ class RayTasks:
         self._put: dict[BlockId, Any] = {}
         self.most_in_flight = 0
 
-    def __call__(self, tasks: Iterator[Task]) -> Iterator[Found]:
+    def __call__(self, tasks: Iterator[Task]) -> Generator[Found, None, None]:
         """Run them, twice as many submitted as can run; give what is found as it comes.
 
         Raises

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from ilo_fast.graph.tiles.checkpoint import TileFiles
 from ilo_fast.graph.tiles.plan import TilePlan
 from ilo_fast.graph.tiles.work import BlockId, Found, Settings, Task
 
-# Does tasks in any order, and gives what each found when it is done; a task may come twice.
-Execute = Callable[[Iterator[Task]], Iterator[Found]]
+# Does tasks in any order, and gives what each found when it is done; a task may come twice. When it
+# is closed, it gives up those that are left.
+Execute = Callable[[Iterator[Task]], Generator[Found, None, None]]
 
 
 @dataclass
@@ -108,21 +110,22 @@ def gather(
     if update and done:
         update(done / total)
     simd: set[str] = set()
-    for found in execute(iter(left)) if left else ():
-        pair = found.task.blocks
-        _check_rows(found, prints)
-        layer = layers[pair[0].layer]
-        _merge(layer, pair, found.lists)
-        if files is not None:
-            files.save(found)
-        simd.add(found.simd)
-        at = pair[0].number, pair[-1].number
-        if at not in layer.computed:
-            layer.computed.add(at)
-            _count(layer, found)
-            done += plan.products(*at)
-        if update:
-            update(min(1.0, done / total))
+    with closing(execute(iter(left))) as results:
+        for found in results:
+            pair = found.task.blocks
+            _check_rows(found, prints)
+            layer = layers[pair[0].layer]
+            _merge(layer, pair, found.lists)
+            if files is not None:
+                files.save(found)
+            simd.add(found.simd)
+            at = pair[0].number, pair[-1].number
+            if at not in layer.computed:
+                layer.computed.add(at)
+                _count(layer, found)
+                done += plan.products(*at)
+            if update:
+                update(min(1.0, done / total))
     return _finished(plan, settings, layers, simd)
 
 
@@ -132,9 +135,10 @@ def _fingerprints(
     """Of every block; so rows that cannot be used are found before any tile is computed."""
     tasks = (Task(settings, (block,), fingerprint_only=True) for row in blocks for block in row)
     prints: dict[tuple[int, int], int] = {}
-    for found in execute(tasks):
-        block = found.task.blocks[0]
-        prints[block.layer, block.number] = found.fingerprints[0]
+    with closing(execute(tasks)) as results:
+        for found in results:
+            block = found.task.blocks[0]
+            prints[block.layer, block.number] = found.fingerprints[0]
     return prints
 
 
