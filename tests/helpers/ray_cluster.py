@@ -18,7 +18,6 @@ _TRIES = 5
 _PATIENT = {
     "agent_register_timeout_ms": 300_000,
     "gcs_server_request_timeout_seconds": 300,
-    "health_check_failure_threshold": 30,
     "health_check_timeout_ms": 30_000,
     "worker_register_timeout_seconds": 300,
 }
