@@ -27,7 +27,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 import numpy as np
 from helpers.ray_cluster import LocalCluster, local_cluster
 
-from ilo_fast import NeighborGraph, knn_graph, simd_level
+from ilo_fast import NeighborGraph, knn_graph
+from ilo_fast.graph.knn import simd_level
 from ilo_fast.graph.tiles import plan
 
 
