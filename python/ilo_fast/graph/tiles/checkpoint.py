@@ -110,7 +110,9 @@ class TileFiles:
         blocks = found.task.blocks
         file = self._file(blocks[0].layer, blocks[0].number, blocks[-1].number)
         about = {"kind": _TILE, "schema_version": _VERSION, "key": self._key}
-        arrays = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
+        arrays: dict[str, NDArray[Any]] = {
+            "about": np.frombuffer(json.dumps(about).encode(), np.uint8)
+        }
         for side, (indices, squared) in enumerate(found.lists):
             arrays |= {f"indices_{side}": indices, f"squared_{side}": squared}
         size = sum(array.nbytes for array in arrays.values())

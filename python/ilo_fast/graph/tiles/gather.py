@@ -100,7 +100,7 @@ def gather(
     for number, layer in enumerate(layers):
         for i, j in tiles:
             lists = None if files is None else files.load(number, i, j)
-            pair = (blocks[number][i], blocks[number][j]) if i != j else (blocks[number][i],)
+            pair: tuple[BlockId, ...] = tuple(blocks[number][b] for b in dict.fromkeys((i, j)))
             if lists is None:
                 left.append(Task(settings, pair))
             else:
