@@ -37,7 +37,10 @@ NOT_RUN = {
     "finetune --freeze 0-2": _SLOW,
 }
 # Pages whose Python is compiled, and its imports looked up, but not run.
-ONLY_COMPILED = {"docs/how-to/gpu.md": "needs a GPU"}
+ONLY_COMPILED = {
+    "docs/how-to/gpu.md": "needs a GPU",
+    "docs/how-to/scale.md": "needs a Ray cluster",
+}
 # Pages about packages that an installation may lack, and that warn on their own account.
 NEEDS = {
     "docs/how-to/harnesses.md": ("mteb", "lm_eval", "sentence_transformers", "evaluate"),

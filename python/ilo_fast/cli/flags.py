@@ -224,9 +224,9 @@ def add_overlap_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--backend",
-        choices=("auto", "exact", "cuda", "hnsw", "partitioned"),
+        choices=("auto", "exact", "cuda", "ray", "hnsw", "partitioned"),
         default="auto",
-        help="auto, exact, and cuda on a GPU: the same, exact neighbours; hnsw, "
+        help="auto, exact, cuda on a GPU, and ray on a cluster: the same, exact neighbours; hnsw, "
         "partitioned: approximate, recall reported",
     )
 

@@ -12,8 +12,8 @@ from ilo_fast._util.checks import whole_number
 from ilo_fast._util.progress import share_bar
 from ilo_fast.graph import cuda, exact, hnsw
 from ilo_fast.graph import partitioned as partitioned_engine
-from ilo_fast.graph.arrays import Stack, as_stack
-from ilo_fast.graph.checkpoint import open_folder
+from ilo_fast.graph.arrays import Stack, as_stack, mapped
+from ilo_fast.graph.checkpoint import CORE_FILES, open_folder
 from ilo_fast.graph.options import (
     APPROXIMATE,
     as_bytes,
@@ -22,10 +22,12 @@ from ilo_fast.graph.options import (
     thread_count,
 )
 from ilo_fast.graph.partitioned import PartitionedOptions
+from ilo_fast.graph.ray import backend as ray_backend
 from ilo_fast.graph.result import NeighborGraph
+from ilo_fast.graph.tiles.checkpoint import TILE_FILES
 
 Metric = Literal["cosine", "euclidean"]
-Backend = Literal["auto", "exact", "cuda", "hnsw", "partitioned"]
+Backend = Literal["auto", "exact", "cuda", "ray", "hnsw", "partitioned"]
 
 
 def simd_level() -> str:
@@ -55,8 +57,9 @@ def knn_graph(
 
     Parameters
     ----------
-    X : array or torch tensor, shape (n, d) or (layers, n, d)
-        float16, bfloat16, float32 or float64; any strides; memory maps are read in place. What lies
+    X : array, torch tensor, or path of a ``.npy`` file, shape (n, d) or (layers, n, d)
+        float16, bfloat16, float32 or float64; any strides; memory maps are read in place, and files
+        are mapped. What lies
         in a GPU's memory (a CUDA tensor, or anything with ``__dlpack__`` or
         ``__cuda_array_interface__``) is used there by ``"cuda"``, and copied to the host's memory
         for the other backends.
@@ -67,7 +70,7 @@ def knn_graph(
         finds it at distance 0. ``indices`` is then (m, k) or (layers, m, k), and numbers rows of X.
         Give the dtype of X: if they differ, the narrower is converted first, in memory.
     metric : {"cosine", "euclidean"}
-    backend : {"auto", "exact", "cuda", "hnsw", "partitioned"}
+    backend : {"auto", "exact", "cuda", "ray", "hnsw", "partitioned"}
         ``"exact"`` returns what a float64 brute force returns, ordered by (distance, index),
         whatever the instruction set and the number of threads. ``"hnsw"`` is approximate; its
         recall, measured against the exact neighbours of a random sample of rows, is in ``info``.
@@ -75,6 +78,9 @@ def knn_graph(
         may differ a little from run to run.) ``"cuda"`` gives the neighbours of ``"exact"``, found
         by an NVIDIA GPU: the one that the rows lie on, or torch's current one, to whose memory rows
         in the host's are copied in turns. It needs a build that has it: `ilo-fast doctor` tells.
+        ``"ray"`` gives the neighbours of ``"exact"``, found by the nodes of a Ray cluster that runs
+        (``docs/how-to/scale.md``): they read X from its file where it is mapped from one, which all
+        of them must see; what is in memory is handed to Ray.
         ``"partitioned"`` is approximate, too: overlapping clusters with the exact engine's filter
         inside, then neighbour descent, until the wanted recall is measured; beside X it takes about
         ``2 d + 60 k + 400`` bytes for every row (``4 d`` where there is no bfloat16).
@@ -82,20 +88,23 @@ def knn_graph(
         have run on a device (``tools/gpu_check.sh`` runs them).
     n_threads : int, optional
         All processors that this process may use. For ``"cuda"`` they bring rows that lie in the
-        host's memory on their way.
+        host's memory on their way. For ``"ray"``: of a task, 16 or all that the smallest node has
+        unless given, and no more than that.
     max_memory : int or str, optional
         Bytes, or e.g. ``"6GiB"`` or ``"500MB"``: what the exact engine may take beside X, queries
         and the result; 512 MiB unless given. What does not fit is packed in turns, so that X may be
         a memory map larger than memory; at the least, for every row ``18 k + 280`` bytes of
         candidates and bookkeeping, for every thread 6 MiB, and two blocks of 256 rows are needed,
         and are taken also where less is given. For ``"cuda"``: memory of the GPU, beside rows that
-        lie there; most of what is free unless given.
+        lie there; most of what is free unless given. For ``"ray"``: of a task, everything counted,
+        and reserved for it; its share of 60 % of the smallest node unless given.
     checkpoint : path, optional
         A folder (made if missing) for finished work, saved every 30 seconds or at most a twentieth
         of the time. The same call again, after a kill or Ctrl-C, goes on from there to the same
         graph: with any number of threads, but the same max_memory and instruction set. A finished
         graph stays there, too, and comes back at once. Delete it when it has served. For
-        ``"exact"``; one process at a time.
+        ``"exact"`` and ``"ray"`` (a file for every tile, which any number of nodes goes on from,
+        also with another max_memory and n_threads); one process at a time.
     partitioned : PartitionedOptions, optional
         The recall that ``"partitioned"`` shall reach, its seed, and how it searches.
     progress : bool or callable
@@ -113,7 +122,14 @@ def knn_graph(
         message names the row), an instruction set in ``ILO_FAST_SIMD`` that is not available, a
         checkpoint of other data or options, or in use by another process; ``"cuda"`` without a
         build, a driver or a GPU for it (the message says what to do), or with X and queries in
-        different places.
+        different places; for ``"ray"`` a row that changes, or is another on some node.
+    RuntimeError
+        For ``"ray"``: no cluster, no node for a task, a task that is lost again and again or runs
+        out of memory, nothing that moves within the limits of ``graph/ray/tasks.py``.
+    FileNotFoundError
+        No such file here or, for ``"ray"``, on a node.
+    ImportError
+        ``"ray"`` or ``"hnsw"`` without its package.
     TypeError
         A dtype other than the four.
 
@@ -130,7 +146,7 @@ def knn_graph(
     >>> knn_graph(np.array([[0.0], [1.0], [3.0]]), 1, metric="euclidean").indices.tolist()
     [[1], [0], [1]]
     """
-    stack = as_stack(X)
+    stack = as_stack(mapped(X))
     query_rows = None if queries is None else _as_queries(queries, stack)
     graph = stacked_graph(
         [stack],
@@ -192,6 +208,8 @@ def stacked_graph(
     else:
         segments = [s.in_host_memory() for s in segments]
         queries = None if queries is None else queries.in_host_memory()
+    if backend == "ray" and queries is not None:
+        raise ValueError("queries is for backend='exact', not for backend='ray'")
     if backend != "partitioned" and partitioned is not None:
         raise ValueError(f"partitioned is for backend='partitioned', not for backend={backend!r}")
     if backend in APPROXIMATE:
@@ -205,7 +223,7 @@ def stacked_graph(
     start = time.perf_counter()
     with (
         share_bar(progress is True, "k-NN graph") as bar,
-        open_folder(checkpoint) as folder,
+        open_folder(checkpoint, TILE_FILES if backend == "ray" else CORE_FILES) as folder,
     ):
         update = progress if callable(progress) else bar
         if backend == "hnsw":
@@ -214,6 +232,9 @@ def stacked_graph(
             graph = partitioned_engine.graph(
                 segments, n_neighbors, metric, threads, update, partitioned
             )
+        elif backend == "ray":
+            asked = None if n_threads is None else threads
+            graph = ray_backend.graph(segments, n_neighbors, metric, asked, memory, folder, update)
         elif backend == "cuda":
             graph = cuda.graph(segments, n_neighbors, queries, metric, threads, memory or 0, update)
         else:

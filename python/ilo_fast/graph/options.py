@@ -33,7 +33,7 @@ APPROXIMATE = ("hnsw", "partitioned")
 
 def chosen_backend(backend: str) -> str:
     """The engine that ``backend`` names; "auto" is the exact one on the CPU."""
-    choice("backend", backend, ("auto", "exact", "cuda", *APPROXIMATE))
+    choice("backend", backend, ("auto", "exact", "cuda", "ray", *APPROXIMATE))
     return "exact" if backend == "auto" else backend
 
 

@@ -39,7 +39,8 @@ class NeighborGraph:
         ``seconds_filter``, ``seconds_rerank``, ``seconds_widen``), and which share of the filter
         came from a checkpoint (``resumed_share``). For ``backend="hnsw"`` the
         measured ``recall``; for ``"partitioned"`` (`PartitionedOptions`) also its percentiles over
-        rows, ``recall_p1`` and ``recall_p5``.
+        rows, ``recall_p1`` and ``recall_p5``. For ``backend="ray"`` also ``nodes`` and ``blocks``;
+        ``max_memory`` is that of a task, and a row counts once for every tile that it is in.
     n_rows : int
         Rows that were searched, which `indices` number; None stands for n.
     of_queries : bool

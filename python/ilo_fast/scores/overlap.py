@@ -67,7 +67,7 @@ def overlap(
     n_neighbors, threshold : int
         k and t.
     metric : {"cosine", "euclidean"}
-    backend : {"auto", "exact", "cuda", "hnsw", "partitioned"}
+    backend : {"auto", "exact", "cuda", "ray", "hnsw", "partitioned"}
         As in `knn_graph`.
     n_threads : int, optional
     parallel : bool, optional
@@ -370,7 +370,7 @@ def _resampling(pool: Pool, backend: str, threads: int, wanted: _Wanted) -> Resa
         n_neighbors=pool.n_neighbors,
         threshold=pool.threshold,
         metric=pool.metric,
-        backend=backend,
+        backend="exact" if backend == "ray" else backend,  # it asks for few rows at a time
         n_threads=threads,
         seed=wanted.seed,
         jackknife=pool.sentences is not None,
