@@ -66,7 +66,8 @@ class PartitionedGraph {
         work_(work),
         source_(x, x.n(), options.metric, kernels, team),
         rows_(source_, kernels, team),
-        output_(source_, options.n_neighbors, nullptr, indices, distances),
+        output_(source_, options.n_neighbors, nullptr, {0, source_.n_base()}, source_.n_columns(),
+                {indices, distances, nullptr}),
         indices_(indices),
         best_(rows_.count(), std::min(rows_.count(), options.n_neighbors + options.spare)) {
     if (rows_.count() > INT32_MAX)

@@ -59,8 +59,7 @@ def knn_graph(
     ----------
     X : array, torch tensor, or path of a ``.npy`` file, shape (n, d) or (layers, n, d)
         float16, bfloat16, float32 or float64; any strides; memory maps are read in place, and files
-        are mapped. What lies
-        in a GPU's memory (a CUDA tensor, or anything with ``__dlpack__`` or
+        are mapped. What lies in a GPU's memory (a CUDA tensor, or anything with ``__dlpack__`` or
         ``__cuda_array_interface__``) is used there by ``"cuda"``, and copied to the host's memory
         for the other backends.
     n_neighbors : int
