@@ -69,6 +69,10 @@ def mapped(X: Any) -> Any:
     path = path_of("X", X)
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"X={str(path)!r} is no file here: pass an array, or the path of a .npy file"
+        ) from error
     except (ValueError, EOFError) as error:
         raise ValueError(
             f"X={str(path)!r} cannot be mapped as a .npy file ({error}): write it with np.save"
