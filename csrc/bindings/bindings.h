@@ -14,6 +14,9 @@ namespace ilo {
 void register_exceptions();  // of the module that calls it
 void register_simd(pybind11::module_& m);
 void register_knn(pybind11::module_& m);
+void register_partitioned(pybind11::module_& m);
+void register_tile(pybind11::module_& m);
+void register_merge(pybind11::module_& m);
 void register_overlap(pybind11::module_& m);
 void register_deletions(pybind11::module_& m);
 void register_communities(pybind11::module_& m);

@@ -6,6 +6,9 @@ PYBIND11_MODULE(_core, m) {
   ilo::register_exceptions();
   ilo::register_simd(m);
   ilo::register_knn(m);
+  ilo::register_partitioned(m);
+  ilo::register_tile(m);
+  ilo::register_merge(m);
   ilo::register_overlap(m);
   ilo::register_deletions(m);
   ilo::register_communities(m);

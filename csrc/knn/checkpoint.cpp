@@ -11,10 +11,7 @@
 
 #include "core/arithmetic.h"
 #include "core/errors.h"
-
-#if defined(__unix__) || defined(__APPLE__)
-#include <unistd.h>
-#endif
+#include "core/files.h"
 
 namespace ilo {
 
@@ -79,7 +76,7 @@ class Writer {
  public:
   Writer(const std::string& path, Kind kind, std::uint64_t data, std::uint64_t plan)
       : path_(path), partial_(path + ".partial") {
-    file_.reset(std::fopen(partial_.c_str(), "wb"));
+    file_.reset(open_file(partial_, "wb"));
     if (!file_) throw WriteError{errno};
     put(kMagic, sizeof kMagic);
     put(static_cast<std::uint64_t>(kind));
@@ -90,7 +87,7 @@ class Writer {
   ~Writer() {
     if (!file_) return;
     file_.reset();
-    std::remove(partial_.c_str());
+    remove_file(partial_);
   }
   void put(const void* data, std::size_t bytes) {
     sum_.add(data, bytes);
@@ -111,15 +108,13 @@ class Writer {
   }
   void finish() {
     const std::uint64_t sum = sum_.value();
-    if (std::fwrite(&sum, sizeof sum, 1, file_.get()) != 1 || std::fflush(file_.get()) != 0)
-      throw WriteError{errno};
-#if defined(__unix__) || defined(__APPLE__)
-    if (fsync(fileno(file_.get())) != 0) throw WriteError{errno};
-#endif
+    if (std::fwrite(&sum, sizeof sum, 1, file_.get()) != 1) throw WriteError{errno};
+    if (const int code = flush_to_disk(file_.get())) throw WriteError{code};
     std::FILE* raw = file_.release();
-    if (std::fclose(raw) != 0 || std::rename(partial_.c_str(), path_.c_str()) != 0) {
-      const int code = errno;
-      std::remove(partial_.c_str());
+    int code = std::fclose(raw) != 0 ? errno : 0;
+    if (code == 0) code = replace_file(partial_, path_);
+    if (code != 0) {
+      remove_file(partial_);
       throw WriteError{code};
     }
   }
@@ -168,9 +163,9 @@ struct Input {
   std::unique_ptr<Reader> reader;  // null: there is no such file
 };
 
-Input open_file(const std::string& path, std::uint64_t data, Kind kind, std::uint64_t plan) {
+Input open_checkpoint(const std::string& path, std::uint64_t data, Kind kind, std::uint64_t plan) {
   Input in;
-  in.file.reset(std::fopen(path.c_str(), "rb"));
+  in.file.reset(open_file(path, "rb"));
   if (!in.file) {
     if (errno == ENOENT) return {};
     throw InvalidArgument(text("the checkpoint ", path, " cannot be read: ", std::strerror(errno)));
@@ -209,7 +204,7 @@ Input open_file(const std::string& path, std::uint64_t data, Kind kind, std::uin
 bool Checkpoint::load_graph(std::int64_t* indices, float* distances, std::int64_t count,
                             const std::function<bool()>& is_possible, GraphInfo& info) {
   try {
-    const Input in = open_file(path_, data_, graph_kind, plan_);
+    const Input in = open_checkpoint(path_, data_, graph_kind, plan_);
     if (!in.reader) return false;
     info.certified_rows = in.reader->get<std::int64_t>();
     info.fallback_rows = in.reader->get<std::int64_t>();
@@ -261,7 +256,7 @@ std::int64_t Checkpoint::load_steps(Candidates& candidates, std::int64_t total,
     // is used.
     std::int64_t steps = 0;
     for (const bool use : {false, true}) {
-      const Input in = open_file(path_, data_, steps_kind, plan_);
+      const Input in = open_checkpoint(path_, data_, steps_kind, plan_);
       if (!in.reader) return 0;
       steps = in.reader->get<std::int64_t>();
       if (steps < 0 || steps > total) throw Damaged{};

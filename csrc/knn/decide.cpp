@@ -176,4 +176,19 @@ void fall_back(PackedRows& queries, PackedRows& base, const Uncertified* uncerti
   team.run(count, [&](std::int64_t o, int) { output.write(queries.id(o), nearest[o].sorted()); });
 }
 
+void fall_back_in_batches(PackedRows& base, const std::vector<Uncertified>& uncertified,
+                          std::int64_t batch, std::int64_t block, const Rows& rows,
+                          const Kernels& kernels, const Certificate& certificate, Team& team,
+                          std::vector<Worker>& workers, Output& output) {
+  const auto count = static_cast<std::int64_t>(uncertified.size());
+  for (std::int64_t begin = 0; begin < count; begin += batch) {
+    std::vector<std::int64_t> ids;
+    for (std::int64_t o = begin; o < std::min(count, begin + batch); ++o)
+      ids.push_back(uncertified[o].group);
+    PackedRows queries(rows, rows.frame(), kernels, team, std::move(ids), block, batch);
+    fall_back(queries, base, &uncertified[begin], rows, kernels, certificate, team, workers,
+              output);
+  }
+}
+
 }  // namespace ilo

@@ -46,4 +46,10 @@ void fall_back(PackedRows& queries, PackedRows& base, const Uncertified* uncerti
                const Rows& rows, const Kernels& kernels, const Certificate& certificate, Team& team,
                std::vector<Worker>& workers, Output& output);
 
+// The same for any number of rows, `batch` of them packed at a time.
+void fall_back_in_batches(PackedRows& base, const std::vector<Uncertified>& uncertified,
+                          std::int64_t batch, std::int64_t block, const Rows& rows,
+                          const Kernels& kernels, const Certificate& certificate, Team& team,
+                          std::vector<Worker>& workers, Output& output);
+
 }  // namespace ilo

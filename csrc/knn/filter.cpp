@@ -15,7 +15,8 @@ constexpr std::int64_t kPlaces = kSide * kSide;
 }  // namespace
 
 Filter::Filter(PackedRows& rows, PackedRows& columns, bool all_pairs, const Kernels& kernels,
-               Team& team, std::vector<Worker>& workers, Candidates& candidates, double step_work)
+               Team& team, std::vector<Worker>& workers, Candidates& candidates, double step_work,
+               Candidates* of_columns)
     : rows_(rows),
       columns_(columns),
       all_pairs_(all_pairs),
@@ -23,8 +24,10 @@ Filter::Filter(PackedRows& rows, PackedRows& columns, bool all_pairs, const Kern
       team_(team),
       workers_(workers),
       candidates_(candidates),
+      of_columns_(of_columns),
       step_work_(step_work),
-      locks_(ceil_div(rows.count(), rows.block_rows())) {}
+      locks_(ceil_div(rows.count(), rows.block_rows())),
+      column_locks_(of_columns ? ceil_div(columns.count(), columns.block_rows()) : 0) {}
 
 void Filter::run(std::int64_t done, std::function<void(std::int64_t)> between) {
   done_ = done;
@@ -117,11 +120,12 @@ void Filter::multiply(std::int64_t s, std::int64_t i, int slot, std::int64_t oth
                    w.tile.data(), w.stride);
   team_.advance(static_cast<double>(n_rows) * n_cols);
 
-  const bool both = all_pairs_ && row0 != col0;
+  Candidates* const of_columns = all_pairs_ && row0 != col0 ? &candidates_ : of_columns_;
   std::unique_lock rows_lock(locks_[row0 / block], std::defer_lock);
   std::unique_lock<std::mutex> columns_lock;
-  if (both) {
-    columns_lock = std::unique_lock(locks_[col0 / block], std::defer_lock);
+  if (of_columns) {
+    std::vector<std::mutex>& locks = of_columns_ ? column_locks_ : locks_;
+    columns_lock = std::unique_lock(locks[col0 / block], std::defer_lock);
     std::lock(rows_lock, columns_lock);
   } else {
     rows_lock.lock();
@@ -131,9 +135,9 @@ void Filter::multiply(std::int64_t s, std::int64_t i, int slot, std::int64_t oth
     const std::int64_t row = row0 + r;
     const float* c = w.tile.data() + r * w.stride;
     std::int64_t n_row = 0, n_column = 0;
-    if (both)
+    if (of_columns)
       kernels_.scan_both(c, half, candidates_.threshold(row), rows_.half()[row],
-                         candidates_.thresholds() + col0, n_cols, w.row_hits.data(), &n_row,
+                         of_columns->thresholds() + col0, n_cols, w.row_hits.data(), &n_row,
                          w.column_hits.data(), &n_column);
     else
       n_row = kernels_.scan_row(c, half, candidates_.threshold(row), n_cols, w.row_hits.data());
@@ -146,9 +150,11 @@ void Filter::multiply(std::int64_t s, std::int64_t i, int slot, std::int64_t oth
     for (std::int64_t h = 0; h < n_row; ++h)
       candidates_.add(
           row, {w.row_hits[h].score, static_cast<std::int32_t>(col0 + w.row_hits[h].column)});
-    for (std::int64_t h = 0; h < n_column; ++h)
-      candidates_.add(col0 + w.column_hits[h].column,
-                      {w.column_hits[h].score, static_cast<std::int32_t>(row)});
+    for (std::int64_t h = 0; h < n_column; ++h) {
+      const std::int64_t column = col0 + w.column_hits[h].column;
+      if (columns_.id(column) != rows_.id(row))
+        of_columns->add(column, {w.column_hits[h].score, static_cast<std::int32_t>(row)});
+    }
   }
 }
 

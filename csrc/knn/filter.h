@@ -1,8 +1,8 @@
 // The schedule: which blocks are multiplied, and where the hits go.
 //
 // All pairs: rows and columns are the same; every pair of blocks is multiplied once, for its rows
-// and its columns. Queries: rows and columns differ, and only rows get candidates. A row is never a
-// candidate of itself.
+// and its columns. Queries: rows and columns differ, and only rows get candidates. Both sides: they
+// differ, and each gets candidates among the other. A row is never a candidate of itself.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ namespace ilo {
 class Filter {
  public:
   Filter(PackedRows& rows, PackedRows& columns, bool all_pairs, const Kernels& kernels, Team& team,
-         std::vector<Worker>& workers, Candidates& candidates, double step_work);
+         std::vector<Worker>& workers, Candidates& candidates, double step_work,
+         Candidates* of_columns = nullptr);  // of both sides
 
   // All of it. With `between`, in steps of about step_work multiply-adds, the first `done` of which
   // are skipped; between two of them no thread is at work, and what there is can be saved.
@@ -43,8 +44,10 @@ class Filter {
   Team& team_;
   std::vector<Worker>& workers_;
   Candidates& candidates_;
+  Candidates* of_columns_;
   double step_work_;
-  std::vector<std::mutex> locks_;  // of blocks of rows, for their candidates
+  // Of blocks of rows, and of columns where these have candidates of their own.
+  std::vector<std::mutex> locks_, column_locks_;
   // Of the present run.
   std::int64_t step_ = 0, done_ = 0;
   bool only_count_ = false;

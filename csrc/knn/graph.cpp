@@ -50,18 +50,22 @@ std::vector<std::int64_t> first_numbers(std::int64_t count) {
 class Graph {
  public:
   Graph(const MatrixView& x, const GraphOptions& options, const Kernels& kernels, Team& team,
-        const std::vector<std::int64_t>* queries, std::int64_t* indices, float* distances)
+        const std::vector<std::int64_t>* queries, std::int64_t* indices, float* distances,
+        double* squared)
       : options_(options),
         kernels_(kernels),
         team_(team),
         rows_(x, options.n_base > 0 ? options.n_base : x.n(), options.metric, kernels, team),
-        output_(rows_, options.n_neighbors, queries, indices, distances),
+        output_(rows_, options.n_neighbors, queries, {0, rows_.n_base()}, rows_.n_columns(),
+                {indices, distances, squared}),
         indices_(indices),
         distances_(distances),
         n_out_(queries ? static_cast<std::int64_t>(queries->size()) : rows_.n()) {
     info_.rows = rows_.n_base();
     info_.queries = n_out_;
     info_.unique_rows = rows_.n_columns();
+    info_.fingerprint = rows_.fingerprint();
+    if (squared) rows_.check_unscaled();
     if (queries) {
       for (const std::int64_t row : *queries) query_ids_.push_back(rows_.unique_of(row));
       std::sort(query_ids_.begin(), query_ids_.end());
@@ -186,13 +190,9 @@ class Graph {
     return plan;
   }
 
-  // Rows that may be packed at a time: all, or whole blocks in one of `slots` parts.
   std::int64_t superblock(const Kernels& kernels, const Plan& plan, std::int64_t count,
                           std::int64_t bytes, std::int64_t slots) const {
-    const std::int64_t all = std::max<std::int64_t>(1, ceil_div(count, plan.block)) * plan.block;
-    if (PackedRows::bytes(kernels, all, rows_.d()) <= bytes) return all;
-    const std::int64_t of_block = PackedRows::bytes(kernels, plan.block, rows_.d());
-    return std::clamp<std::int64_t>(bytes / slots / of_block * plan.block, plan.block, all);
+    return PackedRows::superblock(kernels, plan.block, count, rows_.d(), bytes, slots);
   }
 
   std::uint64_t plan_number(const Plan& plan) const {
@@ -286,17 +286,9 @@ class Graph {
 
   void fall_back_with(const Kernels& fallback, const std::vector<Uncertified>& uncertified,
                       const Plan& plan, PackedRows& base, const Certificate& certificate) {
-    const auto n_uncertified = static_cast<std::int64_t>(uncertified.size());
-    const std::int64_t batch = fallback_batch(fallback, uncertified, plan);
     std::vector<Worker> workers = make_workers(team_.size(), plan.block, rows_.d());
-    for (std::int64_t begin = 0; begin < n_uncertified; begin += batch) {
-      std::vector<std::int64_t> ids;
-      for (std::int64_t o = begin; o < std::min(n_uncertified, begin + batch); ++o)
-        ids.push_back(uncertified[o].group);
-      PackedRows queries(rows_, rows_.frame(), fallback, team_, std::move(ids), plan.block, batch);
-      fall_back(queries, base, &uncertified[begin], rows_, fallback, certificate, team_, workers,
-                output_);
-    }
+    fall_back_in_batches(base, uncertified, fallback_batch(fallback, uncertified, plan), plan.block,
+                         rows_, fallback, certificate, team_, workers, output_);
   }
 
   // Uncertified rows at a time: they get up to a quarter of the memory, the columns what is left.
@@ -328,8 +320,18 @@ GraphInfo knn_graph(const MatrixView& x, const GraphOptions& options, const Kern
                     float* distances) {
   const StandardFloatingPoint standard;
   try {
-    return Graph(x, options, kernels, team, queries, indices, distances).run();
+    return Graph(x, options, kernels, team, queries, indices, distances, nullptr).run();
   } catch (const RowsChanged&) {  // and changed back, or which cannot be told
+    throw InvalidArgument(text("rows of X ", kRowChanged));
+  }
+}
+
+GraphInfo knn_triangle(const MatrixView& x, const GraphOptions& options, const Kernels& kernels,
+                       Team& team, std::int64_t* indices, double* squared) {
+  const StandardFloatingPoint standard;
+  try {
+    return Graph(x, options, kernels, team, nullptr, indices, nullptr, squared).run();
+  } catch (const RowsChanged&) {
     throw InvalidArgument(text("rows of X ", kRowChanged));
   }
 }

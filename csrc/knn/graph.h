@@ -9,6 +9,8 @@
 //   decide.h       float64 distances, and what happens to rows without proof
 //   near_duplicates.h  clusters of near-duplicates, solved among themselves
 //   output.h       from unique rows back to all rows
+//   rectangle.h    two sets of rows, each searched for the other: a part of a larger graph
+//   merge.h        parts put together
 //   checkpoint.h   finished work on disk
 //   graph.cpp      how they work together, and who gets how much memory
 #pragma once
@@ -47,7 +49,8 @@ struct GraphInfo {
   std::int64_t superblocks = 0;
   double candidates_per_row = 0, resumed_share = 0;
   double seconds_prepare = 0, seconds_filter = 0, seconds_rerank = 0, seconds_fallback = 0;
-  std::string problem;  // that did not stop the work
+  std::uint64_t fingerprint = 0;  // of the rows, whatever their place in memory
+  std::string problem;            // that did not stop the work
 };
 
 // indices[rows][k], distances[rows][k]: for every row of x, or for `queries` only (numbers of rows,
@@ -55,6 +58,11 @@ struct GraphInfo {
 GraphInfo knn_graph(const MatrixView& x, const GraphOptions& options, const Kernels& kernels,
                     Team& team, const std::vector<std::int64_t>* queries, std::int64_t* indices,
                     float* distances);
+
+// The same for all rows of x, without a checkpoint, with the squared distances in float64 that the
+// definition compares: what neighbours found in parts are merged by (merge.h).
+GraphInfo knn_triangle(const MatrixView& x, const GraphOptions& options, const Kernels& kernels,
+                       Team& team, std::int64_t* indices, double* squared);
 
 // The work that knn_graph announces to the team's progress, in its units.
 double expected_work(std::int64_t n_base, std::int64_t n_queries);

@@ -13,11 +13,23 @@ namespace ilo {
 
 class Output {
  public:
-  // indices[rows or queries][k], distances[...][k]: for every row of `rows`, or for those that
-  // `queries` lists.
+  // The rows that are searched.
+  struct Searched {
+    std::int64_t begin, end;
+  };
+  // [rows or queries][k], each. Distances as the caller wants them, or squared, as the definition
+  // compares them; the other is null.
+  struct Arrays {
+    std::int64_t* indices;
+    float* distances;
+    double* squared;
+  };
+
+  // For every row of `rows`, or for those that `queries` lists; n_columns: the unique rows that
+  // have members among the searched.
   Output(const Rows& rows, std::int64_t k, const std::vector<std::int64_t>* queries,
-         std::int64_t* indices, float* distances)
-      : rows_(rows), k_(k), indices_(indices), distances_(distances) {
+         Searched searched, std::int64_t n_columns, Arrays arrays)
+      : rows_(rows), k_(k), searched_(searched), n_columns_(n_columns), arrays_(arrays) {
     if (!queries) return;
     row_ = *queries;
     slot_.assign(rows.n(), -1);
@@ -30,7 +42,9 @@ class Output {
 
   // How many columns a unique row may need: as many as there are beside itself, at most k.
   std::int64_t wanted(std::int64_t g) const {
-    return std::min(k_, rows_.n_columns() - (g < rows_.n_columns() ? 1 : 0));
+    bool is_column = false;
+    for_searched(g, [&](std::int64_t) { return !(is_column = true); });
+    return std::min(k_, n_columns_ - (is_column ? 1 : 0));
   }
 
   // The rows that answer for unique row g.
@@ -48,14 +62,14 @@ class Output {
     for (const std::int64_t* row = rows_.members_begin(g); row != rows_.members_end(g); ++row) {
       if (slot(*row) < 0) continue;
       all.clear();
-      for_base_members(g, [&](std::int64_t m) {
+      for_searched(g, [&](std::int64_t m) {
         if (m != *row) all.emplace_back(0.0, m);
         return static_cast<std::int64_t>(all.size()) < k_;
       });
       for (const auto& [squared, column] : columns) {
         if (static_cast<std::int64_t>(all.size()) >= k_ && squared > all.back().first) break;
         std::int64_t taken = 0;
-        for_base_members(column, [&, s = squared](std::int64_t m) {
+        for_searched(column, [&, s = squared](std::int64_t m) {
           all.emplace_back(s, m);
           return ++taken < k_;
         });
@@ -63,8 +77,12 @@ class Output {
       if (static_cast<std::int64_t>(all.size()) < k_) throw RowsChanged{};  // k were there
       std::sort(all.begin(), all.end());
       for (std::int64_t p = 0; p < k_; ++p) {
-        indices_[slot(*row) * k_ + p] = all[p].second;
-        distances_[slot(*row) * k_ + p] = rows_.distance(all[p].first);
+        const std::int64_t at = slot(*row) * k_ + p;
+        arrays_.indices[at] = all[p].second;
+        if (arrays_.squared)
+          arrays_.squared[at] = all[p].first;
+        else
+          arrays_.distances[at] = rows_.distance(all[p].first);
       }
     }
   }
@@ -72,18 +90,20 @@ class Output {
  private:
   std::int64_t slot(std::int64_t row) const { return slot_.empty() ? row : slot_[row]; }
 
-  // Ascending, until visit returns false.
+  // The searched members of a unique row, ascending, until visit returns false.
   template <class Visit>
-  void for_base_members(std::int64_t g, Visit visit) const {
-    for (const std::int64_t* m = rows_.members_begin(g);
-         m != rows_.members_end(g) && *m < rows_.n_base(); ++m)
+  void for_searched(std::int64_t g, Visit visit) const {
+    const std::int64_t* end = rows_.members_end(g);
+    for (const std::int64_t* m = std::lower_bound(rows_.members_begin(g), end, searched_.begin);
+         m != end && *m < searched_.end; ++m)
       if (!visit(*m)) return;
   }
 
   const Rows& rows_;
   std::int64_t k_;
-  std::int64_t* indices_;
-  float* distances_;
+  Searched searched_;
+  std::int64_t n_columns_;
+  Arrays arrays_;
   std::vector<std::int64_t> slot_, row_;  // of rows, and of slots; empty: they are the same
 };
 

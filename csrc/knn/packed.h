@@ -35,6 +35,15 @@ class PackedRows {
     return ceil_div(rows, kernels.panel) * kernels.panel_bytes(d);
   }
 
+  // Rows that may be packed at a time: all of `count`, or whole blocks in one of `slots` parts.
+  static std::int64_t superblock(const Kernels& kernels, std::int64_t block, std::int64_t count,
+                                 std::int64_t d, std::int64_t available, std::int64_t slots) {
+    const std::int64_t all = std::max<std::int64_t>(1, ceil_div(count, block)) * block;
+    if (bytes(kernels, all, d) <= available) return all;
+    return std::clamp<std::int64_t>(available / slots / bytes(kernels, block, d) * block, block,
+                                    all);
+  }
+
   std::int64_t count() const { return static_cast<std::int64_t>(ids_.size()); }
   std::int64_t id(std::int64_t row) const { return ids_[row]; }
   std::int64_t d() const { return rows_.d(); }

@@ -128,8 +128,21 @@ void Rows::measure(Team& team) {
   // |u - c| <= 2 max|u|: after scaling at most 1, so no product or sum can overflow float32.
   max_norm_ = *std::max_element(max_norm.begin(), max_norm.end());
   frame_.scale = max_norm_ > 0 ? 0.25 * bring_to_one(max_norm_) : 1.0;
-  std::memcpy(&fingerprint_, &global_multiplier_, sizeof fingerprint_);  // no part of u
-  for (const std::uint64_t h : hashes_) fingerprint_ = mix(fingerprint_, h);
+}
+
+std::uint64_t Rows::fingerprint(std::int64_t begin, std::int64_t end) const {
+  std::uint64_t out;
+  std::memcpy(&out, &global_multiplier_, sizeof out);  // no part of u
+  for (std::int64_t row = begin; row < end; ++row) out = mix(out, hashes_[row]);
+  return out;
+}
+
+void Rows::check_unscaled() const {
+  if (global_multiplier_ != 1)
+    throw InvalidArgument(text(
+        "the largest value of a block of X is about ", 1 / global_multiplier_,
+        ", beyond 2^400 or below 2^-400: squares leave the range of float64, and blocks cannot be "
+        "compared; scale X, or use backend='exact'"));
 }
 
 void Rows::check_unchanged(Team& team) const {

@@ -65,7 +65,12 @@ class Rows {
   // time.
   void check_unchanged(Team& team) const;
   // Of all that the rows hold: equal for equal rows, whatever their place in memory.
-  std::uint64_t fingerprint() const { return fingerprint_; }
+  std::uint64_t fingerprint() const { return fingerprint(0, n()); }
+  // Of these rows alone.
+  std::uint64_t fingerprint(std::int64_t begin, std::int64_t end) const;
+  // Throws InvalidArgument where squared distances are not in the units of the rows: those of other
+  // rows could not be compared with them.
+  void check_unscaled() const;
   // Returned distances: from |u_i - u_j|^2 to what the caller asked for.
   float distance(double squared) const;
   // None is larger.
@@ -101,7 +106,6 @@ class Rows {
   Frame frame_;
   double max_norm_ = 0;                // of u
   std::vector<std::uint64_t> hashes_;  // of u, a row each
-  std::uint64_t fingerprint_ = 0;
   std::vector<std::int64_t> first_, members_, offset_;
   std::vector<std::int64_t> unique_of_;
 };

@@ -1,44 +1,14 @@
-// Finds the instruction sets of this processor and chooses one.
+// Chooses among the instruction sets of this processor.
 #include "simd/dispatch.h"
 
 #include <cstdlib>
 
-#if defined(ILO_X86_KERNELS)
-#include <cpuid.h>
-#endif
-#if defined(__linux__)
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
-
 #include "core/errors.h"
+#include "simd/processor.h"
 
 namespace ilo {
 
 namespace {
-
-#if defined(ILO_X86_KERNELS)
-// Bits of CPUID leaf 7.
-bool has_avx512_bf16() {
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 5));
-}
-
-// The processor has the tiles, and the system lets this process use them: Linux hands out their
-// 8 KiB of state on request only (Documentation/arch/x86/xstate.rst).
-bool has_amx_bf16() {
-#if defined(__linux__) && defined(SYS_arch_prctl)
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & (kBf16 | kTile)) != (kBf16 | kTile))
-    return false;
-  constexpr int kRequestPermission = 0x1023, kTileData = 18;
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-#else
-  return false;
-#endif
-}
-#endif
 
 struct Level {
   const Kernels* (*kernels)();
@@ -50,15 +20,15 @@ const std::vector<Level>& levels() {
   static const std::vector<Level> all = [] {
     std::vector<Level> out{{kernels_scalar, sparse_kernels_scalar, true}};
 #if defined(ILO_X86_KERNELS)
-    // The builtins also check that the operating system saves the wider registers.
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                      __builtin_cpu_supports("f16c");
-    out.push_back({kernels_avx2, sparse_kernels_avx2, avx2});
-    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    out.push_back({kernels_avx512, sparse_kernels_avx512, avx512});
-    out.push_back({kernels_avx512_bf16, sparse_kernels_avx512, avx512 && has_avx512_bf16()});
-    out.push_back({kernels_amx_bf16, sparse_kernels_avx512, avx512 && has_amx_bf16()});
+    out.push_back({kernels_avx2, sparse_kernels_avx2, processor::has_avx2()});
+    out.push_back({kernels_avx512, sparse_kernels_avx512, processor::has_avx512()});
+    out.push_back({kernels_avx512_bf16, sparse_kernels_avx512, processor::has_avx512_bf16()});
+    out.push_back({kernels_amx_bf16, sparse_kernels_avx512, processor::has_amx_bf16()});
+#elif defined(ILO_ARM_KERNELS)
+    out.push_back({kernels_neon, sparse_kernels_neon, true});
+#if defined(ILO_NEON_BF16)
+    out.push_back({kernels_neon_bf16, sparse_kernels_neon, processor::has_neon_bf16()});
+#endif
 #endif
     return out;
   }();

@@ -17,8 +17,8 @@ std::vector<std::string> available_levels();
 // processor lacks: an override must never silently run something else.
 const Kernels& choose_kernels(const std::string& level);
 
-// The same for the products of transcoders. The levels beyond avx512 differ in bfloat16 only, which
-// these products do not use: they take those of avx512.
+// The same for the products of transcoders. The levels beyond avx512 and neon differ in bfloat16
+// only, which these products do not use: they take those of avx512 and neon.
 const SparseKernels& choose_sparse_kernels(const std::string& level);
 
 }  // namespace ilo

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ilo_fast.evaluation.tokens_result import TokenStatistics as TokenStatistics
     from ilo_fast.evaluation.transfer import transfer as transfer
     from ilo_fast.graph.knn import knn_graph as knn_graph
+    from ilo_fast.graph.partitioned import PartitionedOptions as PartitionedOptions
     from ilo_fast.graph.result import NeighborGraph as NeighborGraph
     from ilo_fast.pipeline import measure as measure
     from ilo_fast.representations.extraction import extract as extract
@@ -79,6 +80,7 @@ _HOME = {
     "load_transcoder": "transcoders.files.folder",
     "measure": "pipeline",
     "NeighborGraph": "graph.result",
+    "PartitionedOptions": "graph.partitioned",
     "overlap": "scores.overlap",
     "OverlapCallback": "training.callback",
     "OverlapOptions": "training.measuring",

@@ -24,6 +24,57 @@ def knn_graph(
     checkpoint: str = ...,
     checkpoint_seconds: float = ...,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], list[dict[str, Any]], str]: ...
+def partitioned_graph(
+    segments: Sequence[NDArray[Any]],
+    dtype: str,
+    n_neighbors: int,
+    *,
+    cosine: bool,
+    n_threads: int,
+    seed: int,
+    leaf_rows: int,
+    overlap: Sequence[int],
+    leaders: int,
+    spare: int,
+    group: int,
+    descents: int,
+    rounds: int,
+    recall: float,
+    pilot: Sequence[int],
+    pilot_exact: NDArray[np.int64],
+    progress: Callable[[float], object] | None = ...,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], dict[str, Any], str]: ...
+def knn_tile(
+    first: Sequence[NDArray[Any]],
+    second: Sequence[NDArray[Any]],
+    dtype: str,
+    n_neighbors: int,
+    *,
+    cosine: bool,
+    n_threads: int,
+    simd: str = ...,
+    progress: Callable[[float], object] | None = ...,
+    max_memory: int = ...,
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.float64],
+    NDArray[np.int64] | None,
+    NDArray[np.float64] | None,
+    dict[str, Any],
+    str,
+]: ...
+def rows_fingerprint(
+    rows: Sequence[NDArray[Any]], dtype: str, *, cosine: bool, n_threads: int
+) -> int: ...
+def merge_neighbors(
+    indices: NDArray[np.int64],
+    squared: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    part_indices: NDArray[np.int64],
+    part_squared: NDArray[np.float64],
+    *,
+    n_columns: int,
+) -> None: ...
 def overlap(
     indices: NDArray[np.int64],
     languages: NDArray[np.int32],

@@ -24,6 +24,7 @@ Status = Literal["ok", "note", "broken"]
 _NEEDED = ("numpy", "torch", "transformers", "tqdm")
 _OPTIONAL = {  # what for, and what to install
     "hnswlib": ("backend hnsw", "'ilo_fast[hnsw]'"),
+    "ray": ("backend ray", "'ilo_fast[ray]'"),
     "datasets": ("corpora from the Hub", "datasets"),
     "matplotlib": ("figures", "'ilo_fast[report]'"),
     "jinja2": ("the HTML report", "'ilo_fast[report]'"),

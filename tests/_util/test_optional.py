@@ -13,3 +13,40 @@ def test_missing_package_is_named_with_what_installs_it() -> None:
         require("nosuch", "hnsw")
     with pytest.raises(ImportError, match=r"needs nosuch: pip install nosuch$"):
         require("nosuch")
+
+
+@pytest.mark.parametrize(
+    ("found", "wrong"),
+    [
+        ("1.6", False),
+        ("1.6.0", False),
+        ("1.10.2", False),
+        ("1.6rc1", False),
+        ("1.5.9", True),
+        ("1", True),
+        ("2", True),
+        ("2.0.0", True),
+        ("2.0.0rc1", True),
+        ("10.1", True),
+        ("unknown", False),
+        (None, False),
+    ],
+)
+def test_versions_are_compared_as_numbers(
+    monkeypatch: pytest.MonkeyPatch, found: str | None, wrong: bool
+) -> None:
+    monkeypatch.setattr("ilo_fast._util.optional.installed_version", lambda name: found)
+    if wrong:
+        with pytest.raises(ImportError, match=rf"this needs j-s >= 1\.6, < 2, found {found}: pip"):
+            require("json", "x", distribution="j-s", at_least="1.6", below="2")
+        with pytest.raises(ImportError, match=rf"< 2, found {found}: pip install j-s$"):
+            require("json", distribution="j-s", at_least="1.6", below="2")
+    else:
+        require("json", "x", distribution="j-s", at_least="1.6", below="2")
+
+
+def test_missing_package_is_named_with_its_versions() -> None:
+    with pytest.raises(ImportError, match=r"needs nosuch >= 1.6: pip install 'ilo_fast\[x\]'"):
+        require("nosuch", "x", at_least="1.6")
+    with pytest.raises(ImportError, match=r"needs no-such < 2: pip install no-such"):
+        require("nosuch", distribution="no-such", below="2")

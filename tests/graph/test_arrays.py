@@ -37,7 +37,7 @@ def masked(row=7):
         (np.float32(3), ValueError, r"X has shape \(\)"),
         ([[1.0, 2.0], [3.0]], TypeError, "X, a list, does not make an array"),
         (None, TypeError, "X, a NoneType, is no array of numbers"),
-        ("text", TypeError, "X has dtype str"),
+        ("text", FileNotFoundError, "X='text' is no file here: pass an array, or the path of a"),
         (torch.eye(30).to_sparse(), TypeError, r"X is sparse: pass X.to_dense\(\)"),
         (torch.empty(30, 4, device="meta"), TypeError, "holds no values"),
         (torch.zeros(30, 4, dtype=torch.complex64), TypeError, "X has dtype complex64"),

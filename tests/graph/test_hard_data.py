@@ -16,7 +16,8 @@ from oracles import knn as reference
 
 from ilo_fast import _core_testing
 
-HALF = ("avx512_bf16", "amx_bf16", "amx_bf16_emulated")  # filters that round to bfloat16
+# Filters that round to bfloat16.
+HALF = ("avx512_bf16", "amx_bf16", "amx_bf16_emulated", "neon_bf16")
 
 
 def run(X, k, metric, simd, **options):

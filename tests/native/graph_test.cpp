@@ -101,11 +101,11 @@ void one_graph(Random& random, const std::string& kind, const std::string& level
 
 struct Interrupt {};
 
-// Sanitized code is slow: less work is met by as many looks.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
+// Sanitized and emulated code is slow: less work is met by as many looks.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(ILO_EMULATED)
+constexpr bool slow = true;
 #else
-constexpr bool sanitized = false;
+constexpr bool slow = false;
 #endif
 
 // Throws at its n-th look.
@@ -122,7 +122,7 @@ struct Impatient : ilo::Monitor {
 int interrupts(Random& random, const std::string& level) {
   int stopped = 0;
   const Index n = level == "amx_bf16_emulated" ? 1500 : 3000;
-  const Matrix x = make(random, "isotropic", sanitized ? n / 4 : n, 256, DType::f32);
+  const Matrix x = make(random, "isotropic", slow ? n / 4 : n, 256, DType::f32);
   const std::vector<Index> some{0, x.n / 3, x.n - 1};
   ilo::GraphOptions options;
   const Answer wanted = brute_force(x, x.n, some, options.n_neighbors, options.metric);

@@ -289,3 +289,10 @@ def test_a_code_that_no_file_gives_back_is_refused(code, error, said):
     rows = np.random.default_rng(0).normal(size=(2, 9, 3))
     with pytest.raises(error, match=said):
         overlap({"eng_Latn": rows[0], code: rows[1]}, n_neighbors=2, threshold=1)
+
+
+def test_partitioned_scores_of_few_sentences_are_the_exact_ones():
+    reps = {code: np.random.default_rng(i).standard_normal((30, 8)) for i, code in enumerate("abc")}
+    scores = overlap(reps, threshold=1, backend="partitioned")
+    assert scores.info["backend"] == "partitioned"
+    np.testing.assert_array_equal(scores.ilo, overlap(reps, threshold=1).ilo)

@@ -265,9 +265,10 @@ __global__ void __launch_bounds__(kThreads, 1)
       largest[0] = fmaxf(largest[0], score_back(e));
       largest[1] = fmaxf(largest[1], score_back(e + 1));
     }
-    if (kBoth)
-      any |= (largest[0] > of_column.threshold[column(0)]) |
-             (largest[1] > of_column.threshold[column(1)]);
+    if (kBoth) {
+      any |= largest[0] > of_column.threshold[column(0)];
+      any |= largest[1] > of_column.threshold[column(1)];
+    }
     if (!any) continue;
 
     unsigned left = 0;

@@ -88,5 +88,9 @@ const Kernels* kernels_avx512();
 const Kernels* kernels_avx512_bf16();
 const Kernels* kernels_amx_bf16();
 #endif
+#if defined(ILO_ARM_KERNELS)
+const Kernels* kernels_neon();
+const Kernels* kernels_neon_bf16();
+#endif
 
 }  // namespace ilo

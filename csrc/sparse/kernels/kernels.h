@@ -64,5 +64,8 @@ const SparseKernels* sparse_kernels_scalar();
 const SparseKernels* sparse_kernels_avx2();
 const SparseKernels* sparse_kernels_avx512();
 #endif
+#if defined(ILO_ARM_KERNELS)
+const SparseKernels* sparse_kernels_neon();
+#endif
 
 }  // namespace ilo

@@ -24,6 +24,28 @@ def knn_graph(
     checkpoint_piece: int = ...,
     interval: int = ...,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], list[dict[str, Any]], str]: ...
+def knn_tile(
+    first: Sequence[NDArray[Any]],
+    second: Sequence[NDArray[Any]],
+    dtype: str,
+    n_neighbors: int,
+    *,
+    cosine: bool,
+    n_threads: int,
+    simd: str = ...,
+    progress: Callable[[float], object] | None = ...,
+    max_memory: int = ...,
+    block_rows: int = ...,
+    max_candidates: int = ...,
+    force_fallback: bool = ...,
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.float64],
+    NDArray[np.int64] | None,
+    NDArray[np.float64] | None,
+    dict[str, Any],
+    str,
+]: ...
 def certified_bounds(
     X: NDArray[Any], dtype: str, *, cosine: bool, simd: str = ...
 ) -> tuple[NDArray[np.float64], float]: ...

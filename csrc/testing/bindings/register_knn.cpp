@@ -3,6 +3,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/knn_call.h"
+#include "bindings/tile_call.h"
 #include "testing/amx_bf16_emulated.h"
 #include "testing/knn_bounds.h"
 
@@ -35,6 +36,23 @@ py::tuple knn_graph_binding(const std::vector<py::array>& segments, const std::s
                         std::move(progress), checkpoint, std::chrono::milliseconds(interval));
 }
 
+py::tuple knn_tile_binding(const std::vector<py::array>& first,
+                           const std::vector<py::array>& second, const std::string& dtype,
+                           std::int64_t n_neighbors, bool cosine, int n_threads,
+                           const std::string& simd, py::object progress, std::int64_t max_memory,
+                           std::int64_t block_rows, std::int64_t max_candidates,
+                           bool force_fallback) {
+  GraphOptions options;
+  options.n_neighbors = n_neighbors;
+  options.metric = cosine ? Metric::cosine : Metric::euclidean;
+  if (max_memory > 0) options.max_memory = max_memory;
+  options.block_rows = block_rows;
+  options.max_candidates = max_candidates;
+  options.force_fallback = force_fallback;
+  return call_knn_tile(first, second, dtype, options, choose_testing_kernels(simd), n_threads,
+                       std::move(progress));
+}
+
 py::tuple certified_bounds_binding(const py::array& X, const std::string& dtype, bool cosine,
                                    const std::string& simd) {
   const MatrixView view = layer_view({X}, dtype, 0);
@@ -60,6 +78,11 @@ void register_testing_knn(py::module_& m) {
       "engine chooses); max_candidates: hits that a row may keep; force_fallback: certify no row "
       "in the first pass; checkpoint_piece: bytes of a finished graph that are written at a time; "
       "interval: milliseconds between two calls of progress, 0: as many as there can be.");
+  m.def("knn_tile", &knn_tile_binding, py::arg("first"), py::arg("second"), py::arg("dtype"),
+        py::arg("n_neighbors"), py::kw_only(), py::arg("cosine"), py::arg("n_threads"),
+        py::arg("simd") = "", py::arg("progress") = py::none(), py::arg("max_memory") = 0,
+        py::arg("block_rows") = 0, py::arg("max_candidates") = 0, py::arg("force_fallback") = false,
+        "_core.knn_tile, with the switches of knn_graph.");
   m.def("certified_bounds", &certified_bounds_binding, py::arg("X"), py::arg("dtype"),
         py::kw_only(), py::arg("cosine"), py::arg("simd") = "",
         "The certificate's lower bound of every distance of X (1, n, d), and its scale.");

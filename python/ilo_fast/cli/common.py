@@ -18,6 +18,7 @@ from ilo_fast._util.processors import usable_processors
 from ilo_fast.cli.beside import measure_beside
 from ilo_fast.cli.output import draw_results, kept_scores
 from ilo_fast.cli.parser import UsageError
+from ilo_fast.graph.options import APPROXIMATE
 from ilo_fast.models.demo import DEMO
 from ilo_fast.models.folders import display_name
 
@@ -209,7 +210,7 @@ def overlap_settings(args: argparse.Namespace) -> dict[str, Any]:
         "n_neighbors": args.n_neighbors,
         "threshold": args.threshold,
         "metric": args.metric,
-        "backend": "hnsw" if args.backend == "hnsw" else "exact",
+        "backend": args.backend if args.backend in APPROXIMATE else "exact",
         "threads": args.n_threads,
         "intervals": not args.quick,
         "n_permutations": 0 if args.quick else args.permutations,

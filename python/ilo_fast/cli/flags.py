@@ -224,10 +224,10 @@ def add_overlap_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--backend",
-        choices=("auto", "exact", "cuda", "hnsw"),
+        choices=("auto", "exact", "cuda", "ray", "hnsw", "partitioned"),
         default="auto",
-        help="auto, exact, and cuda on a GPU: the same, exact neighbours; hnsw: approximate, "
-        "recall reported",
+        help="auto, exact, cuda on a GPU, and ray on a cluster: the same, exact neighbours; hnsw, "
+        "partitioned: approximate, recall reported",
     )
 
 

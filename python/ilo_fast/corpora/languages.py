@@ -42,6 +42,7 @@ __all__ = [
     "did_you_mean",
     "find_language",
     "iso_codes",
+    "language_coordinates",
     "other_names",
     "resolve_code",
     "resolve_codes",
@@ -243,6 +244,22 @@ def describe_language(code: str) -> dict[str, Any]:
         "region": known.region,
         "resource_class": known.resource_class,
     }
+
+
+def language_coordinates(codes: Sequence[str]) -> dict[str, tuple[str, list[Any]] | list[str]]:
+    """What is known of languages, as coordinates along an axis ``language``.
+
+    ``language`` holds the codes, ``language_name``, ``script``, ``family``, ``region`` and
+    ``resource_class`` what `describe_language` says; -1 is an unknown class.
+    """
+    known = [describe_language(code) for code in codes]
+    found: dict[str, tuple[str, list[Any]] | list[str]] = {"language": list(codes)}
+    for key in ("name", "script", "family", "region"):
+        name = "language_name" if key == "name" else key
+        found[name] = ("language", [one[key] for one in known])
+    classes = [one["resource_class"] for one in known]
+    found["resource_class"] = ("language", [-1 if c is None else c for c in classes])
+    return found
 
 
 def suggest_codes(text: str, limit: int = 3) -> tuple[str, ...]:

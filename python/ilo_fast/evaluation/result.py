@@ -17,9 +17,10 @@ from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_text
 from ilo_fast._util.messages import listed
-from ilo_fast._util.optional import data_frame
+from ilo_fast._util.optional import data_frame, xarray_dataset
 from ilo_fast._util.schema import check_schema, read_result
 from ilo_fast.corpora.grouping import group_languages
+from ilo_fast.corpora.languages import describe_language, language_coordinates
 from ilo_fast.evaluation.groups import Group
 from ilo_fast.evaluation.reading import check_predictions, columns, measured, read_fields
 from ilo_fast.evaluation.statistics import (
@@ -235,10 +236,24 @@ class TransferScores:
         """`rows` as a pandas DataFrame (needs pandas)."""
         return data_frame(self.rows())
 
+    def to_xarray(self) -> Any:
+        """`rows` and `confusion` as an xarray Dataset over language (needs xarray)."""
+        rows = self.rows()
+        variables: dict[str, tuple[Any, ...]] = {
+            name: ("language", [row[name] for row in rows])
+            for name in rows[0]
+            if name != "language"
+        }
+        variables["confusion"] = (("language", "true", "predicted"), self.confusion)
+        labels = {"true": list(self.labels), "predicted": list(self.labels)}
+        return xarray_dataset(
+            variables,
+            {**language_coordinates(self.languages), **labels},
+            {"split": self.split, "source": self.source or ""},
+        )
+
     def to_csv(self) -> str:
         """`rows` as CSV, with what is known of each language; floats in full precision."""
-        from ilo_fast.corpora.languages import describe_language
-
         rows = [
             {"language": row["language"], **describe_language(row["language"]), **row}
             for row in self.rows()

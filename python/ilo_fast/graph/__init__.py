@@ -1,1 +1,1 @@
-"""The exact k-nearest-neighbour graph: on the CPU, on a GPU, and hnswlib beside them."""
+"""The exact k-nearest-neighbour graph: on the CPU, on a GPU, and approximate ones beside them."""

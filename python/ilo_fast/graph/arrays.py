@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast import _core
+from ilo_fast._util.checks import path_of
 
 _DLPACK_CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged
 _DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -50,6 +52,35 @@ class Stack:
             return self
         values, dtype = _from_torch(self.values)
         return Stack(values, dtype, self.was_matrix)
+
+
+def mapped(X: Any) -> Any:
+    """X, or where it is the path of a ``.npy`` file what that holds, mapped from it.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError, TypeError
+        It is no ``.npy`` file, or one that needs pickles, or of several arrays.
+    """
+    if not isinstance(X, (str, os.PathLike)):
+        return X
+    path = path_of("X", X)
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"X={str(path)!r} is no file here: pass an array, or the path of a .npy file"
+        ) from error
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"X={str(path)!r} cannot be mapped as a .npy file ({error}): write it with np.save"
+        ) from error
+    if not isinstance(found, np.ndarray):
+        found.close()
+        raise TypeError(f"X={str(path)!r} holds several arrays: load it, and pass one of them")
+    return found
 
 
 def as_stack(X: Any, name: str = "X") -> Stack:

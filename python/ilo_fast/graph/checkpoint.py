@@ -1,4 +1,4 @@
-"""The folder that holds the finished work of a long graph; the core writes and reads the files."""
+"""The folder that holds the finished work of a long graph, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from ilo_fast._util.folders import made_folder
 from ilo_fast._util.locks import locked
 from ilo_fast._util.messages import listed
 
-# What the core writes, also when it is killed; and the lock.
-_OURS = re.compile(r"layer-\d{3,}\.ilo(\.partial)?|\.lock")
+CORE_FILES = re.compile(r"layer-\d{3,}\.ilo(\.partial)?|\.lock")
+"""What the core writes, also when it is killed; and the lock."""
 
 
 @contextmanager
-def open_folder(path: str | os.PathLike[str] | None) -> Iterator[str | None]:
+def open_folder(
+    path: str | os.PathLike[str] | None, ours: re.Pattern[str] = CORE_FILES
+) -> Iterator[str | None]:
     """Make the folder and keep other processes out of it; gives its name, or None for None.
+
+    `ours` matches the names of files that it may hold; by default those that the core writes.
 
     Raises
     ------
@@ -30,7 +34,7 @@ def open_folder(path: str | os.PathLike[str] | None) -> Iterator[str | None]:
         return
     folder = path_of("checkpoint", path)
     if folder.is_dir():
-        foreign = sorted(name for name in os.listdir(folder) if not _OURS.fullmatch(name))
+        foreign = sorted(name for name in os.listdir(folder) if not ours.fullmatch(name))
         if foreign:
             raise ValueError(
                 f"checkpoint={str(path)!r} holds something else ({listed(foreign)}): give a folder "

@@ -27,9 +27,13 @@ def check_metric(metric: str) -> None:
     choice("metric", metric, ("cosine", "euclidean"))
 
 
+APPROXIMATE = ("hnsw", "partitioned")
+"""Backends whose neighbours may differ from those of all others, which are the same."""
+
+
 def chosen_backend(backend: str) -> str:
     """The engine that ``backend`` names; "auto" is the exact one on the CPU."""
-    choice("backend", backend, ("auto", "exact", "cuda", "hnsw"))
+    choice("backend", backend, ("auto", "exact", "cuda", "ray", *APPROXIMATE))
     return "exact" if backend == "auto" else backend
 
 

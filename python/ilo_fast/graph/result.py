@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast._util.checks import whole_number
+from ilo_fast._util.optional import require
 from ilo_fast.graph.saved import read_graph, write_graph
 
 
@@ -36,7 +38,9 @@ class NeighborGraph:
         (``candidates_per_row``), the seconds of each stage (``seconds_prepare``,
         ``seconds_filter``, ``seconds_rerank``, ``seconds_widen``), and which share of the filter
         came from a checkpoint (``resumed_share``). For ``backend="hnsw"`` the
-        measured ``recall``.
+        measured ``recall``; for ``"partitioned"`` (`PartitionedOptions`) also its percentiles over
+        rows, ``recall_p1`` and ``recall_p5``. For ``backend="ray"`` also ``nodes`` and ``blocks``;
+        ``max_memory`` is that of a task, and a row counts once for every tile that it is in.
     n_rows : int
         Rows that were searched, which `indices` number; None stands for n.
     of_queries : bool
@@ -106,20 +110,100 @@ class NeighborGraph:
         """
         from scipy.sparse import csr_matrix
 
-        if self.indices.ndim != 2:
-            raise ValueError(
-                f"to_csr() takes one layer, got a stack of {len(self)}: choose one, graph[0]"
-            )
+        self._check_one_layer("to_csr()")
         if include_self and self.of_queries:
             raise ValueError("include_self=True: queries are no rows of X; leave it out")
-        indices, distances = self.indices, self.distances
-        if include_self:
-            own = np.arange(len(indices), dtype=np.int64)[:, None]
-            indices = np.hstack([own, indices])
-            distances = np.hstack([np.zeros_like(distances[:, :1]), distances])
+        indices, distances = self._with_self() if include_self else (self.indices, self.distances)
         m, k = indices.shape
         pointers = np.arange(0, m * k + 1, k)
         return csr_matrix((distances.ravel(), indices.ravel(), pointers), shape=(m, self.n_rows))
+
+    def to_umap(
+        self, n_neighbors: int | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """As ``umap.UMAP(precomputed_knn=...)`` takes it: indices and distances, copied.
+
+        UMAP counts a row as its own nearest neighbour, so that each list begins with the row, at
+        distance 0. It needs a graph of one layer, and no package. UMAP cannot place other rows
+        then, and warns that it cannot.
+
+        Parameters
+        ----------
+        n_neighbors : int, optional
+            Columns, the row itself counted; all ``k + 1`` unless given. Give UMAP the same number:
+            of fewer than 4096 rows it uses all columns, whatever its own ``n_neighbors`` is.
+
+        Returns
+        -------
+        indices : int32, shape (n, n_neighbors)
+        distances : float32, same shape
+
+        Raises
+        ------
+        ValueError
+            A stack of layers, a graph of queries, more columns than there are.
+        """
+        self._check_one_layer("to_umap()")
+        self._check_own_rows("to_umap()")
+        most = self.indices.shape[1] + 1
+        columns = most if n_neighbors is None else whole_number("n_neighbors", n_neighbors, least=2)
+        if columns > most:
+            raise ValueError(
+                f"n_neighbors={columns} counts the row itself: wanted at most {most} of a graph "
+                f"with k={most - 1}; make it with knn_graph(X, {columns - 1})"
+            )
+        indices, distances = self._with_self()
+        # UMAP's kernels are compiled for rows that lie one behind the other.
+        return (
+            np.ascontiguousarray(indices[:, :columns], np.int32),
+            np.ascontiguousarray(distances[:, :columns], np.float32),
+        )
+
+    def to_opentsne(self) -> Any:
+        """As openTSNE takes it: ``openTSNE.affinity.PerplexityBasedNN(knn_index=...)``.
+
+        Needs openTSNE 1 (``pip install 'ilo_fast[opentsne]'``), and a graph of one layer.
+        ``openTSNE.TSNE(neighbors=...)`` takes it, too. As t-SNE looks at three times as many
+        neighbours as its perplexity, make the graph with ``k = 3 * perplexity``: openTSNE uses all
+        neighbours of the graph, whatever the perplexity. Other rows cannot be placed.
+
+        Returns
+        -------
+        openTSNE.nearest_neighbors.PrecomputedNeighbors
+            Of copies; the row itself is not among its neighbours.
+
+        Raises
+        ------
+        ImportError
+            openTSNE is missing, or of another major version.
+        ValueError
+            A stack of layers, a graph of queries.
+        """
+        self._check_one_layer("to_opentsne()")
+        self._check_own_rows("to_opentsne()")
+        require("openTSNE", "opentsne", at_least="1", below="2")
+        from openTSNE.nearest_neighbors import PrecomputedNeighbors
+
+        return PrecomputedNeighbors(self.indices.copy(), self.distances.copy())
+
+    def _check_one_layer(self, what: str) -> None:
+        if self.indices.ndim != 2:
+            raise ValueError(
+                f"{what} takes one layer, got a stack of {len(self)}: choose one, graph[0]"
+            )
+
+    def _check_own_rows(self, what: str) -> None:
+        if self.of_queries:
+            raise ValueError(
+                f"{what} takes the graph of rows among themselves, got one of queries: make it "
+                "with knn_graph(X) without queries"
+            )
+
+    def _with_self(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Lists that begin with the row itself, at distance 0."""
+        own = np.arange(len(self.indices), dtype=np.int64)[:, None]
+        nothing = np.zeros_like(self.distances[:, :1])
+        return np.hstack([own, self.indices]), np.hstack([nothing, self.distances])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an ``.npz`` file that `load` reads: whole or not at all, without pickles."""

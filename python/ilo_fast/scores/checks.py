@@ -42,6 +42,8 @@ def check_measurable(
     thread_count(n_threads)
     if chosen == "hnsw":
         require("hnswlib", "hnsw")
+    if chosen == "ray":
+        require("ray", "ray")
     if chosen == "cuda" and cuda.problem():
         raise ValueError(f"backend='cuda' cannot be used: {cuda.problem()}")
     check_pool(

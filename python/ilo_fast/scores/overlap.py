@@ -67,7 +67,7 @@ def overlap(
     n_neighbors, threshold : int
         k and t.
     metric : {"cosine", "euclidean"}
-    backend : {"auto", "exact", "cuda", "hnsw"}
+    backend : {"auto", "exact", "cuda", "ray", "hnsw", "partitioned"}
         As in `knn_graph`.
     n_threads : int, optional
     parallel : bool, optional
@@ -79,8 +79,8 @@ def overlap(
     intervals : bool
         Also the interval of every score (`Intervals`), of every mean over languages, and the
         replicates that groups and comparisons are made of. Takes some 1.4 times as long
-        (docs/results/coverage.md). Of ``"hnsw"`` scores may then differ a little from those
-        without, since a search for more neighbours finds more.
+        (docs/results/coverage.md). Of ``"hnsw"`` and ``"partitioned"`` scores may then
+        differ a little from those without, since a search for more neighbours finds more.
     n_permutations : int
         Of languages within sentences, and of sentences within languages, for p-values
         (`MixingTest`). 0: none.
@@ -370,7 +370,7 @@ def _resampling(pool: Pool, backend: str, threads: int, wanted: _Wanted) -> Resa
         n_neighbors=pool.n_neighbors,
         threshold=pool.threshold,
         metric=pool.metric,
-        backend=backend,
+        backend="exact" if backend == "ray" else backend,  # it asks for few rows at a time
         n_threads=threads,
         seed=wanted.seed,
         jackknife=pool.sentences is not None,

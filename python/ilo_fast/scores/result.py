@@ -25,6 +25,7 @@ from ilo_fast.corpora.languages import describe_language
 from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.scores.certainty.file import intervals_object, test_object
 from ilo_fast.scores.certainty.replicates_file import read_replicates
+from ilo_fast.scores.dataset import score_dataset
 from ilo_fast.scores.groups import OverlapGroup, group_deviations
 from ilo_fast.scores.neighbors_file import read_neighbors
 from ilo_fast.scores.notebook import html_table
@@ -101,6 +102,25 @@ class OverlapScores(ScoreTable):
     def to_dataframe(self) -> Any:
         """`rows` as a pandas DataFrame (needs pandas)."""
         return data_frame(self.rows())
+
+    def to_xarray(self) -> Any:
+        """As an xarray Dataset over layer and language (needs xarray).
+
+        Variables are named as the columns of `rows`, ends of intervals of means over languages
+        ``ilo_mean_low`` and so on; what was not measured is not there. Coordinates say what is
+        known of each language, attributes how it was measured.
+
+        Returns
+        -------
+        xarray.Dataset
+            Of copies; float64.
+
+        Raises
+        ------
+        ImportError
+            xarray is missing.
+        """
+        return score_dataset(self)
 
     def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
         """`rows` as CSV, floats in full precision; with ``path``, also written there."""

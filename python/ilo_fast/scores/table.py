@@ -31,7 +31,7 @@ SCORE_TITLES: Final[Mapping[str, str]] = {
 # What equal scores need not share: how they were made, what follows from the rest, and what the
 # intervals were made of, or from which graph the scores were counted.
 _ASIDE: Final = ("info", "limits", "replicates", "neighbors")
-_LIMITS: Final = tuple(limit.name for limit in dataclasses.fields(Limits))
+LIMITS: Final = tuple(limit.name for limit in dataclasses.fields(Limits))
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +157,7 @@ class ScoreTable:
             row[f"{name}_low"], row[f"{name}_high"] = number(low, h, c), number(high, h, c)
         row["translation_chance"] = number(self.translation_chance, c)
         row["translation_chance_given_graph"] = number(given_graph, h, c)
-        row |= dict.fromkeys(_LIMITS) if self.limits is None else self.limits.row(c)
+        row |= dict.fromkeys(LIMITS) if self.limits is None else self.limits.row(c)
         row["p_mixing"] = None if test is None else number(test.p_mixing, h, c)
         row["p_translation"] = None if test is None else number(test.p_translation, h, c)
         row["ilo_permuted_mean"] = None if test is None else number(test.ilo_mean, h, c)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from ilo_fast._util.checks import choice, truth, whole_number
-from ilo_fast.graph.options import check_metric, chosen_backend
+from ilo_fast.graph.options import APPROXIMATE, check_metric, chosen_backend
 
 # What scores do not depend on; the approximate backend is told apart below.
 _POOLINGS: Final = ("mean", "last", "first", "weighted_mean", "max")
@@ -64,4 +64,4 @@ class OverlapOptions:
     def identity(self) -> dict[str, Any]:
         """What scores depend on, JSON-able."""
         found = {name: value for name, value in asdict(self).items() if name not in _FREE}
-        return found | ({"backend": self.backend} if self.backend == "hnsw" else {})
+        return found | ({"backend": self.backend} if self.backend in APPROXIMATE else {})

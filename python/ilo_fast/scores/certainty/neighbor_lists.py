@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ilo_fast.graph.arrays import Stack
 from ilo_fast.graph.knn import stacked_graph
+from ilo_fast.graph.options import APPROXIMATE
 
 Numbers = NDArray[np.int64]
 
@@ -74,7 +75,7 @@ class NeighborLists:
         if longest >= n - 1:
             raise ValueError(f"point {rows[0]} has all {n - 1} others in its list, wanted more")
         length = min(4 * longest, n - 1)  # each search packs all rows again: rather a long list
-        if search["backend"] == "hnsw":  # it has no queries
+        if search["backend"] in APPROXIMATE:  # they have no queries
             found = stacked_graph(stacks, length, **search).indices[0]
             return self._continued(rows, found[rows])
         # A query finds itself, at distance 0, or more duplicates of lower number than were asked.

@@ -17,6 +17,7 @@ from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_text
 from ilo_fast._util.json_numbers import finite, nested
 from ilo_fast._util.messages import counted, listed
+from ilo_fast._util.optional import xarray_dataset
 from ilo_fast._util.schema import (
     check_schema,
     damage_refused,
@@ -29,7 +30,7 @@ from ilo_fast._util.schema import (
     whole_numbers,
 )
 from ilo_fast._util.versions import versions
-from ilo_fast.corpora.languages import describe_language
+from ilo_fast.corpora.languages import describe_language, language_coordinates
 from ilo_fast.scores.certainty.intervals import check_level
 from ilo_fast.scores.companions.directions_result import (
     DirectionsRemoved,
@@ -162,6 +163,45 @@ class Companions:
             for h, layer in enumerate(self.layers)
             for c, code in enumerate(self.languages)
         ]
+
+    def to_xarray(self) -> Any:
+        """As an xarray Dataset over layer and language (needs xarray).
+
+        Variables are named as the columns of `rows`; of scores that have languages, the means over
+        them are ``cka_mean`` and so on, and scores of pairs ``cka_of_pairs``, over source and
+        target. What was not measured is not there.
+
+        Returns
+        -------
+        xarray.Dataset
+            Of copies; float64.
+
+        Raises
+        ------
+        ImportError
+            xarray is missing.
+        """
+        variables: dict[str, tuple[Any, ...]] = {}
+        for score in self.scores:
+            name, about = score.name, {"long_name": score.title, "description": score.about}
+            means = name if score.values is None else f"{name}_mean"
+            if score.values is not None:
+                both = ("layer", "language")
+                variables[name] = (both, score.values, about)
+                for key in ("chance", "low", "high", "z"):
+                    variables[f"{name}_{key}"] = (both, getattr(score, key))
+            variables[means] = ("layer", score.means, about)
+            for key in ("low", "high", "chance"):
+                variables[f"{means}_{key}"] = ("layer", getattr(score, f"means_{key}"))
+        for name, values in self.matrices.items():
+            variables[f"{name}_of_pairs"] = (("layer", "source", "target"), values)
+        pairs = {} if not self.matrices else {"source": self.languages, "target": self.languages}
+        return xarray_dataset(
+            variables,
+            {"layer": list(self.layers), **language_coordinates(self.languages)}
+            | {name: list(codes) for name, codes in pairs.items()},
+            {"interval_level": self.level},
+        )
 
     def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
         """`rows` as CSV, floats in full precision; with ``path``, also written there."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ilo_fast._util.messages import counted, listed
+from ilo_fast.graph.options import APPROXIMATE
 from ilo_fast.scores.result import OverlapScores
 
 
@@ -114,7 +115,8 @@ def _facts(
     for name in ("n_neighbors", "threshold", "metric"):
         yield name, getattr(one, name), getattr(other, name)
     # Approximate neighbours are others; all other backends give the same.
-    found = ["hnsw" if s.info.get("backend") == "hnsw" else "exact" for s in (one, other)]
+    named = [s.info.get("backend") for s in (one, other)]
+    found = [name if name in APPROXIMATE else "exact" for name in named]
     yield "backend", found[0], found[1]
     yield "their unit", here.unit, there.unit
     # How far a neighbourhood reaches depends on how many points there are.

@@ -79,11 +79,10 @@ def layout(
     with share_bar(progress, "map") as update:
         for one in graph:
             last = layers[-1] if layers else None
-            indices = np.ascontiguousarray(one.indices, np.int32)
             if method == "umap":
-                found = _umap(indices, one.distances, seed)
+                found = _umap(one, seed)
             else:
-                found = _forces(indices, last, seed)
+                found = _forces(np.ascontiguousarray(one.indices, np.int32), last, seed)
             layers.append(_aligned(found, last))
             if update:
                 update(len(layers) / len(graph))
@@ -138,16 +137,14 @@ def _aligned(found: Positions, last: Positions | None) -> Positions:
     return at.astype(np.float32)
 
 
-def _umap(indices: NDArray[np.int32], distances: NDArray[np.float32], seed: int) -> Positions:
-    """UMAP of our neighbours; its lists begin with the point itself, and are used as they are."""
+def _umap(graph: NeighborGraph, seed: int) -> Positions:
+    """UMAP of our neighbours."""
     import umap
 
-    n, k = indices.shape
-    own = np.arange(n, dtype=np.int32)[:, None]
-    known = np.hstack([own, indices]), np.hstack([np.zeros((n, 1), np.float32), distances])
+    n, k = graph.indices.shape
     model: Any = umap.UMAP(
         n_neighbors=k + 1,  # exactly the columns: of more, those behind are not always dropped
-        precomputed_knn=known,
+        precomputed_knn=graph.to_umap(),
         random_state=seed,
         n_jobs=1,
     )

@@ -19,9 +19,10 @@ from ilo_fast._util.csv_text import csv_text
 from ilo_fast._util.equality import same_fields
 from ilo_fast._util.files import write_text
 from ilo_fast._util.messages import counted, plain
-from ilo_fast._util.optional import require
+from ilo_fast._util.optional import require, xarray_dataset
 from ilo_fast._util.schema import read_result
 from ilo_fast.corpora.grouping import group_languages
+from ilo_fast.corpora.languages import language_coordinates
 from ilo_fast.scores.certainty.graph_overlap_moments import LinkSums
 from ilo_fast.scores.structure.dendrogram import average_linkage, language_distance, leaf_order
 from ilo_fast.scores.structure.file import (
@@ -183,6 +184,18 @@ class Structure:
         inside = np.array([c.core.counts for c in self.components])
         shares: NDArray[np.float64] = inside / np.array(self.n_points)
         return shares
+
+    def to_xarray(self) -> Any:
+        """The numbers above as an xarray Dataset over layer, language, neighbor (needs xarray)."""
+        inside, pairs = ("layer", "language"), ("layer", "language", "neighbor")
+        axes: dict[str, tuple[str, ...]] = {"language_core_share": inside, "expected": pairs[1:]}
+        axes |= dict.fromkeys(("counts", "share", "log_ratio", "z", "distance"), pairs)
+        axes |= dict.fromkeys(("core_share", "core_share_under_mixing"), ("layer",))
+        variables = {name: (dims, getattr(self, name)) for name, dims in axes.items()}
+        known = language_coordinates(self.languages) | {"neighbor": list(self.languages)}
+        return xarray_dataset(
+            variables, {"layer": list(self.layers), **known}, {"n_neighbors": self.n_neighbors}
+        )
 
     def _partition(self, by: str) -> list[list[int]]:
         if by == "language":
