@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -96,7 +95,8 @@ def _scores(ax: Axes, plan: Plan, read: Read, name: str, source: str) -> None:
         values, low, high, chance = map(part, ("values", "low", "high", "chance"))
         if values is None:
             continue
-        if low is not None and high is not None and np.any(values > 0):
+        # The interval of a score of next to nothing is that of a count of none: wide, and no news.
+        if low is not None and high is not None and values.max() > 0.01:
             draw_band(ax, (low, high), color)
         if chance is not None:
             ax.plot(range(len(chance)), chance, color=color, lw=0.8, ls=":")
