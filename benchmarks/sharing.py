@@ -94,11 +94,18 @@ def main() -> None:
     """Measure in turn, compare, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in (
-        ("languages", 31), ("sentences", 1012), ("layers", 12), ("features", 4096),
-        ("active", 100), ("shuffles", 20), ("threads", 2), ("repeats", 3), ("scipy-pairs", 20),
-        ("seed", 0),
-    ):  # fmt: skip
-        parser.add_argument(f"--{name}", type=int, default=default)
+        ("--languages", 31),
+        ("--sentences", 1012),
+        ("--layers", 12),
+        ("--features", 4096),
+        ("--active", 100),
+        ("--shuffles", 20),
+        ("--threads", 2),
+        ("--repeats", 3),
+        ("--scipy-pairs", 20),
+        ("--seed", 0),
+    ):
+        parser.add_argument(name, type=int, default=default)
     parser.add_argument("-o", "--out", type=Path)
     args = parser.parse_args()
     table = random_table(args)
