@@ -117,7 +117,9 @@ def shared_middle(plan: Plan, read: Read) -> list[Finding]:
         return None if found is None else Number(*mean_interval(_hump(found[0]), found[1]))
 
     def over_random(name: str, seed: int, kind: str) -> Number | None:
-        found, other = (_excess(read, c, seed, kind) for c in (name, "random"))
+        found, other = (
+            _excess(read, c, seed, kind, english=name != "no-english") for c in (name, "random")
+        )
         if found is None or other is None or len(found[1]) != len(other[1]):
             return None
         _, middle, _ = thirds(found[0].shape[1])
@@ -275,7 +277,9 @@ def words(plan: Plan, read: Read) -> list[Finding]:
 def steering(plan: Plan, read: Read) -> list[Finding]:
     """Whether a language is suppressed, or replaced, more often than by the best baseline."""
     found = []
-    for mode in ("suppression", "substitution"):
+    for mode, than in (
+        ("suppression", "that of random features"), ("substitution", "the best baseline"),
+    ):  # fmt: skip
 
         def number(name: str, seed: int, kind: str, mode: str = mode) -> Number | None:
             piece = read(f"steering-{name}-{seed}-{kind}")
@@ -299,7 +303,7 @@ def steering(plan: Plan, read: Read) -> list[Finding]:
             return Number(*mean_interval(np.array([*sums.values()]), sizes))
 
         found += _each(
-            plan, ("clt", "plt"), number, f"{mode} by language features beats the best baseline",
+            plan, ("clt", "plt"), number, f"{mode} by language features beats {than}",
             "difference of the shares of successes, over all pairs of these languages",
         )  # fmt: skip
     return found

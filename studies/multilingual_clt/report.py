@@ -21,9 +21,10 @@ def markdown(plan: Plan, read: Read, found: Sequence[Finding], about: dict[str, 
         f"{len(plan.languages)} languages ({', '.join(plan.languages)}), seeds "
         f"{', '.join(map(str, plan.seeds))}; {about['verses']} verses per language held out, in "
         f"{about['chapters']} chapters, of which measurements take {about['measured']}; "
-        f"{about['seconds'] / 3600:.1f} hours of one core in all. Intervals are of 95 %. A claim "
+        f"{about['seconds'] / 3600:.1f} hours in all pieces. Intervals are of 95 %. A claim "
         "*holds* where its number lies above 0 with its whole interval in every seed, and *does "
-        "not hold* where it lies below in every seed; else this study *cannot tell*.",
+        "not hold* where it lies below in every seed; else this study *cannot tell*. Of fine-"
+        "tuning it must also lie beyond both controls, and beyond 4.3 times their size.",
         "## Verdicts",
         _claims(found),
         "## Where the two kinds of transcoder disagree",
