@@ -53,7 +53,11 @@ py::tuple call(const std::vector<py::array>& arrays, const std::string& dtype,
   check_at_least("group", group, 1);
   check_at_least("rounds", rounds, 1);
   check_at_least("descents", descents, 0);
-  for (const std::int64_t o : overlap) check_at_least("overlap", o, 1);
+  for (const std::int64_t o : overlap) {
+    check_at_least("overlap", o, 1);
+    if (o > leaders)
+      throw InvalidArgument(text("overlap=", o, ", wanted at most leaders=", leaders));
+  }
   if (pilot_exact.ndim() != 2 || pilot_exact.shape(1) != n_neighbors ||
       pilot_exact.shape(0) != static_cast<py::ssize_t>(pilot.size()))
     throw InvalidArgument(text("pilot_exact has shape ", shape_text(pilot_exact), ", wanted (",

@@ -27,15 +27,20 @@ py::tuple knn_tile_binding(const std::vector<py::array>& first,
 
 std::uint64_t fingerprint_binding(const std::vector<py::array>& rows, const std::string& dtype,
                                   bool cosine, int n_threads) {
+  check_threads(n_threads);
   const MatrixView view = layer_view(rows, dtype, 0);
   PythonMonitor monitor{py::none()};
   Team team(n_threads, &monitor);
   py::gil_scoped_release release;
   const StandardFloatingPoint standard;
-  const Rows seen(view, view.n(), cosine ? Metric::cosine : Metric::euclidean, choose_kernels(""),
-                  team);
-  seen.check_unscaled();
-  return seen.fingerprint();
+  try {
+    const Rows seen(view, view.n(), cosine ? Metric::cosine : Metric::euclidean, choose_kernels(""),
+                    team);
+    seen.check_unscaled();
+    return seen.fingerprint();
+  } catch (const RowsChanged&) {
+    throw InvalidArgument(text("rows of X ", kRowChanged));
+  }
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ Decided rerank(const PackedRows& queries, const PackedRows& base, const Rows& ro
         rows.load(base.id(hit.column), w.v.data());
         ++measured;
         nearest.add(kernels.squared_distance(w.u.data(), w.v.data(), rows.d()),
-                    base.id(hit.column));
+                    output.place(base.id(hit.column)));
         if (nearest.full()) delta = certificate.beyond(nearest.worst());
       }
       distances += measured;
@@ -164,7 +164,7 @@ void fall_back(PackedRows& queries, PackedRows& base, const Uncertified* uncerti
           [&](const Measure::Found& f, double squared) {
             const std::int64_t o = row0 + f.row;
             std::lock_guard lock(locks[i]);
-            nearest[o].add(squared, base.id(col0 + f.column));
+            nearest[o].add(squared, output.place(base.id(col0 + f.column)));
             if (nearest[o].worst() < worst[o]) {
               worst[o] = nearest[o].worst();
               threshold[o] = certificate.threshold(queries.bound(o), certificate.beyond(worst[o]));

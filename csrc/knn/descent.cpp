@@ -43,7 +43,7 @@ class Links {
     constexpr std::int64_t kChunk = 1024;
     team.run(ceil_div(n, kChunk), [&](std::int64_t chunk, int) {
       for (std::int64_t row = chunk * kChunk; row < std::min(n, (chunk + 1) * kChunk); ++row) {
-        std::int32_t* out = &links_[0] + begin_[row];
+        std::int32_t* out = links_.data() + begin_[row];
         for (std::int64_t p = 0; p < forward(row); ++p) *out++ = best.best(row)[p].column;
         const auto from = reverse.begin() + reverse_begin[row];
         const auto to = reverse.begin() + reverse_begin[row + 1];
@@ -54,8 +54,8 @@ class Links {
     });
   }
 
-  const std::int32_t* begin(std::int64_t row) const { return &links_[0] + begin_[row]; }
-  const std::int32_t* end(std::int64_t row) const { return &links_[0] + begin_[row + 1]; }
+  const std::int32_t* begin(std::int64_t row) const { return links_.data() + begin_[row]; }
+  const std::int32_t* end(std::int64_t row) const { return links_.data() + begin_[row + 1]; }
 
  private:
   std::vector<std::int64_t> begin_;

@@ -47,6 +47,14 @@ class Output {
     return std::min(k_, n_columns_ - (is_column ? 1 : 0));
   }
 
+  // What a column stands for among candidates: its first searched row, which decides ties. (Numbers
+  // of unique rows follow all rows, of which some may not be searched.)
+  std::int64_t place(std::int64_t g) const {
+    const std::int64_t* begin = rows_.members_begin(g);
+    if (searched_.begin == 0) return *begin;
+    return *std::lower_bound(begin, rows_.members_end(g), searched_.begin);
+  }
+
   // The rows that answer for unique row g.
   std::int64_t answers(std::int64_t g) const {
     std::int64_t count = 0;
@@ -56,7 +64,7 @@ class Output {
   }
 
   // Writes the neighbours of every row that equals unique row g: its equals at distance 0, and the
-  // members of the columns found, in the order (distance, index).
+  // members of the columns found, by their places, in the order (distance, index).
   void write(std::int64_t g, const std::vector<Nearest::Entry>& columns) {
     std::vector<Nearest::Entry> all;
     for (const std::int64_t* row = rows_.members_begin(g); row != rows_.members_end(g); ++row) {
@@ -66,10 +74,10 @@ class Output {
         if (m != *row) all.emplace_back(0.0, m);
         return static_cast<std::int64_t>(all.size()) < k_;
       });
-      for (const auto& [squared, column] : columns) {
+      for (const auto& [squared, place] : columns) {
         if (static_cast<std::int64_t>(all.size()) >= k_ && squared > all.back().first) break;
         std::int64_t taken = 0;
-        for_searched(column, [&, s = squared](std::int64_t m) {
+        for_searched(rows_.unique_of(place), [&, s = squared](std::int64_t m) {
           all.emplace_back(s, m);
           return ++taken < k_;
         });

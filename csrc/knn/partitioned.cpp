@@ -155,7 +155,8 @@ class PartitionedGraph {
       nearest.clear(output_.wanted(row));
       for (std::int64_t p = 0; p < best_.size(row); ++p) {
         const std::int64_t column = best_.best(row)[p].column;
-        nearest.add(kernels_.squared_distance(u, converted.of(column), source_.d()), column);
+        nearest.add(kernels_.squared_distance(u, converted.of(column), source_.d()),
+                    output_.place(column));
       }
       output_.write(row, nearest.sorted());
     }

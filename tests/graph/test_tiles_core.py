@@ -183,3 +183,17 @@ def test_refused() -> None:
     for scale in (1e200, 1e-200):
         with pytest.raises(ValueError, match="scale X, or use backend='exact'"):
             tile([X.astype(np.float64) * scale], [], dtype="float64")
+
+
+def test_ties_go_to_the_lower_row_of_the_other_side() -> None:
+    first = np.array([[[1, 0], [0, 1], [0, 0]]], np.float32)
+    second = np.array([[[0, 1], [1, 0]]], np.float32)
+    indices = _core.knn_tile([first], [second], "float32", 1, cosine=False, n_threads=1)[0]
+    assert indices.tolist() == [[1], [0], [0]]
+
+
+@pytest.mark.parametrize("n_threads", [0, -1])
+def test_a_fingerprint_wants_threads(n_threads: int) -> None:
+    rows = np.ones((1, 3, 2), np.float32)
+    with pytest.raises(ValueError, match="n_threads"):
+        _core.rows_fingerprint([rows], "float32", cosine=False, n_threads=n_threads)

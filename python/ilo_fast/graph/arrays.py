@@ -69,7 +69,7 @@ def mapped(X: Any) -> Any:
     path = path_of("X", X)
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise FileNotFoundError(
             f"X={str(path)!r} is no file here: pass an array, or the path of a .npy file"
         ) from error

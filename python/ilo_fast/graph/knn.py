@@ -211,6 +211,8 @@ def stacked_graph(
         raise ValueError("queries is for backend='exact', not for backend='ray'")
     if backend != "partitioned" and partitioned is not None:
         raise ValueError(f"partitioned is for backend='partitioned', not for backend={backend!r}")
+    if not isinstance(partitioned, PartitionedOptions | None):
+        raise TypeError(f"partitioned={partitioned!r}, wanted PartitionedOptions(...)")
     if backend in APPROXIMATE:
         given = {"queries": queries, "max_memory": max_memory, "checkpoint": checkpoint}
         for name, value in given.items():

@@ -21,6 +21,7 @@ from ilo_fast.graph.arrays import Stack
 from ilo_fast.graph.result import NeighborGraph
 
 _PILOT = 1000  # rows that decide when it is enough
+_MOST_OVERLAP = 256  # beyond it leaves hold nearly what other leaves hold
 _LEADERS = 2048  # of a set, at most: the more, the nearer and the slower
 _SPARE = 6  # entries of a list beyond k: bfloat16 may order them wrongly
 _GROUP = 48  # rows that descend together
@@ -64,6 +65,8 @@ class PartitionedOptions:
     exact_below: int = 20_000
 
     def __post_init__(self) -> None:
+        if isinstance(self.recall, bool) or not isinstance(self.recall, (int, float)):
+            raise TypeError(f"recall={self.recall!r}, wanted a number")
         if not 0 < self.recall <= 1:
             raise ValueError(f"recall={self.recall}, wanted more than 0 and at most 1")
         for name, least in (
@@ -79,6 +82,8 @@ class PartitionedOptions:
                 raise TypeError(f"{name}={value!r}, wanted a whole number")
             if not least <= value < 2**63:
                 raise ValueError(f"{name}={value}, wanted at least {least} and below 2**63")
+        if self.overlap > _MOST_OVERLAP:
+            raise ValueError(f"overlap={self.overlap}, wanted at most {_MOST_OVERLAP}")
 
 
 def graph(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-from scipy.sparse import csr_array, csr_matrix
 
 from ilo_fast._util.checks import choice, whole_number
 from ilo_fast._util.optional import require
@@ -15,6 +14,7 @@ require("sklearn", "sklearn", distribution="scikit-learn", at_least="1.6", below
 
 import sklearn  # noqa: E402  (first it is said clearly where it is missing)
 from joblib import effective_n_jobs  # noqa: E402
+from scipy.sparse import csr_array, csr_matrix  # noqa: E402
 from sklearn.base import (  # noqa: E402
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,

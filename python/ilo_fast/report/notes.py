@@ -101,19 +101,26 @@ def _representation_notes(info: Mapping[str, Any]) -> list[str]:
 def _graph_notes(scores: OverlapScores) -> list[str]:
     info = scores.info
     found = []
-    layers = [layer for layer in info.get("layers", ()) if isinstance(layer, Mapping)]
+    every = [layer for layer in info.get("layers", ()) if isinstance(layer, Mapping)]
+    layers = [layer for layer in every if "exact_because" not in layer and "recall" not in layer]
     certified = sum(int(layer.get("certified_rows", 0)) for layer in layers)
     fallback = sum(int(layer.get("widened_rows", 0)) for layer in layers)
     if certified + fallback:
         share = 100.0 * certified / (certified + fallback)
+        what = "rows of tiles" if any("blocks" in layer for layer in layers) else "rows"
         found.append(
-            f"Neighbours are exact: {certified} of {certified + fallback} rows ({share:.2f} %) "
+            f"Neighbours are exact: {certified} of {certified + fallback} {what} ({share:.2f} %) "
             f"were certified in the first pass, the fallback decided {fallback} in float64."
         )
+    exact = next((layer["exact_because"] for layer in every if "exact_because" in layer), None)
+    if exact is not None:
+        found.append(f"Neighbours are exact, though not asked to be: {plain(exact)}.")
     copies = [
         layer["layer"]
-        for layer in layers
-        if "layer" in layer and layer.get("unique_rows", 1) < _FEW_COPIES * layer.get("rows", 0)
+        for layer in every
+        if "layer" in layer
+        and "unique_rows" in layer
+        and layer["unique_rows"] < _FEW_COPIES * layer.get("rows", 0)
     ]
     if copies:
         found.append(
@@ -121,9 +128,10 @@ def _graph_notes(scores: OverlapScores) -> list[str]:
             "others; among equal ones the order of rows decides which are neighbours, and scores "
             "there say little."
         )
-    recalls = [float(layer["recall"]) for layer in layers if "recall" in layer]
+    approximate = [layer for layer in every if "recall" in layer and "exact_because" not in layer]
+    recalls = [float(layer["recall"]) for layer in approximate]
     if recalls:
-        rows = layers[0].get("recall_sample_rows")
+        rows = approximate[0].get("recall_sample_rows")
         found.append(
             f"Neighbours are approximate (backend {plain(info.get('backend'))}): recall "
             f"{min(recalls):.4f} at the worst layer, against exact neighbours of {rows} random "

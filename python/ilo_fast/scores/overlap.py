@@ -70,6 +70,7 @@ def overlap(
     backend : {"auto", "exact", "cuda", "ray", "hnsw", "partitioned"}
         As in `knn_graph`.
     n_threads : int, optional
+        Of this process; tasks of ``"ray"`` have what their node has.
     parallel : bool, optional
         Whether equal row numbers are translations of each other, so that ``translation_share`` can
         be given. By default what `Representations` say of their corpus; False for a plain mapping.

@@ -122,6 +122,6 @@ def layer_graph(
             n_neighbors,
             metric=pool.metric,
             backend=backend,
-            n_threads=threads,
+            n_threads=None if backend == "ray" else threads,  # of a task: what its node has
             progress=overall,
         )

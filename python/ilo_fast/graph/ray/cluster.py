@@ -48,7 +48,9 @@ def connected() -> Iterator[Any]:
         return
     try:
         ray.init(address="auto", log_to_driver=False, logging_level=logging.WARNING)
-    except (ConnectionError, RuntimeError) as error:
+    except RuntimeError as error:  # such as another version of Ray or Python
+        raise RuntimeError(f"backend='ray' cannot join the Ray cluster: {error}") from error
+    except ConnectionError as error:
         raise RuntimeError(
             "backend='ray' finds no Ray cluster: run 'ray start --head' on one machine and "
             "'ray start --address=HEAD:6379' on the others, or call ray.init() before to use this "

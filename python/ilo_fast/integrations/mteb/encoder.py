@@ -21,6 +21,7 @@ from ilo_fast.models.identity import hash_state
 from ilo_fast.models.source import ModelSource
 from ilo_fast.representations.extraction import extract, resolve_layers
 from ilo_fast.representations.poolings import POOLINGS
+from ilo_fast.training.identity import tokenizer_hash
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +112,7 @@ class LayerEncoder(AbsEncoder):  # type: ignore[misc]
             ("max_length", max_length, None),
             ("dtype", info.dtype, "float32"),
             ("tokenizer_languages", tokenizer_languages, None),
+            ("tokenizer", None if tokenizer is None else tokenizer_hash(source.tokenizer), None),
         ):
             if value != usual:
                 experiment[option] = value
