@@ -23,8 +23,10 @@ class Links {
     // By nearness, with the row.
     using Entry = std::pair<float, std::int32_t>;
     std::vector<std::int64_t> reverse_begin(n + 1, 0);
-    for (std::int64_t row = 0; row < n; ++row)
+    for (std::int64_t row = 0; row < n; ++row) {
+      if (row % 65536 == 0) team.poll();
       for (std::int64_t p = 0; p < forward(row); ++p) ++reverse_begin[best.best(row)[p].column + 1];
+    }
     for (std::int64_t row = 0; row < n; ++row)
       begin_[row + 1] =
           begin_[row] + forward(row) + std::min(reverse_begin[row + 1], options.reverse);
@@ -32,12 +34,14 @@ class Links {
     std::vector<Entry> reverse(reverse_begin[n]);
     {
       std::vector<std::int64_t> at(reverse_begin.begin(), reverse_begin.end() - 1);
-      for (std::int64_t row = 0; row < n; ++row)
+      for (std::int64_t row = 0; row < n; ++row) {
+        if (row % 65536 == 0) team.poll();
         for (std::int64_t p = 0; p < forward(row); ++p) {
           const Hit& hit = best.best(row)[p];
           // Half of the squared distance.
           reverse[at[hit.column]++] = {rows.half(row) - hit.score, static_cast<std::int32_t>(row)};
         }
+      }
     }
     links_.resize(begin_[n]);
     constexpr std::int64_t kChunk = 1024;

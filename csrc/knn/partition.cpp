@@ -187,6 +187,7 @@ class Partition {
     });
     std::vector<Set> out;
     for (std::size_t s = 0; s < sets.size(); ++s) {
+      team_.poll();
       std::vector<Set> children(splits[s].leaders.size());
       send(splits[s], children);
       dissolve_small(splits[s], children, scratch);

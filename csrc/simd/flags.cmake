@@ -1,6 +1,10 @@
 # What the kernels of each instruction set are compiled with; nothing else is.
 set(avx2 -mavx2 -mfma -mf16c)
-set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
+set(wide -mprefer-vector-width=512)
+if(MSVC)  # clang-cl takes it in this form alone
+  set(wide /clang:-mprefer-vector-width=512)
+endif()
+set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl ${wide})
 set(avx512_bf16 ${avx512} -mavx512bf16)
 set(amx_bf16 ${avx512} -mamx-tile -mamx-bf16)
 set(neon)  # of every aarch64

@@ -37,7 +37,8 @@ Registers cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
 bool all(std::uint32_t bits, std::uint32_t wanted) { return (bits & wanted) == wanted; }
 constexpr std::uint32_t bit(int n) { return 1u << n; }
 
-// Registers that the operating system saves when it switches between threads (XCR0).
+// Registers that the operating system saves when it switches between threads (XCR0). (macOS has
+// those of AVX-512 there only after a thread's first such instruction: on Intel Macs AVX2 is used.)
 bool system_saves(std::uint32_t wanted) {
   if (!all(cpuid(1, 0).c, bit(27))) return false;  // OSXSAVE: else XGETBV is no instruction
   std::uint32_t low, high;
