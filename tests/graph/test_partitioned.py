@@ -244,6 +244,7 @@ def test_progress_rises_and_an_interrupt_stops_it():
     def interrupt(share: float) -> None:
         raise KeyboardInterrupt
 
+    X = planted(20_000, 64, 15)  # more than progress is told of once
     with pytest.raises(KeyboardInterrupt):
         knn_graph(X, 10, backend="partitioned", partitioned=SMALL, progress=interrupt)
 
