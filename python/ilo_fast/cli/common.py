@@ -18,7 +18,6 @@ from ilo_fast._util.processors import usable_processors
 from ilo_fast.cli.beside import measure_beside
 from ilo_fast.cli.output import draw_results, kept_scores
 from ilo_fast.cli.parser import UsageError
-from ilo_fast.graph.options import APPROXIMATE
 from ilo_fast.models.demo import DEMO
 from ilo_fast.models.folders import display_name
 
@@ -206,6 +205,8 @@ def extract_settings(args: argparse.Namespace, corpus: ParallelCorpus) -> dict[s
 
 def overlap_settings(args: argparse.Namespace) -> dict[str, Any]:
     """What the scores depend on besides the representations."""
+    from ilo_fast.graph.options import APPROXIMATE
+
     return {
         "n_neighbors": args.n_neighbors,
         "threshold": args.threshold,
