@@ -42,8 +42,7 @@ class BestColumns {
   }
 
   // Each column at most once among the hits, which are spent. merged: scratch of `capacity` hits.
-  // Returns how many of them are new.
-  std::int64_t offer(std::int64_t row, Hit* hits, std::int64_t count, Hit* merged) {
+  void offer(std::int64_t row, Hit* hits, std::int64_t count, Hit* merged) {
     if (count > capacity_) {
       std::nth_element(hits, hits + capacity_, hits + count, better);
       count = capacity_;
@@ -51,7 +50,8 @@ class BestColumns {
     std::sort(hits, hits + count, better);
     Hit* own = &hits_[row * capacity_];
     const std::int64_t n_own = sizes_[row];
-    std::int64_t a = 0, b = 0, n = 0, accepted = 0;
+    std::int64_t a = 0, b = 0, n = 0;
+    bool is_changed = false;
     while (n < capacity_ && (a < n_own || b < count)) {
       if (a < n_own && b < count && own[a].column == hits[b].column) {
         ++b;  // one score for one pair: the same entry
@@ -59,13 +59,12 @@ class BestColumns {
         merged[n++] = own[a++];
       } else {
         merged[n++] = hits[b++];
-        ++accepted;
+        is_changed = true;
       }
     }
-    if (accepted == 0) return 0;
+    if (!is_changed) return;
     std::copy_n(merged, n, own);
     sizes_[row] = static_cast<std::int32_t>(n);
-    return accepted;
   }
 
  private:

@@ -2,12 +2,12 @@
 #include "knn/graph.h"
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <numeric>
 
 #include "core/arithmetic.h"
 #include "core/errors.h"
+#include "core/stopwatch.h"
 #include "knn/candidates.h"
 #include "knn/certificate.h"
 #include "knn/checkpoint.h"
@@ -21,19 +21,6 @@
 namespace ilo {
 
 namespace {
-
-class Stopwatch {
- public:
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const double seconds = std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-    return seconds;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 std::uint64_t combine(std::initializer_list<std::uint64_t> values) {
   std::uint64_t h = 0x9e3779b97f4a7c15u;

@@ -31,12 +31,6 @@ Joiner::Joiner(const RoundedRows& rows, BestColumns& best, std::int64_t leaf_row
       hits_(std::max(block_, rows.padded(leaf_rows))),
       merged_(best.capacity()) {}
 
-std::int64_t Joiner::bytes(const RoundedRows& rows, std::int64_t leaf_rows) {
-  const std::int64_t padded = rows.padded(leaf_rows), block = block_of(rows);
-  return rows.packed_bytes(leaf_rows) + rows.packed_bytes(block) +
-         4 * padded * stride_of(std::max(block, padded)) + 4 * rows.unpack_values();
-}
-
 void Joiner::leaf(const std::int32_t* ids, std::int64_t count) {
   const Kernels& kernels = rows_.kernels();
   rows_.gather(ids, count, panels_.data(), half_.data(), values_.data());
@@ -84,7 +78,7 @@ void Joiner::scan(std::int32_t row, const float* scores, const float* half,
     const std::int32_t column = columns[hits_[h].column];
     if (column != row) hits_[others++] = {hits_[h].score, column};
   }
-  if (others > 0) accepted_ += best_.offer(row, hits_.data(), others, merged_.data());
+  if (others > 0) best_.offer(row, hits_.data(), others, merged_.data());
 }
 
 }  // namespace ilo

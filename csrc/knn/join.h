@@ -22,12 +22,8 @@ class Joiner {
   void rectangle(const std::int32_t* ids, std::int64_t count, const std::int32_t* columns,
                  std::int64_t n_columns);
 
-  // So far: pairs that were scored, and new entries of lists.
+  // That were scored so far.
   double pairs() const { return pairs_; }
-  std::int64_t accepted() const { return accepted_; }
-
-  // What one takes, in bytes.
-  static std::int64_t bytes(const RoundedRows& rows, std::int64_t leaf_rows);
 
  private:
   void scan(std::int32_t row, const float* scores, const float* half, const std::int32_t* columns,
@@ -41,7 +37,6 @@ class Joiner {
   std::vector<float> values_;
   std::vector<Hit> hits_, merged_;
   double pairs_ = 0;
-  std::int64_t accepted_ = 0;
 };
 
 }  // namespace ilo

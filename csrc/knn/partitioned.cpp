@@ -2,7 +2,6 @@
 #include "knn/partitioned.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
 #include <unordered_map>
@@ -10,6 +9,7 @@
 
 #include "core/arithmetic.h"
 #include "core/errors.h"
+#include "core/stopwatch.h"
 #include "knn/best_columns.h"
 #include "knn/descent.h"
 #include "knn/join.h"
@@ -21,19 +21,6 @@
 namespace ilo {
 
 namespace {
-
-class Stopwatch {
- public:
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const double seconds = std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-    return seconds;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 // Rows in float64 that several rows of a group are compared with: each is converted once.
 class Converted {

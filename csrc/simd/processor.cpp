@@ -75,12 +75,10 @@ bool has_amx_bf16() {
 
 #endif
 
-#if defined(ILO_ARM_KERNELS)
+#if defined(ILO_NEON_BF16)
 
 bool has_neon_bf16() {
-#if !defined(ILO_NEON_BF16)
-  return false;  // the compiler could not build them
-#elif defined(__linux__)
+#if defined(__linux__)
   constexpr unsigned long kBf16 = 1ul << 14;  // HWCAP2_BF16 of asm/hwcap.h
   return getauxval(AT_HWCAP2) & kBf16;
 #elif defined(__APPLE__)

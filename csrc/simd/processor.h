@@ -9,7 +9,7 @@ bool has_avx512();  // F, BW, DQ and VL
 bool has_avx512_bf16();
 bool has_amx_bf16();
 #endif
-#if defined(ILO_ARM_KERNELS)
+#if defined(ILO_NEON_BF16)
 bool has_neon_bf16();
 #endif
 

@@ -59,9 +59,9 @@ def layers(plan: Plan, read: Read) -> str:
     if not rows:
         return NONE_YET
     columns = (
-        "condition", "seed", "transcoder", "layer", "excess Jaccard", "translation share, hidden",
-        "features", "mutual k-NN, hidden", "features", "effective languages", "of one language",
-        "probe on x", "unigram",
+        "condition", "seed", "transcoder", "layer", "excess Jaccard", "ILO, hidden", "features",
+        "translation share, hidden", "features", "mutual k-NN, hidden", "features",
+        "effective languages", "of one language", "probe on x", "unigram", "line so far",
     )  # fmt: skip
     return table(columns, rows)
 
@@ -81,11 +81,12 @@ def _layer_rows(name: str, seed: int, kind: str, read: Read) -> list[list[str]]:
             [
                 name, str(seed), kind, str(layer), shown(Number(value, low, high)),
                 *(_cell(scores[source][score]["values"][layer])
-                  for score in ("translation_share", "mutual_knn")
+                  for score in ("ilo", "translation_share", "mutual_knn")
                   for source in ("hidden", "features")),
                 _cell(rates["effective_languages"], 2), _cell(rates["specific"], 2),
                 _cell(x["accuracy"] if x else None),
-                _cell(probes["baselines"]["unigram"]["accuracy"] if probes else None),
+                *(_cell(probes["baselines"][name]["accuracy"] if probes else None)
+                  for name in ("unigram", "line_so_far")),
             ]
         )  # fmt: skip
     return rows

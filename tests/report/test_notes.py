@@ -48,6 +48,19 @@ def test_notes_of_an_approximate_graph_give_the_lowest_recall() -> None:
     assert any("recall 0.9700" in note and "100 random rows" in note for note in found)
 
 
+def test_notes_of_an_approximate_graph_that_was_answered_exactly_say_so_once() -> None:
+    layer = {"recall": 1.0, "exact_because": "200 rows", "certified_rows": 9, "widened_rows": 1}
+    found = notes(overlap_scores(info={"backend": "partitioned", "layers": [layer]}))
+    (note,) = [note for note in found if "Neighbours are" in note]
+    assert note == "Neighbours are exact, though not asked to be: 200 rows."
+
+
+def test_notes_of_a_graph_from_tiles_count_rows_of_tiles_and_see_no_copies() -> None:
+    layer = {"layer": 0, "rows": 10, "tiles": 3, "certified_rows": 30, "widened_rows": 10}
+    text = "\n".join(notes(overlap_scores(info={"backend": "ray", "layers": [layer]})))
+    assert "30 of 40 rows of tiles (75.00 %)" in text and "copies" not in text
+
+
 def test_notes_name_the_layers_whose_rows_are_mostly_copies() -> None:
     layers = [{"layer": h, "rows": 100, "unique_rows": n} for h, n in enumerate((20, 99, 89))]
     text = "\n".join(notes(overlap_scores(info={"layers": layers})))

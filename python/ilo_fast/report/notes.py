@@ -107,7 +107,7 @@ def _graph_notes(scores: OverlapScores) -> list[str]:
     fallback = sum(int(layer.get("widened_rows", 0)) for layer in layers)
     if certified + fallback:
         share = 100.0 * certified / (certified + fallback)
-        what = "rows of tiles" if any("blocks" in layer for layer in layers) else "rows"
+        what = "rows of tiles" if any("tiles" in layer for layer in layers) else "rows"
         found.append(
             f"Neighbours are exact: {certified} of {certified + fallback} {what} ({share:.2f} %) "
             f"were certified in the first pass, the fallback decided {fallback} in float64."
