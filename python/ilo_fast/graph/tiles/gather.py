@@ -91,9 +91,8 @@ def gather(
     if folder is not None:
         files = TileFiles(folder, _about(plan, settings, n_layers, prints))
     # The state of merge.h: nothing found yet.
-    layers = [
-        _Layer(np.full((n, k), -1, np.int64), np.full((n, k), np.inf)) for _ in range(n_layers)
-    ]
+    indices = np.full((n_layers, n, k), -1, np.int64)
+    layers = [_Layer(own, np.full((n, k), np.inf)) for own in indices]
     tiles = list(plan.tiles())
     done, total = 0.0, n_layers * sum(plan.products(i, j) for i, j in tiles)
     left = []
@@ -126,7 +125,7 @@ def gather(
                 done += plan.products(*at)
             if update:
                 update(min(1.0, done / total))
-    return _finished(plan, settings, layers, simd)
+    return _finished(plan, settings, indices, layers, simd)
 
 
 def _fingerprints(
@@ -184,8 +183,9 @@ def _count(layer: _Layer, found: Found) -> None:
 
 
 def _finished(
-    plan: TilePlan, settings: Settings, layers: Sequence[_Layer], simd: set[str]
-) -> Gathered:
+    plan: TilePlan, settings: Settings, indices: NDArray[np.int64], layers: Sequence[_Layer],
+    simd: set[str],
+) -> Gathered:  # fmt: skip
     n, n_tiles = plan.problem.n, plan.n_tiles
     distances = np.empty((len(layers), n, settings.n_neighbors), np.float32)
     infos = []
@@ -209,5 +209,4 @@ def _finished(
                 "resumed_share": len(layer.resumed) / n_tiles,
             }
         )
-    indices = np.stack([layer.indices for layer in layers])
     return Gathered(indices, distances, infos, tuple(sorted(simd)))
