@@ -183,9 +183,12 @@ def _count(layer: _Layer, found: Found) -> None:
 
 
 def _finished(
-    plan: TilePlan, settings: Settings, indices: NDArray[np.int64], layers: Sequence[_Layer],
+    plan: TilePlan,
+    settings: Settings,
+    indices: NDArray[np.int64],
+    layers: Sequence[_Layer],
     simd: set[str],
-) -> Gathered:  # fmt: skip
+) -> Gathered:
     n, n_tiles = plan.problem.n, plan.n_tiles
     distances = np.empty((len(layers), n, settings.n_neighbors), np.float32)
     infos = []
