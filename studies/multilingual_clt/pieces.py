@@ -46,7 +46,7 @@ class Pieces:
         self.folder = folder / "pieces"
 
     def read(self, piece: Piece) -> dict[str, Any] | None:
-        """What was kept of it; None where it is not made yet.
+        """What was kept of it; None where it is not made yet, or its file is damaged.
 
         Raises
         ------
@@ -54,7 +54,7 @@ class Pieces:
             It was made with other settings.
         """
         found = read_json(self.folder / f"{piece.name}.json")
-        if found is None:
+        if not isinstance(found, dict) or not {"settings", "seconds", "result"} <= found.keys():
             return None
         theirs = found["settings"]
         if theirs != piece.settings:
@@ -80,38 +80,40 @@ class Pieces:
         for piece in plan:
             self.read(piece)  # refuses other settings before anything is made
         failed: set[str] = set()  # or in need of what failed
-        while waiting := [p for p in plan if not self._is_made(p.name) and p.name not in failed]:
+        by_name = {piece.name: piece for piece in plan}
+        made: set[str] = set()
+        while waiting := [p for p in plan if p.name not in made and p.name not in failed]:
+            made |= {piece.name for piece in waiting if self.read(piece) is not None}
+            waiting = [piece for piece in waiting if piece.name not in made]
             lost = {piece.name for piece in waiting if failed.intersection(piece.needs)}
-            ready = [p for p in waiting if all(map(self._is_made, p.needs))]
+            ready = [p for p in waiting if made.issuperset(by_name.keys() & set(p.needs))]
             if lost:
                 failed |= lost
             elif not any(self._make(piece, len(waiting), failed) for piece in ready):
                 time.sleep(_PAUSE)  # others are at work on all of it
         return sorted(failed)
 
-    def _is_made(self, name: str) -> bool:
-        return (self.folder / f"{name}.json").is_file()
-
     def _make(self, piece: Piece, waiting: int, failed: set[str]) -> bool:
         """Whether there was something to do."""
         error_file = self.folder / f"{piece.name}.error.txt"
         try:
             with FileLock(self.folder / f".{piece.name}.lock", timeout=0):
-                if self._is_made(piece.name):
+                if self.read(piece) is not None:
                     return False
+                say(f"{piece.name} begins")
                 begin = time.perf_counter()
                 try:
                     result = piece.make()
+                    seconds = round(time.perf_counter() - begin, 1)
+                    write_json(
+                        self.folder / f"{piece.name}.json",
+                        {"settings": piece.settings, "seconds": seconds, "result": result},
+                    )
                 except Exception:
                     write_text(error_file, traceback.format_exc())
                     failed.add(piece.name)
                     say(f"{piece.name}: could not be made, see {error_file}")
                     return True
-                seconds = round(time.perf_counter() - begin, 1)
-                write_json(
-                    self.folder / f"{piece.name}.json",
-                    {"settings": piece.settings, "seconds": seconds, "result": result},
-                )
                 error_file.unlink(missing_ok=True)
                 say(f"{piece.name}: {seconds:.0f} s; about {waiting - 1} pieces left")
                 return True

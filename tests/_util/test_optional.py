@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ilo_fast._util.optional import require
@@ -50,3 +52,12 @@ def test_missing_package_is_named_with_its_versions() -> None:
         require("nosuch", "x", at_least="1.6")
     with pytest.raises(ImportError, match=r"needs no-such < 2: pip install no-such"):
         require("nosuch", distribution="no-such", below="2")
+
+
+def test_a_folder_of_that_name_is_no_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nosuch").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match="needs nosuch"):
+        require("nosuch", "x")

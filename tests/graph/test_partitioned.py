@@ -257,10 +257,10 @@ def test_progress_rises_and_an_interrupt_stops_it():
     [
         ({"recall": 0.0}, "recall=0.0, wanted more than 0 and at most 1"),
         ({"recall": 1.5}, "recall=1.5"),
-        ({"overlap": 0}, "overlap=0, wanted at least 1"),
-        ({"leaf_rows": 3}, "leaf_rows=3, wanted at least 16"),
-        ({"seed": -1}, "seed=-1, wanted at least 0"),
-        ({"sample_rows": 0}, "sample_rows=0, wanted at least 1"),
+        ({"overlap": 0}, "overlap=0 must be at least 1"),
+        ({"leaf_rows": 3}, "leaf_rows=3 must be at least 16"),
+        ({"seed": -1}, "seed=-1 must be at least 0"),
+        ({"sample_rows": 0}, "sample_rows=0 must be at least 1"),
     ],
 )
 def test_wrong_options(options, message):
@@ -269,8 +269,9 @@ def test_wrong_options(options, message):
 
 
 def test_options_of_a_wrong_type():
-    with pytest.raises(TypeError, match=r"overlap=2\.5, wanted a whole number"):
+    with pytest.raises(TypeError, match=r"overlap must be an int, got 2\.5"):
         PartitionedOptions(overlap=2.5)  # type: ignore[arg-type]
+    assert PartitionedOptions(seed=np.int64(3)).seed == 3
 
 
 @pytest.mark.parametrize(

@@ -201,3 +201,13 @@ def test_a_missing_or_other_scikit_learn_is_named(monkeypatch):
             patch.setattr(target, lambda *_, value=value: value)
             with pytest.raises(ImportError, match=said):
                 importlib.import_module(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("mode", "nonsense"), ("n_neighbors", 0), ("n_neighbors", 2.5)]
+)
+def test_parameters_that_are_set_after_fit_are_checked(name: str, value: object) -> None:
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    fitted = ExactKNeighborsTransformer(n_neighbors=3).fit(X).set_params(**{name: value})
+    with pytest.raises((ValueError, TypeError), match=name):
+        fitted.transform(X)

@@ -48,6 +48,16 @@ def test_notes_of_an_approximate_graph_give_the_lowest_recall() -> None:
     assert any("recall 0.9700" in note and "100 random rows" in note for note in found)
 
 
+def test_notes_say_where_the_wanted_recall_was_missed() -> None:
+    layer = {"recall": 0.02, "recall_sample_rows": 9, "recall_wanted": 0.99, "is_reached": False}
+    info = {"backend": "partitioned", "layers": [layer]}
+    assert any(
+        "A recall of 0.99 was wanted and is missed" in n for n in notes(overlap_scores(info=info))
+    )
+    layer["is_reached"] = True
+    assert not any("is missed" in note for note in notes(overlap_scores(info=info)))
+
+
 def test_notes_of_an_approximate_graph_that_was_answered_exactly_say_so_once() -> None:
     layer = {"recall": 1.0, "exact_because": "200 rows", "certified_rows": 9, "widened_rows": 1}
     found = notes(overlap_scores(info={"backend": "partitioned", "layers": [layer]}))

@@ -39,7 +39,8 @@ def require(
     if below is not None:
         wanted += f"{',' if at_least is not None else ''} < {below}"
     install = "pip install " + (name if extra is None else f"'ilo_fast[{extra}]'")
-    if importlib.util.find_spec(package) is None:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:  # a folder of that name is no package
         raise ImportError(f"this needs {wanted}: {install}")
     found = installed_version(name)
     numbers = _numbers(found or "")

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -61,26 +62,22 @@ def mapped(X: Any) -> Any:
     ------
     FileNotFoundError
         There is no such file.
-    ValueError, TypeError
-        It is no ``.npy`` file, or one that needs pickles, or of several arrays.
+    ValueError
+        It is no ``.npy`` file, or one that needs pickles.
     """
     if not isinstance(X, (str, os.PathLike)):
         return X
     path = path_of("X", X)
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (FileNotFoundError, IsADirectoryError) as error:
+        return np.lib.format.open_memmap(path, mode="r")
+    except OSError as error:
         raise FileNotFoundError(
             f"X={str(path)!r} is no file here: pass an array, or the path of a .npy file"
         ) from error
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, SyntaxError, TokenError) as error:  # what a damaged head raises
         raise ValueError(
             f"X={str(path)!r} cannot be mapped as a .npy file ({error}): write it with np.save"
         ) from error
-    if not isinstance(found, np.ndarray):
-        found.close()
-        raise TypeError(f"X={str(path)!r} holds several arrays: load it, and pass one of them")
-    return found
 
 
 def as_stack(X: Any, name: str = "X") -> Stack:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilo_fast import _core
+from ilo_fast._util.checks import whole_number
 from ilo_fast._util.statistics import wilson_interval
 from ilo_fast.graph import exact
 from ilo_fast.graph.arrays import Stack
@@ -78,10 +79,7 @@ class PartitionedOptions:
             ("exact_below", 0),
         ):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"{name}={value!r}, wanted a whole number")
-            if not least <= value < 2**63:
-                raise ValueError(f"{name}={value}, wanted at least {least} and below 2**63")
+            object.__setattr__(self, name, whole_number(name, value, least))
         if self.overlap > _MOST_OVERLAP:
             raise ValueError(f"overlap={self.overlap}, wanted at most {_MOST_OVERLAP}")
 
@@ -147,11 +145,17 @@ def graph(
             warnings.warn(
                 f"recall {recall['recall']:.4f} of the partitioned graph, {options.recall} was "
                 f"wanted, after {layer['rounds']} of at most {options.max_rounds} rounds: raise "
-                "max_rounds or overlap of PartitionedOptions, or use backend='exact'",
+                f"{_what_to_raise(layer['rounds'], options)} of PartitionedOptions, or use "
+                "backend='exact'",
                 RuntimeWarning,
                 stacklevel=4,
             )
     return NeighborGraph(indices, distances, _info(options, threads, simd, layers), n)
+
+
+def _what_to_raise(rounds: int, options: PartitionedOptions) -> str:
+    """The pilot rows may have had the recall that the sample, a little later, has not."""
+    return "max_rounds or overlap" if rounds >= options.max_rounds else "recall"
 
 
 def _info(

@@ -112,13 +112,16 @@ class ExactKNeighborsTransformer(
         ValueError, TypeError
             A parameter that is not known, NaN or infinity, a sparse matrix.
         """
+        self._check_parameters()
+        self._fit_X = validate_data(self, X, dtype=list(_DTYPES))
+        self.n_samples_fit_ = self._n_features_out = len(self._fit_X)
+        return self
+
+    def _check_parameters(self) -> None:
         choice("mode", self.mode, ("distance", "connectivity"))
         choice("metric", self.metric, ("euclidean", "cosine"))
         choice("backend", self.backend, ("auto", "exact", "cuda"))
         whole_number("n_neighbors", self.n_neighbors)
-        self._fit_X = validate_data(self, X, dtype=list(_DTYPES))
-        self.n_samples_fit_ = self._n_features_out = len(self._fit_X)
-        return self
 
     def transform(self, X: Any) -> Any:
         """The graph from rows of X to the fitted rows; none is excluded.
@@ -139,6 +142,7 @@ class ExactKNeighborsTransformer(
             Fewer fitted rows than entries wanted; what `knn_graph` refuses.
         """
         check_is_fitted(self)
+        self._check_parameters()  # set_params() may have come between
         rows = validate_data(self, X, dtype=list(_DTYPES), reset=False)
         return self._as_asked(self._graph(self._entries(), queries=rows).to_csr())
 

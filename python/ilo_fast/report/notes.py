@@ -137,4 +137,9 @@ def _graph_notes(scores: OverlapScores) -> list[str]:
             f"{min(recalls):.4f} at the worst layer, against exact neighbours of {rows} random "
             "rows."
         )
+        if not all(layer.get("is_reached", True) for layer in approximate):
+            wanted = approximate[0]["recall_wanted"]
+            found.append(
+                f"A recall of {wanted} was wanted and is missed: scores are of other rows."
+            )
     return found

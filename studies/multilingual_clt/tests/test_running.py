@@ -116,3 +116,19 @@ def test_what_cannot_be_made_is_said_and_the_rest_is_made(tmp_path: Path) -> Non
     plan[0] = Piece("bad", {}, dict)
     assert pieces.work(plan) == []
     assert not (tmp_path / "pieces" / "bad.error.txt").is_file()
+
+
+@pytest.mark.parametrize("left", ["", '{"settings": {', "{}", "[]"])
+def test_a_piece_whose_file_is_damaged_is_made_again(tmp_path: Path, left: str) -> None:
+    pieces = Pieces(tmp_path)
+    plan = [Piece("one", {"a": 1}, lambda: {"value": 3}), Piece("two", {"a": 1}, dict, ("one",))]
+    assert pieces.work(plan) == []
+    (tmp_path / "pieces" / "one.json").write_text(left, encoding="utf-8")
+    assert pieces.work(plan) == []
+    assert pieces.made(plan)["one"]["result"] == {"value": 3}
+
+
+def test_what_json_cannot_hold_is_one_failed_piece(tmp_path: Path) -> None:
+    plan = [Piece("bad", {}, lambda: {"value": object()}), Piece("good", {}, dict)]
+    assert Pieces(tmp_path).work(plan) == ["bad"]
+    assert (tmp_path / "pieces" / "good.json").is_file()

@@ -54,7 +54,7 @@ def connected() -> Iterator[Any]:
         raise RuntimeError(
             "backend='ray' finds no Ray cluster: run 'ray start --head' on one machine and "
             "'ray start --address=HEAD:6379' on the others, or call ray.init() before to use this "
-            "machine alone"
+            f"machine alone; where one runs, its token may be missing here ({error})"
         ) from error
     try:
         yield ray
