@@ -140,6 +140,6 @@ def _graph_notes(scores: OverlapScores) -> list[str]:
         if not all(layer.get("is_reached", True) for layer in approximate):
             wanted = approximate[0]["recall_wanted"]
             found.append(
-                f"A recall of {wanted} was wanted and is missed: scores are of other rows."
+                f"A recall of {wanted} was wanted and is missed: scores may be of other neighbours."
             )
     return found
