@@ -277,8 +277,8 @@ def test_stopped_by_progress_at_any_time(path):
         except error as caught:
             assert str(caught) == "now"
             assert remaining == 0
-        else:  # it was finished sooner; but every path is long enough for a first look
-            assert calls_left > 1, f"seed {seed}: never stopped"
+        else:  # a quick machine was done before as many looks; what was raised is never swallowed
+            assert remaining > 0, f"seed {seed}: raised, and lost"
             assert_same(got, wanted, f"seed {seed}")
     assert_same(core(X, **options)[:2], wanted, f"seed {seed}")
 
