@@ -77,12 +77,14 @@ def main() -> None:
                 wanted = wanted or graph
                 assert graph == wanted, "not the same bytes"
                 seconds.setdefault(name, []).append(spent)
+                print(f"{name}: {spent:.2f} s", flush=True)
                 with connected(nodes, args.gigabytes << 30):
                     timed(small, args.k, backend="ray", n_threads=1)  # starts the workers
                     name = f"ray, {nodes} nodes"
                     spent, graph = timed(file, args.k, backend="ray", n_threads=1)
                 assert graph == wanted, "not the same bytes"
                 seconds.setdefault(name, []).append(spent)
+                print(f"{name}: {spent:.2f} s", flush=True)
                 infos[name] = graph.info
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     for name, median in medians.items():
