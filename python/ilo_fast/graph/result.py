@@ -29,7 +29,8 @@ class NeighborGraph:
         Row numbers of the neighbours, nearest first; equal distances by ascending row number. A row
         is never its own neighbour, its exact duplicates are.
     distances : float32, same shape
-        ``1 - cosine similarity``, or the Euclidean distance in the units of the input.
+        ``1 - cosine similarity``, or the Euclidean distance in the units of the input. The order is
+        that of the float64 distances, also where two round to one float32, or to 0 or infinity.
     info : dict
         ``backend``, ``simd``, ``n_threads``, ``max_memory``, ``seconds`` (of a GPU ``device``
         instead of ``simd`` and ``n_threads``), and a list ``layers`` with, for each layer, how many
