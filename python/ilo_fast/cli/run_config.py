@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from ilo_fast.cli import flags
-from ilo_fast.cli.parser import Parser, UsageError, did_you_mean
+from ilo_fast.cli.parser import Parser, UsageError, did_you_mean, with_suggestion
 from ilo_fast.errors import AccessError
 
 _TOP: Final = ("output", "reports", "defaults", "models", "corpora")
@@ -69,6 +69,7 @@ class _Reader(Parser):
     """Raises what is wrong, in the words of the file."""
 
     def error(self, message: str) -> NoReturn:
+        message = with_suggestion(message)
         found = re.match(r"argument (?:-\w+/)?--([\w-]+): (.*)", message, re.DOTALL)
         raise UsageError(f"{found[1].replace('-', '_')}: {found[2]}" if found else message)
 

@@ -145,7 +145,7 @@ class _Many:
         corpus = self._corpus(job)
         common.check_scorable(args, corpus)
         common.check_unit(args, corpus)
-        title = job.corpus_name or "__".join((corpus.name, *_sample_names(args)))
+        title = job.corpus_name or " ".join((corpus.name, *_sample_names(args)))
         experiment = _experiment(args)
         path = result_path(self.folder, common.model_name(args), _revision(args), experiment, title)
         settings = common.extract_settings(args, corpus) | common.overlap_settings(args)

@@ -16,8 +16,8 @@ SHOWN_COMPANIONS: Final = ("translation_ilo", "retrieval_p1", "mexa", "cka_unbia
 """Those with a column; the CSV and `load_results` have all."""
 
 NOISE: Final = (
-    "ILO measures how much languages mix, not whether they mix by meaning: unstructured noise "
-    "scores near 1, too, as high as the column 'mixing' says. Read it beside the share of "
+    "ILO measures how much languages mix, not whether they mix by meaning: a raw ILO near 1 is "
+    "also what unstructured noise gives (the column 'mixing'). Read it beside the share of "
     "translations."
 )
 COMPARE: Final = (
