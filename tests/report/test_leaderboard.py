@@ -88,11 +88,11 @@ def test_file_and_model_are_named_as_mteb_has_them(tmp_path: Path) -> None:
 def test_names_are_safe_and_stay_distinct() -> None:
     assert safe_name("org/model") == "org__model"
     assert safe_name("demo model") == "demo_model"
-    odd = ["../../etc", "..", ".", ".hidden", "a:b", "a?b", "a<b>", "x" * 99, "x" * 98, "é", " "]
+    odd = ["../../etc", "..", ".", ".hidden", "a:b", "a?b", "a<b>", "x" * 199, "x" * 198, "é", " "]
     found = [safe_name(name) for name in odd]
     assert len(set(found)) == len(odd)
     for name in found:
-        assert re.fullmatch(r"[\w,=+-][\w.,=+-]{0,89}", name), name
+        assert re.fullmatch(r"[\w,=+-][\w.,=+-]{0,159}", name), name
     place = Path("out")
     for corpus in ("model_meta", "experiments"):
         assert result_path(place, "m", "r", {}, corpus).name == f"{corpus}_.json"
@@ -224,7 +224,7 @@ def test_names_from_outside_are_escaped_in_the_page() -> None:
     ]
     fine = [dict.fromkeys(("model", "corpus", "error", "when"), "x") for _ in range(4)]
     plain = Page(leaderboard_page(harmless, fine, pages={0: "report.html"}))
-    assert hostile.elements == plain.elements
+    assert sorted(hostile.elements) == sorted(plain.elements)
     text = leaderboard_page(results, failed)
     assert "\x1b" not in text and "\u202e" not in text
 

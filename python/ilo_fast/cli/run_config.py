@@ -126,7 +126,9 @@ def _load(path: Path) -> Any:
         raise AccessError(f"--config {path} does not exist") from None
     except UnicodeDecodeError:
         raise UsageError("it is not UTF-8 text") from None
-    except (yaml.YAMLError, RecursionError) as error:
+    except UsageError:
+        raise
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
         raise UsageError(f"it is not YAML: {' '.join(str(error).split())}") from None
 
 

@@ -55,7 +55,7 @@ _BESIDE_CONFIG: Final = ("output", "overwrite", "cache", "no_cache")
 class _Tally:
     measured: int = 0
     kept: int = 0
-    busy: int = 0
+    busy: set[str] = field(default_factory=set)  # left to another process
     failed: dict[str, int] = field(default_factory=dict)  # what was noted, and its exit status
 
 
@@ -147,7 +147,9 @@ class _Many:
         common.check_unit(args, corpus)
         title = job.corpus_name or " ".join((corpus.name, *_sample_names(args)))
         experiment = _experiment(args)
-        path = result_path(self.folder, common.model_name(args), _revision(args), experiment, title)
+        path = result_path(
+            self.folder, common.model_name(args), _pinned_revision(args), experiment, title
+        )
         settings = common.extract_settings(args, corpus) | common.overlap_settings(args)
         settings["corpus_name"] = job.corpus_name or settings["corpus_name"]
         settings["companion_intervals"] = args.companion_intervals
@@ -156,7 +158,7 @@ class _Many:
         lock = acquire(locks / f"{digest(path.relative_to(self.folder).as_posix())[:24]}.lock")
         if lock is None:
             logger.info("another process is measuring this")
-            self.tally.busy += 1
+            self.tally.busy.add(key)
             return
         try:
             if self._is_done(path, settings):
@@ -250,7 +252,7 @@ class _Many:
 
     def _failures(self, keys: list[str]) -> list[dict[str, Any]]:
         """What this file asks for and failed, now or in another process."""
-        noted = (self.attempts.get(key) for key in keys)
+        noted = (self.attempts.get(key) for key in keys if key not in self.tally.busy)
         return [record for record in noted if record is not None]
 
     def _say(self, written: list[Path]) -> None:
@@ -265,7 +267,7 @@ class _Many:
             for number, what in (
                 (tally.measured, "measured"),
                 (tally.kept, "there already"),
-                (tally.busy, "being measured by another process"),
+                (len(tally.busy), "being measured by another process"),
                 (len(tally.failed), "failed"),
             )
             if number
@@ -322,8 +324,8 @@ def _experiment(args: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def _revision(args: argparse.Namespace) -> str:
-    """The commit of the model, or a hash of what its folder holds."""
+def _pinned_revision(args: argparse.Namespace) -> str:
+    """The commit of the model, or a hash of what its folder holds; of a branch, pins the commit."""
     from ilo_fast._util.hashing import hash_file
     from ilo_fast.cache import Store
     from ilo_fast.models.loading import open_files
@@ -337,7 +339,10 @@ def _revision(args: argparse.Namespace) -> str:
             trust_remote_code=args.trust_remote_code,
             adapters=True,
         )
-    return model_revision(files, hash_file if store is None else store.file_hash)
+    revision = model_revision(files, hash_file if store is None else store.file_hash)
+    if files.revision == revision:  # what is measured is what its folder will be called
+        args.revision = revision
+    return revision
 
 
 def _free_memory() -> None:

@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 STATE: Final = ".ilo_fast"  # locks, and what failed
 _EXPERIMENTS: Final = "experiments"
 _META: Final = "model_meta"
-_LONGEST: Final = 80  # characters of a name in a path
+_MOST_BYTES: Final = 160  # of a name in a path; file systems take 255, and temporary names add some
+_KEPT: Final = 40  # characters of a longer one
 
 
 def result_path(
@@ -45,9 +46,10 @@ def safe_name(name: str) -> str:
     """`name` as part of a path; with a hash where other names would become the same."""
     slashes = name.replace("/", "__").replace("\\", "__")
     safe = re.sub(r"[^\w.,=+-]", "_", slashes)
-    if safe == slashes.replace(" ", "_") and len(safe) <= _LONGEST and safe.strip("."):
-        return f"_{safe}" if safe.startswith(".") else safe
-    return f"{safe[:_LONGEST].strip('._')}-{digest(name)[:8]}".lstrip("-")
+    same = safe == slashes.replace(" ", "_") and len(safe.encode()) <= _MOST_BYTES
+    if same and safe and not safe.startswith("."):
+        return safe
+    return f"{safe[:_KEPT].strip('._')}-{digest(name)[:8]}".lstrip("-")
 
 
 def find_results(folder: Path) -> list[Result]:
