@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,6 +157,9 @@ def test_a_page_runs_as_printed(
                 capsys.readouterr()
                 assert main(words) == 0, f"{block.place}: ilo-fast {' '.join(words)}"
                 printed = capsys.readouterr().out.splitlines()
+        elif block.kind == "yaml" and (named := re.match(r"# ([\w/.-]+)\n", block.text)):
+            Path(named[1]).parent.mkdir(exist_ok=True)
+            Path(named[1]).write_text(block.text, encoding="utf-8")
         elif block.kind == "text":  # what the command before it printed
             for line in block.text.splitlines():
                 if line not in ("", "...", *printed):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ilo_fast.graph.partitioned import PartitionedOptions as PartitionedOptions
     from ilo_fast.graph.result import NeighborGraph as NeighborGraph
     from ilo_fast.pipeline import measure as measure
+    from ilo_fast.report.leaderboard.folder import load_results as load_results
     from ilo_fast.representations.extraction import extract as extract
     from ilo_fast.representations.result import Representations as Representations
     from ilo_fast.scores.companions.companions import companions as companions
@@ -77,6 +78,7 @@ _HOME = {
     "knn_graph": "graph.knn",
     "layout": "scores.structure.layout",
     "LabelledCorpus": "corpora.labelled.corpus",
+    "load_results": "report.leaderboard.folder",
     "load_transcoder": "transcoders.files.folder",
     "measure": "pipeline",
     "NeighborGraph": "graph.result",

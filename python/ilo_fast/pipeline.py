@@ -30,6 +30,7 @@ def measure(
     cache: bool | str | os.PathLike[str] | None = None,
     pooling: str = "mean",
     special_tokens: str = "include",
+    prefix: str = "",
     max_length: int | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
@@ -60,7 +61,7 @@ def measure(
         language codes to sentences is taken as it comes, and need not be parallel.
     tokenizer, tokenizer_languages, layers, device, dtype, batch_tokens, cache, pooling
         As in :func:`~ilo_fast.extract`.
-    special_tokens, max_length, revision, trust_remote_code, verify, name
+    special_tokens, prefix, max_length, revision, trust_remote_code, verify, name
         As there.
     n_neighbors, threshold, metric, backend, n_threads, parallel
         As in :func:`~ilo_fast.overlap`.
@@ -105,6 +106,7 @@ def measure(
         cache=cache,
         pooling=pooling,
         special_tokens=special_tokens,
+        prefix=prefix,
         max_length=max_length,
         revision=revision,
         trust_remote_code=trust_remote_code,

@@ -42,13 +42,13 @@ def test_flags_of_extract_reach_the_function(here: Path, monkeypatch: pytest.Mon
         "extract", "-q", "--layers", "0,-1", "--device", "cpu", "--dtype", "bfloat16",
         "--batch-tokens", "99", "--no-cache", "--special-tokens", "exclude", "--max-length", "7",
         "--revision", "v2", "--trust-remote-code", "--pooling", "last", "--name", "mine",
-        "--tokenizer-languages", "eng_Latn=en_XX, deu_Latn=de_DE",
+        "--tokenizer-languages", "eng_Latn=en_XX, deu_Latn=de_DE", "--prefix", "query: ",
     )  # fmt: skip
     assert given == {
         "layers": (0, -1), "device": "cpu", "dtype": "bfloat16", "batch_tokens": 99,
         "cache": False, "pooling": "last", "name": "mine",
         "tokenizer_languages": {"eng_Latn": "en_XX", "deu_Latn": "de_DE"},
-        "special_tokens": "exclude", "max_length": 7,
+        "special_tokens": "exclude", "max_length": 7, "prefix": "query: ",
         "revision": "v2", "trust_remote_code": True, "progress": False,
     }  # fmt: skip
 

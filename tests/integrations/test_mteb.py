@@ -20,9 +20,9 @@ from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.models import ModelMeta
 
 from ilo_fast import CorpusError, OverlapScores, ParallelCorpus, companions, extract, overlap
-from ilo_fast.integrations.metrics import layer_means, of_languages
 from ilo_fast.integrations.mteb import LayerEncoder, OverlapTask, bitext_corpus, overlap_task
 from ilo_fast.models.demo import demo_model_path
+from ilo_fast.scores.flat import layer_means, of_languages
 
 LANGUAGES = ("eng_Latn", "deu_Latn", "fra_Latn", "tha_Thai")
 N = 16

@@ -16,6 +16,8 @@ from helpers.runs import CODES, full_run, measured
 from helpers.scores import overlap_scores
 
 from ilo_fast.report.html import report_of_runs
+from ilo_fast.report.leaderboard.page import leaderboard_page
+from ilo_fast.report.leaderboard.record import Result
 from ilo_fast.report.run_data import RunData
 from ilo_fast.scores.comparison.compare import compare
 
@@ -183,4 +185,33 @@ def test_scores_alone_still_give_a_page(browser: Browser, tmp_path: Path, parall
     browser.open(tmp_path / "report.html")
     assert browser.run("document.getElementById('map-part').hidden") is True
     assert len(browser.run(ROWS)) == len(scores.languages) != len(CODES)
+    assert browser.complaints == []
+
+
+def test_a_leaderboard_sorts_and_filters_its_rows(browser: Browser, tmp_path: Path) -> None:
+    scores = {name: overlap_scores(seed=seed) for name, seed in (("a", 1), ("b", 2), ("c", 3))}
+    results = [
+        Result.of_scores(
+            one, None, model=name, revision="1", corpus=f"text {name}", experiment={}, settings={}
+        )
+        for name, one in scores.items()
+    ]
+    (tmp_path / "leaderboard.html").write_text(leaderboard_page(results), encoding="utf-8")
+    browser.open(tmp_path / "leaderboard.html", width=400)
+    rows = (
+        "[...document.querySelectorAll('#board tbody tr')].filter(r => !r.hidden)"
+        ".map(r => r.cells[0].dataset.value)"
+    )
+    click = "document.querySelectorAll('#board th button')[{}].click()"
+    by_ilo = sorted(results, key=lambda one: -one.row()["ilo"])
+    browser.run(click.format(6))
+    assert browser.run(rows) == [one.model for one in by_ilo]
+    browser.run(click.format(6))
+    assert browser.run(rows) == [one.model for one in reversed(by_ilo)]
+    browser.run(click.format(0))
+    assert browser.run(rows) == ["a", "b", "c"]
+    _choose(browser, "corpus", "text b")
+    assert browser.run(rows) == ["b"]
+    wide, window = browser.run("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide <= window
     assert browser.complaints == []

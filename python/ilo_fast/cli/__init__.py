@@ -8,7 +8,6 @@ Exit status: 0 done, 1 error, 2 wrong usage, 3 data or model not accessible, 130
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import sys
 import time
@@ -34,21 +33,16 @@ from ilo_fast.cli import (
     transfer,
 )  # fmt: skip
 from ilo_fast.cli.console import ReaderGoneError, complain, logging_to_stderr, noting_interrupts
-from ilo_fast.cli.parser import EXIT_USAGE, Parser, UsageError, with_joined_lists
+from ilo_fast.cli.failures import explained
+from ilo_fast.cli.parser import EXIT_USAGE, Parser, with_joined_lists
 from ilo_fast.cli.wording import in_flags
-from ilo_fast.errors import AccessError
 
-EXIT_DONE, EXIT_ERROR, EXIT_ACCESS, EXIT_INTERRUPTED = 0, 1, 3, 130
+EXIT_DONE, EXIT_INTERRUPTED = 0, 130
 
 _COMMANDS = (
     run, extract, score, compare, report, finetune, transfer, pretrain, clt, tokens, languages,
     cache, doctor, completion,
 )  # fmt: skip
-
-# What the library raises on purpose, and the system for reasons of its own.
-_EXPECTED = (ValueError, TypeError, OSError, RuntimeError, ArithmeticError, ImportError, EOFError)
-# What readers of files raise that know no better name for damage.
-_DAMAGED = ("BadZipFile", "SafetensorError", "error", "RecursionError")
 
 _EPILOG = """\
 first steps:
@@ -91,7 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser: Parser = args.parser
     if unknown:
         parser.refuse_unknown(unknown)
-    flags = parser.flags()
+    # A file of settings has keywords, not flags.
+    flags = [] if getattr(args, "config", None) else parser.flags()
     args.began = time.time()
 
     def reword(text: str) -> str:
@@ -102,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         lines_for_bars(not sys.stderr.isatty()),
         noting_interrupts() as noted,
     ):
+        args.interrupted = noted
         try:
             status: int = args.action(args)
             sys.stdout.flush()
@@ -127,45 +123,12 @@ def _failed(error: Exception, args: argparse.Namespace, reword: Callable[[str], 
     """Say in one line what went wrong, and return its exit status."""
     if args.verbose:
         complain("".join(traceback.format_exception(error)).rstrip())
-    text = reword(" ".join(_words(error).split()) or type(error).__name__)
-    status = EXIT_ERROR
-    if isinstance(error, UsageError):
+    text, status = explained(error, reword)
+    if status == EXIT_USAGE:
         complain(args.parser.usage_error(text))
-        return EXIT_USAGE
-    if isinstance(error, AccessError):
-        status = EXIT_ACCESS
-    elif isinstance(error, MemoryError):
-        text = f"out of memory ({text}); fewer --layers or --languages need less"
-    elif type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
-        text += " (a smaller --batch-tokens needs less)"
-    elif type(error).__name__ == "UnpicklingError":
-        # torch's own words advise to run whatever the file holds.
-        text = (
-            "the weights are a pickle that is damaged or holds more than tensors, which is never "
-            "run: save them as safetensors where you trust them"
-        )
-    elif type(error).__name__ in _DAMAGED:
-        text = f"a file is damaged or not what its name says ({type(error).__name__}: {text})"
-    # Libraries written in Rust raise plain Exceptions.
-    elif not isinstance(error, _EXPECTED) and type(error) is not Exception:
-        text = (
-            f"unexpected {type(error).__name__}: {text}. This is a bug in ilo_fast; -v shows where."
-        )
-    if sys.flags.optimize > 1 and "docstring" in text:
-        text += " (transformers reads docstrings, which PYTHONOPTIMIZE=2 removes: unset it)"
-    complain(f"ilo-fast: error: {text}")
+    else:
+        complain(f"ilo-fast: error: {text}")
     return status
-
-
-def _words(error: Exception) -> str:
-    """What an error says; of the system's without its number."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
-        # Libraries that write models and logs know no path, and no remedy.
-        return "the disk is full: free some space, or write to another disk"
-    if isinstance(error, OSError) and error.strerror and error.errno is not None:
-        where = f": {error.filename}" if error.filename is not None else ""
-        return f"{error.strerror}{where}"
-    return str(error)
 
 
 def _discard_stdout() -> None:

@@ -90,6 +90,7 @@ def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) ->
             tokenizer_languages=args.tokenizer_languages,
             name=args.name,
             special_tokens=args.special_tokens,
+            prefix=args.prefix,
             max_length=args.max_length,
             revision=args.revision,
             trust_remote_code=args.trust_remote_code,
@@ -129,10 +130,12 @@ def score_into(
     *,
     parallel: bool | None = None,
     texts: Mapping[str, Sequence[str]] | None = None,
+    drawn: bool = True,
 ) -> tuple[OverlapScores, list[Path]]:
     """Score, unless the folder has these very scores, and write what is to be written.
 
     ``texts`` are the sentences, where they are at hand; else the corpus that was recorded is asked.
+    ``drawn``: with tables, figures and the page.
     """
     from ilo_fast.report.files import write_scores
     from ilo_fast.scores.overlap import overlap
@@ -162,9 +165,10 @@ def score_into(
         logger.info("%s has these scores already; they are kept", folder)
     written = write_scores(scores, folder) if fresh else [folder / SCORES_FILE]
     written += measure_beside(folder, representations, scores, args, fresh=fresh)
-    written += draw_results(
-        folder, scores, with_texts=not args.no_text, texts=texts, progress=not args.quiet
-    )
+    if drawn:
+        written += draw_results(
+            folder, scores, with_texts=not args.no_text, texts=texts, progress=not args.quiet
+        )
     return scores, written
 
 
@@ -195,6 +199,7 @@ def extract_settings(args: argparse.Namespace, corpus: ParallelCorpus) -> dict[s
         "layers": "all" if args.layers is None else list(args.layers),
         "pooling": args.pooling,
         "special_tokens": args.special_tokens,
+        "prefix": args.prefix,
         "max_length": args.max_length,
         "tokenizer_languages": args.tokenizer_languages,
         "dtype": args.dtype or "default",

@@ -45,6 +45,18 @@ def new_command(
     return parser
 
 
+def add_measurement_flags(parser: argparse.ArgumentParser) -> None:
+    """All that says what is measured, and how: of ``run``, and of its file of settings."""
+    add_model_flags(parser)
+    add_corpus_flags(parser)
+    add_sample_flag(parser)
+    add_extract_flags(parser)
+    add_overlap_flags(parser)
+    add_certainty_flags(parser)
+    add_thread_flag(parser)
+    add_text_flag(parser)
+
+
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("model")
     group.add_argument(
@@ -146,6 +158,12 @@ def add_extract_flags(parser: argparse.ArgumentParser) -> None:
         choices=("include", "exclude"),
         default="include",
         help="whether they count in the pooling (default: include, as published)",
+    )
+    group.add_argument(
+        "--prefix",
+        default="",
+        metavar="TEXT",
+        help="put before every sentence, as the model was trained to see it: 'query: ' of E5",
     )
     add_tokenizer_flag(group)
     add_forward_flags(group)

@@ -30,8 +30,8 @@ OVERWRITE_SCORES = (
 # the content is (the text by its hash, the weights by theirs), nor is what cannot change a score.
 _IDENTITY = (
     "model_name", "model_revision", "corpus_sha256", "documents_sha256", "layers", "pooling",
-    "special_tokens", "max_length", "tokenizer_languages", "dtype", "n_neighbors", "threshold",
-    "metric", "backend", "parallel",
+    "special_tokens", "prefix", "max_length", "tokenizer_languages", "dtype", "n_neighbors",
+    "threshold", "metric", "backend", "parallel",
 )  # fmt: skip
 
 # What stands beside the scores and does not change them.
@@ -43,6 +43,7 @@ _NAMED_SETTINGS = (
     ("seed", "seed-", None),
     ("pooling", "pooling-", "mean"),
     ("special_tokens", "special-", "include"),
+    ("prefix", "prefix-", ""),
     ("n_neighbors", "k-", 5),
     ("threshold", "t-", 3),
     ("metric", "", "cosine"),
@@ -66,7 +67,12 @@ def settings_names(args: argparse.Namespace) -> list[str]:
 
 
 def refuse_other_run(
-    path: Path, recorded: Mapping[str, Any], settings: Mapping[str, Any], *, holds: str
+    path: Path,
+    recorded: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    *,
+    holds: str,
+    remedy: str = OVERWRITE,
 ) -> None:
     """Refuse where ``path`` holds what other settings made; what either side lacks may differ.
 
@@ -75,6 +81,8 @@ def refuse_other_run(
     ValueError
         Naming the settings that differ.
     """
+    if "special_tokens" in recorded:  # made by an extraction, and before there were prefixes
+        recorded = {"prefix": "", **recorded}
     # Values may differ in their last bits between machines where the weights are the same.
     both = "weights_sha256" in recorded and "weights_sha256" in settings
     keys = (*_IDENTITY, "weights_sha256" if both else "values_sha256")
@@ -84,7 +92,7 @@ def refuse_other_run(
         {key: recorded[key] for key in shared},
         {key: settings[key] for key in shared},
         holds=holds,
-        remedy=OVERWRITE,
+        remedy=remedy,
     )
 
 
@@ -118,11 +126,18 @@ def kept_scores(
         raise FileExistsError(f"{file} does not say how it was made: {OVERWRITE}")
     recorded = found.recorded("run")
     refuse_other_run(folder, recorded, settings, holds="scores")
-    if settings.get("intervals") and any(recorded.get(k) != settings[k] for k in _CERTAINTY):
-        return None  # the same scores, but without the intervals and tests that are wanted now
+    if lacks_certainty(recorded, settings):
+        return None
     if settings.get("intervals") and found.neighbors is None:
         return None  # nor can what stands beside them be measured without their graph
     return found
+
+
+def lacks_certainty(recorded: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Whether these are the same scores, but without the intervals and tests wanted now."""
+    return bool(settings.get("intervals")) and any(
+        recorded.get(key) != settings[key] for key in _CERTAINTY
+    )
 
 
 def _refuse_foreign(folder: Path) -> None:

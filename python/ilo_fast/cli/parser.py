@@ -38,12 +38,7 @@ class Parser(argparse.ArgumentParser):
     """Says in one line what is wrong, what may have been meant, and where the help is."""
 
     def error(self, message: str) -> NoReturn:
-        choice = _CHOICE.search(message)
-        if choice is not None:
-            known = re.findall(r"[\w.+-]+", choice[2])
-            shown = f"{choice[1]!r} is not known{did_you_mean(choice[1], known)}"
-            message = f"{message[: choice.start()]}{shown} (one of {', '.join(known)})"
-        self.exit(EXIT_USAGE, self.usage_error(message) + "\n")
+        self.exit(EXIT_USAGE, self.usage_error(with_suggestion(message)) + "\n")
 
     def usage_error(self, message: str) -> str:
         """What is wrong with the command line, and where the help is: one line for a terminal."""
@@ -62,6 +57,16 @@ class Parser(argparse.ArgumentParser):
         """All flags, long and short, as the help lists them."""
         listed = re.findall(r"^ +(-[^\n]*?)(?:  |\n|$)", self.format_help(), re.MULTILINE)
         return [flag for line in listed for flag in _FLAG.findall(line)]
+
+
+def with_suggestion(message: str) -> str:
+    """What argparse says of a choice that is not known, with the nearest one."""
+    choice = _CHOICE.search(message)
+    if choice is None:
+        return message
+    known = re.findall(r"[\w.+-]+", choice[2])
+    shown = f"{choice[1]!r} is not known{did_you_mean(choice[1], known)}"
+    return f"{message[: choice.start()]}{shown} (one of {', '.join(known)})"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

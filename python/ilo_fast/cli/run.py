@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 
 from ilo_fast._util.folders import made_folder
 from ilo_fast.cli import common, flags
+from ilo_fast.cli import run_many as many
 from ilo_fast.cli.output import (
     OVERWRITE_SCORES,
     RESULTS_FOLDER,
@@ -31,24 +33,34 @@ def add_parser(commands: Commands) -> None:
             "ilo-fast run -l eng_Latn,deu_Latn,fra_Latn,ces_Latn --layers 0,-1 -o results/four",
             "ilo-fast run -m ./my-model --corpus ./my-texts -k 10",
         ),
-        when_interrupted=common.when_interrupted,
+        when_interrupted=when_interrupted,
     )
-    flags.add_model_flags(parser)
-    flags.add_corpus_flags(parser)
-    flags.add_sample_flag(parser)
-    flags.add_extract_flags(parser)
-    flags.add_overlap_flags(parser)
-    flags.add_certainty_flags(parser)
-    flags.add_thread_flag(parser)
-    flags.add_text_flag(parser)
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="YAML",
+        help="measure several models on several corpora, as the file says, into one folder with a "
+        "leaderboard; only -o, --overwrite, --cache and --no-cache may stand beside it",
+    )
+    flags.add_measurement_flags(parser)
     flags.add_output_flags(
         parser,
-        f"{RESULTS_FOLDER}/MODEL__CORPUS, and settings that are not the default",
+        f"{RESULTS_FOLDER}/MODEL__CORPUS, and settings that are not the default; with --config its "
+        f"output, else {RESULTS_FOLDER}/NAME",
         OVERWRITE_SCORES,
     )
 
 
+def when_interrupted(args: argparse.Namespace) -> str:
+    return many.when_interrupted(args) if args.config else common.when_interrupted(args)
+
+
 def run(args: argparse.Namespace) -> int:
+    if args.config is not None:
+        usual = argparse.ArgumentParser(add_help=False)
+        flags.add_measurement_flags(usual)
+        many.refuse_other_flags(args, usual.parse_args([]))
+        return many.run_many(args)
     began = time.monotonic()
     corpus = common.load_corpus(args, args.languages)
     common.check_scorable(args, corpus)

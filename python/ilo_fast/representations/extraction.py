@@ -45,6 +45,7 @@ def extract(
     cache: bool | str | os.PathLike[str] | None = None,
     pooling: str = "mean",
     special_tokens: str = "include",
+    prefix: str = "",
     max_length: int | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
@@ -95,6 +96,9 @@ def extract(
         (SGPT, arXiv 2202.08904); ``"last"`` or ``"first"`` token; ``"max"`` in each dimension.
     special_tokens
         ``"include"`` pools over BOS, CLS, SEP and EOS too, as published; ``"exclude"`` does not.
+    prefix
+        Text put before every sentence, as a model was trained to see it: ``"query: "`` of E5. Its
+        tokens count in the pooling.
     max_length
         Tokens kept per sentence; None: what the tokenizer and the model allow.
     revision
@@ -139,6 +143,7 @@ def extract(
             "trust_remote_code": (trust_remote_code, bool),
             "revision": (revision, str),
             "name": (name, str),
+            "prefix": (prefix, str),
         }
     )
     if batch_tokens is not None:
@@ -168,7 +173,7 @@ def extract(
         code: tokenize(
             source.tokenizer,
             code,
-            lines,
+            [prefix + line for line in lines] if prefix else lines,
             limit=limit,
             exclude_special=exclude,
             language=spoken.get(code),
@@ -193,6 +198,7 @@ def extract(
         "layers": list(job.layers),
         "pooling": pooling,
         "special_tokens": special_tokens,
+        "prefix": prefix,
         "max_length": limit,
         "language_codes": spoken or None,
         "truncated": truncated,

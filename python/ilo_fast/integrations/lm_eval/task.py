@@ -18,13 +18,13 @@ from ilo_fast.integrations.lm_eval.states import (
     SentenceRequest,
     SentenceStates,
 )
-from ilo_fast.integrations.metrics import SCORES, WITHOUT_CHANCE, layer_means
 from ilo_fast.representations.result import Representations
 from ilo_fast.scores.certainty.intervals import MIN_UNITS, check_level
 from ilo_fast.scores.checks import check_measurable
 from ilo_fast.scores.companions.companions import companions as measure_companions
 from ilo_fast.scores.companions.entries import COMPANIONS
 from ilo_fast.scores.companions.result import Companions
+from ilo_fast.scores.flat import SCORES, WITHOUT_CHANCE, layer_means
 from ilo_fast.scores.overlap import overlap
 from ilo_fast.scores.result import OverlapScores
 

@@ -22,12 +22,12 @@ from ilo_fast._util.hashing import digest
 from ilo_fast._util.messages import plain
 from ilo_fast._util.versions import __version__
 from ilo_fast.corpora.parallel import ParallelCorpus
-from ilo_fast.integrations.metrics import layer_means, of_languages
 from ilo_fast.representations.result import Representations
 from ilo_fast.scores.certainty.intervals import check_level
 from ilo_fast.scores.checks import check_measurable
 from ilo_fast.scores.companions.companions import companions as measure_companions
 from ilo_fast.scores.companions.result import Companions
+from ilo_fast.scores.flat import layer_means, of_languages
 from ilo_fast.scores.overlap import overlap
 from ilo_fast.scores.result import OverlapScores
 

@@ -1,4 +1,4 @@
-"""Scores of a layer as flat numbers, as harnesses take them."""
+"""Scores of a layer as flat numbers, as harnesses and leaderboards take them."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ilo_fast import companions, overlap
-from ilo_fast.integrations.metrics import SCORES, WITHOUT_CHANCE, layer_means, of_languages
 from ilo_fast.scores.companions.entries import COMPANIONS
+from ilo_fast.scores.flat import SCORES, WITHOUT_CHANCE, layer_means, of_languages
 
 N = 24
 

@@ -1,0 +1,336 @@
+"""``ilo-fast run --config``: layout, resuming, failures, several processes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ilo_fast import load_results, measure
+from ilo_fast._util.locks import acquire
+from ilo_fast.cli import common, main
+from ilo_fast.scores.result import OverlapScores
+
+Many = Callable[..., int]
+
+TWO_BY_TWO = """
+defaults: {quick: true, device: cpu}
+models: [MODEL, {model: MODEL, name: org/last, pooling: last, layers: [0, -1]}]
+corpora:
+  - TEXT
+  - {corpus: TEXT, name: three, languages: [eng_Latn, deu_Latn, fra_Latn], threshold: 2}
+"""
+ONE_MISSING = """
+defaults: {quick: true, device: cpu}
+models: [./later, MODEL]
+corpora: [TEXT]
+"""
+
+
+COMMAND = ("run", "--config", "many.yaml", "-o", "out")
+
+
+@pytest.fixture
+def write(here: Path, model: Path, corpus: Path) -> Callable[[str], None]:
+    """Write a file in which MODEL and TEXT stand for the small model and text."""
+
+    def call(text: str) -> None:
+        text = text.replace("MODEL", str(model)).replace("TEXT", str(corpus))
+        (here / "many.yaml").write_text(f"reports: false\n{text}", encoding="utf-8")
+
+    return call
+
+
+@pytest.fixture
+def many(write: Callable[[str], None]) -> Many:
+    """``run --config`` on such a file."""
+
+    def call(text: str, *more: str) -> int:
+        write(text)
+        return main([*COMMAND, *more])
+
+    return call
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The models that are run over text, in order."""
+    found: list[str] = []
+    extract = common.extract_representations
+
+    def note(args: Any, corpus: Any) -> Any:
+        found.append(common.model_name(args))
+        return extract(args, corpus)
+
+    monkeypatch.setattr(common, "extract_representations", note)
+    return found
+
+
+def results(folder: Path) -> list[str]:
+    """The files of results, without hashes."""
+    files = [path.relative_to(folder) for path in folder.rglob("*.json")]
+    shown = [path for path in files if path.name in ("text.json", "three.json")]
+    return sorted("/".join((path.parts[0], *path.parts[2:])) for path in shown)
+
+
+def test_every_model_and_corpus_has_a_file_and_a_row(
+    many: Many, here: Path, model: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert many(TWO_BY_TWO) == 0
+    out = here / "out"
+    last = "org__last/experiments/layers_0,-1__pooling_last"
+    assert results(out) == [
+        f"{last}/text.json", f"{last}__threshold_2/three.json",
+        "tiny/experiments/threshold_2/three.json", "tiny/text.json",
+    ]  # fmt: skip
+    printed = capsys.readouterr().out
+    assert "4 measured; 3 files of all in out" in printed
+    assert "a raw ILO near 1 is also what unstructured noise gives" in " ".join(printed.split())
+    for name in ("leaderboard.csv", "leaderboard.md", "leaderboard.html"):
+        assert "org/last" in (out / name).read_text(encoding="utf-8")
+
+    frame = load_results(out)
+    assert list(zip(frame.model, frame.corpus, frame.n_languages, strict=True)) == [
+        ("org/last", "text", 4), ("tiny", "text", 4), ("org/last", "three", 3), ("tiny", "three", 3)
+    ]  # fmt: skip
+    row = frame[(frame.model == "tiny") & (frame.corpus == "text")].iloc[0]
+    scores = measure(model, corpus, device="cpu")
+    best = int(scores.translation_share.mean(axis=1).argmax())
+    assert row.layer == best and row.n_layers == 3
+    np.testing.assert_allclose(row.ilo, scores.ilo[best].mean(), atol=1e-12)
+    np.testing.assert_allclose(row.ilo_highest, scores.ilo.mean(axis=1).max(), atol=1e-12)
+    np.testing.assert_allclose(row.ilo_mean_over_layers, scores.ilo.mean(), atol=1e-12)
+    layers = load_results(out, by="layer")
+    assert len(layers) == 2 * (3 + 2)
+    assert list(layers[layers.model == "org/last"].layer) == [0, 2, 0, 2]
+    # What lies beside a file is a folder of results like any other.
+    (inside,) = out.glob("tiny/*/text")
+    assert OverlapScores.from_json(inside) == scores
+
+
+def test_second_start_measures_nothing(
+    many: Many, measured: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert many(TWO_BY_TWO) == 0
+    assert len(measured) == 4
+    assert many(TWO_BY_TWO) == 0
+    assert len(measured) == 4
+    assert "4 there already" in capsys.readouterr().out
+
+
+def test_a_model_that_fails_loses_no_other_and_is_tried_again(
+    many: Many, here: Path, model: Path, measured: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = ONE_MISSING + "  # and a layer that no model has\n"
+    bad = bad.replace("MODEL]", "MODEL, {model: MODEL, name: deep, layers: 99}]")
+    assert many(bad) == 1
+    printed = capsys.readouterr()
+    assert "1 measured, 2 failed" in printed.out
+    assert "deep on text failed: layers holds 99, but this model has 2 blocks" in printed.err
+    page = (here / "out" / "leaderboard.html").read_text(encoding="utf-8")
+    assert "2 more could not be measured" in page
+    assert "later" in page and "layers holds 99" in page
+    assert list(load_results(here / "out").model) == ["tiny"]
+
+    shutil.copytree(model, here / "later")
+    measured.clear()
+    assert many(ONE_MISSING) == 0
+    assert measured == ["later"]
+    assert "could not be measured" not in (here / "out" / "leaderboard.html").read_text("utf-8")
+    assert sorted(load_results(here / "out").model) == ["later", "tiny"]
+
+
+def test_status_says_that_only_access_failed(many: Many) -> None:
+    assert many(ONE_MISSING) == 3
+
+
+@pytest.mark.parametrize("error", [MemoryError("4 GB"), RuntimeError("CUDA error"), KeyError("x")])
+def test_whatever_a_model_raises_the_next_is_measured(
+    error: Exception, many: Many, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = common.score_into
+
+    def fail_first(*given: Any, **options: Any) -> Any:
+        monkeypatch.setattr(common, "score_into", score)
+        raise error
+
+    monkeypatch.setattr(common, "score_into", fail_first)
+    assert many(TWO_BY_TWO) == 1
+    assert len(load_results(here / "out")) == 3
+    (record,) = (here / "out" / ".ilo_fast" / "attempts").iterdir()
+    noted = json.loads(record.read_text(encoding="utf-8"))
+    assert (noted["model"], noted["corpus"], noted["status"]) == ("tiny", "text", 1)
+    assert many(TWO_BY_TWO) == 0
+    assert len(load_results(here / "out")) == 4
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_ctrl_c_leaves_what_is_finished(
+    wrapped: bool,
+    many: Many,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    score, calls = common.score_into, []
+
+    def stop_second(*given: Any, **options: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 1:
+            return score(*given, **options)
+        if not wrapped:
+            raise KeyboardInterrupt
+        try:  # as a library that knows no better
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RuntimeError("broken off") from None
+
+    monkeypatch.setattr(common, "score_into", stop_second)
+    assert many(TWO_BY_TWO) == 130
+    assert "What is finished stays in out; the same command does the rest." in (
+        capsys.readouterr().err
+    )
+    assert len(calls) == 2
+    assert list(load_results(here / "out").model) == ["tiny"]
+    assert "tiny" in (here / "out" / "leaderboard.html").read_text(encoding="utf-8")
+    assert not list((here / "out" / ".ilo_fast" / "attempts").iterdir())
+    monkeypatch.setattr(common, "score_into", score)
+    assert many(TWO_BY_TWO) == 0
+    assert len(load_results(here / "out")) == 4
+
+
+KILLED = """
+import os, signal, sys
+from ilo_fast.cli import common, main
+score, calls = common.score_into, []
+def kill_second(*given, **options):
+    calls.append(given)
+    found = score(*given, **options)
+    if len(calls) == 2:  # scored, and the result not yet written
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found
+common.score_into = kill_second
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_killed_start_goes_on_and_tries_last_what_killed_it(
+    write: Callable[[str], None], many: Many, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(TWO_BY_TWO)
+    killed = subprocess.run([sys.executable, "-c", KILLED, *COMMAND], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert len(load_results(here / "out")) == 1
+    assert (here / "out" / "leaderboard.csv").read_text(encoding="utf-8").count("\n") == 2
+    assert many(TWO_BY_TWO) == 0
+    printed = capsys.readouterr()
+    assert "3 measured, 1 there already" in printed.out
+    assert "[4/4] tiny on three" in printed.err
+    assert len(load_results(here / "out")) == 4
+    assert not list((here / "out" / ".ilo_fast" / "attempts").iterdir())
+
+
+def test_what_another_process_measures_is_left_to_it(
+    many: Many, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert many(TWO_BY_TWO) == 0
+    for name in ("tiny", "org__last"):
+        shutil.rmtree(here / "out" / name)
+    held = [acquire(path) for path in (here / "out" / ".ilo_fast" / "locks").iterdir()]
+    assert len(held) == 4 and None not in held
+    capsys.readouterr()
+    assert many(TWO_BY_TWO) == 0
+    assert "4 being measured by another process" in capsys.readouterr().out
+    assert results(here / "out") == []
+    for lock in held:
+        assert lock is not None
+        lock.release()
+    assert many(TWO_BY_TWO) == 0
+    assert len(results(here / "out")) == 4
+
+
+def test_other_text_under_the_same_name_is_refused_unless_it_shall_replace(
+    many: Many, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = TWO_BY_TWO.replace("fra_Latn", "spa_Latn")
+    assert many(TWO_BY_TWO) == 0
+    assert many(other) == 1
+    error = capsys.readouterr().err
+    assert "holds scores of other settings (corpus_sha256 was" in error
+    assert "give the corpus a `name` of its own" in error
+    assert many(other, "--overwrite") == 0
+    assert len(load_results(here / "out")) == 4
+
+
+def test_more_than_was_measured_is_measured_again(
+    many: Many, here: Path, measured: list[str]
+) -> None:
+    one = "defaults: {quick: QUICK, device: cpu, permutations: 9}\nmodels: MODEL\ncorpora: TEXT"
+    for quick, expected in (("true", 1), ("false", 2), ("true", 2)):
+        assert many(one.replace("QUICK", quick)) == 0
+        assert len(measured) == expected
+    (row,) = load_results(here / "out").to_dict("records")
+    assert row["translation_share_low"] <= row["translation_share"] <= row["translation_share_high"]
+    assert "translation_ilo_chance" in row and "retrieval_p1" in row
+
+
+def test_a_damaged_result_is_measured_again_and_another_programs_file_stays(
+    many: Many, here: Path, measured: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = "defaults: {quick: true, device: cpu}\nmodels: MODEL\ncorpora: TEXT"
+    assert many(one) == 0
+    (file,) = (here / "out").glob("tiny/*/text.json")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    assert many(one) == 0
+    assert json.loads(file.read_text(encoding="utf-8"))["layers"] == json.loads(whole)["layers"]
+    assert len(measured) == 2
+    file.write_text('{"task_name": "text"}')
+    assert many(one) == 1
+    assert "a file of another program" in capsys.readouterr().err
+    assert file.read_text() == '{"task_name": "text"}'
+
+
+def test_a_model_that_changes_is_another_revision(
+    many: Many, here: Path, model: Path, measured: list[str]
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(model, here / "mine")
+    one = "defaults: {quick: true, device: cpu}\nmodels: ./mine\ncorpora: TEXT"
+    assert many(one) == 0
+    (here / "mine" / "README.md").write_text("says nothing of the weights")
+    assert many(one) == 0
+    assert len(measured) == 1
+    weights = load_file(here / "mine" / "model.safetensors")
+    weights = {name: 1.1 * value for name, value in weights.items()}
+    save_file(weights, here / "mine" / "model.safetensors", {"format": "pt"})
+    assert many(one) == 0
+    frame = load_results(here / "out")
+    assert list(frame.model) == ["mine", "mine"]
+    assert len(set(frame.revision)) == 2 and all(map(len, frame.revision))
+
+
+def test_prefix_is_part_of_what_was_measured(
+    many: Many, here: Path, model: Path, corpus: Path
+) -> None:
+    text = """
+defaults: {quick: true, device: cpu}
+models: [MODEL, {model: MODEL, prefix: "query: "}]
+corpora: TEXT
+"""
+    assert many(text) == 0
+    rows = load_results(here / "out", by="layer")
+    for prefix in ("", "query: "):
+        scores = measure(model, corpus, device="cpu", prefix=prefix)
+        found = rows[rows.experiment == (f"prefix={prefix}" if prefix else "")]
+        np.testing.assert_allclose(found.ilo, scores.ilo.mean(axis=1), atol=1e-12)
