@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -122,3 +124,27 @@ def source_of(path: str) -> str:
     file = pages.ROOT / path
     files = sorted(file.rglob("*.py")) if file.is_dir() else [file]
     return "".join(f.read_text(encoding="utf-8") for f in files)
+
+
+@pytest.mark.parametrize("package", ["", ".transcoders", ".evaluation", ".scores.similarity"])
+def test_the_reference_of_the_site_names_all_that_is_public(package: str) -> None:
+    module = importlib.import_module(f"ilo_fast{package}")
+    text = pages.read("docs/api.rst")
+    listed = set(re.findall(r"^   (ilo_fast[\w.]*)$", text, re.MULTILINE))
+    assert listed, "docs/api.rst lists nothing"
+    missing = [
+        name
+        for name in module.__all__
+        if name != "__version__"
+        and not {f"ilo_fast.{name}", f"{module.__name__}.{name}", module.__name__} & listed
+    ]
+    assert missing == [], "add them to docs/api.rst"
+
+
+def test_notebooks_are_committed_without_outputs_and_are_listed() -> None:
+    notebooks = sorted((pages.ROOT / "docs" / "notebooks").glob("*.ipynb"))
+    assert len(notebooks) >= 3
+    for notebook in notebooks:
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+            assert not cell.get("outputs"), f"{notebook.name}: clear the outputs of {cell['id']}"
+        assert f"(notebooks/{notebook.name})" in pages.prose("docs/README.md"), notebook.name
