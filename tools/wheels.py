@@ -171,8 +171,13 @@ def build_wheel(tools: Path, source: Path, python: str, arch: str, work: Path, o
         "HAS_FLTO_AUTO": "OFF",
         "HAS_FLTO_THIN": "OFF",
     }
+    cached = {}
+    if ccache := shutil.which("ccache"):  # the core is the same for every interpreter
+        defines["CMAKE_CXX_COMPILER_LAUNCHER"] = ccache
+        cached = {"CCACHE_DIR": str(work / "ccache"), "CCACHE_COMPILERTYPE": "clang"}
     env = {
         **build_environment(tools),
+        **cached,
         "CMAKE_ARGS": shlex.join(f"-D{name}={value}" for name, value in defines.items()),
         "SKBUILD_INSTALL_STRIP": "false",
         "_PYTHON_HOST_PLATFORM": f"linux-{arch}",
@@ -184,7 +189,9 @@ def build_wheel(tools: Path, source: Path, python: str, arch: str, work: Path, o
         (raw,) = Path(folder).glob("*.whl")
         repair = ("repair", "--plat", f"manylinux_{GLIBC.replace('.', '_')}_{arch}", "-w", out, raw)
         printed = run(tools / "python", "-m", "auditwheel", *repair, env=env)
-    return out / Path(printed.split("Fixed-up wheel written to ")[1].splitlines()[0].strip()).name
+    wheel = out / Path(printed.split("Fixed-up wheel written to ")[1].splitlines()[0].strip()).name
+    print(f"built {wheel.name}", flush=True)
+    return wheel
 
 
 def audit(tools: Path, wheel: Path) -> None:
