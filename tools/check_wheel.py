@@ -62,7 +62,9 @@ def wrong_results() -> list[str]:
         if metric == "cosine":
             scores = ilo_fast.overlap(languages)
             for language in range(6):
-                met = [set(of_row[nearest[i]]) - {language} for i in np.flatnonzero(of_row == language)]
+                met = [
+                    set(of_row[nearest[i]]) - {language} for i in np.flatnonzero(of_row == language)
+                ]
                 bridge = sum(len(others) >= 3 for others in met) / 40
                 reach = len(set().union(*met)) / 5
                 ilo = 2 * bridge * reach / (bridge + reach) if bridge + reach else 0.0
