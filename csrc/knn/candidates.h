@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -38,6 +39,22 @@ class Candidates {
 
   const float* thresholds() const { return threshold_.data(); }
   float threshold(std::int64_t row) const { return threshold_[row]; }
+
+  // Before a row's first n columns are scanned: what they say of the k-th best, roughly. Of the
+  // best of each lane, k others than the row itself are at least the (k + 1)-th.
+  void expect(std::int64_t row, const float* products, const float* half, std::int64_t n) {
+    constexpr std::int64_t kLanes = 16;
+    constexpr float kNone = -std::numeric_limits<float>::infinity();
+    if (threshold_[row] != kNone || k_ >= kLanes / 2) return;
+    float best[kLanes];
+    std::fill_n(best, kLanes, kNone);
+    for (std::int64_t j = 0; j < n; j += kLanes)
+      if (j + kLanes <= n)
+        for (std::int64_t l = 0; l < kLanes; ++l)
+          best[l] = std::max(best[l], products[j + l] - half[j + l]);
+    std::nth_element(best, best + k_, best + kLanes, std::greater<float>());
+    if (best[k_] > kNone) threshold_[row] = estimated_below(row, best[k_]);
+  }
 
   // Before many hits are added: what they say of the k-th best. Reorders them.
   void expect(std::int64_t row, Hit* hits, std::int64_t count) {

@@ -139,8 +139,10 @@ void Filter::multiply(std::int64_t s, std::int64_t i, int slot, std::int64_t oth
       kernels_.scan_both(c, half, candidates_.threshold(row), rows_.half()[row],
                          of_columns->thresholds() + col0, n_cols, w.row_hits.data(), &n_row,
                          w.column_hits.data(), &n_column);
-    else
+    else {
+      candidates_.expect(row, c, half, n_cols);
       n_row = kernels_.scan_row(c, half, candidates_.threshold(row), n_cols, w.row_hits.data());
+    }
     // The row itself is no candidate.
     const auto end =
         std::remove_if(w.row_hits.begin(), w.row_hits.begin() + n_row,
