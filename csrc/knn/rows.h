@@ -64,7 +64,7 @@ class Rows {
   Source source(std::int64_t g) const { return source_of(first_[g]); }
   // |u - v|^2 for the v of `row`. Fetches `next`, whose turn is next, into the cache; null: none.
   double squared_distance(const double* u, const Source& row, const void* next) const {
-    double scratch[Kernels::kPiece];
+    alignas(64) double scratch[Kernels::kPiece];
     return kernels_.squared_distance_to(u, row.values, static_cast<int>(x_.dtype), x_.col_stride,
                                         x_.d, row.multiplier, row.divisor, next, scratch);
   }

@@ -20,7 +20,7 @@ struct Worker {
   std::int64_t stride;
   Buffer<float> tile;
   std::vector<Hit> row_hits, column_hits;
-  std::vector<double> u;
+  Buffer<double> u;
 };
 
 inline std::vector<Worker> make_workers(int count, std::int64_t block, std::int64_t d) {
