@@ -30,16 +30,21 @@ Decided rerank(const PackedRows& queries, const PackedRows& base, const Rows& ro
     Nearest nearest;
     std::int64_t certified = 0, distances = 0;
     const std::int64_t begin = chunk * kChunk, end = std::min(queries.count(), begin + kChunk);
+    const auto look_at = [&](std::int64_t row, const Hit& hit) -> Look {
+      const std::int64_t g = base.id(hit.column);
+      return {certificate.lower_bound(hit.score, queries.bound(row), base.bound(hit.column)),
+              output.place(g), rows.source(g)};
+    };
     // First what lies here and there in memory, for all rows of the chunk: no lookup waits for
     // another. Then the distances, each of which fetches the row of the next.
     std::vector<Look> looks;
     std::vector<std::size_t> first{0};
     for (std::int64_t row = begin; row < end; ++row) {
-      for (const Hit& hit : candidates.sorted(row)) {
-        const std::int64_t g = base.id(hit.column);
-        looks.push_back(
-            {certificate.lower_bound(hit.score, queries.bound(row), base.bound(hit.column)),
-             output.place(g), rows.source(g)});
+      const std::vector<Hit>& hits = candidates.sorted(row);
+      const float likely = candidates.estimated_threshold(row);
+      for (const Hit& hit : hits) {
+        if (hit.score <= likely) break;
+        looks.push_back(look_at(row, hit));
       }
       first.push_back(looks.size());
     }
@@ -55,17 +60,26 @@ Decided rerank(const PackedRows& queries, const PackedRows& base, const Rows& ro
       // fallback's radius.
       const std::int64_t enough = candidates.lost_some(row) ? output.wanted(g) + 8 : INT64_MAX;
       std::int64_t measured = 0;
-      const Look* const last = looks.data() + first[row - begin + 1];
-      for (const Look* look = looks.data() + first[row - begin]; look < last; ++look) {
-        if (measured == enough) break;
-        if (look->lower_bound > delta) continue;
-        const Look* next = look + 1;
-        while (next < last && next->lower_bound > delta) ++next;
+      const auto measure = [&](const Look& look, const void* next) {
         ++measured;
-        nearest.add(rows.squared_distance(w.u.data(), look->source,
-                                          next < last ? next->source.values : next_row),
-                    look->place);
+        nearest.add(rows.squared_distance(w.u.data(), look.source, next), look.place);
         if (nearest.full()) delta = certificate.beyond(nearest.worst());
+      };
+      const Look* const last = looks.data() + first[row - begin + 1];
+      const Look* look = looks.data() + first[row - begin];
+      const std::vector<Hit>& hits = candidates.list(row);
+      const Hit* hit = hits.data() + (last - look);
+      while (look < last && measured < enough) {
+        const Look& now = *look++;
+        if (now.lower_bound > delta) continue;
+        while (look < last && look->lower_bound > delta) ++look;
+        measure(now, look < last ? look->source.values : next_row);
+      }
+      // Rarely any of the others.
+      for (; hit < hits.data() + hits.size() && measured < enough; ++hit) {
+        if (hit->score <= certificate.threshold(queries.bound(row), delta)) break;
+        const Look now = look_at(row, *hit);
+        if (now.lower_bound <= delta) measure(now, next_row);
       }
       distances += measured;
       if (!none_is_certified && measured < enough &&
