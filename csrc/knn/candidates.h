@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -39,10 +40,26 @@ class Candidates {
   const float* thresholds() const { return threshold_.data(); }
   float threshold(std::int64_t row) const { return threshold_[row]; }
 
+  // Before a row's first n columns are scanned: what they say of the k-th best, roughly. Of the
+  // best of each lane, k others than the row itself are at least the (k + 1)-th.
+  void expect(std::int64_t row, const float* products, const float* half, std::int64_t n) {
+    constexpr std::int64_t kLanes = 16;
+    constexpr float kNone = -std::numeric_limits<float>::infinity();
+    if (threshold_[row] != kNone || k_ >= kLanes / 2) return;
+    float best[kLanes];
+    std::fill_n(best, kLanes, kNone);
+    for (std::int64_t j = 0; j < n; j += kLanes)
+      if (j + kLanes <= n)
+        for (std::int64_t l = 0; l < kLanes; ++l)
+          best[l] = std::max(best[l], products[j + l] - half[j + l]);
+    std::nth_element(best, best + k_, best + kLanes, std::greater<float>());
+    if (best[k_] > kNone) threshold_[row] = estimated_below(row, best[k_]);
+  }
+
   // Before many hits are added: what they say of the k-th best. Reorders them.
   void expect(std::int64_t row, Hit* hits, std::int64_t count) {
     if (count < first_capacity(static_cast<std::int64_t>(k_))) return;
-    std::nth_element(hits, hits + (k_ - 1), hits + count, better);
+    std::nth_element(hits, hits + (k_ - 1), hits + count, Better{});
     threshold_[row] = std::max(threshold_[row], estimated_below(row, hits[k_ - 1].score));
   }
 
@@ -54,16 +71,21 @@ class Candidates {
 
   // Best first. Not cut down: the lower the threshold, the more the certificate can show.
   const std::vector<Hit>& sorted(std::int64_t row) {
-    std::sort(lists_[row].begin(), lists_[row].end(), better);
+    std::sort(lists_[row].begin(), lists_[row].end(), Better{});
     return lists_[row];
+  }
+
+  // Of a sorted list: what is hardly among the k nearest does not score above it.
+  float estimated_threshold(std::int64_t row) const {
+    const std::vector<Hit>& list = lists_[row];
+    if (list.size() < k_) return -std::numeric_limits<float>::infinity();
+    return certificate_.estimated_threshold(bounds_[row], list[k_ - 1].score);
   }
 
   // Whether a list, sorted, lost columns that might be among the k nearest: it will hardly
   // certify the row.
   bool lost_some(std::int64_t row) const {
-    const std::vector<Hit>& list = lists_[row];
-    return list.size() >= k_ &&
-           threshold_[row] > certificate_.estimated_threshold(bounds_[row], list[k_ - 1].score);
+    return lists_[row].size() >= k_ && threshold_[row] > estimated_threshold(row);
   }
 
   // For checkpoints.
@@ -77,9 +99,11 @@ class Candidates {
   }
 
  private:
-  static bool better(const Hit& a, const Hit& b) {
-    return a.score != b.score ? a.score > b.score : a.column < b.column;
-  }
+  struct Better {
+    bool operator()(const Hit& a, const Hit& b) const {
+      return a.score != b.score ? a.score > b.score : a.column < b.column;
+    }
+  };
 
   // Below the k-th best itself, even if all are equal.
   float estimated_below(std::int64_t row, float kth) const {
@@ -90,7 +114,7 @@ class Candidates {
   void make_room(std::int64_t row) {
     std::vector<Hit>& list = lists_[row];
     if (list.empty()) return list.reserve(first_capacity_);
-    std::nth_element(list.begin(), list.begin() + (k_ - 1), list.end(), better);
+    std::nth_element(list.begin(), list.begin() + (k_ - 1), list.end(), Better{});
     const float kth = list[k_ - 1].score;
     const float estimated = estimated_below(row, kth);
     if (estimated > threshold_[row]) {
@@ -103,7 +127,7 @@ class Candidates {
     if (list.capacity() < limit_) return list.reserve(std::min(limit_, 2 * list.capacity()));
     if (list.size() <= limit_ - limit_ / 8) return;
     const std::size_t stay = std::max(k_, limit_ - limit_ / 8);
-    std::nth_element(list.begin(), list.begin() + (stay - 1), list.end(), better);
+    std::nth_element(list.begin(), list.begin() + (stay - 1), list.end(), Better{});
     list.resize(stay);
     threshold_[row] = std::max(threshold_[row], list[stay - 1].score);
   }

@@ -8,10 +8,20 @@
 
 namespace ilo {
 
+namespace {
+
+// A candidate whose turn will come.
+struct Look {
+  double lower_bound;
+  std::int64_t place;
+  Rows::Source source;
+};
+
+}  // namespace
+
 Decided rerank(const PackedRows& queries, const PackedRows& base, const Rows& rows,
-               const Kernels& kernels, const Certificate& certificate, Team& team,
-               std::vector<Worker>& workers, Candidates& candidates, Output& output,
-               bool none_is_certified) {
+               const Certificate& certificate, Team& team, std::vector<Worker>& workers,
+               Candidates& candidates, Output& output, bool none_is_certified) {
   constexpr std::int64_t kChunk = 64;
   Decided out;
   std::mutex mutex;
@@ -19,27 +29,57 @@ Decided rerank(const PackedRows& queries, const PackedRows& base, const Rows& ro
     Worker& w = workers[worker];
     Nearest nearest;
     std::int64_t certified = 0, distances = 0;
-    const std::int64_t end = std::min(queries.count(), (chunk + 1) * kChunk);
-    for (std::int64_t row = chunk * kChunk; row < end; ++row) {
+    const std::int64_t begin = chunk * kChunk, end = std::min(queries.count(), begin + kChunk);
+    const auto look_at = [&](std::int64_t row, const Hit& hit) -> Look {
+      const std::int64_t g = base.id(hit.column);
+      return {certificate.lower_bound(hit.score, queries.bound(row), base.bound(hit.column)),
+              output.place(g), rows.source(g)};
+    };
+    // First what lies here and there in memory, for all rows of the chunk: no lookup waits for
+    // another. Then the distances, each of which fetches the row of the next.
+    std::vector<Look> looks;
+    std::vector<std::size_t> first{0};
+    for (std::int64_t row = begin; row < end; ++row) {
+      const std::vector<Hit>& hits = candidates.sorted(row);
+      const float likely = candidates.estimated_threshold(row);
+      for (const Hit& hit : hits) {
+        if (hit.score <= likely) break;
+        looks.push_back(look_at(row, hit));
+      }
+      first.push_back(looks.size());
+    }
+    for (std::int64_t row = begin; row < end; ++row) {
       if (team.cancelled()) return;
       const std::int64_t g = queries.id(row);
       nearest.clear(output.wanted(g));
       double delta = nearest.full() ? 0 : INFINITY;
       rows.load(g, w.u.data());
-      const std::vector<Hit>& hits = candidates.sorted(row);
+      const void* const next_row =
+          row + 1 < end ? rows.source(queries.id(row + 1)).values : nullptr;
       // A list that lost candidates cannot certify its row. Measure k + 8: enough for the
       // fallback's radius.
       const std::int64_t enough = candidates.lost_some(row) ? output.wanted(g) + 8 : INT64_MAX;
       std::int64_t measured = 0;
-      for (const Hit& hit : hits) {
-        if (measured == enough) break;
-        if (certificate.lower_bound(hit.score, queries.bound(row), base.bound(hit.column)) > delta)
-          continue;
-        rows.load(base.id(hit.column), w.v.data());
+      const auto measure = [&](const Look& look, const void* next) {
         ++measured;
-        nearest.add(kernels.squared_distance(w.u.data(), w.v.data(), rows.d()),
-                    output.place(base.id(hit.column)));
+        nearest.add(rows.squared_distance(w.u.data(), look.source, next), look.place);
         if (nearest.full()) delta = certificate.beyond(nearest.worst());
+      };
+      const Look* const last = looks.data() + first[row - begin + 1];
+      const Look* look = looks.data() + first[row - begin];
+      const std::vector<Hit>& hits = candidates.list(row);
+      const Hit* hit = hits.data() + (last - look);
+      while (look < last && measured < enough) {
+        const Look& now = *look++;
+        if (now.lower_bound > delta) continue;
+        while (look < last && look->lower_bound > delta) ++look;
+        measure(now, look < last ? look->source.values : next_row);
+      }
+      // Rarely any of the others.
+      for (; hit < hits.data() + hits.size() && measured < enough; ++hit) {
+        if (hit->score <= certificate.threshold(queries.bound(row), delta)) break;
+        const Look now = look_at(row, *hit);
+        if (now.lower_bound <= delta) measure(now, next_row);
       }
       distances += measured;
       if (!none_is_certified && measured < enough &&
@@ -51,7 +91,7 @@ Decided rerank(const PackedRows& queries, const PackedRows& base, const Rows& ro
         out.uncertified.push_back({g, nearest.worst()});
       }
     }
-    team.advance(static_cast<double>(end - chunk * kChunk) * kRerankWork);
+    team.advance(static_cast<double>(end - begin) * kRerankWork);
     std::lock_guard lock(mutex);
     out.rows += certified;
     out.distances += distances;

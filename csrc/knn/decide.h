@@ -35,9 +35,8 @@ struct Decided {
 // Writes the neighbours of all rows of `queries` that their candidates among `base` prove (of none,
 // if none_is_certified).
 Decided rerank(const PackedRows& queries, const PackedRows& base, const Rows& rows,
-               const Kernels& kernels, const Certificate& certificate, Team& team,
-               std::vector<Worker>& workers, Candidates& candidates, Output& output,
-               bool none_is_certified);
+               const Certificate& certificate, Team& team, std::vector<Worker>& workers,
+               Candidates& candidates, Output& output, bool none_is_certified);
 
 // Writes the neighbours of all uncertified rows: they meet every column again in `base`, which is
 // packed for the more precise filter `kernels`, and every column that its bound does not exclude is

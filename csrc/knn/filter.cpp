@@ -106,6 +106,18 @@ void Filter::in_steps(std::int64_t n_tasks, std::int64_t group, const std::funct
   }
 }
 
+// `count` rows from `first` on with themselves: panels at or right of the diagonal, and their
+// mirror image.
+void Filter::square(std::int64_t first, std::int64_t count, Worker& w) {
+  const std::int64_t width = kernels_.panel;
+  for (std::int64_t p = 0; p < count; p += width)
+    kernels_.product(rows_.panel(0, first + p), 1, rows_.panel(0, first + p), (count - p) / width,
+                     rows_.d(), w.tile.data() + p * w.stride + p, w.stride);
+  for (std::int64_t r = width; r < count; ++r)
+    for (std::int64_t c = 0; c < r / width * width; ++c)
+      w.tile.data()[r * w.stride + c] = w.tile.data()[c * w.stride + r];
+}
+
 // Block i of the rows' superblock s with block j of the columns' superblock `other`.
 void Filter::multiply(std::int64_t s, std::int64_t i, int slot, std::int64_t other, std::int64_t j,
                       int worker) {
@@ -115,12 +127,16 @@ void Filter::multiply(std::int64_t s, std::int64_t i, int slot, std::int64_t oth
   const std::int64_t col0 = columns_.first_row(other) + j * block;
   const std::int64_t n_rows = std::min(block, rows_.count() - row0);
   const std::int64_t n_cols = columns_.padded(std::min(block, columns_.count() - col0));
-  kernels_.product(rows_.panel(0, i * block), ceil_div(n_rows, kernels_.panel),
-                   columns_.panel(slot, j * block), n_cols / kernels_.panel, rows_.d(),
-                   w.tile.data(), w.stride);
+  const bool is_diagonal = all_pairs_ && row0 == col0;
+  if (is_diagonal)
+    square(i * block, n_cols, w);
+  else
+    kernels_.product(rows_.panel(0, i * block), ceil_div(n_rows, kernels_.panel),
+                     columns_.panel(slot, j * block), n_cols / kernels_.panel, rows_.d(),
+                     w.tile.data(), w.stride);
   team_.advance(static_cast<double>(n_rows) * n_cols);
 
-  Candidates* const of_columns = all_pairs_ && row0 != col0 ? &candidates_ : of_columns_;
+  Candidates* const of_columns = all_pairs_ && !is_diagonal ? &candidates_ : of_columns_;
   std::unique_lock rows_lock(locks_[row0 / block], std::defer_lock);
   std::unique_lock<std::mutex> columns_lock;
   if (of_columns) {
@@ -139,8 +155,10 @@ void Filter::multiply(std::int64_t s, std::int64_t i, int slot, std::int64_t oth
       kernels_.scan_both(c, half, candidates_.threshold(row), rows_.half()[row],
                          of_columns->thresholds() + col0, n_cols, w.row_hits.data(), &n_row,
                          w.column_hits.data(), &n_column);
-    else
+    else {
+      candidates_.expect(row, c, half, n_cols);
       n_row = kernels_.scan_row(c, half, candidates_.threshold(row), n_cols, w.row_hits.data());
+    }
     // The row itself is no candidate.
     const auto end =
         std::remove_if(w.row_hits.begin(), w.row_hits.begin() + n_row,

@@ -35,6 +35,7 @@ class Filter {
   void rectangle(std::int64_t s, std::int64_t other, int slot);
   void in_steps(std::int64_t n_tasks, std::int64_t group, const std::function<void()>& load,
                 const std::function<void(std::int64_t task, int worker)>& task);
+  void square(std::int64_t first, std::int64_t count, Worker& worker);
   void multiply(std::int64_t s, std::int64_t i, int slot, std::int64_t other, std::int64_t j,
                 int worker);
 

@@ -227,8 +227,8 @@ class Graph {
     }
     info_.seconds_filter = watch_.lap();
 
-    Decided decided = rerank(queries, *base, rows_, kernels_, certificate, team_, workers,
-                             *candidates, output_, options_.force_fallback);
+    Decided decided = rerank(queries, *base, rows_, certificate, team_, workers, *candidates,
+                             output_, options_.force_fallback);
     info_.certified_rows = decided.rows;
     info_.candidates_per_row =
         static_cast<double>(decided.distances) / std::max<std::int64_t>(1, queries.count());

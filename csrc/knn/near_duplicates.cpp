@@ -142,7 +142,7 @@ class NearDuplicates {
                           512, local, queries.bounds().data());
     Filter(queries, among, false, fallback_, team_, workers, candidates, 0).run();
     const Decided decided =
-        rerank(queries, among, rows_, fallback_, local, team_, workers, candidates, output_, false);
+        rerank(queries, among, rows_, local, team_, workers, candidates, output_, false);
     if (!decided.uncertified.empty()) {
       std::vector<std::int64_t> left;
       for (const Uncertified& o : decided.uncertified) left.push_back(o.group);

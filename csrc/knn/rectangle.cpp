@@ -142,8 +142,8 @@ class Rectangle {
     std::int64_t distances = 0;
     for (int side = 0; side < 2; ++side) {
       Decided decided =
-          rerank(*packed[side], *packed[1 - side], rows_, kernels_, certificate[1 - side], team_,
-                 workers, *candidates[side], output_[side], options_.force_fallback);
+          rerank(*packed[side], *packed[1 - side], rows_, certificate[1 - side], team_, workers,
+                 *candidates[side], output_[side], options_.force_fallback);
       info_.certified_rows += decided.rows;
       distances += decided.distances;
       uncertified[side] = std::move(decided.uncertified);

@@ -79,27 +79,30 @@ void Rows::measure(Team& team) {
   const std::int64_t slice = std::max<std::int64_t>(kChunk, ceil_div(n(), 64));
   const std::int64_t n_slices = ceil_div(n(), slice);
   std::vector<std::vector<double>> sums(n_slices, std::vector<double>(d(), 0.0));
-  std::vector<std::vector<double>> scratch(team.size(), std::vector<double>(d()));
+  // The row as it was read, and as it is after its division.
+  std::vector<std::vector<double>> scratch(team.size(), std::vector<double>(2 * d()));
   std::vector<double> max_norm(team.size(), 0.0);
   team.run(n_slices, [&](std::int64_t s, int worker) {
-    double* u = scratch[worker].data();
+    double* const read = scratch[worker].data();
+    double* const u = metric_ == Metric::cosine ? read + d() : read;
     double* sum = sums[s].data();
     const std::int64_t end = std::min(n(), (s + 1) * slice);
     for (std::int64_t i = s * slice; i < end && !team.cancelled(); ++i) {
       const double multiplier = multiplier_.empty() ? global_multiplier_ : multiplier_[i];
-      raw(i, multiplier, u);
-      if (!kernels_.all_finite(u, d())) {
+      raw(i, multiplier, read);
+      if (!kernels_.all_finite(read, d())) {
         bad(i, false);
         continue;
       }
-      double norm = std::sqrt(kernels_.sum_of_squares(u, d()));
+      double norm = std::sqrt(kernels_.sum_of_squares(read, d()));
       if (metric_ == Metric::cosine) {
         if (norm == 0) {
           bad(i, true);
           continue;
         }
         norm_[i] = norm;
-        for (std::int64_t k = 0; k < d(); ++k) u[k] /= norm;  // as load_row() does
+        // As load_row() divides, but what was read above.
+        kernels_.load_row(read, static_cast<int>(DType::f64), sizeof(double), d(), 1, norm, u);
         norm = 1.0;
       }
       if (!std::isfinite(norm)) throw RowsChanged{};  // since find_multipliers()

@@ -56,6 +56,19 @@ class Rows {
   // u of a unique row, in float64.
   void load(std::int64_t g, double* out) const { load_row(first_[g], out); }
 
+  // Where the values of a unique row lie, and what becomes of them.
+  struct Source {
+    const void* values;
+    double multiplier, divisor;
+  };
+  Source source(std::int64_t g) const { return source_of(first_[g]); }
+  // |u - v|^2 for the v of `row`. Fetches `next`, whose turn is next, into the cache; null: none.
+  double squared_distance(const double* u, const Source& row, const void* next) const {
+    alignas(64) double scratch[Kernels::kPiece];
+    return kernels_.squared_distance_to(u, row.values, static_cast<int>(x_.dtype), x_.col_stride,
+                                        x_.d, row.multiplier, row.divisor, next, scratch);
+  }
+
   // About the mean of all rows.
   const Frame& frame() const { return frame_; }
   // About unique row g, for rows within `radius` of it.
@@ -82,10 +95,14 @@ class Rows {
             std::byte* panels, float* half, RowBound* bounds, Team& team) const;
 
  private:
+  Source source_of(std::int64_t row) const {
+    return {x_.rows[row], multiplier_.empty() ? global_multiplier_ : multiplier_[row],
+            norm_.empty() ? 1.0 : norm_[row]};
+  }
   void load_row(std::int64_t row, double* out) const {
-    kernels_.load_row(x_.rows[row], static_cast<int>(x_.dtype), x_.col_stride, x_.d,
-                      multiplier_.empty() ? global_multiplier_ : multiplier_[row],
-                      norm_.empty() ? 1.0 : norm_[row], out);
+    const Source s = source_of(row);
+    kernels_.load_row(s.values, static_cast<int>(x_.dtype), x_.col_stride, x_.d, s.multiplier,
+                      s.divisor, out);
   }
   void raw(std::int64_t row, double multiplier, double* out) const {
     kernels_.load_row(x_.rows[row], static_cast<int>(x_.dtype), x_.col_stride, x_.d, multiplier, 1,

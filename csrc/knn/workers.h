@@ -15,13 +15,12 @@ struct Worker {
         tile(block * stride),
         row_hits(block),
         column_hits(block),
-        u(d),
-        v(d) {}
+        u(d) {}
 
   std::int64_t stride;
   Buffer<float> tile;
   std::vector<Hit> row_hits, column_hits;
-  std::vector<double> u, v;
+  Buffer<double> u;
 };
 
 inline std::vector<Worker> make_workers(int count, std::int64_t block, std::int64_t d) {

@@ -10,7 +10,7 @@ inline float round_to_filter(float z) {
   std::uint32_t bits;
   std::memcpy(&bits, &z, 4);
   bits = (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
-  bits = (bits & 0x7f800000u) ? bits : 0u;
+  bits &= 0u - static_cast<std::uint32_t>((bits & 0x7f800000u) != 0);  // vectorises
   float out;
   std::memcpy(&out, &bits, 4);
   return out;

@@ -68,6 +68,12 @@ struct Kernels {
   // for (x, y) and (y, x).
   double (*squared_distance)(const double* x, const double* y, std::int64_t d);
   double (*sum_of_squares)(const double* x, std::int64_t d);
+  // squared_distance(x, y) for the y that load_row() makes of a row; y: scratch for kPiece values.
+  // Meanwhile fetches `next`, another such row, or none, into the cache.
+  static constexpr std::int64_t kPiece = 256;
+  double (*squared_distance_to)(const double* x, const void* row, int dtype,
+                                std::ptrdiff_t col_stride, std::int64_t d, double multiplier,
+                                double divisor, const void* next, double* y);
   bool (*all_finite)(const double* u, std::int64_t d);
   // Equal for equal rows (-0 equals 0), on every instruction set.
   std::uint64_t (*hash_row)(const double* u, std::int64_t d);

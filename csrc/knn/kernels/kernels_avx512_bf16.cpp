@@ -32,12 +32,69 @@ std::int64_t pairs(std::int64_t d) { return (d + 1) / 2; }
 
 std::int64_t panel_bytes(std::int64_t d) { return pairs(d) * kPanel * 4; }
 
+// Sixteen pairs of a row; odd words of float32 values are what is left of them in bfloat16.
+inline __m512i pairs_of_row(const float* y, std::int64_t values) {
+  const auto mask = [](std::int64_t n) {
+    return static_cast<__mmask16>(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0);
+  };
+  const __m512i low = _mm512_maskz_loadu_epi32(mask(values), y);
+  const __m512i high = _mm512_maskz_loadu_epi32(mask(values - 16), y + 16);
+  const __m512i count = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  const __m512i odd_words = _mm512_add_epi32(
+      _mm512_mullo_epi32(count, _mm512_set1_epi32(0x00040004)), _mm512_set1_epi32(0x00030001));
+  return _mm512_permutex2var_epi16(low, odd_words, high);
+}
+
+// Rows of sixteen 32-bit values into columns. (The forms with a mask: GCC 12 takes the others for
+// uninitialised.)
+inline void transpose(__m512i (&m)[16]) {
+  constexpr __mmask16 kAll16 = 0xffff;
+  constexpr __mmask8 kAll8 = 0xff;
+  __m512i t[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_maskz_unpacklo_epi32(kAll16, m[i], m[i + 1]);
+    t[i + 1] = _mm512_maskz_unpackhi_epi32(kAll16, m[i], m[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {  // m[i + c]: column 4 q + c of rows i to i + 3 in its quarter q
+    m[i] = _mm512_maskz_unpacklo_epi64(kAll8, t[i], t[i + 2]);
+    m[i + 1] = _mm512_maskz_unpackhi_epi64(kAll8, t[i], t[i + 2]);
+    m[i + 2] = _mm512_maskz_unpacklo_epi64(kAll8, t[i + 1], t[i + 3]);
+    m[i + 3] = _mm512_maskz_unpackhi_epi64(kAll8, t[i + 1], t[i + 3]);
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {
+    // Quarters 0 and 2, then 1 and 3, of rows 0 to 7; the same of rows 8 to 15.
+    t[c] = _mm512_maskz_shuffle_i32x4(kAll16, m[c], m[c + 4], 0x88);
+    t[c + 4] = _mm512_maskz_shuffle_i32x4(kAll16, m[c], m[c + 4], 0xdd);
+    t[c + 8] = _mm512_maskz_shuffle_i32x4(kAll16, m[c + 8], m[c + 12], 0x88);
+    t[c + 12] = _mm512_maskz_shuffle_i32x4(kAll16, m[c + 8], m[c + 12], 0xdd);
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {
+    m[c] = _mm512_maskz_shuffle_i32x4(kAll16, t[c], t[c + 8], 0x88);
+    m[c + 4] = _mm512_maskz_shuffle_i32x4(kAll16, t[c + 4], t[c + 12], 0x88);
+    m[c + 8] = _mm512_maskz_shuffle_i32x4(kAll16, t[c], t[c + 8], 0xdd);
+    m[c + 12] = _mm512_maskz_shuffle_i32x4(kAll16, t[c + 4], t[c + 12], 0xdd);
+  }
+}
+
 void pack_panel(const float* __restrict y, std::int64_t stride, int rows, std::int64_t d,
                 std::byte* packed) {
-  auto* __restrict out = reinterpret_cast<std::uint32_t*>(packed);
-  for (std::int64_t k = 0; k < d; k += 2, out += kPanel)
-    for (int r = 0; r < kPanel; ++r)
-      out[r] = r < rows ? pair(y[r * stride + k], k + 1 < d ? y[r * stride + k + 1] : 0.0f) : 0u;
+  auto* out = reinterpret_cast<std::uint32_t*>(packed);
+  for (std::int64_t k = 0; k < d; k += 32, out += 16 * kPanel) {
+    const std::int64_t n_pairs = d - k < 32 ? pairs(d - k) : 16;
+    for (int first = 0; first < kPanel; first += 16) {
+      __m512i m[16];
+#pragma GCC unroll 16
+      for (int r = 0; r < 16; ++r)
+        m[r] = first + r < rows ? pairs_of_row(y + (first + r) * stride + k, d - k)
+                                : _mm512_setzero_si512();
+      transpose(m);
+      for (std::int64_t p = 0; p < n_pairs; ++p) _mm512_store_si512(out + p * kPanel + first, m[p]);
+    }
+  }
 }
 
 inline __m512bh pairs_at(const std::uint32_t* p) { return (__m512bh)_mm512_load_si512(p); }

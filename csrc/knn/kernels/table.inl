@@ -20,6 +20,7 @@ constexpr Kernels table_of(const char* name, const Kernels* (*fallback)()) {
   table.scan_both = scan_both;
   table.load_row = load_row;
   table.squared_distance = squared_distance;
+  table.squared_distance_to = squared_distance_to;
   table.sum_of_squares = sum_of_squares;
   table.all_finite = all_finite;
   table.hash_row = hash_row;
