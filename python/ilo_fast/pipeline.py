@@ -46,6 +46,7 @@ def measure(
     n_permutations: int = 0,
     level: float = 0.95,
     seed: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> OverlapScores:
     """Measure the Interlingual Local Overlap of ``model`` on ``corpus``, layer by layer.
@@ -64,7 +65,7 @@ def measure(
         As there.
     n_neighbors, threshold, metric, backend, n_threads, parallel
         As in :func:`~ilo_fast.overlap`.
-    groups, intervals, n_permutations, level, seed
+    groups, intervals, n_permutations, level, seed, checkpoint
         As there.
     progress
         Bars on standard error.
@@ -125,5 +126,6 @@ def measure(
         n_permutations=n_permutations,
         level=level,
         seed=seed,
+        checkpoint=checkpoint,
         progress=progress,
     )

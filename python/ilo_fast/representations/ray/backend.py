@@ -27,7 +27,7 @@ from ilo_fast.representations.ray.work import (
     Spec,
 )
 from ilo_fast.representations.sentences import cost
-from ilo_fast.representations.shards import SENTENCES, Shard, groups
+from ilo_fast.representations.shards import SENTENCES, Piece, Shard, groups
 from ilo_fast.representations.verification import check_vocabulary, choose_samples
 
 _THREADS = 8  # of a worker: it runs eight batches at a time, each on one thread
@@ -172,11 +172,13 @@ class Extraction:
         shards = [shard for group in groups(counts) for shard in group.shards]
         key = model.key
 
+        def missing(piece: Piece) -> bool:
+            return piece.code in unfinished and (piece.begin, piece.end) not in there[piece.code]
+
         def packed(shard: Shard) -> ShardWork:
             pieces = []
             for piece in shard:
-                missing = (piece.begin, piece.end) not in there[piece.code]
-                folder = folders[piece.code].absolute() if missing else None
+                folder = folders[piece.code].absolute() if missing(piece) else None
                 sentences = list(job.sentences((piece,)))
                 pieces.append(PieceWork.of(piece, sentences, folder, entries[piece.code].key))
             return ShardWork(tuple(pieces), key, settings, prepared)
@@ -187,13 +189,8 @@ class Extraction:
         unfinished, resumed = set(left), 0
         with job.bar(progress, left, dim) as bar:
             for attempt in range(_ROUNDS):
-                there = {code: shards_there(folder) for code, folder in folders.items()}
-                todo = [
-                    shard
-                    for shard in shards
-                    if any((piece.begin, piece.end) not in there[piece.code] for piece in shard)
-                    and any(piece.code in unfinished for piece in shard)
-                ]
+                there = {code: shards_there(folders[code]) for code in unfinished}
+                todo = [shard for shard in shards if any(map(missing, shard))]
                 if attempt == 0:
                     resumed = len(shards) - len(todo)
                     for shard in set(shards) - set(todo):
