@@ -14,7 +14,7 @@ import argparse
 import json
 
 from ilo_fast._util.messages import byte_size
-from ilo_fast.graph.ray.cluster import Node, memory_of_task, slots, threads_of_task
+from ilo_fast._util.ray_cluster import Node, memory_of_task, slots, threads_of_task
 from ilo_fast.graph.tiles.plan import Problem, hours, plan_tiles
 
 

@@ -71,11 +71,46 @@ void check_distinct(const std::vector<Entry>& list, std::int64_t row) {
                                    "the same file everywhere"));
 }
 
+// Puts changed rows back where a later one cannot be merged: all of a part counts, or nothing.
+class Undo {
+ public:
+  explicit Undo(const NeighborLists& into) : into_(into) {}
+  Undo(const Undo&) = delete;
+  Undo& operator=(const Undo&) = delete;
+
+  ~Undo() {
+    if (kept_) return;
+    // The last first: a row may have been changed twice.
+    for (std::size_t change = rows_.size(); change-- > 0;) {
+      const auto from = static_cast<std::int64_t>(change) * into_.k;
+      std::copy_n(indices_.data() + from, into_.k, into_.indices + rows_[change] * into_.k);
+      std::copy_n(squared_.data() + from, into_.k, into_.squared + rows_[change] * into_.k);
+    }
+  }
+
+  void remember(std::int64_t row) {
+    const std::int64_t* indices = into_.indices + row * into_.k;
+    const double* squared = into_.squared + row * into_.k;
+    indices_.insert(indices_.end(), indices, indices + into_.k);
+    squared_.insert(squared_.end(), squared, squared + into_.k);
+    rows_.push_back(row);  // last: without it, what was copied does not count
+  }
+
+  void keep() { kept_ = true; }
+
+ private:
+  NeighborLists into_;
+  bool kept_ = false;
+  std::vector<std::int64_t> rows_, indices_;
+  std::vector<double> squared_;
+};
+
 }  // namespace
 
 void merge_neighbors(const NeighborLists& into, const NeighborPart& part, std::int64_t n_columns) {
   for (std::int64_t list = 0; list < part.count; ++list) check_list(part, list, into.n, n_columns);
   std::vector<Entry> before, added, merged;
+  Undo undo(into);
   for (std::int64_t list = 0; list < part.count; ++list) {
     const std::int64_t row = part.rows[list];
     std::int64_t* indices = into.indices + row * into.k;
@@ -88,11 +123,13 @@ void merge_neighbors(const NeighborLists& into, const NeighborPart& part, std::i
     merge_lists(before.data(), static_cast<std::int64_t>(before.size()), added.data(),
                 static_cast<std::int64_t>(added.size()), into.k, merged);
     check_distinct(merged, row);
+    undo.remember(row);
     for (std::size_t p = 0; p < merged.size(); ++p) {
       indices[p] = merged[p].second;
       squared[p] = merged[p].first;
     }
   }
+  undo.keep();
 }
 
 }  // namespace ilo

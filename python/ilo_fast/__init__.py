@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ilo_fast.pipeline import measure as measure
     from ilo_fast.report.leaderboard.folder import load_results as load_results
     from ilo_fast.representations.extraction import extract as extract
+    from ilo_fast.representations.ray.options import RayWorkers as RayWorkers
     from ilo_fast.representations.result import Representations as Representations
     from ilo_fast.scores.companions.companions import companions as companions
     from ilo_fast.scores.companions.result import Companions as Companions
@@ -90,6 +91,7 @@ _HOME = {
     "ParallelCorpus": "corpora.parallel",
     "pretrain": "training.pretrain.pretrain",
     "Pretrained": "training.pretrain.pretrain",
+    "RayWorkers": "representations.ray.options",
     "read_overlap_log": "training.records",
     "Representations": "representations.result",
     "structure": "scores.structure.structure",

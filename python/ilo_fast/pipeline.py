@@ -47,6 +47,7 @@ def measure(
     n_permutations: int = 0,
     level: float = 0.95,
     seed: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> OverlapScores:
     """Measure the Interlingual Local Overlap of ``model`` on ``corpus``, layer by layer.
@@ -65,7 +66,7 @@ def measure(
         As there.
     n_neighbors, threshold, metric, backend, n_threads, parallel
         As in :func:`~ilo_fast.overlap`.
-    groups, intervals, n_permutations, level, seed
+    groups, intervals, n_permutations, level, seed, checkpoint
         As there.
     progress
         Bars on standard error.
@@ -127,5 +128,6 @@ def measure(
         n_permutations=n_permutations,
         level=level,
         seed=seed,
+        checkpoint=checkpoint,
         progress=progress,
     )

@@ -20,7 +20,7 @@ from transformers.models.llama.modeling_llama import LlamaMLP
 from ilo_fast._util import locks
 from ilo_fast.cache import default_cache_dir, store
 from ilo_fast.models import source
-from ilo_fast.representations import job
+from ilo_fast.representations import job, preparation, shards
 from ilo_fast.representations.extraction import extract
 
 
@@ -63,7 +63,7 @@ class Counter:
 
         monkeypatch.setattr(job.PooledForward, "__call__", counted)
         # The trial of padding passes a few sentences of its own.
-        monkeypatch.setattr(job, "find_padding", lambda *arguments: "right")
+        monkeypatch.setattr(preparation, "find_padding", lambda *arguments: "right")
 
 
 def test_second_call_loads_no_weights(folder, cache, monkeypatch):
@@ -255,7 +255,7 @@ def test_interrupted_run_continues_with_what_is_left(folder, cache, monkeypatch,
 
 
 def test_finished_languages_stay_after_an_interruption(folder, cache, monkeypatch, one_worker):
-    monkeypatch.setattr(job, "_GROUP_SENTENCES", 5)
+    monkeypatch.setattr(shards, "SENTENCES", 5)
     with monkeypatch.context() as patch:
         counter = Counter(patch, fail_at=2, error=KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
@@ -389,7 +389,7 @@ def test_language_that_another_process_holds_is_waited_for_last(folder, cache, m
     lock = next(path for path in entries(cache, ".lock") if path.name.startswith("eng"))
     for path in [*entries(cache), *entries(cache, ".json")]:
         path.unlink()
-    monkeypatch.setattr(job, "_GROUP_SENTENCES", 1)
+    monkeypatch.setattr(shards, "SENTENCES", 1)
     held = locks.acquire(lock)
     seen = []
 

@@ -121,6 +121,20 @@ def test_parts_that_saw_different_rows_are_told() -> None:
         merge(got, row, (np.array([[4]]), np.array([[2.0]])), 5)
 
 
+def test_a_part_that_is_refused_changes_no_row() -> None:
+    """Also where the conflict is in its last row, and another row of it comes twice."""
+    got = empty(3, 2)
+    merge(got, np.array([2, 0]), (np.array([[4], [1]]), np.array([[1.0], [3.0]])), 5)
+    before = got[0].copy(), got[1].copy()
+    rows = np.array([0, 1, 0, 2])
+    part = np.array([[2], [3], [0], [4]]), np.array([[1.0], [1.0], [0.5], [2.0]])
+    with pytest.raises(ValueError, match="neighbour 4 of row 2"):
+        merge(got, rows, part, 5)
+    assert same(got, before)
+    merge(got, rows[:3], (part[0][:3], part[1][:3]), 5)
+    assert got[0].tolist() == [[0, 2], [3, -1], [4, -1]]
+
+
 def test_only_arrays_that_can_be_written_to_are_merged_into() -> None:
     indices, squared = empty(2, 2)
     part = np.array([[0]]), np.array([[1.0]])

@@ -36,12 +36,10 @@ def write_array(
         SHA-256 of the file.
     """
     sha = hashlib.sha256()
-    header = io.BytesIO()
-    description = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(header, description)
+    header = array_header(shape)
     with replace_atomically(path, 4 * int(np.prod(shape))) as file:
-        sha.update(header.getvalue())
-        file.write(header.getvalue())
+        sha.update(header)
+        file.write(header)
         for i in range(shape[0]):
             data = np.ascontiguousarray(plane(i), dtype="<f4")
             if data.shape != shape[1:]:
@@ -50,6 +48,14 @@ def write_array(
             sha.update(view)
             file.write(view)
     return sha.hexdigest()
+
+
+def array_header(shape: tuple[int, int, int]) -> bytes:
+    """What stands before the values in a float32 ``.npy`` file."""
+    header = io.BytesIO()
+    description = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, description)
+    return header.getvalue()
 
 
 def read_array(

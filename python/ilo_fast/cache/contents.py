@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from ilo_fast._util.hashing import digest
 from ilo_fast._util.locks import acquire
 from ilo_fast.cache.store import cache_folder
 
-_SUFFIXES = (".npy", ".json", ".partial")
+_SUFFIXES = (".npy", ".json", ".partial", ".shards")
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def clear(
             freed += stored.delete()
     for record in root.glob("*/model.json"):
         folder = record.parent
-        if not any(path.suffix in (".npy", ".partial") for path in folder.iterdir()):
+        if not any(path.suffix in _SUFFIXES and path != record for path in folder.iterdir()):
             record.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # a lock that is held
                 folder.rmdir()
@@ -153,7 +154,11 @@ class _Stored:
 
     @property
     def n_bytes(self) -> int:
-        return sum(path.stat().st_size for path in self.files)
+        return sum(
+            part.stat().st_size
+            for path in self.files
+            for part in (path.iterdir() if path.is_dir() else (path,))
+        )
 
     @property
     def last_used(self) -> float:
@@ -191,7 +196,10 @@ class _Stored:
             freed = self.n_bytes
             # The manifest first: without it the rest counts as unfinished.
             for file in sorted(self.files, key=lambda file: file.suffix != ".json"):
-                file.unlink(missing_ok=True)
+                if file.is_dir():
+                    shutil.rmtree(file, ignore_errors=True)
+                else:
+                    file.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # Windows deletes no file that is open
                 path.unlink(missing_ok=True)
             return freed

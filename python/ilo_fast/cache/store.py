@@ -6,6 +6,7 @@ Layout of a cache::
     <model key>/model.json                   what looking up the entries of a model needs to know
     <model key>/<code>-<key>.npy  .json      one language; complete once the .json exists
     <model key>/<code>-<key>.partial         finished rows of an unfinished language
+    <model key>/<code>-<key>.shards/         the same, of several processes: see cache/shards.py
     <model key>/<code>-<key>.lock            held by the process that computes the language
 
 Nothing is pickled.
@@ -40,9 +41,6 @@ logger = logging.getLogger(__name__)
 FORMAT = 1
 
 _ANOTHER_DISK = " (cache=PATH, or the variable ILO_FAST_CACHE). What was finished is kept"
-
-# A file changed this short ago may change again within the same tick of its file system's clock.
-_TICK_NS = 2_000_000_000
 
 # A file changed this short ago may change again within the same tick of its file system's clock.
 _TICK_NS = 2_000_000_000
@@ -277,6 +275,7 @@ class CacheWriter:
             write_json(path.with_suffix(".json"), manifest)
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         self._log.remove()
+        shutil.rmtree(self._store.path(self._entry, ".shards"), ignore_errors=True)
         return array
 
     def close(self) -> None:

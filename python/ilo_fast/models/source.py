@@ -100,6 +100,7 @@ class ModelSource:
         store: Store | None = None,
         progress: bool = False,
         label: str | None = None,
+        elsewhere: bool = False,
     ) -> ModelSource:
         """Find the model and its tokenizer.
 
@@ -107,6 +108,8 @@ class ModelSource:
         ----------
         store
             Look results up here: the model gets a `key`. None: no cache.
+        elsewhere
+            It will run in other processes, on a `device` that need not be here.
         label
             What the model is called in titles; None: its name, or that of its run.
         tokenizer, device, dtype, revision, trust_remote_code, progress
@@ -130,7 +133,7 @@ class ModelSource:
             raise TypeError(
                 f"model is a {type(model).__name__}: wanted a Hub name, a folder or a torch module"
             )
-        where = resolve_device(device)
+        where = torch.device(device or "cpu") if elsewhere else resolve_device(device)
         files = open_files(
             model, revision=revision, trust_remote_code=trust_remote_code, adapters=True
         )
@@ -204,16 +207,39 @@ class ModelSource:
 
     def info(self) -> ModelInfo:
         """Size, kind and dtype of the model; from the cache, without weights, where it has them."""
+        found = self.known_info()
+        if found is None:
+            self.load()
+            found = self._info
+        assert found is not None
+        return found
+
+    def known_info(self) -> ModelInfo | None:
+        """The same where it is known without weights, else None."""
         if self._info is None and self.files is not None and self.store is not None:
             self._identify_files()
             record = self.store.read_model(self.key) if self.key is not None else None
             if record is not None:
                 names = [entry.name for entry in fields(ModelInfo)]
                 self._info = ModelInfo(**{name: record[name] for name in names})
-        if self._info is None:
-            self.load()
-        assert self._info is not None
         return self._info
+
+    def identify(self, info: ModelInfo, key: str, weights_hash: str) -> None:
+        """Take over what another process found that loaded the weights.
+
+        Raises
+        ------
+        ValueError
+            It loaded something else than what lies here.
+        """
+        if self.key not in (None, key):
+            raise ValueError(
+                f"the model {self.name!r} is not the same everywhere: by its weights, "
+                f"configuration and code and by {', '.join(NUMERIC_PACKAGES)} a worker has the key "
+                f"{key[:12]}, here it is {str(self.key)[:12]}. Give all nodes the same files and "
+                "versions"
+            )
+        self.key, self.weights_hash, self._info = key, weights_hash, info
 
     def load(self) -> ModelParts:
         """The parts, with weights; loaded once.

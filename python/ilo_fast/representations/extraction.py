@@ -6,12 +6,13 @@ tokens, the layers, the room on disk or in memory, and the hooks themselves.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import operator
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,6 +27,8 @@ from ilo_fast.models.source import ModelSource
 from ilo_fast.representations.job import Job, run_job
 from ilo_fast.representations.language_codes import language_codes
 from ilo_fast.representations.poolings import POOLINGS
+from ilo_fast.representations.ray.backend import Extraction, on_cluster
+from ilo_fast.representations.ray.options import RayWorkers
 from ilo_fast.representations.result import Representations
 from ilo_fast.representations.tokens import tokenize
 
@@ -51,6 +54,8 @@ def extract(
     trust_remote_code: bool = False,
     verify: bool = True,
     name: str | None = None,
+    backend: Literal["local", "ray"] = "local",
+    workers: RayWorkers | None = None,
     progress: bool = False,
 ) -> Representations:
     """Represent every sentence, in every language, at every layer.
@@ -111,6 +116,13 @@ def extract(
     name
         What the model is called in tables and figures (``info["model_name"]``). None: its Hub name,
         the name of its folder, or that of the run that trained it.
+    backend
+        ``"local"``: this process. ``"ray"``: workers on a Ray cluster that runs; they load the
+        model themselves, from its folder or the Hub, and write to the cache, which all nodes must
+        see. The batches are the same, and so are the bytes (``docs/how-to/scale.md`` says when).
+        A call that was killed goes on from the shards that are finished, with any number of nodes.
+    workers
+        How many for ``"ray"``, and what each takes of its node.
     progress
         A bar on stderr.
 
@@ -132,9 +144,19 @@ def extract(
         Without a cache, results larger than memory.
     OSError
         The disk is full, naming the path and the bytes needed.
+    RuntimeError
+        For ``"ray"``: no cluster, no node for a worker, a shard whose worker is lost again and
+        again, nothing that moves within the limits of ``representations/ray/pool.py``.
+    FileNotFoundError
+        For ``"ray"``: a node cannot see the cache.
+    ImportError
+        ``"ray"`` without its package.
     """
     started = time.perf_counter()
     _check_choice("pooling", pooling, POOLINGS)
+    _check_choice("backend", backend, ("local", "ray"))
+    if backend != "ray" and workers is not None:
+        raise ValueError("workers is for backend='ray', not for backend='local'")
     _check_choice("special_tokens", special_tokens, ("include", "exclude"))
     _check_types(
         {
@@ -151,48 +173,55 @@ def extract(
     if max_length is not None:
         max_length = whole_number("max_length", max_length)
     opened = open_corpus(corpus)
-    store = Store.open(cache)
-    source = ModelSource.open(
-        model,
-        tokenizer=tokenizer,
-        device=device,
-        dtype=dtype,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-        store=store,
-        progress=progress,
-        label=name,
-    )
-    source.check_languages(tuple(opened.sentences))
-    model_info = source.info()
-    limit = length_limit(source.tokenizer, model_info.position_limit, max_length)
-    _check_room_for_text(source.tokenizer, limit)
-    exclude = special_tokens == "exclude"
-    spoken = language_codes(source.tokenizer, opened.sentences, tokenizer_languages)
-    texts = {
-        code: tokenize(
-            source.tokenizer,
-            code,
-            [prefix + line for line in lines] if prefix else lines,
-            limit=limit,
-            exclude_special=exclude,
-            language=spoken.get(code),
+    with contextlib.ExitStack() as stack:
+        cluster: Extraction | None = None
+        if backend == "ray":
+            cluster = stack.enter_context(on_cluster(model, cache, device, workers))
+        store = Store.open(cache)
+        source = ModelSource.open(
+            model,
+            tokenizer=tokenizer,
+            device=device if cluster is None else cluster.device,
+            dtype=dtype,
+            revision=revision,
+            trust_remote_code=trust_remote_code,
+            store=store,
+            progress=progress,
+            label=name,
+            elsewhere=cluster is not None,
         )
-        for code, lines in opened.sentences.items()
-    }
-    truncated = {code: text.truncated for code, text in texts.items() if text.truncated}
-    _report_truncation(truncated, limit)
-    job = Job(
-        source=source,
-        texts=texts,
-        layers=resolve_layers(layers, model_info.n_blocks),
-        pooling=pooling,
-        special_tokens=special_tokens,
-        batch_tokens=batch_tokens,
-        verify=verify,
-        store=store if source.key is not None else None,
-    )
-    outcome = run_job(job, progress=progress)
+        source.check_languages(tuple(opened.sentences))
+        if cluster is not None:
+            cluster.info(source, sum(map(len, opened.sentences.values())))
+        model_info = source.info()
+        limit = length_limit(source.tokenizer, model_info.position_limit, max_length)
+        _check_room_for_text(source.tokenizer, limit)
+        spoken = language_codes(source.tokenizer, opened.sentences, tokenizer_languages)
+        texts = {
+            code: tokenize(
+                source.tokenizer,
+                code,
+                [prefix + line for line in lines] if prefix else lines,
+                limit=limit,
+                exclude_special=special_tokens == "exclude",
+                language=spoken.get(code),
+            )
+            for code, lines in opened.sentences.items()
+        }
+        truncated = {code: text.truncated for code, text in texts.items() if text.truncated}
+        _report_truncation(truncated, limit)
+        job = Job(
+            source=source,
+            texts=texts,
+            layers=resolve_layers(layers, model_info.n_blocks),
+            pooling=pooling,
+            special_tokens=special_tokens,
+            batch_tokens=batch_tokens,
+            verify=verify,
+            store=store if source.key is not None else None,
+        )
+        compute = None if cluster is None else cluster.compute
+        outcome = run_job(job, progress=progress, compute=compute)
     info = {
         **source.describe(),
         "layers": list(job.layers),
@@ -211,6 +240,7 @@ def extract(
         "cache_hits": outcome.cache_hits,
         "seconds": round(time.perf_counter() - started, 3),
         "forward_seconds": round(outcome.forward_seconds, 3),
+        **({} if outcome.cluster is None else {"cluster": outcome.cluster}),
     }
     return Representations(
         outcome.arrays,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,22 +22,16 @@ from ilo_fast._util.progress import CostBar, cost_bar
 from ilo_fast.cache import CacheWriter, Entry, Store
 from ilo_fast.models.forward import is_offloaded
 from ilo_fast.models.source import ModelSource
-from ilo_fast.representations.batches import batch_workers, default_batch_tokens, run_batches
+from ilo_fast.representations.batches import batch_workers
 from ilo_fast.representations.pooling import PooledForward, choose_pad_id
+from ilo_fast.representations.preparation import prepare
+from ilo_fast.representations.sentences import Sentence, by_language, cost, represent
+from ilo_fast.representations.shards import Group, Shard, groups
 from ilo_fast.representations.tokens import TokenizedText
-from ilo_fast.representations.verification import (
-    Padding,
-    check_vocabulary,
-    choose_samples,
-    find_padding,
-    verify,
-)
+from ilo_fast.representations.verification import check_vocabulary, choose_samples
 from ilo_fast.representations.workers import Workers
 
 logger = logging.getLogger(__name__)
-
-# Languages are computed together until they hold this many sentences.
-_GROUP_SENTENCES = 2048
 
 
 @dataclass(frozen=True)
@@ -102,6 +96,27 @@ class Job:
             found = self.store.read(self.entry(code))
         return found
 
+    def sentences(self, shard: Shard) -> Iterator[Sentence]:
+        """The sentences of a shard, as the model takes them."""
+        exclude = self.special_tokens == "exclude"
+        for piece in shard:
+            text = self.texts[piece.code]
+            for row in range(piece.begin, piece.end):
+                special = text.special[row] if exclude else None
+                yield Sentence(piece.code, row, text.ids[row], special)
+
+    def longest_first(self, shards: Sequence[Shard]) -> list[Shard]:
+        """Ordered by the longest sentence: what does not fit fails at the start."""
+        return sorted(shards, key=lambda shard: -max(len(s.ids) for s in self.sentences(shard)))
+
+    def bar(
+        self, progress: bool, codes: Sequence[str], dim: int
+    ) -> contextlib.AbstractContextManager[CostBar]:
+        """A bar for the sentences of some languages."""
+        lengths = [len(ids) for code in codes for ids in self.texts[code].ids]
+        total = sum(cost(length, dim) for length in lengths)
+        return cost_bar(progress, "extract", cost=total, items=len(lengths), unit="sentence")
+
 
 @dataclass
 class Outcome:
@@ -122,7 +137,9 @@ class Outcome:
         Whether the hooks were compared with the model's own hidden states, now or when the cached
         results were made.
     forward_seconds
-        Time in forward passes.
+        Time in forward passes; of all workers together.
+    cluster
+        What there is to say of workers on a cluster; None: there were none.
     """
 
     arrays: dict[str, NDArray[np.float32]] = field(default_factory=dict)
@@ -131,10 +148,21 @@ class Outcome:
     padding: str | None = None
     verified: bool = False
     forward_seconds: float = 0.0
+    cluster: dict[str, int] | None = None
 
 
-def run_job(job: Job, *, progress: bool) -> Outcome:
-    """Represent all languages of `job`; raises as extract() does."""
+# Computes languages that the cache lacks, and adds them to the outcome; the flag asks for a bar.
+Compute = Callable[[Job, list[str], Outcome, bool], None]
+
+
+def run_job(job: Job, *, progress: bool, compute: Compute | None = None) -> Outcome:
+    """Represent all languages of `job`; raises as extract() does.
+
+    Parameters
+    ----------
+    compute
+        None: in this process.
+    """
     outcome = Outcome(verified=job.verify)
     if job.store is not None:
         for code in job.texts:
@@ -146,7 +174,7 @@ def run_job(job: Job, *, progress: bool) -> Outcome:
     if left:
         if progress:
             _report_cost(job, left)
-        _compute(job, left, outcome, progress)
+        (compute or _compute)(job, left, outcome, progress)
     outcome.arrays = {code: outcome.arrays[code] for code in job.texts}
     return outcome
 
@@ -164,52 +192,37 @@ def _report_cost(job: Job, left: Sequence[str]) -> None:
 
 def _compute(job: Job, left: list[str], outcome: Outcome, progress: bool) -> None:
     parts = job.source.load()
-    count = sum(len(job.texts[code].ids) for code in left)
-    _check_room(job.store, 4 * len(job.layers) * count * parts.dim)
+    counts = {code: len(job.texts[code].ids) for code in left}
+    _check_room(job.store, 4 * len(job.layers) * sum(counts.values()) * parts.dim)
     pad_id = choose_pad_id(parts, job.source.tokenizer)
-    check_vocabulary(parts, {code: job.texts[code] for code in left})
-    samples = choose_samples([job.texts[code] for code in left])
-    if job.verify:
-        verify(parts, job.layers, pad_id, samples)
-    padding = find_padding(parts, job.layers, pad_id, samples)
-    device = job.source.device
-    if device.type == "cpu":
-        _warn_of_slow_dtype(job.source.info().dtype)
-    outcome.batch_tokens = job.batch_tokens or default_batch_tokens(device)
-    _settle_batches(outcome, padding, type(parts.backbone).__name__)
-    sentences = [ids for code in left for ids in job.texts[code].ids]
+    check_vocabulary(
+        parts.vocabulary, type(parts.backbone).__name__, {code: job.texts[code] for code in left}
+    )
+    device, dtype = job.source.device, job.source.info().dtype
+    prepared = prepare(
+        parts,
+        job.layers,
+        pad_id,
+        choose_samples([job.texts[code] for code in left]),
+        checked=job.verify,
+        batch_tokens=job.batch_tokens,
+        device=device,
+        dtype=dtype,
+    )
+    outcome.batch_tokens, outcome.padding = prepared.batch_tokens, prepared.padding
     with (
         PooledForward(parts, job.layers, pad_id, job.pooling) as forward,
         batch_workers(device, one_at_a_time=is_offloaded(parts.backbone)) as workers,
-        cost_bar(
-            progress,
-            "extract",
-            cost=sum(_cost(len(ids), parts.dim) for ids in sentences),
-            items=len(sentences),
-            unit="sentence",
-        ) as bar,
+        job.bar(progress, left, prepared.dim) as bar,
     ):
-        dim = parts.dim
-        if job.layers == (parts.n_blocks,):
-            # The last layer may be wider: a projection (AltCLIP), two streams (Reformer).
-            dim = forward([min(samples, key=len)]).shape[2]
-        shapes = {code: (len(job.layers), len(job.texts[code].ids), dim) for code in left}
-        work = _Languages(job, outcome, shapes, forward, workers, bar)
+        work = _Languages(job, outcome, prepared.dim, dtype, forward, workers, bar)
         busy: list[str] = []
-        for group in _groups(left, job.texts):
+        for group in groups(counts):
             busy += work.compute(group, wait=False)
         # Languages that another process was computing: most are finished by now.
         for code in busy:
-            work.compute([code], wait=True)
-
-
-def _settle_batches(outcome: Outcome, padding: Padding, name: str) -> None:
-    outcome.padding = "right" if padding == "right" else "none"
-    if padding == "none":
-        logger.info("%s does not mask padding: only sentences of one length share a batch", name)
-    if padding == "alone":
-        logger.info("%s reads a sentence otherwise beside others: one sentence at a time", name)
-        outcome.batch_tokens = 1
+            for group in groups({code: counts[code]}):
+                work.compute(group, wait=True)
 
 
 class MemoryWriter:
@@ -245,102 +258,65 @@ class _Languages:
 
     job: Job
     outcome: Outcome
-    shapes: Mapping[str, tuple[int, int, int]]
+    dim: int
+    dtype: str
     forward: PooledForward
     workers: Workers
     bar: CostBar
 
-    def compute(self, codes: Sequence[str], *, wait: bool) -> list[str]:
+    def compute(self, group: Group, *, wait: bool) -> list[str]:
         """Compute a few languages together; returns those that another process holds."""
         busy = []
         with contextlib.ExitStack() as stack:
             writers: dict[str, MemoryWriter | CacheWriter] = {}
-            for code in codes:
+            for code in group.codes:
                 writer = self._writer(code, wait=wait)
                 if writer is None:
                     busy.append(code)
                 else:
                     stack.callback(writer.close)
                     writers[code] = writer
-            self._run_batches(writers)
+            for shard in self.job.longest_first(group.shards):
+                self._run_batches(shard, writers)
             for code, writer in writers.items():
                 self.outcome.arrays[code] = writer.finish()
         return busy
 
     def _writer(self, code: str, *, wait: bool) -> MemoryWriter | CacheWriter | None:
+        shape = (len(self.job.layers), len(self.job.texts[code].ids), self.dim)
         if self.job.store is None:
-            return MemoryWriter(self.shapes[code])
-        return self.job.store.writer(self.job.entry(code), self.shapes[code], wait=wait)
+            return MemoryWriter(shape)
+        return self.job.store.writer(self.job.entry(code), shape, wait=wait)
 
-    def _run_batches(self, writers: Mapping[str, MemoryWriter | CacheWriter]) -> None:
+    def _run_batches(self, shard: Shard, writers: Mapping[str, MemoryWriter | CacheWriter]) -> None:
         """Forward passes over every sentence that is not done."""
-        sentences: list[tuple[str, int]] = []
-        for code, writer in writers.items():
-            sentences += [(code, int(row)) for row in np.flatnonzero(~writer.done)]
-            done = [int(row) for row in np.flatnonzero(writer.done)]
-            self.bar.advance(sum(self._cost(code, row) for row in done), len(done), free=True)
-        texts = self.job.texts
-        exclude = self.job.special_tokens == "exclude"
+        sentences, done = [], []
+        for sentence in self.job.sentences(shard):
+            if sentence.code in writers:
+                finished = writers[sentence.code].done[sentence.row]
+                (done if finished else sentences).append(sentence)
+        self.bar.advance(self._cost(done), len(done), free=True)
 
-        def pool(members: Sequence[int]) -> NDArray[np.float32]:
-            batch = [(texts[code], row) for code, row in (sentences[i] for i in members)]
-            special = [text.special[row] for text, row in batch] if exclude else None
-            return self.forward([text.ids[row] for text, row in batch], special)
-
-        def store(members: Sequence[int], block: NDArray[np.float32]) -> None:
-            batch = [sentences[i] for i in members]
-            self._check_finite(block, batch)
-            for code in dict.fromkeys(code for code, _ in batch):
-                columns = [i for i, (owner, _) in enumerate(batch) if owner == code]
-                rows = np.array([batch[i][1] for i in columns], dtype=np.int64)
-                writers[code].add(rows, block[:, columns])
-            self.bar.advance(sum(self._cost(*sentence) for sentence in batch), len(batch))
-
-        def name(i: int) -> str:
-            code, row = sentences[i]
-            return f"{code}, line {row + 1}"
+        def store(batch: Sequence[Sentence], block: NDArray[np.float32]) -> None:
+            for code, (rows, part) in by_language(batch, block).items():
+                writers[code].add(rows, part)
+            self.bar.advance(self._cost(batch), len(batch))
 
         assert self.outcome.batch_tokens is not None
         begun = time.perf_counter()
-        self.outcome.batch_tokens = run_batches(
-            pool,
-            [len(texts[code].ids[row]) for code, row in sentences],
-            self.outcome.batch_tokens,
+        self.outcome.batch_tokens = represent(
+            self.forward,
             self.workers,
+            sentences,
+            batch_tokens=self.outcome.batch_tokens,
             same_length=self.outcome.padding == "none",
+            dtype=self.dtype,
             on_result=store,
-            name=name,
         )
         self.outcome.forward_seconds += time.perf_counter() - begun
 
-    def _cost(self, code: str, row: int) -> float:
-        return _cost(len(self.job.texts[code].ids[row]), self.shapes[code][2])
-
-    def _check_finite(self, block: NDArray[np.float32], batch: Sequence[tuple[str, int]]) -> None:
-        finite = np.isfinite(block).all(axis=2)
-        if finite.all():
-            return
-        row, column = (int(i) for i in np.argwhere(~finite)[0])
-        code, line = batch[column]
-        dtype = self.job.source.info().dtype
-        hint = (
-            "float16 overflows above 65504: use dtype='bfloat16' or 'float32'"
-            if dtype == "float16"
-            else f"the model ran in {dtype}; check its weights"
-        )
-        raise FloatingPointError(
-            f"{code}, line {line + 1}, layer {self.job.layers[row]}: the representation is "
-            f"infinite or not a number ({int((~finite).any(axis=0).sum())} of {len(batch)} "
-            f"sentences of its batch); {hint}"
-        )
-
-
-def _cost(n_tokens: int, dim: int) -> float:
-    """What a sentence costs, in tokens: attention grows with the square of the length.
-
-    A block takes about 24 dim² operations per token, and 4 dim more for each token it looks at.
-    """
-    return n_tokens * (1.0 + n_tokens / (6 * dim))
+    def _cost(self, sentences: Sequence[Sentence]) -> float:
+        return sum(cost(len(sentence.ids), self.dim) for sentence in sentences)
 
 
 def _check_room(store: Store | None, needed: int) -> None:
@@ -353,29 +329,4 @@ def _check_room(store: Store | None, needed: int) -> None:
             f"the representations take {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB of "
             "memory are free: pass cache=True (or a folder) to keep them on disk, or choose fewer "
             "layers="
-        )
-
-
-def _groups(codes: Sequence[str], texts: Mapping[str, TokenizedText]) -> Iterator[list[str]]:
-    group: list[str] = []
-    count = 0
-    for code in codes:
-        group.append(code)
-        count += len(texts[code].ids)
-        if count >= _GROUP_SENTENCES:
-            yield group
-            group, count = [], 0
-    if group:
-        yield group
-
-
-def _warn_of_slow_dtype(dtype: str) -> None:
-    """Half precision without instructions for it is slower than float32, not faster."""
-    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    needed = {"bfloat16": ("avx512_bf16", "amx_bf16"), "float16": ("avx512_fp16", "amx_fp16")}
-    # On other processors the names differ: say nothing rather than something wrong.
-    known = [capabilities[name] for name in needed.get(dtype, ()) if name in capabilities]
-    if known and not any(known):
-        logger.warning(
-            "dtype=%r: this processor has no instructions for it, float32 is faster", dtype
         )

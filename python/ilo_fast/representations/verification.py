@@ -41,22 +41,31 @@ def choose_samples(texts: Sequence[TokenizedText]) -> list[Sequence[int]]:
     return list({len(row): row for row in chosen}.values())
 
 
-def check_vocabulary(parts: ModelParts, texts: Mapping[str, TokenizedText]) -> None:
+def check_vocabulary(
+    vocabulary: int | None, backbone: str, texts: Mapping[str, TokenizedText]
+) -> None:
     """Every token id has a row in the embeddings.
+
+    Parameters
+    ----------
+    vocabulary
+        The number of rows; None: not known.
+    backbone
+        The name of the model's class.
 
     Raises
     ------
     CorpusError
         One has none; names language, line and id.
     """
-    if parts.vocabulary is None:
+    if vocabulary is None:
         return
     for code, text in texts.items():
         for line, row in enumerate(text.ids, start=1):
-            if len(row) and max(row) >= parts.vocabulary:
+            if len(row) and max(row) >= vocabulary:
                 raise CorpusError(
                     f"{code}, line {line} has token id {max(row)}, but the embeddings of "
-                    f"{type(parts.backbone).__name__} have {parts.vocabulary} rows: pass the "
+                    f"{backbone} have {vocabulary} rows: pass the "
                     "tokenizer that the model was trained with, or give added tokens a row by "
                     "model.resize_token_embeddings(len(tokenizer))"
                 )

@@ -5,6 +5,7 @@ Source of the scores: Wilie, Cahyawijaya, He and Fung, arXiv 2503.11280.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,10 +16,9 @@ from numpy.typing import NDArray
 
 from ilo_fast import _core
 from ilo_fast._util.checks import truth, whole_number
-from ilo_fast._util.hashing import digest
 from ilo_fast._util.progress import share_bar
 from ilo_fast._util.versions import versions
-from ilo_fast.corpora.documents import check_groups
+from ilo_fast.graph.checkpoint import open_folder
 from ilo_fast.graph.cuda import check as check_cuda
 from ilo_fast.graph.options import check_metric, chosen_backend, thread_count
 from ilo_fast.graph.result import NeighborGraph
@@ -31,7 +31,15 @@ from ilo_fast.scores.certainty.permutations import MixingTest, mixing_test
 from ilo_fast.scores.certainty.replicates import Replicates
 from ilo_fast.scores.certainty.resampling import Resampling
 from ilo_fast.scores.checks import check_pool
-from ilo_fast.scores.pool import Pool, as_stacks, layer_graph, layer_rows
+from ilo_fast.scores.pool import (
+    LAYER_FOLDERS,
+    Pool,
+    as_stacks,
+    documents_of,
+    layer_graph,
+    layer_rows,
+    units_sha256,
+)
 from ilo_fast.scores.result import OverlapScores
 
 
@@ -50,6 +58,7 @@ def overlap(
     level: float = 0.95,
     seed: int = 0,
     neighbors: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> OverlapScores:
     """Score how far the neighbourhoods of each language reach into the others, layer by layer.
@@ -92,6 +101,9 @@ def overlap(
     neighbors : bool
         Also keep the graph of every layer (`OverlapScores.neighbors`), 12 bytes per layer, point
         and neighbour: what `structure` and the report look at.
+    checkpoint : path, optional
+        A folder (made if missing) for finished work, as in `knn_graph`, with a folder in it for
+        every layer: the same call goes on from there. For ``"exact"`` and ``"ray"``.
     progress : bool
         A bar on standard error.
 
@@ -103,7 +115,8 @@ def overlap(
     ------
     ValueError
         Fewer than two languages, an empty language, a threshold that no point can reach, shapes
-        that do not fit, NaN, infinity or a zero vector (naming language, sentence and layer).
+        that do not fit, NaN, infinity or a zero vector (naming language, sentence and layer); a
+        checkpoint of other data or options.
 
     Notes
     -----
@@ -130,6 +143,10 @@ def overlap(
     stacks = as_stacks(representations, languages)
     check_metric(metric)
     backend = chosen_backend(backend)
+    if checkpoint is not None and backend not in ("exact", "ray"):
+        raise ValueError(
+            f"checkpoint is for backend='exact' and 'ray', not for backend={backend!r}"
+        )
     if backend == "cuda":
         check_cuda(stacks, [f"representations[{language!r}]" for language in languages])
     n_layers, _, _ = stacks[0].values.shape
@@ -150,7 +167,7 @@ def overlap(
     layers = tuple(int(h) for h in getattr(representations, "layers", range(n_layers)))
     if len(layers) != n_layers:
         raise ValueError(f"layers names {len(layers)} layers, but the arrays hold {n_layers}")
-    documents = _groups(representations, groups, sizes, parallel)
+    documents = documents_of(representations, groups, sizes, parallel)
     pool = Pool(
         stacks=stacks,
         languages=languages,
@@ -161,7 +178,7 @@ def overlap(
         threshold=threshold,
         metric=metric,
         groups=documents,
-        units_sha256=_units_sha256(representations, documents),
+        units_sha256=units_sha256(representations, documents),
     )
     start = time.perf_counter()
     wanted = _Wanted(
@@ -171,11 +188,14 @@ def overlap(
         seed=whole_number("seed", seed, least=0),
         neighbors=truth("neighbors", neighbors),
     )
-    with share_bar(progress, "overlap") as update:
+    with (
+        share_bar(progress, "overlap") as update,
+        open_folder(checkpoint, LAYER_FOLDERS) as folder,
+    ):
         if backend == "cuda" and not wanted.lists:
             found = _on_gpu(pool, threads, update)
         else:
-            found = _layer_by_layer(pool, backend, threads, wanted, update)
+            found = _layer_by_layer(pool, backend, threads, wanted, folder, update)
     test = _test(pool, found, wanted, threads, progress=progress)
     info = found.info
     info["versions"] = versions("numpy")
@@ -252,32 +272,6 @@ class _Measured:
         return scores if self.share is None else {**scores, "translation_share": self.share}
 
 
-def _groups(
-    representations: Mapping[str, Any],
-    groups: Sequence[str] | Literal[False] | None,
-    sizes: Sequence[int],
-    parallel: bool,
-) -> tuple[str, ...] | None:
-    if groups is None:
-        groups = getattr(representations, "groups", None) if parallel else None
-    if groups is None or groups is False:
-        return None
-    if not parallel:
-        raise ValueError(
-            "groups are documents of sentences that all languages share: parallel=True, or none"
-        )
-    return check_groups(groups, sizes[0])
-
-
-def _units_sha256(
-    representations: Mapping[str, Any], documents: tuple[str, ...] | None
-) -> str | None:
-    """Which text was measured, and what of it are units; None where the text is not known."""
-    info = getattr(representations, "info", None)
-    text = info.get("corpus_sha256") if isinstance(info, Mapping) else None
-    return digest([text, documents]) if isinstance(text, str) else None
-
-
 def _on_gpu(pool: Pool, threads: int, update: Callable[[float], None] | None) -> _Measured:
     """All layers in one call: the next is copied to the GPU while one is scored."""
     with pool.naming_rows():
@@ -304,6 +298,7 @@ def _layer_by_layer(
     backend: str,
     threads: int,
     wanted: _Wanted,
+    folder: str | None,
     update: Callable[[float], None] | None,
 ) -> _Measured:
     """One layer after the other: each graph is dropped once it is scored."""
@@ -327,7 +322,7 @@ def _layer_by_layer(
     for h in range(shape[0]):
         wide = pool.n_neighbors if resampling is None or reason else resampling.list_length
         one = layer_rows(pool, h)
-        graph = layer_graph(pool, h, one, wide, backend, threads, update)
+        graph = layer_graph(pool, h, one, wide, backend, threads, folder, update)
         indices = np.ascontiguousarray(graph.indices[..., : pool.n_neighbors])
         counted = time.perf_counter()
         b, r, i, s, c = _core.overlap(

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ilo_fast._util.hashing import digest
+from ilo_fast.corpora.documents import check_groups
 from ilo_fast.graph.arrays import Stack, as_stack, same_layout
 from ilo_fast.graph.knn import stacked_graph
 from ilo_fast.graph.result import NeighborGraph
+
+LAYER_FOLDERS: Final = re.compile(r"layer-\d{3,}|\.lock")
+"""What is in the folder of a checkpoint: a folder for every layer."""
 
 
 def as_stacks(representations: Mapping[str, Any], languages: tuple[str, ...]) -> list[Stack]:
@@ -108,9 +115,16 @@ def layer_graph(
     n_neighbors: int,
     backend: str,
     threads: int,
+    folder: str | None,
     update: Callable[[float], None] | None,
 ) -> NeighborGraph:
-    """The graph of the rows of one layer, with as many neighbours as asked for."""
+    """The graph of the rows of one layer, with as many neighbours as asked for.
+
+    Parameters
+    ----------
+    folder
+        Of the checkpoint, which has a folder for every layer.
+    """
 
     def overall(share: float) -> None:
         if update:
@@ -123,5 +137,39 @@ def layer_graph(
             metric=pool.metric,
             backend=backend,
             n_threads=None if backend == "ray" else threads,  # of a task: what its node has
+            checkpoint=None if folder is None else Path(folder) / f"layer-{pool.layers[h]:03d}",
             progress=overall,
         )
+
+
+def documents_of(
+    representations: Mapping[str, Any],
+    groups: Sequence[str] | Literal[False] | None,
+    sizes: Sequence[int],
+    parallel: bool,
+) -> tuple[str, ...] | None:
+    """The document of each sentence; None where there is none to speak of.
+
+    Raises
+    ------
+    ValueError
+        Documents of sentences that are not parallel, or that do not fit them.
+    """
+    if groups is None:
+        groups = getattr(representations, "groups", None) if parallel else None
+    if groups is None or groups is False:
+        return None
+    if not parallel:
+        raise ValueError(
+            "groups are documents of sentences that all languages share: parallel=True, or none"
+        )
+    return check_groups(groups, sizes[0])
+
+
+def units_sha256(
+    representations: Mapping[str, Any], documents: tuple[str, ...] | None
+) -> str | None:
+    """Which text was measured, and what of it are units; None where the text is not known."""
+    info = getattr(representations, "info", None)
+    text = info.get("corpus_sha256") if isinstance(info, Mapping) else None
+    return digest([text, documents]) if isinstance(text, str) else None

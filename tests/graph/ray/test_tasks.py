@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from ilo_fast import knn_graph
-from ilo_fast.graph.ray import cluster, tasks
-from ilo_fast.graph.ray.cluster import Node, memory_of_task, slots, threads_of_task
+from ilo_fast._util import ray_cluster as cluster
+from ilo_fast._util.ray_cluster import Node, memory_of_task, slots, threads_of_task
+from ilo_fast.graph.ray import tasks
 from ilo_fast.graph.ray.tasks import RayTasks
 from ilo_fast.graph.tiles.source import FileRows
 from ilo_fast.graph.tiles.work import BlockId, Found, Settings, Task
@@ -32,9 +33,13 @@ class FakeErrors:
     WorkerCrashedError = type("WorkerCrashedError", (_Error,), {})
 
     class RayTaskError(_Error):
-        def __init__(self, cause: Exception) -> None:
-            super().__init__(str(cause))
-            self.cause, self.ip = cause, "10.0.0.7"
+        """As `ray.get` raises it: the address is in the text alone."""
+
+        def __init__(
+            self, cause: Exception, text: str = "ray::_run() (pid=7, ip=10.0.0.7)"
+        ) -> None:
+            super().__init__(text)
+            self.cause = cause
 
 
 @dataclass(eq=False)
@@ -50,6 +55,7 @@ class FakeRay:
     memory: int = 1 << 30
     fails: dict[int, Exception] = field(default_factory=dict)
     hangs: bool = False
+    refuses: Exception | None = None
     exceptions: Any = FakeErrors
     submitted: list[Ref] = field(default_factory=list)
     waited_for: list[int] = field(default_factory=list)
@@ -77,6 +83,8 @@ class FakeRay:
 
         class Remote:
             def remote(self, *args: Any) -> Ref:
+                if fake.refuses is not None:
+                    raise fake.refuses
                 fake.submitted.append(Ref(args))
                 return fake.submitted[-1]
 
@@ -156,6 +164,18 @@ def test_rows_in_memory_are_put_once_and_files_go_by_name() -> None:
             RuntimeError,
             "install ilo_fast on every node",
         ),
+        (
+            FakeErrors.RayTaskError(
+                RuntimeError(
+                    "The remote function failed to import on the worker. This may be because "
+                    "dependencies are not installed:\n\nTraceback\n  File\n"
+                    "ModuleNotFoundError: No module named 'ilo_fast'"
+                )
+            ),
+            RuntimeError,
+            r"a worker on node 10\.0\.0\.7 cannot import .*No module named 'ilo_fast'\): install",
+        ),
+        (FakeErrors.RayTaskError(KeyError("k"), "lost"), RuntimeError, "failed on a node: 'k'"),
         (FakeErrors.RayTaskError(KeyError("k")), RuntimeError, "rows 20 to 29 and 990 to 999"),
         (FakeErrors.OutOfMemoryError("x"), RuntimeError, r"1\.0 MB were reserved .* max_memory"),
         (FakeErrors.GetTimeoutError("x"), RuntimeError, "did not arrive within 600 s"),
@@ -168,6 +188,13 @@ def test_a_failure_is_told_and_the_other_tasks_are_cancelled(failure, kind, mess
         list(executor(ray)(some_tasks(50)))
     assert len(ray.cancelled) > 0
     assert len(ray.submitted) < 50
+
+
+def test_what_ray_cannot_pickle_is_told() -> None:
+    ray = FakeRay()
+    ray.refuses = TypeError("Could not serialize the function ilo_fast.graph.ray.tasks._run:\n===")
+    with pytest.raises(RuntimeError, match=r"cannot send the task of rows 0 to 9.*\(Could not"):
+        list(executor(ray)(some_tasks(5)))
 
 
 def test_nothing_that_moves_ends_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

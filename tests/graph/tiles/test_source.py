@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,22 @@ def test_what_is_in_memory_is_in_no_file(file: Path) -> None:
     assert in_file(private[0]) is None
     file.unlink()
     assert in_file(X[0]) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere maps are not listed")
+def test_rows_of_a_file_that_was_replaced_are_those_that_were_mapped(file: Path) -> None:
+    X = np.load(file, mmap_mode="r")
+    other = np.load(file)
+    other[0, 3, 3] += 1  # all else is as it was
+    np.save(file.with_name("y.npy"), other)
+    assert in_file(X[0]) is not None
+    file.with_name("y.npy").replace(file)
+    assert in_file(X[0]) is None  # so the rows are handed over, not the name
+    assert in_file(np.load(file, mmap_mode="r")[0]) is not None
+    with open(file, "r+b") as out:  # written to in place, it is one file: the map shows it, too
+        out.seek(-4, 2)
+        out.write(b"1234")
+    assert in_file(np.load(file, mmap_mode="r")[0]) is not None
 
 
 def test_another_file_of_that_name_is_told(file: Path) -> None:

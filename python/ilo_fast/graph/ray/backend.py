@@ -7,16 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ilo_fast.graph.arrays import Stack, of_one_layout
-from ilo_fast.graph.ray.cluster import (
+from ilo_fast._util.ray_cluster import (
     connected,
     memory_of_task,
     nodes,
     slots,
     threads_of_task,
-    too_large,
 )
-from ilo_fast.graph.ray.tasks import RayTasks
+from ilo_fast.graph.arrays import Stack, of_one_layout
+from ilo_fast.graph.ray.tasks import RayTasks, too_large
 from ilo_fast.graph.result import NeighborGraph
 from ilo_fast.graph.tiles.checkpoint import saved_blocks
 from ilo_fast.graph.tiles.gather import gather

@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pickle import PicklingError
 from typing import Any, Final
 
 from ilo_fast._util.messages import byte_size
-from ilo_fast.graph.ray.cluster import nodes, slots, too_large
+from ilo_fast._util.ray_cluster import (
+    Node,
+    failed_import,
+    first_line,
+    nodes,
+    not_sent,
+    offered,
+    slots,
+    where_of,
+)
 from ilo_fast.graph.tiles.source import FileRows
 from ilo_fast.graph.tiles.work import BlockId, Found, Source, Task, run
 
@@ -102,7 +112,11 @@ class RayTasks:
                 self._cancel(ref)
 
     def _submit(self, task: Task) -> Any:
-        return self._remote.remote(task, *(self._source(block) for block in task.blocks))
+        sources = [self._source(block) for block in task.blocks]
+        try:
+            return self._remote.remote(task, *sources)
+        except (TypeError, PicklingError) as error:
+            raise not_sent(f"the task of {_named(task)}", error) from error
 
     def _source(self, block: BlockId) -> Any:
         """Files by name; what is in memory as an object of Ray, put once."""
@@ -135,7 +149,7 @@ class RayTasks:
         except errors.RayError as error:
             raise RuntimeError(
                 f"{where} was lost {RETRIES + 1} times ({type(error).__name__}: "
-                f"{_first_line(error)}): see the logs of Ray on its nodes. {_GOES_ON}"
+                f"{first_line(error)}): see the logs of Ray on its nodes. {_GOES_ON}"
             ) from error
         assert isinstance(found, Found)
         return found
@@ -170,25 +184,25 @@ def _run(task: Task, *sources: Source) -> Found:
 
 def _told(error: Any, where: str) -> Exception:
     """What to raise for an exception of a task."""
-    cause = error.cause
-    host = getattr(error, "ip", None)
+    cause, at = error.cause, where_of(error)
     if isinstance(cause, FileNotFoundError):
         return FileNotFoundError(
             cause.errno,
-            f"a worker on node {host} cannot see the file of X ({cause.strerror}): put it on "
+            f"a worker on {at} cannot see the file of X ({cause.strerror}): put it on "
             "storage that all nodes mount under one path, or pass an array in memory",
             cause.filename,
         )
     if isinstance(cause, MemoryError):
-        return MemoryError(f"{where} got no memory on node {host}: give a smaller max_memory")
-    if isinstance(cause, ImportError):
+        return MemoryError(f"{where} got no memory on {at}: give a smaller max_memory")
+    missing = failed_import(cause)
+    if missing is not None:
         return RuntimeError(
-            f"a worker on node {host} cannot import what it needs ({cause}): install ilo_fast on "
+            f"a worker on {at} cannot import what it needs ({missing}): install ilo_fast on "
             "every node, in the environment that Ray runs in"
         )
     if isinstance(cause, (ValueError, OSError)):
         return cause
-    return RuntimeError(f"{where} failed on node {host}: {_first_line(cause)}")
+    return RuntimeError(f"{where} failed on {at}: {first_line(cause)}")
 
 
 def _named(task: Task) -> str:
@@ -196,5 +210,10 @@ def _named(task: Task) -> str:
     return f"rows {' and '.join(rows)}"
 
 
-def _first_line(error: Any) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+def too_large(available: Sequence[Node], threads: int, memory: int) -> str:
+    """The message for a task that no node can hold."""
+    return (
+        f"no node of the cluster can hold a task of {threads} threads and {byte_size(memory)}; "
+        f"nodes offer {offered(available)}. Give a smaller max_memory or n_threads (and a new "
+        "checkpoint), or add a node"
+    )

@@ -64,7 +64,9 @@ class FileRows:
 def in_file(rows: Rows) -> FileRows | None:
     """The file that rows (m, d) are mapped from; None where they are in this process's memory.
 
-    A map that is private to the process, and may have been written to, counts as memory.
+    A map that is private to the process, and may have been written to, counts as memory. So does
+    one of a file that was replaced since: its name now stands for other rows. (Told on Linux alone;
+    elsewhere the name is believed.)
     """
     base: Any = rows
     while base is not None and not _is_root(base):
@@ -80,10 +82,41 @@ def in_file(rows: Rows) -> FileRows | None:
     steps = [step * (length - 1) for length, step in zip(rows.shape, rows.strides, strict=True)]
     first = offset + sum(min(0, step) for step in steps)
     last = offset + sum(max(0, step) for step in steps) + rows.itemsize
-    if first < 0 or last > size:
+    if first < 0 or last > size or _was_replaced(base, path):
         return None
     m, d = rows.shape
     return FileRows(path, size, offset, (m, d), (rows.strides[0], rows.strides[1]), rows.dtype.str)
+
+
+def _was_replaced(mapped: NDArray[Any], path: str) -> bool:
+    """Whether `path` is another file than the one that was mapped.
+
+    Both as the kernel lists maps, since some file systems show other numbers of a file there than
+    `os.stat` does. A mapped file keeps its number.
+    """
+    try:
+        now = np.memmap(path, np.uint8, "r", shape=(1,))
+        before, after = _file_at(mapped.ctypes.data), _file_at(now.ctypes.data)
+    except (OSError, ValueError):
+        return False
+    return before != after
+
+
+def _file_at(address: int) -> tuple[str, str]:
+    """Device and inode of the file that is mapped at an address, from a list as Linux keeps it.
+
+    Raises
+    ------
+    OSError, ValueError
+        There is no such list; or nothing is mapped there.
+    """
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+        for line in maps:
+            span, _, _, device, inode = line.split(maxsplit=5)[:5]
+            begin, end = (int(at, 16) for at in span.split("-"))
+            if begin <= address < end:
+                return device, inode
+    raise ValueError(f"nothing is mapped at {address:#x}")
 
 
 def _is_root(array: Any) -> bool:

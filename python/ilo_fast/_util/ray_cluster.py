@@ -1,8 +1,9 @@
-"""The cluster that is there: a connection to it, and what its nodes can hold."""
+"""A Ray cluster that is there: a connection, what its nodes can hold, and errors in words."""
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,14 +18,16 @@ _SHARE: Final = 0.6  # of a node's memory for tasks, unless said otherwise
 
 @dataclass(frozen=True)
 class Node:
-    """What a node offers to tasks: processors, and bytes of memory."""
+    """What a node offers to tasks: processors, bytes of memory, GPUs."""
 
     cpus: int
     memory: int
+    gpus: int = 0
 
-    def tasks(self, threads: int, memory: int) -> int:
+    def tasks(self, threads: int, memory: int, gpus: int = 0) -> int:
         """How many tasks of this size it can run at a time."""
-        return min(self.cpus // threads, self.memory // max(1, memory))
+        most = min(self.cpus // threads, self.memory // max(1, memory))
+        return min(most, self.gpus // gpus) if gpus else most
 
 
 @contextmanager
@@ -69,7 +72,8 @@ def nodes(ray: Any) -> list[Node]:
         resources = node["Resources"]
         cpus = int(resources.get("CPU", 0))
         if node["Alive"] and cpus > 0:
-            found.append(Node(cpus, int(resources.get("memory", 0))))
+            memory, gpus = int(resources.get("memory", 0)), int(resources.get("GPU", 0))
+            found.append(Node(cpus, memory, gpus))
     return found
 
 
@@ -83,18 +87,52 @@ def memory_of_task(available: Sequence[Node], threads: int) -> int:
     return min(int(_SHARE * node.memory) // max(1, node.cpus // threads) for node in available)
 
 
-def slots(available: Sequence[Node], threads: int, memory: int) -> int:
+def slots(available: Sequence[Node], threads: int, memory: int, gpus: int = 0) -> int:
     """Tasks that can run at a time."""
-    return sum(node.tasks(threads, memory) for node in available)
+    return sum(node.tasks(threads, memory, gpus) for node in available)
 
 
-def too_large(available: Sequence[Node], threads: int, memory: int) -> str:
-    """The message for a task that no node can hold."""
+def offered(available: Sequence[Node]) -> str:
+    """What nodes offer, for a message."""
     largest = ", ".join(
         sorted({f"{node.cpus} processors and {byte_size(node.memory)}" for node in available})
     )
-    return (
-        f"no node of the cluster can hold a task of {threads} threads and {byte_size(memory)}; "
-        f"nodes offer {largest or 'nothing: none is alive'}. Give a smaller max_memory or "
-        "n_threads (and a new checkpoint), or add a node"
+    return largest or "nothing: none is alive"
+
+
+def where_of(error: Any) -> str:
+    """The node on which a task raised `error`: ``"node 10.0.0.7"``, or ``"a node"``.
+
+    What `ray.get` raises is of the class of the cause, and keeps the address in its text alone.
+    """
+    address = vars(error).get("ip")
+    if address is None:
+        found = re.search(r"\bip=([^\s,()]+)", str(error))
+        address = None if found is None else found[1]
+    return "a node" if address is None else f"node {address}"
+
+
+def first_line(error: Any) -> str:
+    """The first line of what an error says; its class where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def failed_import(cause: Any) -> str | None:
+    """What a worker could not import; None where `cause` is no such error.
+
+    Of a function or class that it cannot load Ray makes a RuntimeError with a trace in its text.
+    """
+    if isinstance(cause, ImportError):
+        return str(cause)
+    text = str(cause)
+    if isinstance(cause, RuntimeError) and "failed to import on the worker" in text:
+        return text.strip().splitlines()[-1].strip()[:300]
+    return None
+
+
+def not_sent(what: str, error: Exception) -> RuntimeError:
+    """The error where Ray cannot pickle what is to run on its workers."""
+    return RuntimeError(
+        f"Ray cannot send {what} to its workers ({first_line(error)}): something of it was "
+        "replaced or wrapped in this process, or is no plain value"
     )
