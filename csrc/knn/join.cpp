@@ -27,13 +27,12 @@ Joiner::Joiner(const RoundedRows& rows, BestColumns& best, std::int64_t leaf_row
       tile_(rows.padded(leaf_rows) * stride_),
       half_(rows.padded(leaf_rows)),
       column_half_(block_),
-      values_(rows.unpack_values()),
       hits_(std::max(block_, rows.padded(leaf_rows))),
       merged_(best.capacity()) {}
 
 void Joiner::leaf(const std::int32_t* ids, std::int64_t count) {
   const Kernels& kernels = rows_.kernels();
-  rows_.gather(ids, count, panels_.data(), half_.data(), values_.data());
+  rows_.gather(ids, count, panels_.data(), half_.data());
   const std::int64_t padded = rows_.padded(count), bytes = kernels.panel_bytes(rows_.d());
   const auto panel = [&](std::int64_t row) { return panels_.data() + row / kernels.panel * bytes; };
   float* tile = tile_.data();
@@ -56,10 +55,10 @@ void Joiner::leaf(const std::int32_t* ids, std::int64_t count) {
 void Joiner::rectangle(const std::int32_t* ids, std::int64_t count, const std::int32_t* columns,
                        std::int64_t n_columns) {
   const Kernels& kernels = rows_.kernels();
-  rows_.gather(ids, count, panels_.data(), half_.data(), values_.data());
+  rows_.gather(ids, count, panels_.data(), half_.data());
   for (std::int64_t j = 0; j < n_columns; j += block_) {
     const std::int64_t width = std::min(block_, n_columns - j), padded = rows_.padded(width);
-    rows_.gather(columns + j, width, column_panels_.data(), column_half_.data(), values_.data());
+    rows_.gather(columns + j, width, column_panels_.data(), column_half_.data());
     kernels.product(panels_.data(), ceil_div(count, kernels.panel), column_panels_.data(),
                     padded / kernels.panel, rows_.d(), tile_.data(), stride_);
     for (std::int64_t r = 0; r < count; ++r)

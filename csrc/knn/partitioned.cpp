@@ -53,6 +53,7 @@ class PartitionedGraph {
         work_(work),
         source_(x, x.n(), options.metric, kernels, team),
         rows_(source_, kernels, team),
+        sketch_(sketch(rows_, options, team)),
         output_(source_, options.n_neighbors, nullptr, {0, source_.n_base()}, source_.n_columns(),
                 {indices, distances, nullptr}),
         indices_(indices),
@@ -69,11 +70,8 @@ class PartitionedGraph {
   }
 
   PartitionedInfo run(const std::vector<std::int64_t>& pilot, const std::int64_t* exact) {
-    PartitionOptions small;
-    small.leaf_rows = options_.group;
-    small.leaders = options_.leaders;
-    small.seed = options_.seed + 0x51ed2701u;
-    const Leaves groups = partition(rows_, small, team_);
+    const Leaves groups =
+        full_groups(looked_at(), options_.group, options_.seed + 0x51ed2701u, team_);
     info_.seconds_partition += watch_.lap();
     bool is_reached = false;
     const std::int64_t rounds = pilot.empty() ? 1 : options_.rounds;
@@ -104,6 +102,14 @@ class PartitionedGraph {
   // Shares of the work.
   static constexpr double kPrepare = 0.15, kLeaves = 0.4, kDescent = 0.3, kRank = 0.15;
 
+  static std::unique_ptr<RoundedRows> sketch(const RoundedRows& rows,
+                                             const PartitionedOptions& options, Team& team) {
+    const std::int64_t directions = rows.padded(options.directions);
+    if (options.directions == 0 || rows.d() < 2 * directions) return nullptr;
+    return std::make_unique<RoundedRows>(rows, directions, options.seed + 0x2545f491u, team);
+  }
+  const RoundedRows& looked_at() const { return sketch_ ? *sketch_ : rows_; }
+
   double pairs() const {
     double sum = 0;
     for (const auto& joiner : joiners_) sum += joiner->pairs();
@@ -117,17 +123,21 @@ class PartitionedGraph {
     options.overlap = options_.overlap;
     options.least_rows = std::max(options_.n_neighbors + 1, options_.leaf_rows / 8);
     options.seed = options_.seed + static_cast<std::uint64_t>(round) * 0x9e3779b9u;
-    const Leaves leaves = partition(rows_, options, team_);
-    info_.seconds_partition += watch_.lap();
     const double before = pairs();
-    team_.run(leaves.count(), [&](std::int64_t l, int worker) {
-      joiners_[worker]->leaf(leaves.leaf(l), leaves.size(l));
-      team_.advance(kLeaves * work_ / static_cast<double>(leaves.count()));
+    const double all = static_cast<double>(rows_.count()) *
+                       static_cast<double>(options.overlap.empty() ? 1 : options.overlap[0]);
+    partition(looked_at(), options, team_, [&](const Leaves& leaves) {
+      info_.seconds_partition += watch_.lap();
+      team_.run(leaves.count(), [&](std::int64_t l, int worker) {
+        joiners_[worker]->leaf(leaves.leaf(l), leaves.size(l));
+        team_.advance(kLeaves * work_ * static_cast<double>(leaves.size(l)) / all);
+      });
+      info_.leaves += leaves.count();
+      info_.seconds_leaves += watch_.lap();
     });
     info_.leaf_pairs += pairs() - before;
-    info_.leaves += leaves.count();
     ++info_.rounds;
-    info_.seconds_leaves += watch_.lap();
+    info_.seconds_partition += watch_.lap();
   }
 
   // Writes the neighbours of these unique rows.
@@ -189,6 +199,7 @@ class PartitionedGraph {
   Stopwatch watch_;
   Rows source_;
   RoundedRows rows_;
+  std::unique_ptr<RoundedRows> sketch_;  // what partitions look at
   Output output_;
   std::int64_t* indices_;
   BestColumns best_;

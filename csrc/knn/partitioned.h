@@ -28,10 +28,11 @@ struct PartitionedOptions {
   std::int64_t leaf_rows = 512;
   std::vector<std::int64_t> overlap;  // see partition.h
   std::int64_t leaders = 1024;
-  std::int64_t spare = 6;     // entries of a list beyond k: the filter may order them wrongly
-  std::int64_t group = 48;    // rows that descend together
-  std::int64_t descents = 1;  // after each partition, at most
-  std::int64_t rounds = 8;    // of partitions, at most
+  std::int64_t directions = 128;  // that partitions look at; 0: all values
+  std::int64_t spare = 6;         // entries of a list beyond k: the filter may order them wrongly
+  std::int64_t group = 48;        // rows that descend together
+  std::int64_t descents = 1;      // after each partition, at most
+  std::int64_t rounds = 8;        // of partitions, at most
   // Rounds go on until this share of the pilot rows' neighbours is found, by one standard error
   // more; without pilot rows there is one round.
   double recall = 0.99;
