@@ -25,9 +25,9 @@ struct PartitionedOptions {
   std::int64_t n_neighbors = 5;
   Metric metric = Metric::cosine;
   std::uint64_t seed = 0;
-  std::int64_t leaf_rows = 512;
+  std::int64_t leaf_rows = 1024;
   std::vector<std::int64_t> overlap;  // see partition.h
-  std::int64_t leaders = 1024;
+  std::int64_t leaders = 2048;
   std::int64_t directions = 128;  // that partitions look at; 0: all values
   std::int64_t spare = 6;         // entries of a list beyond k: the filter may order them wrongly
   std::int64_t group = 48;        // rows that descend together
@@ -36,22 +36,28 @@ struct PartitionedOptions {
   // Rounds go on until this share of the pilot rows' neighbours is found, by one standard error
   // more; without pilot rows there is one round.
   double recall = 0.99;
+  // Stop, with info.exact_is_cheaper, once that is to be expected. No neighbours are written then.
+  bool exact_may_be_cheaper = false;
 };
 
 struct PartitionedInfo {
   std::int64_t rows = 0, unique_rows = 0, rounds = 0, descents = 0, leaves = 0;
-  double leaf_pairs = 0, descent_pairs = 0;  // scored
-  std::vector<double> pilot_recall;          // after each step
+  double leaf_pairs = 0, descent_pairs = 0, refine_pairs = 0;  // scored
+  bool is_float32 = false, is_sketched = false, exact_is_cheaper = false, is_stalled = false;
+  std::vector<double> pilot_recall;  // after each step
   double seconds_prepare = 0, seconds_partition = 0, seconds_leaves = 0, seconds_descent = 0,
-         seconds_rerank = 0;
+         seconds_refine = 0, seconds_rerank = 0;
 };
 
-// indices[n][k], distances[n][k]. pilot: rows, each once, and pilot_exact[rows][k] their exact
-// neighbours; may be empty. `work`: what it tells the team's progress altogether.
+// Rows, each once, and exact[rows][k] their exact neighbours; may be empty.
+struct Pilot {
+  std::vector<std::int64_t> rows;
+  const std::int64_t* exact = nullptr;
+};
+
+// indices[n][k], distances[n][k]. `work`: what it tells the team's progress altogether.
 PartitionedInfo partitioned_graph(const MatrixView& x, const PartitionedOptions& options,
-                                  const Kernels& kernels, Team& team,
-                                  const std::vector<std::int64_t>& pilot,
-                                  const std::int64_t* pilot_exact, double work,
-                                  std::int64_t* indices, float* distances);
+                                  const Kernels& kernels, Team& team, const Pilot& pilot,
+                                  double work, std::int64_t* indices, float* distances);
 
 }  // namespace ilo

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/arithmetic.h"
+#include "knn/prefetch.h"
 #include "knn/random.h"
 
 namespace ilo {
@@ -14,15 +15,6 @@ namespace ilo {
 namespace {
 
 constexpr std::int64_t kLine = 64;
-
-// Asks for a row that will be read soon.
-inline void prefetch(const std::byte* row, std::int64_t bytes) {
-#if defined(__GNUC__)
-  for (std::int64_t b = 0; b < bytes; b += kLine) __builtin_prefetch(row + b, 0, 2);
-#else
-  (void)row, (void)bytes;
-#endif
-}
 
 // Directions in which rows vary most, or nearly: the span of a few random rows, multiplied once by
 // the covariance of more of them (subspace iteration; Halko, Martinsson and Tropp, SIAM Review
@@ -104,7 +96,7 @@ RoundedRows::RoundedRows(const Kernels& kernels, std::int64_t count, std::int64_
       rows_(count * row_bytes_),
       half_(count) {}
 
-RoundedRows::RoundedRows(const Rows& rows, const Kernels& kernels, Team& team)
+RoundedRows::RoundedRows(const Rows& rows, const Frame& frame, const Kernels& kernels, Team& team)
     : RoundedRows(kernels, rows.n_columns(), rows.d()) {
   constexpr std::int64_t kChunk = 64;
   struct Scratch {
@@ -113,7 +105,6 @@ RoundedRows::RoundedRows(const Rows& rows, const Kernels& kernels, Team& team)
   };
   std::vector<Scratch> scratch(team.size());
   for (Scratch& s : scratch) s.u.resize(d_), s.y.resize(d_);
-  const Frame& frame = rows.frame();
   team.run(ceil_div(count_, kChunk), [&](std::int64_t chunk, int worker) {
     Scratch& s = scratch[worker];
     for (std::int64_t g = chunk * kChunk; g < std::min(count_, (chunk + 1) * kChunk); ++g) {
@@ -132,7 +123,14 @@ RoundedRows::RoundedRows(const RoundedRows& rows, std::int64_t directions, std::
   const std::int64_t n_sample = std::max<std::int64_t>(2048, directions);
   std::vector<double> sample(n_sample * rows.d_), direction(rows.d_);
   Random random(seed);
-  for (std::int64_t s = 0; s < n_sample; ++s) rows.read(random.below(count_), &sample[s * rows.d_]);
+  for (std::int64_t s = 0; s < n_sample; ++s) {
+    double* y = &sample[s * rows.d_];
+    const std::int64_t row = random.below(count_);
+    rows.read(row, y);
+    // All equally long: a row far out is one among many.
+    const double norm = std::sqrt(2.0 * rows.half_[row]);
+    for (std::int64_t k = 0; norm > 0 && k < rows.d_; ++k) y[k] /= norm;
+  }
   Directions basis(rows.d_, directions);
   basis.find(sample, n_sample, team);
   const std::int64_t width = kernels_.panel, stride = padded(directions) + 16;

@@ -14,7 +14,7 @@ namespace ilo {
 
 class RoundedRows {
  public:
-  RoundedRows(const Rows& rows, const Kernels& kernels, Team& team);
+  RoundedRows(const Rows& rows, const Frame& frame, const Kernels& kernels, Team& team);
   // The same rows on `directions` orthonormal directions of much variance, found with `seed`: what
   // tells far rows from near ones, for a fraction of the price of a product.
   RoundedRows(const RoundedRows& rows, std::int64_t directions, std::uint64_t seed, Team& team);
@@ -24,8 +24,12 @@ class RoundedRows {
   const Kernels& kernels() const { return kernels_; }
   std::int64_t padded(std::int64_t rows) const;
   std::int64_t packed_bytes(std::int64_t rows) const;
+  // What a value loses at most, relative to it.
+  double rounding() const { return is_narrow_ ? 0x1p-9 : 0x1p-24; }
   // |y|^2 / 2 of a row.
   float half(std::int64_t row) const { return half_[row]; }
+
+  void read(std::int64_t row, double* out) const;
 
   // Rows ids[0..count) as the product takes them. half[padded(count)]: infinite for what fills the
   // last panel, so that its score passes no threshold.
@@ -36,7 +40,6 @@ class RoundedRows {
   const std::byte* stored(std::int64_t row) const { return rows_.data() + row * row_bytes_; }
   // Keeps y, already rounded, as row `row`.
   void store(std::int64_t row, const float* y);
-  void read(std::int64_t row, double* out) const;
 
   const Kernels& kernels_;
   bool is_narrow_;  // only the bfloat16 filters have a more precise one behind them
