@@ -17,15 +17,13 @@ namespace {
 
 constexpr std::int64_t kChunk = 192;    // rows in a task
 constexpr std::int64_t kColumns = 192;  // leaders in a product
-constexpr int kMaxDepth = 40;
-
-constexpr std::int64_t kBatchRows = std::int64_t{1} << 21;  // that are split or handed on together
+constexpr int kMaxDepth = 40, kMaxFailures = 4;
 
 struct Set {
   std::vector<std::int32_t> ids;
   std::uint64_t seed = 0;  // depends on the way to it alone
   int depth = 0;
-  bool cannot_be_split = false;
+  int failures = 0;  // to split it, in a row
 
   std::int64_t size() const { return static_cast<std::int64_t>(ids.size()); }
 };
@@ -123,7 +121,7 @@ class Partition {
       while (!open.empty() && add_if_leaf(open.back())) open.pop_back();
       std::vector<Set> batch;
       std::int64_t rows = 0;
-      while (!open.empty() && (batch.empty() || rows + open.back().size() <= kBatchRows)) {
+      while (!open.empty() && (batch.empty() || rows + open.back().size() <= options_.batch_rows)) {
         rows += open.back().size();
         batch.push_back(std::move(open.back()));
         open.pop_back();
@@ -135,25 +133,21 @@ class Partition {
   }
 
  private:
-  bool is_leaf(const Set& set) const { return set.size() <= options_.leaf_rows; }
+  // Or several leaves: rows that rounding made equal.
+  bool is_leaf(const Set& set) const {
+    return set.size() <= options_.leaf_rows || set.failures >= kMaxFailures || set.depth >= kMaxDepth;
+  }
 
   bool add_if_leaf(const Set& set) {
-    const std::int64_t size = set.size();
-    if (is_leaf(set)) {
-      add(set.ids.data(), size);
-    } else if (set.cannot_be_split || set.depth >= kMaxDepth) {
-      // Rows that rounding made equal: any leaf is as good as another.
-      const std::int64_t parts = ceil_div(size, options_.leaf_rows);
-      for (std::int64_t p = 0; p < parts; ++p)
-        add(set.ids.data() + size * p / parts, size * (p + 1) / parts - size * p / parts);
-    } else {
-      return false;
-    }
+    if (!is_leaf(set)) return false;
+    const std::int64_t size = set.size(), parts = ceil_div(size, options_.leaf_rows);
+    for (std::int64_t p = 0; p < parts; ++p)
+      add(set.ids.data() + size * p / parts, size * (p + 1) / parts - size * p / parts);
     return true;
   }
 
   void add(const std::int32_t* ids, std::int64_t size) {
-    if (static_cast<std::int64_t>(leaves_.rows.size()) + size > kBatchRows) hand_on();
+    if (static_cast<std::int64_t>(leaves_.rows.size()) + size > options_.batch_rows) hand_on();
     leaves_.rows.insert(leaves_.rows.end(), ids, ids + size);
     leaves_.begin.push_back(static_cast<std::int64_t>(leaves_.rows.size()));
   }
@@ -202,7 +196,7 @@ class Partition {
       for (std::size_t c = 0; c < children.size(); ++c) {
         Set& child = children[c];
         if (child.ids.empty()) continue;
-        child.cannot_be_split = child.size() == sets[s].size();
+        child.failures = child.size() == sets[s].size() ? sets[s].failures + 1 : 0;
         child.depth = sets[s].depth + 1;
         child.seed = mix(sets[s].seed, c + 1);
         out.push_back(std::move(child));

@@ -20,6 +20,9 @@ struct PartitionOptions {
   std::int64_t leaders = 1024;   // of a set, at most
   std::vector<std::int64_t> overlap;  // leaders that a row goes to, at each level; 1 at the others
   std::uint64_t seed = 0;
+  // Rows of sets that are split together, and of leaves that are handed on together: changes
+  // memory, not leaves.
+  std::int64_t batch_rows = std::int64_t{1} << 21;
 };
 
 // Leaf l holds rows[begin[l] .. begin[l + 1]), distinct.

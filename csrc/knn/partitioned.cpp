@@ -17,8 +17,10 @@
 #include "knn/nearest.h"
 #include "knn/output.h"
 #include "knn/partition.h"
+#include "knn/pilot.h"
 #include "knn/robust_frame.h"
 #include "knn/rounded_rows.h"
+#include "knn/search.h"
 
 namespace ilo {
 
@@ -45,24 +47,6 @@ class Converted {
   std::vector<std::vector<double>> values_;
 };
 
-// The best columns of all rows, as one kind of rounded rows shows them.
-struct Search {
-  Search(const RoundedRows& rows, std::int64_t capacity, std::int64_t leaf_rows, const Team& team)
-      : rows(rows), best(rows.count(), std::min(rows.count(), capacity)) {
-    for (int w = 0; w < team.size(); ++w)
-      joiners.push_back(std::make_unique<Joiner>(rows, best, leaf_rows));
-  }
-  double pairs() const {
-    double sum = 0;
-    for (const auto& joiner : joiners) sum += joiner->pairs();
-    return sum;
-  }
-
-  const RoundedRows& rows;
-  BestColumns best;
-  std::vector<std::unique_ptr<Joiner>> joiners;
-};
-
 class PartitionedGraph {
  public:
   PartitionedGraph(const MatrixView& x, const PartitionedOptions& options, const Kernels& kernels,
@@ -75,8 +59,8 @@ class PartitionedGraph {
         work_(work),
         source_(x, x.n(), options.metric, kernels, team),
         frame_(robust_frame(source_, options.seed, team)),
-        is_fine_(kernels.fallback && are_too_near()),
-        rows_(source_, frame_, is_fine_ ? *kernels.fallback() : kernels, team),
+        is_fine_(are_too_near()),
+        rows_(source_, frame_, is_fine_ && kernels.fallback ? *kernels.fallback() : kernels, team),
         sketch_(sketch()),
         output_(source_, options.n_neighbors, nullptr, {0, source_.n_base()}, source_.n_columns(),
                 {indices, distances, nullptr}),
@@ -98,7 +82,7 @@ class PartitionedGraph {
     groups_ = full_groups(looked_at(), options_.group, options_.seed + 0x51ed2701u, team_);
     info_.seconds_partition += watch_.lap();
     bool is_reached = false;
-    const std::int64_t rounds = pilot_.rows.empty() ? 1 : options_.rounds;
+    const std::int64_t rounds = pilot_.empty() ? 1 : options_.rounds;
     for (std::int64_t round = 0; round < rounds && !is_reached; ++round) {
       if (round > 0) team_.expect_more(kLeaves * work_);
       const double pairs = info_.leaf_pairs, missed = missing();
@@ -139,10 +123,6 @@ class PartitionedGraph {
   // Entries of a list beyond k where bfloat16 is too coarse: float32 may be, too, and then float64
   // chooses from them.
   static constexpr std::int64_t kFineSpare = 128;
-  // A share of a squared distance by which it may err without changing many places.
-  static constexpr double kCoarse = 0.1;
-  // Neighbours in both directions that a descent looks at, at least.
-  static constexpr std::int64_t kLinks = 12;
   // What a pair costs beside the product of its values, in units of one: measured on one processor
   // with AVX-512 BF16, at 144 and 768 values.
   static constexpr double kExactOverhead = 60, kPairOverhead = 600;
@@ -175,6 +155,7 @@ class PartitionedGraph {
     options.leaf_rows = options_.leaf_rows;
     options.leaders = options_.leaders;
     options.overlap = options_.overlap;
+    options.batch_rows = options_.batch_rows;
     options.least_rows = std::max(options_.n_neighbors + 1, options_.leaf_rows / 8);
     options.seed = options_.seed + static_cast<std::uint64_t>(round) * 0x9e3779b9u;
     const double before = search_->pairs();
@@ -195,10 +176,9 @@ class PartitionedGraph {
   }
 
   void descend_once() {
-    const std::int64_t links = std::max(options_.n_neighbors, kLinks);
     const double before = search_->pairs();
-    descend(search_->rows, search_->best, groups_, {links, links}, team_, search_->joiners,
-            info_.descents == 0 ? kDescent * work_ : 0);
+    descend(search_->rows, search_->best, groups_, {options_.links, options_.links}, team_,
+            search_->joiners, info_.descents == 0 ? kDescent * work_ : 0);
     info_.descent_pairs += search_->pairs() - before;
     ++info_.descents;
     info_.seconds_descent += watch_.lap();
@@ -239,59 +219,15 @@ class PartitionedGraph {
     info_.seconds_refine += watch_.lap();
   }
 
-  // Half of a squared distance s^2 errs by about e (s + e) / sqrt(d), where rounding moves a row by
-  // e in d directions alike, and adding up by some units of the last place of squares.
-  static double doubt(double half, double s, double rounding) {
-    const double e = rounding * std::sqrt(2 * half);
-    return 2 * e * (s + e) + 64 * 0x1p-24 * half;
-  }
-
-  // Whether bfloat16 cannot order the neighbours of so many of the pilot rows that the recall is
-  // out of reach.
+  // What may be lost of the neighbours for another reason than that they were not met.
+  double tolerated() const { return 0.5 * (1 - options_.recall); }
   bool are_too_near() const {
-    const std::int64_t k = options_.n_neighbors;
-    std::vector<double> u(source_.d()), v(source_.d());
-    std::vector<float> y(source_.d());
-    std::int64_t near = 0;
-    for (std::size_t p = 0; p < pilot_.rows.size(); ++p) {
-      source_.load(source_.unique_of(pilot_.rows[p]), u.data());
-      source_.load(source_.unique_of(pilot_.exact[(p + 1) * k - 1]), v.data());
-      const double s =
-          frame_.scale * std::sqrt(kernels_.squared_distance(u.data(), v.data(), source_.d()));
-      const double half =
-          0.5 *
-          kernels_.round_row(u.data(), frame_.centre.data(), frame_.scale, source_.d(), y.data())
-              .rounded;
-      near += s > 0 && doubt(half, s, 0x1p-9) > kCoarse * s * s / 2;
-    }
-    return static_cast<double>(near) >
-           0.5 * (1 - options_.recall) * static_cast<double>(pilot_.rows.size());
+    return share_too_near(pilot_, options_.n_neighbors, source_, frame_, kernels_,
+                          rounding_of(kernels_)) > tolerated();
   }
-
-  // Whether the sketch puts so many of the pilot rows' neighbours behind others that the recall is
-  // out of reach.
   bool is_lossy() const {
-    if (!is_sketched()) return false;
-    const std::int64_t k = options_.n_neighbors;
-    std::int64_t lost = 0;
-    std::vector<double> y(sketch_->d()), other(sketch_->d());
-    for (std::size_t p = 0; p < pilot_.rows.size(); ++p) {
-      const std::int64_t row = source_.unique_of(pilot_.rows[p]);
-      const BestColumns& best = search_->best;
-      if (best.size(row) < best.capacity()) continue;
-      const double worst = best.best(row)[best.capacity() - 1].score;
-      sketch_->read(row, y.data());
-      for (std::int64_t q = 0; q < k; ++q) {
-        const std::int64_t column = source_.unique_of(pilot_.exact[p * k + q]);
-        if (column == row) continue;
-        sketch_->read(column, other.data());
-        double score = -sketch_->half(column);
-        for (std::int64_t c = 0; c < sketch_->d(); ++c) score += y[c] * other[c];
-        lost += score < worst;
-      }
-    }
-    return static_cast<double>(lost) > 0.5 * (1 - options_.recall) * static_cast<double>(k) *
-                                           static_cast<double>(pilot_.rows.size());
+    return is_sketched() &&
+           share_lost(pilot_, options_.n_neighbors, source_, *sketch_, search_->best) > tolerated();
   }
 
   // How many of a row's entries may be among its k nearest: of those beyond k only such as rounding
@@ -302,7 +238,7 @@ class PartitionedGraph {
     const Hit* best = search_->best.best(row);
     const double half = rows_.half(row);
     const double s = std::sqrt(std::max(0.0, 2 * (half - best[k - 1].score)));
-    const double least = best[k - 1].score - doubt(half, s, rows_.rounding());
+    const double least = best[k - 1].score - doubt(half, s, rounding_of(rows_.kernels()));
     std::int64_t count = k;
     while (count < size && best[count].score >= least) ++count;
     return count;
@@ -329,8 +265,7 @@ class PartitionedGraph {
   }
 
   bool has_recall() {
-    if (pilot_.rows.empty()) return false;
-    const std::int64_t k = options_.n_neighbors;
+    if (pilot_.empty()) return false;
     std::vector<std::int32_t> unique;
     for (const std::int64_t row : pilot_.rows)
       unique.push_back(static_cast<std::int32_t>(source_.unique_of(row)));
@@ -338,27 +273,10 @@ class PartitionedGraph {
     unique.erase(std::unique(unique.begin(), unique.end()), unique.end());
     team_.run(static_cast<std::int64_t>(unique.size()),
               [&](std::int64_t r, int worker) { rank(&unique[r], 1, worker); });
-    double sum = 0, squares = 0;
-    std::vector<std::int64_t> own(k), wanted(k);
-    for (std::size_t p = 0; p < pilot_.rows.size(); ++p) {
-      std::copy_n(indices_ + pilot_.rows[p] * k, k, own.begin());
-      std::copy_n(pilot_.exact + static_cast<std::int64_t>(p) * k, k, wanted.begin());
-      std::sort(own.begin(), own.end());
-      std::sort(wanted.begin(), wanted.end());
-      std::int64_t found = 0;
-      for (const std::int64_t w : wanted) found += std::binary_search(own.begin(), own.end(), w);
-      const double share = static_cast<double>(found) / static_cast<double>(k);
-      sum += share;
-      squares += share * share;
-    }
-    const auto n = static_cast<double>(pilot_.rows.size());
-    const double mean = sum / n;
-    info_.pilot_recall.push_back(mean);
+    const Found found = share_found(pilot_, options_.n_neighbors, source_.n(), indices_);
+    info_.pilot_recall.push_back(found.share);
     info_.seconds_rerank += watch_.lap();
-    // Less what a sample of this size is uncertain by; nothing if it is all rows.
-    const double rest = 1 - n / static_cast<double>(source_.n());
-    return mean - std::sqrt(std::max(0.0, (squares / n - mean * mean) / n * rest)) >=
-           options_.recall;
+    return found.share - found.error >= options_.recall;
   }
 
   const PartitionedOptions& options_;

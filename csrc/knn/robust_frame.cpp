@@ -47,9 +47,7 @@ Frame robust_frame(const Rows& rows, std::uint64_t seed, Team& team) {
     radii[s] = std::sqrt(radii[s]);
   }
   const double radius = median(radii);
-  // The mean's frame has all rows within 1.
-  frame.scale = rows.frame().scale * 0x1p39;
-  if (radius > 0) frame.scale = std::min(frame.scale, std::ldexp(1.0, -std::ilogb(radius)));
+  frame.scale = radius > 0 ? std::ldexp(1.0, -std::ilogb(radius)) : rows.frame().scale;
   return frame;
 }
 

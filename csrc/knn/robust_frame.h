@@ -10,7 +10,7 @@
 namespace ilo {
 
 // About the median, value by value, of rows drawn with `seed`; half of them come to lie within 2 of
-// it. No row is farther than 2^40.
+// it.
 Frame robust_frame(const Rows& rows, std::uint64_t seed, Team& team);
 
 }  // namespace ilo

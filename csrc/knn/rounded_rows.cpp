@@ -15,6 +15,9 @@ namespace ilo {
 namespace {
 
 constexpr std::int64_t kLine = 64;
+// Rows that are farther out are drawn in to here, or their squares would leave float32: they remain
+// far from all others, and see each other by direction alone.
+constexpr double kFar = 0x1p40;
 
 // Directions in which rows vary most, or nearly: the span of a few random rows, multiplied once by
 // the covariance of more of them (subspace iteration; Halko, Martinsson and Tropp, SIAM Review
@@ -109,8 +112,14 @@ RoundedRows::RoundedRows(const Rows& rows, const Frame& frame, const Kernels& ke
     Scratch& s = scratch[worker];
     for (std::int64_t g = chunk * kChunk; g < std::min(count_, (chunk + 1) * kChunk); ++g) {
       rows.load(g, s.u.data());
-      const RowSquares squares =
-          kernels.round_row(s.u.data(), frame.centre.data(), frame.scale, d_, s.y.data());
+      const auto round = [&](double scale) {
+        return kernels.round_row(s.u.data(), frame.centre.data(), scale, d_, s.y.data());
+      };
+      RowSquares squares = round(frame.scale);
+      if (!(squares.source <= kFar * kFar)) {
+        const double far_scale = rows.frame().scale;  // this brings any row near 1
+        squares = round(far_scale * kFar / std::sqrt(round(far_scale).source));
+      }
       half_[g] = static_cast<float>(0.5 * squares.rounded);
       store(g, s.y.data());
     }

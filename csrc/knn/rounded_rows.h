@@ -12,6 +12,9 @@
 
 namespace ilo {
 
+// What the filter's rounding takes from a value at most, relative to it.
+inline double rounding_of(const Kernels& kernels) { return kernels.fallback ? 0x1p-9 : 0x1p-24; }
+
 class RoundedRows {
  public:
   RoundedRows(const Rows& rows, const Frame& frame, const Kernels& kernels, Team& team);
@@ -24,8 +27,6 @@ class RoundedRows {
   const Kernels& kernels() const { return kernels_; }
   std::int64_t padded(std::int64_t rows) const;
   std::int64_t packed_bytes(std::int64_t rows) const;
-  // What a value loses at most, relative to it.
-  double rounding() const { return is_narrow_ ? 0x1p-9 : 0x1p-24; }
   // |y|^2 / 2 of a row.
   float half(std::int64_t row) const { return half_[row]; }
 

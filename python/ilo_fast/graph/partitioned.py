@@ -26,6 +26,7 @@ _MOST_OVERLAP = 256  # beyond it leaves hold nearly what other leaves hold
 _LEADERS = 2048  # of a set, at most: the more, the nearer and the slower
 _SPARE = 6  # entries of a list beyond k: bfloat16 may order them wrongly
 _GROUP = 48  # rows that descend together
+_LINKS = 12  # in each direction that a descent follows, at least
 _MOST_NEIGHBORS = 500  # a leaf of 8 (k + 1) rows takes every thread 256 (k + 1)^2 bytes
 
 
@@ -134,6 +135,7 @@ def graph(
             leaders=_LEADERS,
             spare=_SPARE,
             group=_GROUP,
+            links=max(_LINKS, n_neighbors),
             descents=1,
             rounds=options.max_rounds,
             recall=options.recall,
