@@ -96,7 +96,7 @@ BUILDERS: dict[str, Callable[[NDArray[np.float32], int, int, Setting], Built]] =
 def settings(name: str, n: int) -> list[Setting]:
     """From quick to thorough."""
     if name == "ilo_fast":
-        wanted = ((0.9, 4), (0.95, 4), (0.98, 8), (0.99, 8), (0.995, 8), (0.999, 12))
+        wanted = ((0.9, 3), (0.98, 8), (0.99, 8), (0.995, 8), (0.999, 12))
         return [{"recall": recall, "overlap": overlap} for recall, overlap in wanted]
     if name == "hnswlib":
         return [
@@ -113,7 +113,7 @@ def settings(name: str, n: int) -> list[Setting]:
 
 
 NEAR = {
-    "ilo_fast": (0, 2, 3, 4, 5),
+    "ilo_fast": (0, 1, 2, 3, 4),
     "hnswlib": (1, 2),
     "pynndescent": (1,),
     "faiss-ivf": (2,),

@@ -57,24 +57,32 @@ class BestColumns {
     }
     Hit* own = &hits_[row * capacity_];
     const std::int64_t n_own = sizes_[row];
-    // Most are in the list already: one score for one pair, so the same entry.
-    std::int64_t fresh = 0;
-    for (std::int64_t h = 0; h < count; ++h) {
-      int is_known = 0;
-      for (std::int64_t p = 0; p < n_own; ++p) is_known |= own[p].column == hits[h].column;
-      if (!is_known) hits[fresh++] = hits[h];
+    // Most are in the list already: one score for one pair, so the same entry. Short lists are
+    // searched for them, which is quicker than to sort.
+    if (n_own <= kShort) {
+      std::int64_t fresh = 0;
+      for (std::int64_t h = 0; h < count; ++h) {
+        int is_known = 0;
+        for (std::int64_t p = 0; p < n_own; ++p) is_known |= own[p].column == hits[h].column;
+        if (!is_known) hits[fresh++] = hits[h];
+      }
+      count = fresh;
+      if (count == 0) return;
     }
-    if (fresh == 0) return;
-    std::sort(hits, hits + fresh, better);
+    std::sort(hits, hits + count, better);
     std::int64_t a = 0, b = 0, n = 0;
-    while (n < capacity_ && (a < n_own || b < fresh))
-      merged[n++] = b == fresh || (a < n_own && better(own[a], hits[b])) ? own[a++] : hits[b++];
+    while (n < capacity_ && (a < n_own || b < count)) {
+      if (a < n_own && b < count && own[a].column == hits[b].column)
+        ++b;
+      else
+        merged[n++] = b == count || (a < n_own && better(own[a], hits[b])) ? own[a++] : hits[b++];
+    }
     std::copy_n(merged, n, own);
     sizes_[row] = static_cast<std::int32_t>(n);
   }
 
  private:
-  static constexpr std::int64_t kLocks = 4096;
+  static constexpr std::int64_t kLocks = 4096, kShort = 64;
   std::int64_t capacity_;
   std::vector<Hit> hits_;
   std::vector<std::int32_t> sizes_;

@@ -147,8 +147,9 @@ def graph(
         layer["seconds_exact_sample"] = seconds_exact
         if layer["exact_is_cheaper"]:
             why = (
-                f"after {layer['rounds']} rounds the pilot's recall was "
-                f"{layer['pilot_recall'][-1]:.3f}: the exact graph costs less than what is missing"
+                f"the pilot's recall was {layer['pilot_recall'][-1]:.3f} after "
+                f"{layer['rounds']} of at most {options.max_rounds} rounds: the exact graph costs "
+                "less than those that are missing"
             )
             whole = _exactly(one, n_neighbors, metric, threads, searched, options, why)
             indices[h], distances[h] = whole.indices[0], whole.distances[0]
