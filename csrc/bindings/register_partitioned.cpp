@@ -116,7 +116,7 @@ void register_partitioned(py::module_& m) {
   m.def("partitioned_graph", &call, py::arg("segments"), py::arg("dtype"), py::arg("n_neighbors"),
         py::kw_only(), py::arg("cosine"), py::arg("n_threads"), py::arg("seed"),
         py::arg("leaf_rows"), py::arg("overlap"), py::arg("leaders"),
-        py::arg("batch_rows") = std::int64_t{1} << 21, py::arg("directions") = 128,
+        py::arg("batch_rows") = std::int64_t{1} << 21, py::arg("directions") = 192,
         py::arg("spare"), py::arg("group"), py::arg("links") = 12, py::arg("descents"),
         py::arg("rounds"), py::arg("recall"), py::arg("exact_may_be_cheaper") = false,
         py::arg("pilot"), py::arg("pilot_exact"), py::arg("progress") = py::none(),

@@ -135,7 +135,8 @@ class Partition {
  private:
   // Or several leaves: rows that rounding made equal.
   bool is_leaf(const Set& set) const {
-    return set.size() <= options_.leaf_rows || set.failures >= kMaxFailures || set.depth >= kMaxDepth;
+    return set.size() <= options_.leaf_rows || set.failures >= kMaxFailures ||
+           set.depth >= kMaxDepth;
   }
 
   bool add_if_leaf(const Set& set) {

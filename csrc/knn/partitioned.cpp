@@ -131,7 +131,7 @@ class PartitionedGraph {
   // Groups that are ranked together: the more, the fewer rows are converted anew.
   static constexpr std::int64_t kRankGroups = 8;
   // Entries of a list beyond k, at least, where the filter sees the sketch alone.
-  static constexpr std::int64_t kSketchSpare = 16;
+  static constexpr std::int64_t kSketchSpare = 20;
 
   std::unique_ptr<RoundedRows> sketch() const {
     const std::int64_t directions = rows_.padded(options_.directions);

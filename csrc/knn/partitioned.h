@@ -32,7 +32,7 @@ struct PartitionedOptions {
   std::vector<std::int64_t> overlap;  // see partition.h
   std::int64_t leaders = 2048;
   std::int64_t batch_rows = std::int64_t{1} << 21;  // see partition.h
-  std::int64_t directions = 128;                    // that partitions look at; 0: all values
+  std::int64_t directions = 192;                    // that partitions look at; 0: all values
   std::int64_t spare = 6;     // entries of a list beyond k: the filter may order them wrongly
   std::int64_t group = 48;    // rows that descend together
   std::int64_t links = 12;    // of a row, in each direction, that a descent follows

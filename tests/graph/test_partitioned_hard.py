@@ -66,11 +66,11 @@ def test_tight_clusters_far_from_each_other(apart):
 
 def test_rows_in_few_lists_are_refined_on_all_values():
     X = clusters(2500, 320, 1, seed=3) * (1 + np.arange(320)) ** -0.7
-    found, info = engine(X)
+    found, info = engine(X, directions=128)
     assert info["is_sketched"]
     assert info["refine_pairs"] > 0
     assert recall(found, X) >= 0.97
-    again, other = engine(X, n_threads=1, batch_rows=100)
+    again, other = engine(X, directions=128, n_threads=1, batch_rows=100)
     np.testing.assert_array_equal(found, again)
     assert {**info, **other} == {**info} | {k: v for k, v in other.items() if "seconds" in k}
 
@@ -78,7 +78,7 @@ def test_rows_in_few_lists_are_refined_on_all_values():
 def test_a_sketch_that_hides_neighbours_is_left():
     # No direction varies more than another: 144 of 400 keep little of the order.
     X = clusters(2500, 400, 0.5, seed=4)
-    found, info = engine(X, rounds=40, leaf_rows=256)
+    found, info = engine(X, directions=128, rounds=40, leaf_rows=256)
     assert info["is_sketched"]
     assert info["pilot_recall"][0] < 0.9
     assert recall(found, X) >= 0.95
