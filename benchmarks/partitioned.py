@@ -246,6 +246,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--peers", nargs="*", default=list(peers.BUILDERS), choices=peers.BUILDERS)
+    parser.add_argument("--near", action="store_true", help="settings near recall 0.99 alone")
+    parser.add_argument("--recall", type=float, help="of ours the setting that wants it alone")
     parser.add_argument("--limit-seconds", type=float, default=7200)
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--plot-only", type=Path, metavar="REPORT")
@@ -278,7 +280,12 @@ def main() -> int:
     for matrix, n, path in matrices(args):
         exact = truth(path, n, args)
         for name in args.peers:
-            for setting in peers.settings(name, n):
+            chosen = peers.settings(name, n)
+            if args.near:
+                chosen = [chosen[i] for i in peers.NEAR[name] if i < len(chosen)]
+            if args.recall:
+                chosen = [s for s in chosen if s.get("recall", args.recall) == args.recall]
+            for setting in chosen:
                 if (matrix, name, json.dumps(setting, sort_keys=True)) in have:
                     continue
                 task = {

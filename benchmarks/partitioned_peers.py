@@ -6,7 +6,9 @@ Rows come with unit length, so that Euclidean neighbours are those by cosine.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import knn_common as common
@@ -44,6 +46,8 @@ def hnswlib(X: NDArray[np.float32], k: int, threads: int, setting: Setting) -> B
 
 
 def pynndescent(X: NDArray[np.float32], k: int, threads: int, setting: Setting) -> Built:
+    # numba looks for the package `coverage`, and would find the benchmark of that name.
+    sys.path[:] = [path for path in sys.path if Path(path).resolve() != Path(__file__).parent]
     from pynndescent import NNDescent
 
     index = NNDescent(
@@ -92,7 +96,7 @@ BUILDERS: dict[str, Callable[[NDArray[np.float32], int, int, Setting], Built]] =
 def settings(name: str, n: int) -> list[Setting]:
     """From quick to thorough."""
     if name == "ilo_fast":
-        wanted = ((0.9, 3), (0.95, 4), (0.98, 8), (0.99, 8), (0.995, 8), (0.999, 12))
+        wanted = ((0.9, 3), (0.98, 8), (0.99, 8), (0.995, 8), (0.999, 12))
         return [{"recall": recall, "overlap": overlap} for recall, overlap in wanted]
     if name == "hnswlib":
         return [
@@ -104,7 +108,19 @@ def settings(name: str, n: int) -> list[Setting]:
     if name == "faiss-ivf":
         lists = max(16, int(4 * math.sqrt(n)))
         return [{"nlist": lists, "nprobe": p} for p in (4, 8, 16, 32, 64) if p <= lists]
-    return [{"K": size, "iterations": rounds} for size, rounds in ((32, 8), (64, 10), (96, 12))]
+    rounds = ((24, 8), (32, 8), (48, 8), (64, 10), (96, 12))
+    return [{"K": size, "iterations": times} for size, times in rounds]
+
+
+NEAR = {
+    "ilo_fast": (0, 1, 2, 3, 4),
+    "hnswlib": (1, 2),
+    "pynndescent": (1,),
+    "faiss-ivf": (2,),
+    "faiss-nndescent": (1, 2),
+}
+"""Of each contestant's settings those that cost the least time at recall 0.99 on 50 000 generated
+rows of 768 values; of faiss-ivf one below it, since 0.99 takes it several times as long."""
 
 
 def interval(shares: NDArray[np.float64], n: int) -> tuple[float, float]:

@@ -8,12 +8,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <mutex>
 #include <vector>
 
 #include "knn/kernels/kernels.h"
+#include "knn/prefetch.h"
 
 namespace ilo {
 
@@ -26,6 +28,12 @@ class BestColumns {
   std::int64_t size(std::int64_t row) const { return sizes_[row]; }
   // Best first.
   const Hit* best(std::int64_t row) const { return &hits_[row * capacity_]; }
+
+  // Asks for a row's list, which will be read soon.
+  void prefetch(std::int64_t row) const {
+    const auto* from = reinterpret_cast<const std::byte*>(best(row));
+    ilo::prefetch(from, capacity_ * static_cast<std::int64_t>(sizeof(Hit)));
+  }
 
   static bool better(const Hit& a, const Hit& b) {
     return a.score != b.score ? a.score > b.score : a.column < b.column;
@@ -47,28 +55,34 @@ class BestColumns {
       std::nth_element(hits, hits + capacity_, hits + count, better);
       count = capacity_;
     }
-    std::sort(hits, hits + count, better);
     Hit* own = &hits_[row * capacity_];
     const std::int64_t n_own = sizes_[row];
-    std::int64_t a = 0, b = 0, n = 0;
-    bool is_changed = false;
-    while (n < capacity_ && (a < n_own || b < count)) {
-      if (a < n_own && b < count && own[a].column == hits[b].column) {
-        ++b;  // one score for one pair: the same entry
-      } else if (b == count || (a < n_own && better(own[a], hits[b]))) {
-        merged[n++] = own[a++];
-      } else {
-        merged[n++] = hits[b++];
-        is_changed = true;
+    // Most are in the list already: one score for one pair, so the same entry. Short lists are
+    // searched for them, which is quicker than to sort.
+    if (n_own <= kShort) {
+      std::int64_t fresh = 0;
+      for (std::int64_t h = 0; h < count; ++h) {
+        int is_known = 0;
+        for (std::int64_t p = 0; p < n_own; ++p) is_known |= own[p].column == hits[h].column;
+        if (!is_known) hits[fresh++] = hits[h];
       }
+      count = fresh;
+      if (count == 0) return;
     }
-    if (!is_changed) return;
+    std::sort(hits, hits + count, better);
+    std::int64_t a = 0, b = 0, n = 0;
+    while (n < capacity_ && (a < n_own || b < count)) {
+      if (a < n_own && b < count && own[a].column == hits[b].column)
+        ++b;
+      else
+        merged[n++] = b == count || (a < n_own && better(own[a], hits[b])) ? own[a++] : hits[b++];
+    }
     std::copy_n(merged, n, own);
     sizes_[row] = static_cast<std::int32_t>(n);
   }
 
  private:
-  static constexpr std::int64_t kLocks = 4096;
+  static constexpr std::int64_t kLocks = 4096, kShort = 64;
   std::int64_t capacity_;
   std::vector<Hit> hits_;
   std::vector<std::int32_t> sizes_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/arithmetic.h"
+#include "knn/met.h"
 
 namespace ilo {
 
@@ -64,29 +65,6 @@ class Links {
  private:
   std::vector<std::int64_t> begin_;
   std::vector<std::int32_t> links_;
-};
-
-// Rows that were met, each once.
-class Met {
- public:
-  explicit Met(std::int64_t n) : stamp_(n, 0) {}
-  void clear() {
-    rows.clear();
-    if (++now_ == 0) {
-      std::fill(stamp_.begin(), stamp_.end(), 0);
-      now_ = 1;
-    }
-  }
-  void add(std::int32_t row) {
-    if (stamp_[row] == now_) return;
-    stamp_[row] = now_;
-    rows.push_back(row);
-  }
-  std::vector<std::int32_t> rows;
-
- private:
-  std::vector<std::uint32_t> stamp_;
-  std::uint32_t now_ = 0;
 };
 
 }  // namespace

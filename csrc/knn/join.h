@@ -34,7 +34,6 @@ class Joiner {
   std::int64_t block_, stride_;
   Buffer<std::byte> panels_, column_panels_;
   Buffer<float> tile_, half_, column_half_;
-  std::vector<float> values_;
   std::vector<Hit> hits_, merged_;
   double pairs_ = 0;
 };

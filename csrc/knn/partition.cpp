@@ -9,6 +9,7 @@
 #include "core/arithmetic.h"
 #include "core/errors.h"
 #include "knn/best_columns.h"
+#include "knn/random.h"
 
 namespace ilo {
 
@@ -16,29 +17,15 @@ namespace {
 
 constexpr std::int64_t kChunk = 192;    // rows in a task
 constexpr std::int64_t kColumns = 192;  // leaders in a product
-constexpr int kMaxDepth = 40;
+constexpr int kMaxDepth = 40, kMaxFailures = 4;
 
 struct Set {
   std::vector<std::int32_t> ids;
-  bool cannot_be_split = false;
-};
+  std::uint64_t seed = 0;  // depends on the way to it alone
+  int depth = 0;
+  int failures = 0;  // to split it, in a row
 
-// splitmix64: the same numbers with every compiler.
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  }
-  std::int64_t below(std::int64_t n) {
-    return static_cast<std::int64_t>(next() % static_cast<std::uint64_t>(n));
-  }
-
- private:
-  std::uint64_t state_;
+  std::int64_t size() const { return static_cast<std::int64_t>(ids.size()); }
 };
 
 std::vector<std::int32_t> draw(const std::vector<std::int32_t>& ids, std::int64_t count,
@@ -67,13 +54,11 @@ struct Scratch {
         half(rows.padded(kChunk)),
         stride(rows.padded(kColumns) + 16),
         tile(rows.padded(kChunk) * stride),
-        values(rows.unpack_values()),
         hits(rows.padded(kColumns)) {}
   Buffer<std::byte> panels;
   Buffer<float> half;
   std::int64_t stride;
   Buffer<float> tile;
-  std::vector<float> values;
   std::vector<Hit> hits, best;
   std::vector<std::int32_t> sizes;
 };
@@ -92,7 +77,7 @@ void assign(const RoundedRows& rows, Split& split, std::int64_t begin, std::int6
   const Kernels& kernels = rows.kernels();
   const std::int64_t count = end - begin, most = split.overlap;
   const auto n_leaders = static_cast<std::int64_t>(split.leaders.size());
-  rows.gather(split.ids->data() + begin, count, s.panels.data(), s.half.data(), s.values.data());
+  rows.gather(split.ids->data() + begin, count, s.panels.data(), s.half.data());
   s.best.resize(count * most);
   s.sizes.assign(count, 0);
   const std::int64_t step = rows.padded(kColumns);
@@ -119,83 +104,106 @@ void assign(const RoundedRows& rows, Split& split, std::int64_t begin, std::int6
 
 class Partition {
  public:
-  Partition(const RoundedRows& rows, const PartitionOptions& options, Team& team)
-      : rows_(rows), options_(options), team_(team) {}
+  Partition(const RoundedRows& rows, const PartitionOptions& options, Team& team,
+            const std::function<void(const Leaves&)>& take)
+      : rows_(rows), options_(options), team_(team), take_(take) {
+    for (int w = 0; w < team_.size(); ++w) scratch_.push_back(std::make_unique<Scratch>(rows_));
+  }
 
-  Leaves run() {
+  void run() {
+    // Depth first, and the sets of a batch in their order: so neighbouring leaves are near, and few
+    // sets are open at a time.
     std::vector<Set> open(1);
     open[0].ids.resize(rows_.count());
+    open[0].seed = Random(options_.seed).next();
     std::iota(open[0].ids.begin(), open[0].ids.end(), 0);
-    Leaves out;
-    for (std::size_t depth = 0; !open.empty(); ++depth) {
-      std::vector<Set> next;
-      std::vector<Set> large;
-      for (Set& set : open) {
-        const auto size = static_cast<std::int64_t>(set.ids.size());
-        if (size <= options_.leaf_rows) {
-          add(out, set.ids.data(), size);
-        } else if (set.cannot_be_split || depth >= kMaxDepth) {
-          // Rows that rounding made equal: any leaf is as good as another.
-          const std::int64_t parts = ceil_div(size, options_.leaf_rows);
-          for (std::int64_t p = 0; p < parts; ++p)
-            add(out, set.ids.data() + size * p / parts, size * (p + 1) / parts - size * p / parts);
-        } else {
-          large.push_back(std::move(set));
-        }
+    while (!open.empty()) {
+      while (!open.empty() && add_if_leaf(open.back())) open.pop_back();
+      std::vector<Set> batch;
+      std::int64_t rows = 0;
+      while (!open.empty() && (batch.empty() || rows + open.back().size() <= options_.batch_rows)) {
+        rows += open.back().size();
+        batch.push_back(std::move(open.back()));
+        open.pop_back();
       }
-      open.clear();
-      if (!large.empty()) next = split(large, depth);
-      open = std::move(next);
+      std::vector<Set> now = split(batch);
+      for (auto set = now.rbegin(); set != now.rend(); ++set) open.push_back(std::move(*set));
     }
-    return out;
+    hand_on();
   }
 
  private:
-  static void add(Leaves& out, const std::int32_t* ids, std::int64_t size) {
-    out.rows.insert(out.rows.end(), ids, ids + size);
-    out.begin.push_back(static_cast<std::int64_t>(out.rows.size()));
+  // Or several leaves: rows that rounding made equal.
+  bool is_leaf(const Set& set) const {
+    return set.size() <= options_.leaf_rows || set.failures >= kMaxFailures ||
+           set.depth >= kMaxDepth;
   }
 
-  std::vector<Set> split(const std::vector<Set>& sets, std::size_t depth) {
-    const std::int64_t overlap = depth < options_.overlap.size() ? options_.overlap[depth] : 1;
+  bool add_if_leaf(const Set& set) {
+    if (!is_leaf(set)) return false;
+    const std::int64_t size = set.size(), parts = ceil_div(size, options_.leaf_rows);
+    for (std::int64_t p = 0; p < parts; ++p)
+      add(set.ids.data() + size * p / parts, size * (p + 1) / parts - size * p / parts);
+    return true;
+  }
+
+  void add(const std::int32_t* ids, std::int64_t size) {
+    if (static_cast<std::int64_t>(leaves_.rows.size()) + size > options_.batch_rows) hand_on();
+    leaves_.rows.insert(leaves_.rows.end(), ids, ids + size);
+    leaves_.begin.push_back(static_cast<std::int64_t>(leaves_.rows.size()));
+  }
+
+  void hand_on() {
+    if (leaves_.count() > 0) take_(leaves_);
+    leaves_ = {};
+  }
+
+  // Leaves stay as they are, other sets give way to their children.
+  std::vector<Set> split(std::vector<Set>& sets) {
     std::vector<Split> splits(sets.size());
     std::vector<std::pair<std::int64_t, std::int64_t>> tasks;  // set, first row
-    std::vector<std::unique_ptr<Scratch>> scratch(team_.size());
-    for (auto& s : scratch) s = std::make_unique<Scratch>(rows_);
-    team_.run(static_cast<std::int64_t>(sets.size()), [&](std::int64_t s, int worker) {
+    team_.run(static_cast<std::int64_t>(sets.size()), [&](std::int64_t s, int) {
+      const Set& set = sets[s];
+      if (is_leaf(set)) return;
       Split& split = splits[s];
-      split.ids = &sets[s].ids;
-      const auto size = static_cast<std::int64_t>(sets[s].ids.size());
+      split.ids = &set.ids;
+      const auto depth = static_cast<std::size_t>(set.depth);
+      const std::int64_t overlap = depth < options_.overlap.size() ? options_.overlap[depth] : 1;
       // Leaves of half the size that they may have, on average: sizes vary.
-      const std::int64_t wanted = ceil_div(2 * size * overlap, options_.leaf_rows);
+      const std::int64_t wanted = ceil_div(2 * set.size() * overlap, options_.leaf_rows);
       const std::int64_t count =
-          std::clamp<std::int64_t>(wanted, 2, std::min(options_.leaders, size));
+          std::clamp<std::int64_t>(wanted, 2, std::min(options_.leaders, set.size()));
       split.overlap = std::min(overlap, count);
-      Random random(options_.seed);
-      const std::uint64_t first = random.next();
-      split.leaders = draw(sets[s].ids, count,
-                           Random(mix(mix(first, depth + 1), static_cast<std::uint64_t>(s) + 1)));
-      pack_leaders(split, *scratch[worker]);
+      split.leaders = draw(set.ids, count, Random(set.seed));
+      pack_leaders(split);
     });
     for (std::size_t s = 0; s < sets.size(); ++s)
-      for (std::size_t b = 0; b < sets[s].ids.size(); b += kChunk)
-        tasks.emplace_back(s, static_cast<std::int64_t>(b));
+      for (std::int64_t b = 0; splits[s].ids && b < sets[s].size(); b += kChunk)
+        tasks.emplace_back(s, b);
     team_.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t t, int worker) {
       const auto [s, b] = tasks[t];
-      const auto size = static_cast<std::int64_t>(sets[s].ids.size());
-      assign(rows_, splits[s], b, std::min(size, b + kChunk), *scratch[worker]);
+      assign(rows_, splits[s], b, std::min(sets[s].size(), b + kChunk), *scratch_[worker]);
     });
     std::vector<Set> out;
     for (std::size_t s = 0; s < sets.size(); ++s) {
       team_.poll();
+      if (!splits[s].ids) {
+        out.push_back(std::move(sets[s]));
+        continue;
+      }
       std::vector<Set> children(splits[s].leaders.size());
       send(splits[s], children);
-      dissolve_small(splits[s], children, scratch);
-      for (Set& child : children) {
+      dissolve_small(splits[s], children);
+      for (std::size_t c = 0; c < children.size(); ++c) {
+        Set& child = children[c];
         if (child.ids.empty()) continue;
-        child.cannot_be_split = child.ids.size() == sets[s].ids.size();
+        child.failures = child.size() == sets[s].size() ? sets[s].failures + 1 : 0;
+        child.depth = sets[s].depth + 1;
+        child.seed = mix(sets[s].seed, c + 1);
         out.push_back(std::move(child));
       }
+      splits[s] = {};
+      sets[s] = {};
     }
     return out;
   }
@@ -208,8 +216,7 @@ class Partition {
 
   // Children with too few rows go; a row that is in no other one joins its nearest of those that
   // stay. (One stays: they have half of leaf_rows on average.)
-  void dissolve_small(const Split& split, std::vector<Set>& children,
-                      std::vector<std::unique_ptr<Scratch>>& scratch) {
+  void dissolve_small(const Split& split, std::vector<Set>& children) {
     const auto is_small = [&](std::int64_t child) {
       return static_cast<std::int64_t>(children[child].ids.size()) < options_.least_rows;
     };
@@ -232,33 +239,50 @@ class Partition {
       if (is_small(c)) children[c].ids.clear();
     if (orphans.empty()) return;
     again.ids = &orphans;
-    pack_leaders(again, *scratch[0]);
+    pack_leaders(again);
     const auto size = static_cast<std::int64_t>(orphans.size());
     team_.run(ceil_div(size, kChunk), [&](std::int64_t t, int worker) {
-      assign(rows_, again, t * kChunk, std::min(size, (t + 1) * kChunk), *scratch[worker]);
+      assign(rows_, again, t * kChunk, std::min(size, (t + 1) * kChunk), *scratch_[worker]);
     });
     for (std::int64_t r = 0; r < size; ++r)
       children[stays[again.nearest[r]]].ids.push_back(orphans[r]);
   }
 
-  void pack_leaders(Split& split, Scratch& s) const {
+  void pack_leaders(Split& split) const {
     const auto count = static_cast<std::int64_t>(split.leaders.size());
     split.panels = Buffer<std::byte>(rows_.packed_bytes(count));
     split.half = Buffer<float>(rows_.padded(count));
-    rows_.gather(split.leaders.data(), count, split.panels.data(), split.half.data(),
-                 s.values.data());
+    rows_.gather(split.leaders.data(), count, split.panels.data(), split.half.data());
     split.nearest.resize(split.ids->size() * split.overlap);
   }
 
   const RoundedRows& rows_;
   const PartitionOptions& options_;
   Team& team_;
+  const std::function<void(const Leaves&)>& take_;
+  std::vector<std::unique_ptr<Scratch>> scratch_;
+  Leaves leaves_;
 };
 
 }  // namespace
 
-Leaves partition(const RoundedRows& rows, const PartitionOptions& options, Team& team) {
-  return Partition(rows, options, team).run();
+void partition(const RoundedRows& rows, const PartitionOptions& options, Team& team,
+               const std::function<void(const Leaves&)>& take) {
+  Partition(rows, options, team, take).run();
+}
+
+Leaves full_groups(const RoundedRows& rows, std::int64_t size, std::uint64_t seed, Team& team) {
+  PartitionOptions options;
+  options.leaf_rows = size;
+  options.leaders = rows.padded(1);  // a panel of them costs as much as one
+  options.seed = seed;
+  Leaves out;
+  partition(rows, options, team, [&](const Leaves& leaves) {
+    out.rows.insert(out.rows.end(), leaves.rows.begin(), leaves.rows.end());
+  });
+  const auto n = static_cast<std::int64_t>(out.rows.size());
+  for (std::int64_t end = size; end < n + size; end += size) out.begin.push_back(std::min(end, n));
+  return out;
 }
 
 }  // namespace ilo

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "core/parallel.h"
@@ -19,6 +20,9 @@ struct PartitionOptions {
   std::int64_t leaders = 1024;   // of a set, at most
   std::vector<std::int64_t> overlap;  // leaders that a row goes to, at each level; 1 at the others
   std::uint64_t seed = 0;
+  // Rows of sets that are split together, and of leaves that are handed on together: changes
+  // memory, not leaves.
+  std::int64_t batch_rows = std::int64_t{1} << 21;
 };
 
 // Leaf l holds rows[begin[l] .. begin[l + 1]), distinct.
@@ -31,7 +35,12 @@ struct Leaves {
   std::int64_t size(std::int64_t l) const { return begin[l + 1] - begin[l]; }
 };
 
-// Of all rows; every row is in at least one leaf. The same for any number of threads.
-Leaves partition(const RoundedRows& rows, const PartitionOptions& options, Team& team);
+// Of all rows; every row is in at least one leaf. They come in batches, of bounded size, and are
+// the same for any number of threads.
+void partition(const RoundedRows& rows, const PartitionOptions& options, Team& team,
+               const std::function<void(const Leaves&)>& take);
+
+// Every row once, in groups of exactly `size` rows, but the last: neighbours in a tree of leaves.
+Leaves full_groups(const RoundedRows& rows, std::int64_t size, std::uint64_t seed, Team& team);
 
 }  // namespace ilo

@@ -12,9 +12,15 @@
 
 namespace ilo {
 
+// What the filter's rounding takes from a value at most, relative to it.
+inline double rounding_of(const Kernels& kernels) { return kernels.fallback ? 0x1p-9 : 0x1p-24; }
+
 class RoundedRows {
  public:
-  RoundedRows(const Rows& rows, const Kernels& kernels, Team& team);
+  RoundedRows(const Rows& rows, const Frame& frame, const Kernels& kernels, Team& team);
+  // The same rows on `directions` orthonormal directions of much variance, found with `seed`: what
+  // tells far rows from near ones, for a fraction of the price of a product.
+  RoundedRows(const RoundedRows& rows, std::int64_t directions, std::uint64_t seed, Team& team);
 
   std::int64_t count() const { return count_; }
   std::int64_t d() const { return d_; }
@@ -24,17 +30,22 @@ class RoundedRows {
   // |y|^2 / 2 of a row.
   float half(std::int64_t row) const { return half_[row]; }
 
+  void read(std::int64_t row, double* out) const;
+
   // Rows ids[0..count) as the product takes them. half[padded(count)]: infinite for what fills the
-  // last panel, so that its score passes no threshold. values: scratch of unpack_values() floats.
-  void gather(const std::int32_t* ids, std::int64_t count, std::byte* panels, float* half,
-              float* values) const;
-  std::int64_t unpack_values() const { return kernels_.panel * stride_; }
+  // last panel, so that its score passes no threshold.
+  void gather(const std::int32_t* ids, std::int64_t count, std::byte* panels, float* half) const;
 
  private:
+  RoundedRows(const Kernels& kernels, std::int64_t count, std::int64_t d);
+  const std::byte* stored(std::int64_t row) const { return rows_.data() + row * row_bytes_; }
+  // Keeps y, already rounded, as row `row`.
+  void store(std::int64_t row, const float* y);
+
   const Kernels& kernels_;
-  std::int64_t count_, d_, stride_;
-  Buffer<std::uint16_t> narrow_;  // one of the two
-  Buffer<float> wide_;
+  bool is_narrow_;  // only the bfloat16 filters have a more precise one behind them
+  std::int64_t count_, d_, row_bytes_;
+  Buffer<std::byte> rows_;
   std::vector<float> half_;
 };
 

@@ -24,14 +24,9 @@ def engine(X: NDArray, k: int, metric: str = "cosine", **options: Any) -> tuple[
         "seed": 0, "leaf_rows": 128, "overlap": [3], "leaders": 1024, "spare": 6, "group": 48,
         "descents": 1, "rounds": 1, "recall": 1.0, "n_threads": 1,
     }  # fmt: skip
+    given |= {"pilot": [], "pilot_exact": np.empty((0, k), np.int64)}
     return _core.partitioned_graph(
-        [X[np.newaxis]],
-        str(X.dtype),
-        k,
-        cosine=metric == "cosine",
-        pilot=[],
-        pilot_exact=np.empty((0, k), np.int64),
-        **(given | options),
+        [X[np.newaxis]], str(X.dtype), k, cosine=metric == "cosine", **(given | options)
     )
 
 
@@ -106,7 +101,7 @@ def test_the_graph_is_the_same_for_any_number_of_threads():
 def test_descent_finds_what_the_slow_one_finds(metric, monkeypatch):
     monkeypatch.setenv("ILO_FAST_SIMD", "scalar")  # its filter orders as float64 does
     X = np.random.default_rng(4).standard_normal((300, 6))
-    options = {"spare": 0, "leaf_rows": 32, "overlap": [2], "group": 1}
+    options = {"spare": 0, "leaf_rows": 32, "overlap": [2], "group": 1, "links": 5}
     before = engine(X, 5, metric, descents=0, **options)[0]
     after, _, info, _ = engine(X, 5, metric, descents=1, **options)
     np.testing.assert_array_equal(after, descend(X, before, metric))
@@ -125,14 +120,15 @@ def test_descent_in_groups_finds_at_least_what_single_rows_find(monkeypatch):
 
 
 def test_rounds_go_on_until_the_recall_is_reached():
-    X = np.random.default_rng(6).standard_normal((1000, 12)).astype(np.float32)  # all are pilots
-    hard = PartitionedOptions(exact_below=0, leaf_rows=128, overlap=1, max_rounds=30)
-    layer = knn_graph(X, 10, backend="partitioned", partitioned=hard).info["layers"][0]
-    assert layer["rounds"] > 1
-    assert layer["is_reached"]
-    assert layer["recall"] >= 0.99
-    assert layer["pilot_recall"][-1] == pytest.approx(layer["recall"])
-    assert max(layer["pilot_recall"][:-1]) < 0.99
+    X = np.random.default_rng(6).standard_normal((1000, 12)).astype(np.float32)
+    exact = knn_graph(X, 10).indices
+    indices, _, info, _ = engine(
+        X, 10, overlap=[1], rounds=30, recall=0.99, pilot=[*range(1000)], pilot_exact=exact
+    )
+    assert 1 < info["rounds"] < 30
+    assert recall(indices, exact) == pytest.approx(info["pilot_recall"][-1])
+    assert info["pilot_recall"][-1] >= 0.99
+    assert max(info["pilot_recall"][:-1]) < 0.99
 
 
 # ---- what info says

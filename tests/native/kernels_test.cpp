@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -81,6 +82,33 @@ ilo::Buffer<std::byte> packed(const ilo::Kernels& kernels, const std::vector<Row
   return out;
 }
 
+// Rows as they rest in memory give the same panels as rows of float32.
+void check_stored(Random& random, const ilo::Kernels& kernels, Index d) {
+  const bool is_narrow = kernels.fallback != nullptr;
+  const Index bytes = (d * (is_narrow ? 2 : 4) + 63) / 64 * 64;
+  for (const int count : {1, kernels.panel - 1, kernels.panel}) {
+    std::vector<Row> rows(count);
+    ilo::Buffer<std::byte> memory(bytes * count), panel(kernels.panel_bytes(d));
+    std::memset(memory.data(), 0, bytes * count);
+    std::vector<const void*> stored(kernels.panel);
+    for (int r = 0; r < count; ++r) {
+      rows[r] = make_pair(random, "any", d).a;
+      std::byte* at = memory.data() + r * bytes;
+      stored[r] = at;
+      for (Index k = 0; k < d; ++k) {  // of bfloat16 the lower half of the bits is zero
+        const auto* bits = reinterpret_cast<const std::byte*>(&rows[r][k]);
+        if (is_narrow) std::memcpy(at + 2 * k, bits + 2, 2);
+        if (!is_narrow) std::memcpy(at + 4 * k, bits, 4);
+      }
+    }
+    std::memset(panel.data(), 0xff, kernels.panel_bytes(d));
+    kernels.pack_rows(stored.data(), count, d, panel.data());
+    const auto wanted = packed(kernels, rows, d);
+    const Index used = is_narrow ? kernels.panel_bytes(d) : d * kernels.panel * 4;
+    check(std::memcmp(panel.data(), wanted.data(), used) == 0, "a panel of stored rows");
+  }
+}
+
 // The same two rows all over a block of 2 x 2 panels, the last of them not full. Returns the error
 // in units of 2^-24 of the sum of magnitudes.
 double error_of(const ilo::Kernels& kernels, const Pair& pair, Index d) {
@@ -145,6 +173,8 @@ void one_level(Random& random, const ilo::Kernels& kernels, Index rounds) {
       }
   doing = name + ", places";
   for (const Index d : {1, 6, 67}) check_places(random, kernels, d);
+  doing = name + ", stored rows";
+  for (const Index d : {1, 2, 3, 31, 32, 33, 64, 67}) check_stored(random, kernels, d);
   doing = name + ", how tight";
   // 320 terms are one chunk of neon_bf16, and "swallowed by odd" loses nearly two units in each of
   // its additions: a bound with one unit for each would not hold.

@@ -40,6 +40,18 @@ void pack_panel(const float* __restrict y, std::int64_t stride, int rows, std::i
   }
 }
 
+void pack_rows(const void* const* stored, int rows, std::int64_t d, std::byte* packed) {
+  const std::int64_t steps = steps_of(d);
+  std::memset(packed, 0, static_cast<std::size_t>(panel_bytes(d)));
+  for (std::int64_t s = 0; s < steps; ++s)
+    for (int r = 0; r < rows; ++r) {
+      const auto* in = static_cast<const std::uint32_t*>(stored[r]) + s * 16;
+      std::memcpy(packed + s * kStepBytes + r * 64, in, 64);
+      auto* by_column = reinterpret_cast<std::uint32_t*>(packed + (steps + s) * kStepBytes);
+      for (int p = 0; p < 16; ++p) by_column[(r / 16) * 256 + p * 16 + r % 16] = in[p];
+    }
+}
+
 void product(const std::byte* a, std::int64_t a_panels, const std::byte* b, std::int64_t b_panels,
              std::int64_t d, float* tile, std::int64_t ld) {
   const std::int64_t stride = panel_bytes(d), steps = steps_of(d);

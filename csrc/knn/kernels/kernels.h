@@ -35,6 +35,9 @@ struct Kernels {
   // zero.
   void (*pack_panel)(const float* y, std::int64_t stride, int rows, std::int64_t d,
                      std::byte* packed);
+  // The same from rows as they rest in memory, each at a multiple of 64 bytes and filled up with
+  // zeros to one: values in the filter's own precision, bfloat16 or float32, one after the other.
+  void (*pack_rows)(const void* const* stored, int rows, std::int64_t d, std::byte* packed);
   // tile[a_panels * panel][ld] = A Bᵀ in float32; every entry is the same value wherever in a block
   // it stands.
   void (*product)(const std::byte* a, std::int64_t a_panels, const std::byte* b,

@@ -19,6 +19,7 @@ constexpr int kAhead = 16;  // steps between the fetch of a row value and its us
 namespace ilo {
 
 #include "knn/kernels/filter_f32.inl"
+#include "knn/kernels/interleave_avx512.inl"
 #include "knn/kernels/rows.inl"
 #include "knn/kernels/scan_avx512.inl"
 
@@ -72,6 +73,14 @@ double peak(std::int64_t steps) {
   volatile float used = _mm512_cvtss_f32(total);  // or the optimiser would drop it all
   (void)used;
   return static_cast<double>(steps) * kChains * 16 * 2;
+}
+
+}  // namespace
+
+namespace {
+
+void pack_rows(const void* const* stored, int rows, std::int64_t d, std::byte* packed) {
+  interleave(stored, rows, d, packed);
 }
 
 }  // namespace

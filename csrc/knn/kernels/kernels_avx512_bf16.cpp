@@ -21,6 +21,7 @@ constexpr int kAhead = 16;  // steps between the fetch of a row's pair and its u
 namespace ilo {
 
 #include "knn/kernels/filter_bf16.inl"
+#include "knn/kernels/interleave_avx512.inl"
 #include "knn/kernels/rows.inl"
 #include "knn/kernels/scan_avx512.inl"
 
@@ -95,6 +96,10 @@ void pack_panel(const float* __restrict y, std::int64_t stride, int rows, std::i
       for (std::int64_t p = 0; p < n_pairs; ++p) _mm512_store_si512(out + p * kPanel + first, m[p]);
     }
   }
+}
+
+void pack_rows(const void* const* stored, int rows, std::int64_t d, std::byte* packed) {
+  interleave(stored, rows, pairs(d), packed);
 }
 
 inline __m512bh pairs_at(const std::uint32_t* p) { return (__m512bh)_mm512_load_si512(p); }

@@ -31,6 +31,7 @@ constexpr int kAhead = 8;  // steps between the fetch of rows and their use
 namespace ilo {
 
 #include "knn/kernels/filter_bf16.inl"
+#include "knn/kernels/interleave.inl"
 #include "knn/kernels/rows.inl"
 #include "knn/kernels/scan_neon.inl"
 
@@ -53,6 +54,11 @@ void pack_panel(const float* __restrict y, std::int64_t stride, int rows, std::i
       out[2 * r] = pair(term[0], term[1]);
       out[2 * r + 1] = pair(term[2], term[3]);
     }
+}
+
+// Four terms are a unit.
+void pack_rows(const void* const* stored, int rows, std::int64_t d, std::byte* packed) {
+  interleave<std::uint64_t>(stored, rows, steps_of(d), packed);
 }
 
 inline bfloat16x8_t terms_at(const std::uint32_t* p) {

@@ -13,6 +13,7 @@ constexpr int kPanel = 8, kRows = 4, kDepth = 128;
 namespace ilo {
 
 #include "knn/kernels/filter_f32.inl"
+#include "knn/kernels/interleave.inl"
 #include "knn/kernels/rows.inl"
 #include "knn/kernels/scan_portable.inl"
 
@@ -49,6 +50,14 @@ double peak(std::int64_t steps) {
   volatile float used = total;  // or the optimiser would drop it all
   (void)used;
   return static_cast<double>(steps) * kChains * 2;
+}
+
+}  // namespace
+
+namespace {
+
+void pack_rows(const void* const* stored, int rows, std::int64_t d, std::byte* packed) {
+  interleave<float>(stored, rows, d, packed);
 }
 
 }  // namespace

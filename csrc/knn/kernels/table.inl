@@ -12,6 +12,7 @@ constexpr Kernels table_of(const char* name, const Kernels* (*fallback)()) {
   table.panel_bytes = panel_bytes;
   table.round_row = round_row;
   table.pack_panel = pack_panel;
+  table.pack_rows = pack_rows;
   table.product = product;
   table.roundings = roundings;
   table.underflow = kUnderflow;

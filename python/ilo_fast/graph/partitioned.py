@@ -26,6 +26,7 @@ _MOST_OVERLAP = 256  # beyond it leaves hold nearly what other leaves hold
 _LEADERS = 2048  # of a set, at most: the more, the nearer and the slower
 _SPARE = 6  # entries of a list beyond k: bfloat16 may order them wrongly
 _GROUP = 48  # rows that descend together
+_LINKS = 12  # in each direction that a descent follows, at least
 _MOST_NEIGHBORS = 500  # a leaf of 8 (k + 1) rows takes every thread 256 (k + 1)^2 bytes
 
 
@@ -37,33 +38,34 @@ class PartitionedOptions:
     ----------
     recall : float
         The share of the exact neighbours that is wanted. Partitions go on until a pilot sample of
-        1000 rows has it, with one standard error to spare, or `max_rounds` is reached.
+        1000 rows has it, with one standard error to spare; or until no more are found, or
+        `max_rounds` is reached, or the exact graph costs less than what is still to do: then that
+        is returned, and ``info`` says so.
     seed : int
         Of the leaders of partitions and of both samples. The same seed gives the same graph on the
         same instruction set, with any number of threads.
     overlap : int
         Leaves that a row goes to in each partition.
     leaf_rows : int
-        Rows of a leaf at most; at least 8 (k + 1) are taken. Twice as many cost nearly twice the
-        time.
+        Rows of a leaf at most; at least 8 (k + 1) are taken.
     max_rounds : int
         Partitions at most.
     sample_rows : int
         Random rows whose exact neighbours are found to measure the recall; all, where there are
         fewer. They cost ``sample_rows * n`` distances: for a graph of a million rows more than the
         graph itself.
-    exact_below : int
-        Up to so many rows the exact engine answers: with 10 000 sample rows the measurement alone
-        would cost as much. ``info`` says so.
+    exact_below : int, optional
+        Up to so many rows the exact engine answers, and ``info`` says so. None: where it costs no
+        more than to search and to measure the recall, by count of pairs.
     """
 
     recall: float = 0.99
     seed: int = 0
     overlap: int = 8
-    leaf_rows: int = 512
-    max_rounds: int = 8
+    leaf_rows: int = 1024
+    max_rounds: int = 32
     sample_rows: int = 10_000
-    exact_below: int = 20_000
+    exact_below: int | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.recall, bool) or not isinstance(self.recall, (int, float)):
@@ -79,6 +81,8 @@ class PartitionedOptions:
             ("exact_below", 0),
         ):
             value = getattr(self, name)
+            if name == "exact_below" and value is None:
+                continue
             object.__setattr__(self, name, whole_number(name, value, least))
         if self.overlap > _MOST_OVERLAP:
             raise ValueError(f"overlap={self.overlap}, wanted at most {_MOST_OVERLAP}")
@@ -98,8 +102,8 @@ def graph(
     n = sum(s.values.shape[1] for s in segments)
     leaf_rows = max(options.leaf_rows, 8 * (n_neighbors + 1))
     why = None
-    if n <= max(options.exact_below, leaf_rows):
-        why = f"{n} rows: the exact graph costs less than measuring the recall of another"
+    if n <= max(_exact_below(n, segments[0].values.shape[2], options), leaf_rows):
+        why = f"{n} rows: the exact graph costs less than another with its recall measured"
     elif n_neighbors > _MOST_NEIGHBORS:
         why = f"{n_neighbors} neighbours: leaves are made for at most {_MOST_NEIGHBORS}"
     if why:
@@ -131,31 +135,59 @@ def graph(
             leaders=_LEADERS,
             spare=_SPARE,
             group=_GROUP,
+            links=max(_LINKS, n_neighbors),
             descents=1,
             rounds=options.max_rounds,
             recall=options.recall,
+            exact_may_be_cheaper=True,
             pilot=pilot.tolist(),
             pilot_exact=truth[np.searchsorted(asked, pilot)],
             progress=searched,
         )
+        layer["seconds_exact_sample"] = seconds_exact
+        if layer["exact_is_cheaper"]:
+            why = (
+                f"the pilot's recall was {layer['pilot_recall'][-1]:.3f} after "
+                f"{layer['rounds']} of at most {options.max_rounds} rounds: the exact graph costs "
+                "less than those that are missing"
+            )
+            whole = _exactly(one, n_neighbors, metric, threads, searched, options, why)
+            indices[h], distances[h] = whole.indices[0], whole.distances[0]
+            layers.append(layer | whole.info["layers"][0])
+            continue
         indices[h], distances[h] = found, dist
         recall = _recall(found[sample], truth[np.searchsorted(asked, sample)], n, options)
-        layers.append(layer | {"seconds_exact_sample": seconds_exact} | recall)
+        layers.append(layer | recall)
         if not recall["is_reached"]:
             warnings.warn(
                 f"recall {recall['recall']:.4f} of the partitioned graph, {options.recall} was "
-                f"wanted, after {layer['rounds']} of at most {options.max_rounds} rounds: raise "
-                f"{_what_to_raise(layer['rounds'], options)} of PartitionedOptions, or use "
-                "backend='exact'",
+                f"wanted, after {layer['rounds']} of at most {options.max_rounds} rounds: "
+                f"{_what_to_do(layer, options)} or use backend='exact'",
                 RuntimeWarning,
                 stacklevel=4,
             )
     return NeighborGraph(indices, distances, _info(options, threads, simd, layers), n)
 
 
-def _what_to_raise(rounds: int, options: PartitionedOptions) -> str:
+def _what_to_do(layer: dict[str, Any], options: PartitionedOptions) -> str:
     """The pilot rows may have had the recall that the sample, a little later, has not."""
-    return "max_rounds or overlap" if rounds >= options.max_rounds else "recall"
+    if layer["is_stalled"]:
+        return "the last found nothing new, as where rows lie too near each other for float32;"
+    name = "max_rounds or overlap" if layer["rounds"] >= options.max_rounds else "recall"
+    return f"raise {name} of PartitionedOptions,"
+
+
+def _exact_below(n: int, d: int, options: PartitionedOptions) -> int:
+    """Rows up to which the exact graph, n^2 / 2 pairs, costs no more than the other way.
+
+    That takes the pairs of pilot and sample with all rows, and what a search of rows in clusters
+    costs: for each row as much as so many pairs of the exact engine (measured at 128 and 768
+    values on one processor).
+    """
+    if options.exact_below is not None:
+        return options.exact_below
+    asked = min(n, options.sample_rows + _PILOT)
+    return int(2 * (asked + 5000 + 1_000_000 / d))
 
 
 def _info(
