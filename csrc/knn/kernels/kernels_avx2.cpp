@@ -1,9 +1,9 @@
 // float32 on AVX2 and FMA.
 // product: 4 rows x 24 columns of the tile in 12 of the 16 registers, 3 more hold the columns, 1
 // the broadcast row: 12 multiply-adds for 7 loads a step, so that the two multiply-add ports are
-// the limit. A chunk of 160 terms of a panel is 15 KiB: two of them fit the first-level cache
-// (blocking after Goto & van de Geijn, "Anatomy of high-performance matrix multiplication", ACM
-// TOMS 2008).
+// the limit. A chunk of 128 terms of a panel is 12 KiB: of rows, of columns and of the tile all
+// that is at work fits the first-level cache (blocking after Goto & van de Geijn, "Anatomy of
+// high-performance matrix multiplication", ACM TOMS 2008).
 #include <immintrin.h>
 
 #include <cmath>
@@ -12,13 +12,14 @@
 #include "knn/kernels/kernels.h"
 
 namespace {
-constexpr int kPanel = 24, kRows = 4, kDepth = 160;
+constexpr int kPanel = 24, kRows = 4, kDepth = 128;
 constexpr int kAhead = 16;  // steps between the fetch of a row value and its use
 }  // namespace
 
 namespace ilo {
 
 #include "knn/kernels/filter_f32.inl"
+#include "knn/kernels/panels.inl"
 #include "knn/kernels/rows.inl"
 
 namespace {
@@ -52,7 +53,8 @@ void micro(const float* __restrict a, const float* __restrict b, std::int64_t de
 
 void product(const std::byte* a, std::int64_t a_panels, const std::byte* b, std::int64_t b_panels,
              std::int64_t d, float* tile, std::int64_t ld) {
-  product_of_panels(micro, kRows, kDepth, a, a_panels, b, b_panels, d, tile, ld);
+  product_of_panels<float>(micro, kRows, kDepth, a, a_panels, b, b_panels, d, panel_bytes(d), tile,
+                           ld);
 }
 
 std::int64_t roundings(std::int64_t d) { return chain_roundings(d, kDepth, 1); }
