@@ -14,9 +14,22 @@
 #include <sys/sysctl.h>
 
 #include <cstddef>
+#include <cstdio>
 #endif
 
 namespace ilo::processor {
+
+#if defined(__APPLE__)
+namespace {
+
+[[maybe_unused]] bool sysctl_is_set(const char* name) {
+  int value = 0;
+  std::size_t size = sizeof value;
+  return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value;
+}
+
+}  // namespace
+#endif
 
 #if defined(ILO_X86_KERNELS)
 
@@ -37,15 +50,31 @@ Registers cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
 bool all(std::uint32_t bits, std::uint32_t wanted) { return (bits & wanted) == wanted; }
 constexpr std::uint32_t bit(int n) { return 1u << n; }
 
-// Registers that the operating system saves when it switches between threads (XCR0). (macOS has
-// those of AVX-512 there only after a thread's first such instruction: on Intel Macs AVX2 is used.)
+// Registers that the operating system saves when it switches between threads (XCR0).
 bool system_saves(std::uint32_t wanted) {
   if (!all(cpuid(1, 0).c, bit(27))) return false;  // OSXSAVE: else XGETBV is no instruction
   std::uint32_t low, high;
   asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return all(low, wanted);
 }
-constexpr std::uint32_t kAvxState = 0x06, kAvx512State = 0xe6;
+constexpr std::uint32_t kAvxState = 0x06;
+
+#if defined(__APPLE__)
+// macOS saves AVX-512 registers from a thread's first such instruction on; XCR0 does not show them
+// before (XNU, osfmk/i386/fpu.c). Signals could spoil mask registers before Darwin 21.3, macOS 12.2
+// (golang/go, issue 49233).
+bool system_saves_avx512() {
+  char release[64] = {};
+  std::size_t size = sizeof release - 1;
+  int major = 0, minor = 0;
+  return sysctl_is_set("hw.optional.avx512f") &&
+         sysctlbyname("kern.osrelease", release, &size, nullptr, 0) == 0 &&
+         std::sscanf(release, "%d.%d", &major, &minor) == 2 &&
+         (major > 21 || (major == 21 && minor >= 3));
+}
+#else
+bool system_saves_avx512() { return system_saves(0xe6); }
+#endif
 
 }  // namespace
 
@@ -55,7 +84,7 @@ bool has_avx2() {
 }
 
 bool has_avx512() {
-  return has_avx2() && system_saves(kAvx512State) &&
+  return has_avx2() && system_saves_avx512() &&
          all(cpuid(7, 0).b, bit(16) | bit(17) | bit(30) | bit(31));
 }
 
@@ -82,9 +111,7 @@ bool has_neon_bf16() {
   constexpr unsigned long kBf16 = 1ul << 14;  // HWCAP2_BF16 of asm/hwcap.h
   return getauxval(AT_HWCAP2) & kBf16;
 #elif defined(__APPLE__)
-  int has = 0;
-  std::size_t size = sizeof has;
-  return sysctlbyname("hw.optional.arm.FEAT_BF16", &has, &size, nullptr, 0) == 0 && has;
+  return sysctl_is_set("hw.optional.arm.FEAT_BF16");
 #else
   return false;  // not asked for on this system
 #endif

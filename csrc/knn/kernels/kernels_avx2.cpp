@@ -1,9 +1,9 @@
 // float32 on AVX2 and FMA.
 // product: 4 rows x 24 columns of the tile in 12 of the 16 registers, 3 more hold the columns, 1
 // the broadcast row: 12 multiply-adds for 7 loads a step, so that the two multiply-add ports are
-// the limit. A chunk of 160 terms of a panel is 15 KiB: two of them fit the first-level cache
-// (blocking after Goto & van de Geijn, "Anatomy of high-performance matrix multiplication", ACM
-// TOMS 2008).
+// the limit. A chunk of 128 terms of a panel is 12 KiB: of rows, of columns and of the tile all
+// that is at work fits the first-level cache (blocking after Goto & van de Geijn, "Anatomy of
+// high-performance matrix multiplication", ACM TOMS 2008).
 #include <immintrin.h>
 
 #include <cmath>
@@ -12,7 +12,7 @@
 #include "knn/kernels/kernels.h"
 
 namespace {
-constexpr int kPanel = 24, kRows = 4, kDepth = 160;
+constexpr int kPanel = 24, kRows = 4, kDepth = 128;
 constexpr int kAhead = 16;  // steps between the fetch of a row value and its use
 }  // namespace
 
@@ -20,9 +20,15 @@ namespace ilo {
 
 #include "knn/kernels/filter_f32.inl"
 #include "knn/kernels/interleave.inl"
+#include "knn/kernels/panels.inl"
 #include "knn/kernels/rows.inl"
 
 namespace {
+
+// sum += x * y. In assembly, or GCC would copy and spill sums where two steps stand together.
+inline void add_product(__m256& sum, __m256 x, __m256 y) {
+  asm("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(x), "x"(y));
+}
 
 void micro(const float* __restrict a, const float* __restrict b, std::int64_t depth, bool first,
            float* __restrict tile, std::int64_t ld) {
@@ -31,15 +37,18 @@ void micro(const float* __restrict a, const float* __restrict b, std::int64_t de
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 3
     for (int c = 0; c < 3; ++c) sum[r][c] = _mm256_setzero_ps();
+// Two steps a turn: processors that take four operations a cycle have time for 24 while 12
+// multiply-adds run.
+#pragma GCC unroll 2
   for (std::int64_t k = 0; k < depth; ++k, a += kPanel, b += kPanel) {
     _mm_prefetch(reinterpret_cast<const char*>(a + kAhead * kPanel), _MM_HINT_T0);
     const __m256 b0 = _mm256_load_ps(b), b1 = _mm256_load_ps(b + 8), b2 = _mm256_load_ps(b + 16);
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
       const __m256 x = _mm256_broadcast_ss(a + r);
-      sum[r][0] = _mm256_fmadd_ps(x, b0, sum[r][0]);
-      sum[r][1] = _mm256_fmadd_ps(x, b1, sum[r][1]);
-      sum[r][2] = _mm256_fmadd_ps(x, b2, sum[r][2]);
+      add_product(sum[r][0], x, b0);
+      add_product(sum[r][1], x, b1);
+      add_product(sum[r][2], x, b2);
     }
   }
 #pragma GCC unroll 4
@@ -53,7 +62,8 @@ void micro(const float* __restrict a, const float* __restrict b, std::int64_t de
 
 void product(const std::byte* a, std::int64_t a_panels, const std::byte* b, std::int64_t b_panels,
              std::int64_t d, float* tile, std::int64_t ld) {
-  product_of_panels(micro, kRows, kDepth, a, a_panels, b, b_panels, d, tile, ld);
+  product_of_panels<float>(micro, kRows, kDepth, a, a_panels, b, b_panels, d, panel_bytes(d), tile,
+                           ld);
 }
 
 std::int64_t roundings(std::int64_t d) { return chain_roundings(d, kDepth, 1); }

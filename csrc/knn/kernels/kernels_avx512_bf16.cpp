@@ -22,6 +22,7 @@ namespace ilo {
 
 #include "knn/kernels/filter_bf16.inl"
 #include "knn/kernels/interleave_avx512.inl"
+#include "knn/kernels/panels.inl"
 #include "knn/kernels/rows.inl"
 #include "knn/kernels/scan_avx512.inl"
 
@@ -133,16 +134,8 @@ void micro(const std::uint32_t* __restrict a, const std::uint32_t* __restrict b,
 
 void product(const std::byte* a, std::int64_t a_panels, const std::byte* b, std::int64_t b_panels,
              std::int64_t d, float* tile, std::int64_t ld) {
-  const std::int64_t stride = panel_bytes(d), n_pairs = pairs(d);
-  for (std::int64_t k = 0; k < n_pairs; k += kPairs) {
-    const std::int64_t steps = n_pairs - k < kPairs ? n_pairs - k : kPairs;
-    for (std::int64_t q = 0; q < b_panels; ++q)
-      for (std::int64_t p = 0; p < a_panels; ++p)
-        for (int r = 0; r < kPanel; r += kRows)
-          micro(reinterpret_cast<const std::uint32_t*>(a + p * stride) + k * kPanel + r,
-                reinterpret_cast<const std::uint32_t*>(b + q * stride) + k * kPanel, steps, k == 0,
-                tile + (p * kPanel + r) * ld + q * kPanel, ld);
-  }
+  product_of_panels<std::uint32_t>(micro, kRows, kPairs, a, a_panels, b, b_panels, pairs(d),
+                                   panel_bytes(d), tile, ld);
 }
 
 std::int64_t roundings(std::int64_t d) {

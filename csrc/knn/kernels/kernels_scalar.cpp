@@ -14,6 +14,7 @@ namespace ilo {
 
 #include "knn/kernels/filter_f32.inl"
 #include "knn/kernels/interleave.inl"
+#include "knn/kernels/panels.inl"
 #include "knn/kernels/rows.inl"
 #include "knn/kernels/scan_portable.inl"
 
@@ -34,7 +35,8 @@ void micro(const float* __restrict a, const float* __restrict b, std::int64_t de
 
 void product(const std::byte* a, std::int64_t a_panels, const std::byte* b, std::int64_t b_panels,
              std::int64_t d, float* tile, std::int64_t ld) {
-  product_of_panels(micro, kRows, kDepth, a, a_panels, b, b_panels, d, tile, ld);
+  product_of_panels<float>(micro, kRows, kDepth, a, a_panels, b, b_panels, d, panel_bytes(d), tile,
+                           ld);
 }
 
 std::int64_t roundings(std::int64_t d) { return chain_roundings(d, kDepth, 2); }
