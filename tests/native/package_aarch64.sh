@@ -37,7 +37,7 @@ version="$(basename "$(readlink "$root/usr/bin/python3")")"  # python3.11
 cat > "$build/python" <<END
 #!/bin/sh
 export PYTHONHOME="$root/usr"
-exec qemu-aarch64-static -cpu "\${ILO_FAST_EMULATED_CPU:-max}" -L "$root" -0 "\$0" "$root/usr/bin/$version" "\$@"
+exec qemu-aarch64-static -cpu max -L "$root" -0 "\$0" "$root/usr/bin/$version" "\$@"
 END
 chmod +x "$build/python"
 
