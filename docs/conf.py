@@ -49,7 +49,8 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_output_stderr = "remove"
 nb_merge_streams = True
-os.environ.update(HF_HUB_OFFLINE="1", MPLBACKEND="agg")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.pop("MPLBACKEND", None)  # figures are shown where a cell makes them
 
 autosummary_generate = True
 autosummary_ignore_module_all = False

@@ -279,7 +279,6 @@ def test_more_than_was_measured_is_measured_again(
         assert many(one.replace("QUICK", quick)) == 0
         assert len(measured) == expected
     (row,) = load_results(here / "out").to_dict("records")
-    assert row["translation_share_low"] <= row["translation_share"] <= row["translation_share_high"]
     assert "translation_ilo_chance" in row and "retrieval_p1" in row
 
 

@@ -132,7 +132,9 @@ class _Many:
                 logger.info("%s", "".join(traceback.format_exception(error)).rstrip())
             text, status = explained(error, str)
             logger.error("%s on %s failed: %s", model, about["corpus"], text)
-            self.attempts.fail(key, about, text, EXIT_ACCESS if status == EXIT_ACCESS else EXIT_ERROR)
+            self.attempts.fail(
+                key, about, text, EXIT_ACCESS if status == EXIT_ACCESS else EXIT_ERROR
+            )
             self.tally.failed[key] = status
         _free_memory()
 
