@@ -290,7 +290,8 @@ class _Languages:
 
     def _run_batches(self, shard: Shard, writers: Mapping[str, MemoryWriter | CacheWriter]) -> None:
         """Forward passes over every sentence that is not done."""
-        sentences, done = [], []
+        sentences: list[Sentence] = []
+        done: list[Sentence] = []
         for sentence in self.job.sentences(shard):
             if sentence.code in writers:
                 finished = writers[sentence.code].done[sentence.row]

@@ -150,6 +150,7 @@ def test_workers_give_the_bytes_of_one_process(
 ) -> None:
     options = {"special_tokens": "exclude", "layers": [0, 2, 3], "batch_tokens": 100}
     info = finish(start(cluster, folder, options=options))
+    assert isinstance(info, dict), info
     assert info["cluster"]["shards"] == 5 and info["cluster"]["workers"] == 1
     assert info["cluster"]["resumed_shards"] == 0 and info["verified"]
     assert info["cache_hits"] == [] and info["weights_sha256"]
