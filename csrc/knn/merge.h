@@ -29,8 +29,8 @@ struct NeighborPart {
 };
 
 // Throws InvalidArgument for a row or an index outside [0, n) or [0, n_columns), a list out of
-// order, or an index that comes at two distances: then the parts saw different rows. What was thrown
-// for changes nothing: a part is merged whole or not at all.
+// order, or an index that comes at two distances: then the parts saw different rows. What was
+// thrown for changes nothing: a part is merged whole or not at all.
 void merge_neighbors(const NeighborLists& into, const NeighborPart& part, std::int64_t n_columns);
 
 }  // namespace ilo
