@@ -82,7 +82,8 @@ def knn_graph(
         of them must see; what is in memory is handed to Ray.
         ``"partitioned"`` is approximate, too: overlapping clusters with the exact engine's filter
         inside, then neighbour descent, until the wanted recall is measured; beside X it takes about
-        ``2 d + 60 k + 400`` bytes for every row (``4 d`` where there is no bfloat16).
+        ``2 d + 32 k + 800`` bytes for every row, and 4 more for each thread (``4 d + 32 k + 1200``
+        where there is no bfloat16, ``4 d + 32 k + 2200`` where float32 itself is hardly enough).
         ``"auto"`` is ``"exact"``, also for rows on a GPU: ``"cuda"`` is opt-in until its tests
         have run on a device (``tools/gpu_check.sh`` runs them).
     n_threads : int, optional
