@@ -133,3 +133,15 @@ def test_up_to_how_many_rows_the_exact_graph_is_taken():
     assert 20_000 < by_default[2] < by_default[0] < 60_000
     few = PartitionedOptions(sample_rows=1)
     assert _exact_below(10**6, 768, few) < by_default[1]
+
+
+@pytest.mark.parametrize("row", [-1, 50])
+def test_exact_neighbours_of_the_pilot_that_no_row_has_are_refused(row):
+    X = np.random.default_rng(9).standard_normal((50, 4))
+    options = {"n_threads": 1, "seed": 0, "leaf_rows": 64, "overlap": [1], "leaders": 8}
+    options |= {"spare": 6, "group": 48, "descents": 1, "rounds": 1, "recall": 0.9}
+    exact = np.full((1, K), row)
+    with pytest.raises(ValueError, match=rf"pilot_exact holds row {row}, wanted \[0, 50\)"):
+        _core.partitioned_graph(
+            [X[np.newaxis]], "float64", K, cosine=False, pilot=[0], pilot_exact=exact, **options
+        )
