@@ -101,8 +101,8 @@ def knn_graph(
     checkpoint : path, optional
         A folder (made if missing) for finished work, saved every 30 seconds or at most a twentieth
         of the time. The same call again, after a kill or Ctrl-C, goes on from there to the same
-        graph: with any number of threads, but the same max_memory and instruction set. A finished
-        graph stays there, too, and comes back at once. Delete it when it has served. For
+        graph: with any number of threads, but the same max_memory, instruction set and version.
+        A finished graph stays there, too, and comes back at once. Delete it when it has served. For
         ``"exact"`` and ``"ray"`` (a file for every tile, which any number of nodes goes on from,
         also with another max_memory and n_threads); one process at a time.
     partitioned : PartitionedOptions, optional
