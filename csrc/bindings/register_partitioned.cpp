@@ -76,6 +76,9 @@ py::tuple call(const std::vector<py::array>& arrays, const std::string& dtype,
   for (const std::int64_t row : pilot)
     if (row < 0 || row >= view.n())
       throw InvalidArgument(text("pilot holds row ", row, ", wanted [0, ", view.n(), ")"));
+  for (std::int64_t p = 0; p < pilot_exact.size(); ++p)
+    if (const std::int64_t row = pilot_exact.data()[p]; row < 0 || row >= view.n())
+      throw InvalidArgument(text("pilot_exact holds row ", row, ", wanted [0, ", view.n(), ")"));
   PartitionedOptions options;
   options.n_neighbors = n_neighbors;
   options.metric = cosine ? Metric::cosine : Metric::euclidean;

@@ -194,8 +194,9 @@ Input open_checkpoint(const std::string& path, std::uint64_t data, Kind kind, st
   if (file_kind != kind) return {};
   if (kind == steps_kind && file_plan != plan)
     throw InvalidArgument(text("the checkpoint ", path,
-                               " holds work of another instruction set or max_memory, which only "
-                               "they can finish: set them as they were, or delete it"));
+                               " holds work of another instruction set, max_memory or version of "
+                               "ilo_fast, which only they can finish: set them as they were, or "
+                               "delete it"));
   return in;
 }
 

@@ -185,10 +185,13 @@ class Graph {
   std::uint64_t plan_number(const Plan& plan) const {
     std::uint64_t name = 0;
     for (const char* c = kernels_.name; *c; ++c) name = name * 131 + static_cast<unsigned char>(*c);
-    return combine(
-        {name, static_cast<std::uint64_t>(plan.block), static_cast<std::uint64_t>(plan.superblock),
-         static_cast<std::uint64_t>(plan.query_superblock),
-         static_cast<std::uint64_t>(plan.candidates), static_cast<std::uint64_t>(plan.step_work)});
+    // Scores err by what the filter that made them rounds, which may differ between versions.
+    const auto roundings = static_cast<std::uint64_t>(kernels_.roundings(rows_.d()));
+    return combine({name, roundings, static_cast<std::uint64_t>(plan.block),
+                    static_cast<std::uint64_t>(plan.superblock),
+                    static_cast<std::uint64_t>(plan.query_superblock),
+                    static_cast<std::uint64_t>(plan.candidates),
+                    static_cast<std::uint64_t>(plan.step_work)});
   }
 
   // Filter, re-rank, fall back.

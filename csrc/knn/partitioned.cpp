@@ -31,6 +31,10 @@ class Converted {
  public:
   explicit Converted(const Rows& rows) : rows_(rows), d_(static_cast<std::size_t>(rows.d())) {}
   void clear() { slot_.clear(), used_ = 0; }
+  // What is kept does not grow with the number of neighbours.
+  void clear_if_large() {
+    if (used_ * d_ * sizeof(double) > kMostBytes) clear();
+  }
   const double* of(std::int64_t row) {
     const auto [at, is_new] = slot_.try_emplace(row, used_);
     if (is_new) {
@@ -41,6 +45,7 @@ class Converted {
   }
 
  private:
+  static constexpr std::size_t kMostBytes = std::size_t{1} << 25;
   const Rows& rows_;
   std::size_t d_, used_ = 0;
   std::unordered_map<std::int64_t, std::size_t> slot_;
@@ -102,7 +107,7 @@ class PartitionedGraph {
         info_.exact_is_cheaper = true;
         return info_;
       }
-      info_.is_stalled = !is_reached && round >= options_.descents && left > kStalled;
+      info_.is_stalled = !is_reached && round >= options_.descents && missing() / missed > kStalled;
       if (info_.is_stalled) break;
     }
     if (is_sketched()) leave_sketch();
@@ -252,6 +257,7 @@ class PartitionedGraph {
     for (std::int64_t r = 0; r < count; ++r) {
       if (team_.cancelled()) return;
       const std::int64_t row = ids[r];
+      converted.clear_if_large();
       const double* u = converted.of(row);
       nearest.clear(output_.wanted(row));
       const std::int64_t count = worth_ranking(row);

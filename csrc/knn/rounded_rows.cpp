@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/arithmetic.h"
+#include "core/errors.h"
 #include "knn/prefetch.h"
 #include "knn/random.h"
 
@@ -117,9 +118,13 @@ RoundedRows::RoundedRows(const Rows& rows, const Frame& frame, const Kernels& ke
       };
       RowSquares squares = round(frame.scale);
       if (!(squares.source <= kFar * kFar)) {
-        const double far_scale = rows.frame().scale;  // this brings any row near 1
-        squares = round(far_scale * kFar / std::sqrt(round(far_scale).source));
+        double largest = 0;
+        for (std::int64_t k = 0; k < d_; ++k)
+          largest = std::max(largest, std::fabs(s.u[k] - frame.centre[k]));
+        const double near_scale = 1 / largest;  // squares stay in range
+        squares = round(near_scale * kFar / std::sqrt(round(near_scale).source));
       }
+      if (!(squares.rounded <= 2 * kFar * kFar)) throw RowsChanged{};  // all were finite
       half_[g] = static_cast<float>(0.5 * squares.rounded);
       store(g, s.y.data());
     }

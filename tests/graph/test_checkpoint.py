@@ -287,7 +287,7 @@ def test_work_that_cannot_go_on_is_kept(folder, other):
     X = data(seed)
     interrupted(X, folder, block_rows=0, max_memory=64 << 20)
     before = (folder / FILE).read_bytes()
-    with pytest.raises(ValueError, match="another instruction set or max_memory"):
+    with pytest.raises(ValueError, match="another instruction set, max_memory or version"):
         core(X, folder, **{"block_rows": 0, "max_memory": 64 << 20, **other})
     assert (folder / FILE).read_bytes() == before
     assert_resumed(core(X, folder, block_rows=0, max_memory=64 << 20), fast(X), seed)

@@ -34,8 +34,8 @@ def engine(X: NDArray, pilot: int = 200, **options: Any) -> tuple[NDArray, dict[
     return found, info
 
 
-def recall(found: NDArray, X: NDArray) -> float:
-    exact = knn_graph(X, K, metric="euclidean").indices
+def recall(found: NDArray, X: NDArray, rows: slice = slice(None)) -> float:
+    exact = knn_graph(X, K, metric="euclidean").indices[rows]
     return float(np.mean([len({*a} & {*b}) / K for a, b in zip(found, exact, strict=True)]))
 
 
@@ -54,6 +54,14 @@ def test_rows_far_out_do_not_spoil_the_others(factor):
     found, info = engine(X)
     assert recall(found, X) >= 0.97
     assert info["rounds"] <= before[1]["rounds"] + 1
+
+
+def test_rows_far_out_at_the_ends_of_float64():
+    X = clusters(1000, 8, 4, seed=8) * 1e-150
+    X[:30] *= 1e50  # far from the others, and so near beside the last that squares vanish
+    X[30] *= 1e250
+    found, _ = engine(X)
+    assert recall(found[31:], X, slice(31, None)) >= 0.97
 
 
 @pytest.mark.parametrize("apart", [1e3, 1e7])
@@ -125,3 +133,15 @@ def test_up_to_how_many_rows_the_exact_graph_is_taken():
     assert 20_000 < by_default[2] < by_default[0] < 60_000
     few = PartitionedOptions(sample_rows=1)
     assert _exact_below(10**6, 768, few) < by_default[1]
+
+
+@pytest.mark.parametrize("row", [-1, 50])
+def test_exact_neighbours_of_the_pilot_that_no_row_has_are_refused(row):
+    X = np.random.default_rng(9).standard_normal((50, 4))
+    options = {"n_threads": 1, "seed": 0, "leaf_rows": 64, "overlap": [1], "leaders": 8}
+    options |= {"spare": 6, "group": 48, "descents": 1, "rounds": 1, "recall": 0.9}
+    exact = np.full((1, K), row)
+    with pytest.raises(ValueError, match=rf"pilot_exact holds row {row}, wanted \[0, 50\)"):
+        _core.partitioned_graph(
+            [X[np.newaxis]], "float64", K, cosine=False, pilot=[0], pilot_exact=exact, **options
+        )

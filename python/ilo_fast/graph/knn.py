@@ -82,7 +82,8 @@ def knn_graph(
         of them must see; what is in memory is handed to Ray.
         ``"partitioned"`` is approximate, too: overlapping clusters with the exact engine's filter
         inside, then neighbour descent, until the wanted recall is measured; beside X it takes about
-        ``2 d + 60 k + 400`` bytes for every row (``4 d`` where there is no bfloat16).
+        ``2 d + 32 k + 800`` bytes for every row, and 4 more for each thread (``4 d + 32 k + 1200``
+        where there is no bfloat16, ``4 d + 32 k + 2200`` where float32 itself is hardly enough).
         ``"auto"`` is ``"exact"``, also for rows on a GPU: ``"cuda"`` is opt-in until its tests
         have run on a device (``tools/gpu_check.sh`` runs them).
     n_threads : int, optional
@@ -100,8 +101,8 @@ def knn_graph(
     checkpoint : path, optional
         A folder (made if missing) for finished work, saved every 30 seconds or at most a twentieth
         of the time. The same call again, after a kill or Ctrl-C, goes on from there to the same
-        graph: with any number of threads, but the same max_memory and instruction set. A finished
-        graph stays there, too, and comes back at once. Delete it when it has served. For
+        graph: with any number of threads, but the same max_memory, instruction set and version.
+        A finished graph stays there, too, and comes back at once. Delete it when it has served. For
         ``"exact"`` and ``"ray"`` (a file for every tile, which any number of nodes goes on from,
         also with another max_memory and n_threads); one process at a time.
     partitioned : PartitionedOptions, optional
