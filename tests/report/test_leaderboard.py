@@ -209,6 +209,15 @@ def test_page_asks_for_nothing_and_shows_every_number() -> None:
     assert leaderboard_page([]).count("Nothing is measured yet") == 1
 
 
+def test_page_speaks_of_bands_where_there_are_some() -> None:
+    assert "Bands are intervals of 95 %" in leaderboard_page(two())
+    few = overlap_scores(certain=True)
+    about = dataclasses.replace(few.intervals, mean_low={}, mean_high={}, reason="too few")
+    without = result(scores=dataclasses.replace(few, intervals=about))
+    assert without.intervals is not None
+    assert "Bands are" not in leaderboard_page([without])
+
+
 def test_names_from_outside_are_escaped_in_the_page() -> None:
     names = [HOSTILE, 'a" onmouseover="x', "</script><!--", "\u202e\x1b[31m"]
     results = [
