@@ -72,6 +72,20 @@ def test_a_null_takes_a_default_back(folder: Path) -> None:
     assert not config.jobs[0].args.quick
 
 
+def test_anchors_and_merged_keys_that_are_replaced_are_no_keys_that_stand_twice(
+    folder: Path,
+) -> None:
+    config = read(
+        folder,
+        """
+        models: [{<<: &own {<<: &all {layers: 1, pooling: last}, layers: 2}, model: demo}]
+        corpora: [{corpus: demo, limit: &n 5, n_neighbors: *n}]
+        """,
+    )
+    args = config.jobs[0].args
+    assert (args.layers, args.pooling, args.limit, args.n_neighbors) == ((2,), "last", 5, 5)
+
+
 def test_paths_are_seen_from_the_file(folder: Path) -> None:
     (folder / "model").mkdir()
     config = read(
