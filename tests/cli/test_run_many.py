@@ -164,6 +164,12 @@ def test_a_model_that_fails_loses_no_other_and_is_tried_again(
     assert sorted(load_results(here / "out").model) == ["later", "tiny"]
 
 
+def test_a_name_that_is_no_utf8_loses_no_other_model(many: Many, here: Path) -> None:
+    assert many(ONE_MISSING.replace("./later", '"./\\udcff"')) == 3
+    assert list(load_results(here / "out").model) == ["tiny"]
+    assert "Not measured" in (here / "out" / "leaderboard.html").read_text(encoding="utf-8")
+
+
 def test_status_says_that_only_access_failed(many: Many) -> None:
     assert many(ONE_MISSING) == 3
 

@@ -96,6 +96,7 @@ def test_names_are_safe_and_stay_distinct() -> None:
     place = Path("out")
     for corpus in ("model_meta", "experiments"):
         assert result_path(place, "m", "r", {}, corpus).name == f"{corpus}_.json"
+    assert result_path(place, "leaderboard.md", "r", {}, "c").parts[1] == "leaderboard.md_"
 
 
 @pytest.mark.parametrize(
