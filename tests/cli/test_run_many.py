@@ -319,10 +319,11 @@ def test_a_damaged_result_is_measured_again_and_another_programs_file_stays(
     assert many(one) == 0
     assert json.loads(file.read_text(encoding="utf-8"))["layers"] == json.loads(whole)["layers"]
     assert len(measured) == 2
-    file.write_text('{"task_name": "text"}')
+    other = '{"task_name": "text", "scores": NaN}'
+    file.write_text(other)
     assert many(one) == 1
     assert "a file of another program" in capsys.readouterr().err
-    assert file.read_text() == '{"task_name": "text"}'
+    assert file.read_text() == other
 
 
 def test_a_model_that_changes_is_another_revision(

@@ -128,6 +128,8 @@ def test_files_of_other_programs_are_left_alone(
 ) -> None:
     (path,) = write(tmp_path, result())
     (path.parent / "STS12.json").write_text('{"task_name": "STS12", "scores": {}}')
+    (path.parent / "STS13.json").write_text('{"task_name": "STS13", "scores": NaN}')
+    (path.parent / "other.json").write_bytes(b"\xff\xfe")
     (path.parent / ".text.json.host-1-0123456789ab.tmp").write_text("{")
     assert len(load_results(tmp_path)) == 1
     assert not caplog.text
