@@ -65,10 +65,10 @@ def test_every_model_meets_every_corpus_in_the_words_of_the_flags(folder: Path) 
 def test_a_null_takes_a_default_back(folder: Path) -> None:
     config = read(
         folder,
-        "{defaults: {limit: 9, quick: true}, models: [{model: demo, dtype: }],"
+        "{reports: , defaults: {limit: 9, quick: true}, models: [{model: demo, dtype: }],"
         " corpora: [{corpus: demo, limit: , quick: false}]}",
     )
-    assert config.jobs[0].args.limit is None
+    assert config.jobs[0].args.limit is None and config.reports
     assert not config.jobs[0].args.quick
 
 

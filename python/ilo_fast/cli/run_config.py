@@ -166,14 +166,14 @@ class _Config:
         self._parsed("defaults", defaults)
         models = self._entries(top, "models", "model", defaults)
         corpora = self._entries(top, "corpora", "corpus", defaults)
-        output, reports = top.get("output"), top.get("reports", True)
+        output, reports = top.get("output"), top.get("reports")
         if output is not None and (not isinstance(output, str) or not output.strip()):
             raise UsageError(f"output must be a folder, got {output!r:.60}")
-        if not isinstance(reports, bool):
+        if not isinstance(reports, (bool, type(None))):
             raise UsageError(f"reports must be true or false, got {reports!r:.60}")
         return RunConfig(
             output=None if output is None else self._path(output),
-            reports=reports,
+            reports=reports is not False,
             jobs=tuple(
                 self._job(defaults, model, corpus)
                 for model, corpus in itertools.product(models, corpora)
