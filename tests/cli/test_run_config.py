@@ -65,11 +65,25 @@ def test_every_model_meets_every_corpus_in_the_words_of_the_flags(folder: Path) 
 def test_a_null_takes_a_default_back(folder: Path) -> None:
     config = read(
         folder,
-        "{defaults: {limit: 9, quick: true}, models: [{model: demo, dtype: }],"
+        "{reports: , defaults: {limit: 9, quick: true}, models: [{model: demo, dtype: }],"
         " corpora: [{corpus: demo, limit: , quick: false}]}",
     )
-    assert config.jobs[0].args.limit is None
+    assert config.jobs[0].args.limit is None and config.reports
     assert not config.jobs[0].args.quick
+
+
+def test_anchors_and_merged_keys_that_are_replaced_are_no_keys_that_stand_twice(
+    folder: Path,
+) -> None:
+    config = read(
+        folder,
+        """
+        models: [{<<: &own {<<: &all {layers: 1, pooling: last}, layers: 2}, model: demo}]
+        corpora: [{corpus: demo, limit: &n 5, n_neighbors: *n}]
+        """,
+    )
+    args = config.jobs[0].args
+    assert (args.layers, args.pooling, args.limit, args.n_neighbors) == ((2,), "last", 5, 5)
 
 
 def test_paths_are_seen_from_the_file(folder: Path) -> None:
@@ -109,6 +123,9 @@ BASE = "models: [demo]\ncorpora: [demo]\n"
         (BASE + "defaults: {layers: [0, two]}", "layers: 'two' is no layer"),
         (BASE + "defaults: {layers: []}", "layers is empty"),
         (BASE + "defaults: {languages: [no, se]}", "languages holds false: YAML takes yes, no"),
+        (BASE + "defaults: {prefix: [a, b]}", "prefix holds ['a', 'b'], wanted one value"),
+        (BASE + "defaults: {split: {dev: 1}}", "split holds {'dev': 1}, wanted one value"),
+        ("models: [~nobody-of-that-name/x]\ncorpora: [demo]", "a user who is not known"),
         (BASE + "defaults: {quick: 1}", "quick must be true or false, got 1"),
         ("models: [{model: demo, revision: 0123}]\ncorpora: [demo]", "put it in quotes"),
         (BASE + "defaults: {limit: 2026-01-01}", "limit holds datetime.date(2026, 1, 1)"),

@@ -16,7 +16,8 @@ import pytest
 
 from ilo_fast import load_results, measure
 from ilo_fast._util.locks import acquire
-from ilo_fast.cli import common, main
+from ilo_fast.cli import common, main, run_many
+from ilo_fast.report import files
 from ilo_fast.scores.result import OverlapScores
 
 Many = Callable[..., int]
@@ -24,6 +25,13 @@ Many = Callable[..., int]
 TWO_BY_TWO = """
 defaults: {quick: true, device: cpu}
 models: [MODEL, {model: MODEL, name: org/last, pooling: last, layers: [0, -1]}]
+corpora:
+  - TEXT
+  - {corpus: TEXT, name: three, languages: [eng_Latn, deu_Latn, fra_Latn], threshold: 2}
+"""
+TWO_CORPORA = """
+defaults: {quick: true, device: cpu}
+models: MODEL
 corpora:
   - TEXT
   - {corpus: TEXT, name: three, languages: [eng_Latn, deu_Latn, fra_Latn], threshold: 2}
@@ -36,6 +44,14 @@ corpora: [TEXT]
 
 
 COMMAND = ("run", "--config", "many.yaml", "-o", "out")
+
+
+@pytest.fixture(autouse=True)
+def freed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How often memory was freed, not done here: half a second each beside all that tests load."""
+    times: list[int] = []
+    monkeypatch.setattr(run_many, "_free_memory", lambda: times.append(1))
+    return times
 
 
 @pytest.fixture
@@ -117,13 +133,13 @@ def test_every_model_and_corpus_has_a_file_and_a_row(
 
 
 def test_second_start_measures_nothing(
-    many: Many, measured: list[str], capsys: pytest.CaptureFixture[str]
+    many: Many, measured: list[str], freed: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert many(TWO_BY_TWO) == 0
-    assert len(measured) == 4
-    assert many(TWO_BY_TWO) == 0
-    assert len(measured) == 4
-    assert "4 there already" in capsys.readouterr().out
+    assert many(TWO_CORPORA) == 0
+    assert len(measured) == len(freed) == 2
+    assert many(TWO_CORPORA) == 0
+    assert len(measured) == len(freed) == 2
+    assert "2 there already" in capsys.readouterr().out
 
 
 def test_a_model_that_fails_loses_no_other_and_is_tried_again(
@@ -148,13 +164,23 @@ def test_a_model_that_fails_loses_no_other_and_is_tried_again(
     assert sorted(load_results(here / "out").model) == ["later", "tiny"]
 
 
+def test_a_name_that_is_no_utf8_loses_no_other_model(many: Many, here: Path) -> None:
+    assert many(ONE_MISSING.replace("./later", '"./\\udcff"')) == 3
+    assert list(load_results(here / "out").model) == ["tiny"]
+    assert "Not measured" in (here / "out" / "leaderboard.html").read_text(encoding="utf-8")
+
+
 def test_status_says_that_only_access_failed(many: Many) -> None:
     assert many(ONE_MISSING) == 3
 
 
 @pytest.mark.parametrize("error", [MemoryError("4 GB"), RuntimeError("CUDA error"), KeyError("x")])
 def test_whatever_a_model_raises_the_next_is_measured(
-    error: Exception, many: Many, here: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception,
+    many: Many,
+    here: Path,
+    freed: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     score = common.score_into
 
@@ -163,13 +189,14 @@ def test_whatever_a_model_raises_the_next_is_measured(
         raise error
 
     monkeypatch.setattr(common, "score_into", fail_first)
-    assert many(TWO_BY_TWO) == 1
-    assert len(load_results(here / "out")) == 3
+    assert many(TWO_CORPORA) == 1
+    assert len(load_results(here / "out")) == 1
+    assert len(freed) == 2  # also after the failure
     (record,) = (here / "out" / ".ilo_fast" / "attempts").iterdir()
     noted = json.loads(record.read_text(encoding="utf-8"))
     assert (noted["model"], noted["corpus"], noted["status"]) == ("tiny", "text", 1)
-    assert many(TWO_BY_TWO) == 0
-    assert len(load_results(here / "out")) == 4
+    assert many(TWO_CORPORA) == 0
+    assert len(load_results(here / "out")) == 2
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -194,7 +221,7 @@ def test_ctrl_c_leaves_what_is_finished(
             raise RuntimeError("broken off") from None
 
     monkeypatch.setattr(common, "score_into", stop_second)
-    assert many(TWO_BY_TWO) == 130
+    assert many(TWO_CORPORA) == 130
     assert "What is finished stays in out; the same command does the rest." in (
         capsys.readouterr().err
     )
@@ -203,8 +230,8 @@ def test_ctrl_c_leaves_what_is_finished(
     assert "tiny" in (here / "out" / "leaderboard.html").read_text(encoding="utf-8")
     assert not list((here / "out" / ".ilo_fast" / "attempts").iterdir())
     monkeypatch.setattr(common, "score_into", score)
-    assert many(TWO_BY_TWO) == 0
-    assert len(load_results(here / "out")) == 4
+    assert many(TWO_CORPORA) == 0
+    assert len(load_results(here / "out")) == 2
 
 
 KILLED = """
@@ -242,33 +269,32 @@ def test_a_killed_start_goes_on_and_tries_last_what_killed_it(
 def test_what_another_process_measures_is_left_to_it(
     many: Many, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert many(TWO_BY_TWO) == 0
-    for name in ("tiny", "org__last"):
-        shutil.rmtree(here / "out" / name)
+    assert many(TWO_CORPORA) == 0
+    shutil.rmtree(here / "out" / "tiny")
     held = [acquire(path) for path in (here / "out" / ".ilo_fast" / "locks").iterdir()]
-    assert len(held) == 4 and None not in held
+    assert len(held) == 2 and None not in held
     capsys.readouterr()
-    assert many(TWO_BY_TWO) == 0
-    assert "4 being measured by another process" in capsys.readouterr().out
+    assert many(TWO_CORPORA) == 0
+    assert "2 being measured by another process" in capsys.readouterr().out
     assert results(here / "out") == []
     for lock in held:
         assert lock is not None
         lock.release()
-    assert many(TWO_BY_TWO) == 0
-    assert len(results(here / "out")) == 4
+    assert many(TWO_CORPORA) == 0
+    assert len(results(here / "out")) == 2
 
 
 def test_other_text_under_the_same_name_is_refused_unless_it_shall_replace(
     many: Many, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = TWO_BY_TWO.replace("fra_Latn", "spa_Latn")
-    assert many(TWO_BY_TWO) == 0
+    other = TWO_CORPORA.replace("fra_Latn", "spa_Latn")
+    assert many(TWO_CORPORA) == 0
     assert many(other) == 1
     error = capsys.readouterr().err
     assert "holds scores of other settings (corpus_sha256 was" in error
-    assert "give the corpus a `name` of its own" in error
+    assert "give the corpus or the model a `name` of its own" in error
     assert many(other, "--overwrite") == 0
-    assert len(load_results(here / "out")) == 4
+    assert len(load_results(here / "out")) == 2
 
 
 def test_more_than_was_measured_is_measured_again(
@@ -293,10 +319,11 @@ def test_a_damaged_result_is_measured_again_and_another_programs_file_stays(
     assert many(one) == 0
     assert json.loads(file.read_text(encoding="utf-8"))["layers"] == json.loads(whole)["layers"]
     assert len(measured) == 2
-    file.write_text('{"task_name": "text"}')
+    other = '{"task_name": "text", "scores": NaN}'
+    file.write_text(other)
     assert many(one) == 1
     assert "a file of another program" in capsys.readouterr().err
-    assert file.read_text() == '{"task_name": "text"}'
+    assert file.read_text() == other
 
 
 def test_a_model_that_changes_is_another_revision(
@@ -333,3 +360,41 @@ corpora: TEXT
         scores = measure(model, corpus, device="cpu", prefix=prefix)
         found = rows[rows.experiment == (f"prefix={prefix}" if prefix else "")]
         np.testing.assert_allclose(found.ilo, scores.ilo.mean(axis=1), atol=1e-12)
+
+
+def test_two_of_one_file_that_would_replace_each_other_are_refused(
+    many: Many, here: Path, measured: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = """
+defaults: {quick: true, device: cpu}
+models: MODEL
+corpora: [{corpus: TEXT}, {corpus: TEXT, quick: false, permutations: 9}]
+"""
+    assert many(text) == 1
+    printed = capsys.readouterr()
+    assert "1 measured, 1 failed" in printed.out
+    assert "intervals was false, now true" in printed.err and "`name` of its own" in printed.err
+    assert many(text.replace("quick: false", "name: mine, quick: false")) == 0
+    assert sorted(load_results(here / "out").corpus) == ["mine", "text"]
+    assert len(measured) == 2
+
+
+def test_pages_that_are_wanted_later_are_drawn_from_what_is_there(
+    many: Many, here: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(run: Any, folder: Path, **options: Any) -> list[Path]:
+        (folder / files.REPORT_FILE).write_text(str(run.texts["eng_Latn"]))
+        return [folder / files.REPORT_FILE]
+
+    monkeypatch.setattr(files, "write_drawn", draw)
+    one = "defaults: {quick: true, device: cpu}\nmodels: MODEL\ncorpora: TEXT"
+    assert many(one) == 0
+    page = here / "out" / "leaderboard.html"
+    assert "report.html" not in page.read_text(encoding="utf-8")
+    settings = here / "many.yaml"
+    settings.write_text(settings.read_text(encoding="utf-8").replace("false", "true", 1))
+    assert main([*COMMAND]) == 0
+    assert len(measured) == 1
+    assert "report.html" in page.read_text(encoding="utf-8")
+    (drawn,) = (here / "out").glob("tiny/*/text/report.html")
+    assert "The cat sleeps." in drawn.read_text(encoding="utf-8")

@@ -23,7 +23,7 @@ def test_content_tells_and_place_does_not(tmp_path: Path) -> None:
     assert len(first) == 40 and first == model_revision(other)
     (other.folder / "README.md").write_text("words")
     assert model_revision(other) == first
-    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+    for name in ("config.json", "tokenizer.json", "bpe.codes", "model.safetensors"):
         before = model_revision(other)
         (other.folder / name).write_bytes(b"changed")
         assert model_revision(other) != before

@@ -96,6 +96,7 @@ def test_names_are_safe_and_stay_distinct() -> None:
     place = Path("out")
     for corpus in ("model_meta", "experiments"):
         assert result_path(place, "m", "r", {}, corpus).name == f"{corpus}_.json"
+    assert result_path(place, "leaderboard.md", "r", {}, "c").parts[1] == "leaderboard.md_"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +128,8 @@ def test_files_of_other_programs_are_left_alone(
 ) -> None:
     (path,) = write(tmp_path, result())
     (path.parent / "STS12.json").write_text('{"task_name": "STS12", "scores": {}}')
+    (path.parent / "STS13.json").write_text('{"task_name": "STS13", "scores": NaN}')
+    (path.parent / "other.json").write_bytes(b"\xff\xfe")
     (path.parent / ".text.json.host-1-0123456789ab.tmp").write_text("{")
     assert len(load_results(tmp_path)) == 1
     assert not caplog.text
@@ -207,6 +210,15 @@ def test_page_asks_for_nothing_and_shows_every_number() -> None:
     assert "out of memory" in text
     assert page.elements.count("svg") == 4
     assert leaderboard_page([]).count("Nothing is measured yet") == 1
+
+
+def test_page_speaks_of_bands_where_there_are_some() -> None:
+    assert "Bands are intervals of 95 %" in leaderboard_page(two())
+    few = overlap_scores(certain=True)
+    about = dataclasses.replace(few.intervals, mean_low={}, mean_high={}, reason="too few")
+    without = result(scores=dataclasses.replace(few, intervals=about))
+    assert without.intervals is not None
+    assert "Bands are" not in leaderboard_page([without])
 
 
 def test_names_from_outside_are_escaped_in_the_page() -> None:

@@ -35,7 +35,7 @@ _IDENTITY = (
 )  # fmt: skip
 
 # What stands beside the scores and does not change them.
-_CERTAINTY = ("intervals", "n_permutations", "unit")
+CERTAINTY = ("intervals", "n_permutations", "unit")
 
 # Settings that make another folder: name, how the folder calls it, the default.
 _NAMED_SETTINGS = (
@@ -136,7 +136,7 @@ def kept_scores(
 def lacks_certainty(recorded: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     """Whether these are the same scores, but without the intervals and tests wanted now."""
     return bool(settings.get("intervals")) and any(
-        recorded.get(key) != settings[key] for key in _CERTAINTY
+        recorded.get(key) != settings[key] for key in CERTAINTY
     )
 
 

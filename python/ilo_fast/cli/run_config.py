@@ -25,6 +25,7 @@ _NUMBERS: Final = (
     "limit", "seed", "n_neighbors", "threshold", "permutations", "n_threads", "max_length",
     "batch_tokens", "layers",
 )  # fmt: skip
+_LISTS: Final = ("layers", "languages", "tokenizer_languages")
 
 
 @dataclass(frozen=True)
@@ -165,14 +166,14 @@ class _Config:
         self._parsed("defaults", defaults)
         models = self._entries(top, "models", "model", defaults)
         corpora = self._entries(top, "corpora", "corpus", defaults)
-        output, reports = top.get("output"), top.get("reports", True)
+        output, reports = top.get("output"), top.get("reports")
         if output is not None and (not isinstance(output, str) or not output.strip()):
             raise UsageError(f"output must be a folder, got {output!r:.60}")
-        if not isinstance(reports, bool):
+        if not isinstance(reports, (bool, type(None))):
             raise UsageError(f"reports must be true or false, got {reports!r:.60}")
         return RunConfig(
-            output=None if output is None else self.base / Path(output).expanduser(),
-            reports=reports,
+            output=None if output is None else self._path(output),
+            reports=reports is not False,
             jobs=tuple(
                 self._job(defaults, model, corpus)
                 for model, corpus in itertools.product(models, corpora)
@@ -221,7 +222,7 @@ class _Config:
         """A folder seen from the file, where there is one; else a name on the Hub."""
         from ilo_fast.models.demo import DEMO
 
-        path = self.base / Path(text).expanduser()
+        path = self._path(text)
         if text == DEMO or not (path.exists() or _looks_local(text)):
             if text != DEMO and Path(text).is_dir():
                 raise UsageError(
@@ -238,7 +239,13 @@ class _Config:
         text = str(entry["corpus"])
         if text.lower() in CORPUS_NAMES:
             return text
-        return str(self.base / Path(text).expanduser())
+        return str(self._path(text))
+
+    def _path(self, text: str) -> Path:
+        try:
+            return self.base / Path(text).expanduser()
+        except RuntimeError:
+            raise UsageError(f"{text!r:.60} is in the home of a user who is not known") from None
 
     def _mapping(self, place: str, value: Any, known: Sequence[str]) -> Mapping[str, Any]:
         if not isinstance(value, Mapping):
@@ -288,6 +295,8 @@ def _text_of(key: str, value: Any) -> str:
         if key not in _NUMBERS:
             raise UsageError(f"{key} holds the number {value}, wanted a text: put it in quotes")
         return str(value)
+    if isinstance(value, (list, Mapping)) and key not in _LISTS:
+        raise UsageError(f"{key} holds {value!r:.60}, wanted one value")
     if isinstance(value, list):
         return _joined(key, value)
     if isinstance(value, Mapping):

@@ -16,14 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ilo_fast._util.folders import made_folder
+from ilo_fast._util.folders import made_folder, refuse_other
 from ilo_fast._util.messages import counted
 from ilo_fast.cli import common
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.failures import EXIT_ACCESS, EXIT_ERROR, explained
 from ilo_fast.cli.leaderboard import LEADERBOARD_FILES, write_leaderboard
 from ilo_fast.cli.output import (
+    CERTAINTY,
     RESULTS_FOLDER,
+    draw_results,
     folder_name,
     lacks_certainty,
     refuse_other_run,
@@ -45,7 +47,8 @@ _EXPERIMENT: Final = (
     ("threshold", 3), ("metric", "cosine"),
 )  # fmt: skip
 _REMEDY: Final = (
-    "give the corpus a `name` of its own, choose another -o, or replace them with --overwrite"
+    "give the corpus or the model a `name` of its own, choose another -o, or replace them with "
+    "--overwrite"
 )
 # What may stand beside --config: where things are kept, and how much is said.
 _BESIDE_CONFIG: Final = ("output", "overwrite", "cache", "no_cache")
@@ -94,6 +97,7 @@ class _Many:
         self.config, self.folder, self.args = config, folder, args
         self.attempts: Attempts = Attempts(folder)
         self.corpora: dict[tuple[Any, ...], ParallelCorpus | Exception] = {}
+        self.settings: dict[Path, dict[str, Any]] = {}  # of each result of this start
         self.tally = _Tally()
 
     def run(self) -> int:
@@ -136,7 +140,7 @@ class _Many:
                 key, about, text, EXIT_ACCESS if status == EXIT_ACCESS else EXIT_ERROR
             )
             self.tally.failed[key] = status
-        _free_memory()
+            _free_memory()
 
     def _measure(self, job: Job, key: str, about: Mapping[str, Any]) -> None:
         from ilo_fast._util.hashing import digest
@@ -155,6 +159,12 @@ class _Many:
         settings = common.extract_settings(args, corpus) | common.overlap_settings(args)
         settings["corpus_name"] = job.corpus_name or settings["corpus_name"]
         settings["companion_intervals"] = args.companion_intervals
+        # Two of one file: each would replace the other at every start.
+        before = self.settings.setdefault(path, settings)
+        if lacks_certainty(before, settings):
+            keys = (*CERTAINTY, "companion_intervals")
+            pair = ({key: found[key] for key in keys} for found in (before, settings))
+            refuse_other(path, *pair, holds="scores", remedy=_REMEDY)
         locks = self.folder / STATE / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         lock = acquire(locks / f"{digest(path.relative_to(self.folder).as_posix())[:24]}.lock")
@@ -165,12 +175,14 @@ class _Many:
         try:
             if self._is_done(path, settings):
                 logger.info("%s is there already", path)
+                self._draw_missing(path.with_suffix(""), corpus, args)
                 self.tally.kept += 1
             else:
                 self.attempts.begin(key, about)
                 self._write(path, corpus, settings, args, began, experiment, title)
                 self.tally.measured += 1
                 write_leaderboard(self.folder, [], drawn=False)
+                _free_memory()
             self.attempts.clear(key)
         finally:
             lock.release()
@@ -234,6 +246,22 @@ class _Many:
             },
         )  # fmt: skip
         result.write(path)
+
+    def _draw_missing(self, inside: Path, corpus: ParallelCorpus, args: argparse.Namespace) -> None:
+        """Figures and page of what was measured with ``reports: false``."""
+        from ilo_fast.report.files import REPORT_FILE
+        from ilo_fast.scores.result import SCORES_FILE, OverlapScores
+
+        drawn = not self.config.reports or (inside / REPORT_FILE).exists()
+        if drawn or not (inside / SCORES_FILE).is_file():
+            return
+        draw_results(
+            inside,
+            OverlapScores.from_json(inside),
+            with_texts=not args.no_text,
+            texts=corpus.sentences,
+            progress=not args.quiet,
+        )
 
     def _corpus(self, job: Job) -> ParallelCorpus:
         """The text, read once for all models; so is what is wrong with it."""

@@ -317,7 +317,8 @@ class _Content:
             return False
         path = getattr(sys.modules.get(module), "__file__", None)
         if package in _LIBRARIES:
-            self.files[package] = installed_version(package.replace("_", "-")) or "unknown"
+            if package not in self.files:  # to ask takes milliseconds
+                self.files[package] = installed_version(package.replace("_", "-")) or "unknown"
         elif path is None or module == "__main__":
             raise UnknownContentError(f"{where} (a class of yours that is in no importable file)")
         else:

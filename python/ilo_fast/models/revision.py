@@ -10,7 +10,9 @@ from ilo_fast._util.hashing import digest, hash_file
 from ilo_fast.models.loading import ModelFiles
 
 _LENGTH: Final = 40  # as long as a commit
-_TOLD: Final = (".json", ".txt", ".model", ".spm", ".tiktoken", ".jinja", ".py")
+_TOLD: Final = (
+    ".json", ".txt", ".model", ".spm", ".tiktoken", ".bpe", ".codes", ".vocab", ".jinja", ".py",
+)  # fmt: skip
 
 
 def model_revision(files: ModelFiles, file_hash: Callable[[Path], str] = hash_file) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from ilo_fast._util.checks import choice, path_of
 from ilo_fast._util.files import is_leftover, read_json, write_json
 from ilo_fast._util.hashing import digest
+from ilo_fast._util.messages import plain
 from ilo_fast._util.optional import data_frame, require
 from ilo_fast.errors import AccessError
 from ilo_fast.report.leaderboard.record import Result
@@ -34,7 +35,10 @@ def result_path(
     Names are made safe as MTEB does, ``/`` as ``__``. Settings that are not the default have a
     folder below ``experiments``.
     """
-    place = folder / safe_name(model) / safe_name(revision)
+    top = safe_name(model)
+    if top.startswith("leaderboard."):  # a file of that name lies beside it
+        top += "_"
+    place = folder / top / safe_name(revision)
     if experiment:
         words = "__".join(f"{key}_{value}" for key, value in experiment.items())
         place = place / _EXPERIMENTS / safe_name(words)
@@ -128,12 +132,15 @@ class Attempts:
 
     def begin(self, key: str, about: Mapping[str, Any]) -> None:
         """Note that the work begins: who is killed leaves this."""
-        said = "the process ended without a word: killed, or out of memory"
-        self._write(key, {**about, "error": said, "status": 1})
+        self.fail(key, about, "the process ended without a word: killed, or out of memory", 1)
 
     def fail(self, key: str, about: Mapping[str, Any], error: str, status: int) -> None:
         """Note why the work failed."""
-        self._write(key, {**about, "error": error, "status": status})
+        # Paths and names may hold what is no UTF-8.
+        said = {name: plain(text) for name, text in {**about, "error": error}.items()}
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / f"{key}.json", {**said, "status": status, "when": when})
 
     def clear(self, key: str) -> None:
         """Forget it: the work is done, or was interrupted by its user."""
@@ -142,8 +149,3 @@ class Attempts:
     def get(self, key: str) -> dict[str, Any] | None:
         """What was noted, or None."""
         return read_json(self.folder / f"{key}.json")
-
-    def _write(self, key: str, record: Mapping[str, Any]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        write_json(self.folder / f"{key}.json", {**record, "when": when})

@@ -83,7 +83,9 @@ def _levels(results: Sequence[Result]) -> list[float]:
     return [
         one.intervals["level"]
         for one in results
-        if one.intervals is not None and isinstance(one.intervals.get("level"), (int, float))
+        if one.intervals is not None
+        and isinstance(one.intervals.get("level"), (int, float))
+        and "ilo_low" in one.layers[one.shared]
     ]
 
 

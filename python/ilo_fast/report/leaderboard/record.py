@@ -181,7 +181,7 @@ class Result:
 
     @classmethod
     def read(cls, path: Path) -> Result | None:
-        """What `write` wrote; None for JSON of another kind, as MTEB's own.
+        """What `write` wrote; None for a file of another kind, as MTEB's own.
 
         Raises
         ------
@@ -189,6 +189,9 @@ class Result:
             Damaged, or of another version; names the file.
         """
         try:
+            raw = path.read_bytes()
+            if raw.strip() and KIND.encode() not in raw:  # MTEB's may hold NaN
+                return None
             data = parse_json(path)
             if not isinstance(data, Mapping) or data.get("kind") != KIND:
                 return None
