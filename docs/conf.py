@@ -73,6 +73,8 @@ python_maximum_signature_line_length = 88
 default_role = "py:obj"
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = f"ilo_fast {release}"
 html_copy_source = False
 html_show_sourcelink = False

@@ -8,6 +8,7 @@ import io
 import re
 import shlex
 import sys
+import textwrap
 import tokenize
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ CARDS = tuple(
     for name in ("corpus", "model", "training", "transcoders")
 )
 
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)  # also in lists
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def blocks(page: str, kind: str | None = None) -> list[Block]:
     """The fenced blocks of a page, in order; of one kind where that is given."""
     text = read(page)
     found = [
-        Block(page, text.count("\n", 0, match.start()) + 2, match[1], match[2])
+        Block(page, text.count("\n", 0, match.start()) + 2, match[2], textwrap.dedent(match[3]))
         for match in _FENCE.finditer(text)
     ]
     return [block for block in found if kind in (None, block.kind)]

@@ -115,7 +115,7 @@ def _t5(config: type) -> Any:
 GROUPED = {"num_key_value_heads": 2}
 SMALL_HEADS = {"num_key_value_heads": 1, "head_dim": 8}
 
-# Architecture -> (configuration, kind, class of the final norm or None)
+# Architecture -> (configuration, kind, whether it has a final norm)
 ARCHITECTURES: dict[str, tuple[Callable[[], Any], str, bool]] = {
     "llama": (lambda: sized(hf.LlamaConfig), "decoder", True),
     "qwen2": (lambda: sized(hf.Qwen2Config, **GROUPED), "decoder", True),

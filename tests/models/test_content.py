@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import types
+from pathlib import Path
 from typing import Any
 
 import peft
@@ -14,6 +16,7 @@ from torch.nn.utils import parametrize
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.llama import modeling_llama as llama
 
+from ilo_fast.models import content
 from ilo_fast.models.content import UnknownContentError, code_content, module_content
 from ilo_fast.models.structure import find_parts
 
@@ -106,6 +109,32 @@ def test_content_with_code_of_yours_is_unknown(monkeypatch, change):
     change(model.layers[1].mlp, monkeypatch)
     with pytest.raises(UnknownContentError, match=r"yours|outside"):
         module_content(model)
+
+
+@pytest.mark.parametrize(("folder", "known"), [("site-packages", True), ("elsewhere", False)])
+def test_code_beside_an_installed_library_is_known(tmp_path, monkeypatch, folder, known):
+    # As of a venv that sees the packages of another one.
+    monkeypatch.setattr(peft, "__file__", str(tmp_path / folder / "peft" / "__init__.py"))
+    caches = (content._installed_folders, content._is_installed)
+    for cache in caches:
+        cache.cache_clear()
+    helper = types.FunctionType(
+        nn.functional.silu.__code__.replace(
+            co_filename=str(Path(peft.__file__).parents[1] / "other" / "a.py")
+        ),
+        nn.functional.silu.__globals__,
+    )
+    model = build("llama")
+    monkeypatch.setattr(model.layers[0].mlp, "gate", helper, raising=False)
+    try:
+        if known:
+            assert module_content(model)
+        else:
+            with pytest.raises(UnknownContentError, match="a function of yours"):
+                module_content(model)
+    finally:
+        for cache in caches:
+            cache.cache_clear()
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers, about a name that peft uses

@@ -90,3 +90,13 @@ def test_module_keeps_its_device_and_dtype():
     source = ModelSource.open(build("llama").bfloat16(), tokenizer=tokenizer())
     assert source.info().dtype == "bfloat16" and source.device.type == "cpu"
     assert source.key is None  # there is no cache to be keyed for
+
+
+def test_files_without_a_key_are_remarked_on_once(tmp_path, monkeypatch, caplog):
+    build("llama").save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    monkeypatch.setattr(nn.functional, "silu", lambda x, inplace=False: x)
+    with caplog.at_level("WARNING", "ilo_fast"):
+        reps = extract(str(tmp_path), SENTENCES, cache=tmp_path / "cache")
+    assert reps.languages == tuple(SENTENCES)
+    assert caplog.text.count("the cache is not used") == 1

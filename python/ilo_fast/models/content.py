@@ -357,7 +357,10 @@ def _installed_folders() -> tuple[str, ...]:
     folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     for name in _LIBRARIES:  # wherever else they were installed
         file = getattr(sys.modules.get(name), "__file__", None)
-        folders |= {str(Path(file).parent)} if file else set()
+        if file:
+            package = Path(file).parent  # its own dependencies lie beside it
+            beside = package.parent.name in ("site-packages", "dist-packages")
+            folders.add(str(package.parent if beside else package))
     return tuple(f"{folder}{os.sep}" for folder in folders if folder)
 
 

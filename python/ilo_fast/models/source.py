@@ -84,6 +84,7 @@ class ModelSource:
     key: str | None = field(default=None, init=False)
     weights_hash: str | None = field(default=None, init=False)
     label: str | None = None
+    _unknown: bool = field(default=False, init=False)  # no key can be made of the files
     _parts: ModelParts | None = field(default=None, init=False)
     _info: ModelInfo | None = field(default=None, init=False)
 
@@ -315,7 +316,7 @@ class ModelSource:
     def _identify_files(self) -> None:
         """Set `key` from the content of the files; None where there are no weight files."""
         assert self.files is not None and self.store is not None
-        if self.key is not None:
+        if self.key is not None or self._unknown:
             return
         weights = self._weights()
         if not weights:
@@ -332,6 +333,7 @@ class ModelSource:
                 "dtype": str(self.dtype),
             }
         except UnknownContentError as unknown:
+            self._unknown = True
             _remark_uncached(unknown)
         else:
             self.key = digest(parts)

@@ -31,7 +31,8 @@ def compare(
     Parameters
     ----------
     scores
-        Name -> scores that carry replicates, two or more.
+        Name -> scores of ``overlap(..., intervals=True)`` or of a folder of ``ilo-fast run``; two
+        or more.
     level
         Of intervals, sets of best layers and intervals of ranks; between 0.5 and 1.
     paired
@@ -54,8 +55,8 @@ def compare(
     -----
     Standard errors are of the difference itself (`ilo_fast.scores.certainty.intervals`); intervals
     by Student's t. Corrected p: step-down maxT (Westfall and Young 1993) over all pairs, layers and
-    groups of one score and grouping. Where models have other layers, only their best layers are
-    subtracted.
+    groups of one score and grouping. Where their measured layers differ, only the best layers
+    of two models are subtracted.
     """
     _check_numbers(level, seed, n_draws)
     check_alike(scores, paired=truth("paired", paired))
