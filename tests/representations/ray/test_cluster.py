@@ -68,10 +68,10 @@ try:
         workers=RayWorkers(n_threads=1, memory=asked.get("memory", 1 << 29)), **options,
     )
 except Exception as error:
-    print(json.dumps([type(error).__name__, str(error)]))
+    print("FOUND", json.dumps([type(error).__name__, str(error)]))
     sys.exit()
 found.save(folder / "found")
-print(json.dumps(found.info))
+print("FOUND", json.dumps(found.info))
 """
 
 
@@ -117,7 +117,9 @@ def finish(driver: subprocess.Popen[str]) -> Any:
         driver.kill()
         raise
     assert driver.returncode == 0, err[-3000:]
-    return json.loads(out.strip().splitlines()[-1])
+    # Among what Ray says of workers that were killed, and when it likes.
+    answers = [line for line in out.splitlines() if line.startswith("FOUND ")]
+    return json.loads(answers[-1].removeprefix("FOUND "))
 
 
 def wait_for(happened: Callable[[], bool], driver: subprocess.Popen[str]) -> None:
