@@ -68,10 +68,10 @@ try:
         workers=RayWorkers(n_threads=1, memory=asked.get("memory", 1 << 29)), **options,
     )
 except Exception as error:
-    print("FOUND", json.dumps([type(error).__name__, str(error)]))
+    print(json.dumps([type(error).__name__, str(error)]))
     sys.exit()
 found.save(folder / "found")
-print("FOUND", json.dumps(found.info))
+print(json.dumps(found.info))
 """
 
 
@@ -117,9 +117,8 @@ def finish(driver: subprocess.Popen[str]) -> Any:
         driver.kill()
         raise
     assert driver.returncode == 0, err[-3000:]
-    # Among what Ray says of workers that were killed, and when it likes.
-    answers = [line for line in out.splitlines() if line.startswith("FOUND ")]
-    return json.loads(answers[-1].removeprefix("FOUND "))
+    said = [line for line in out.splitlines() if line.startswith(("{", "["))]  # Ray prints, too
+    return json.loads(said[-1])
 
 
 def wait_for(happened: Callable[[], bool], driver: subprocess.Popen[str]) -> None:
@@ -196,7 +195,6 @@ def test_a_driver_that_is_killed_goes_on_with_more_nodes(
     assert info["cluster"]["workers"] == 2
     assert 0 < info["cluster"]["resumed_shards"] < 5
     assert_same(folder, monkeypatch)
-    assert files(folder, ".shards") == []
 
 
 def test_a_node_that_is_removed_changes_nothing(

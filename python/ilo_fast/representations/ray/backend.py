@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from ilo_fast._util.ray_cluster import connected, nodes, threads_of_task
-from ilo_fast.cache.shards import assemble, held, shard_folder, shards_there
+from ilo_fast.cache import Entry, Store
+from ilo_fast.cache.shards import assemble, held, remove_shards, shard_folder, shards_there
 from ilo_fast.models.demo import DEMO
 from ilo_fast.models.folders import local_folder
 from ilo_fast.models.source import ModelInfo, ModelSource
@@ -93,11 +94,14 @@ class Extraction:
         self.device = _device(device, any(node.gpus for node in self._available))
         self._pool: Pool | None = None
         self._identity: Identity | None = None
+        self._finished: list[tuple[Store, Entry]] = []
 
     def close(self) -> None:
         """End the workers."""
         if self._pool is not None:
             self._pool.close()
+        for store, entry in self._finished:  # a copy of a shard may have come after the end
+            remove_shards(store, entry)
 
     def _let_go(self) -> None:
         """End the workers before a long wait: who is waited for may need their room."""
@@ -224,6 +228,7 @@ class Extraction:
                         path = store.path(entries[code], ".npy")
                         outcome.arrays[code] = np.load(path, mmap_mode="r", allow_pickle=False)
                         unfinished.remove(code)
+                        self._finished.append((store, entries[code]))
                 if not unfinished:
                     break
         outcome.cluster = {
