@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ilo_fast._util import files
 from ilo_fast._util.files import (
     add_to_folder,
     finish_folder,
@@ -244,6 +245,14 @@ def test_leftovers_of_killed_processes_are_removed_by_the_next_writer(tmp_path):
         assert mine.exists() and not left.exists() and is_leftover(mine)
         file.write(b"y")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_computers_whose_names_begin_alike_are_told_apart():
+    """Or one would take for a leftover what another is writing in a shared folder."""
+    long = "raycluster-kuberay-workergroup-"
+    nodes = [f"{long}a", f"{long}b", "ip-1-21", "ip-12-1"]
+    assert len({files._host(node) for node in nodes}) == len(nodes)
+    assert all(files._host(node).isalnum() for node in [*nodes, ""])
 
 
 def test_file_beyond_the_limit_of_the_system_is_named(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from ilo_fast._util import locks
 from ilo_fast.cache import Entry, Store, clear, list_entries
+from ilo_fast.cache.shards import shard_folder, write_shard
 
 LAYERS, SENTENCES, DIM = 2, 3, 4
 
@@ -84,3 +85,16 @@ def test_clear_leaves_what_another_process_computes(root):
         assert [entry.languages for entry in list_entries(root)] == [("deu_Latn",)]
     finally:
         held.release()
+
+
+def test_shards_that_go_while_they_are_listed_count_nothing(root):
+    """Workers write them under other names first."""
+    store = Store(root)
+    entry = Entry("fra_Latn", {"model": "bbbbbbbbbb", "layers": [0], "tokens": "fra"})
+    folder = shard_folder(store, entry)
+    write_shard(folder, entry.key, (0, 3), np.ones((1, 3, DIM), np.float32))
+    (folder / ".gone.tmp").symlink_to(folder / "nowhere")
+    two = next(found for found in list_entries(root) if found.model == "two")
+    assert two.languages == ("eng_Latn", "fra_Latn") and not two.complete
+    assert clear(root, model="two") == two.n_bytes > 4 * 3 * DIM
+    assert not folder.exists()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import math
 import os
@@ -23,7 +24,15 @@ from pathlib import Path
 from typing import IO, Any
 
 _FINISHED = ".finished"  # files that are complete, on their way into a folder
-_HOST = re.sub(r"[^A-Za-z0-9]+", "", platform.node())[:16] or "host"
+
+
+def _host(node: str) -> str:
+    """A short name of a computer; with a hash, since those of a cluster may begin alike."""
+    letters = re.sub(r"[^A-Za-z0-9]+", "", node)[:16]
+    return letters + hashlib.sha256(node.encode(errors="replace")).hexdigest()[:8]
+
+
+_HOST = _host(platform.node())
 
 
 @contextlib.contextmanager

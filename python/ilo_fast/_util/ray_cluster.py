@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ilo_fast._util.messages import byte_size
+from ilo_fast._util.messages import byte_size, counted
 from ilo_fast._util.optional import require
 
 _THREADS: Final = 16  # of a task, unless asked for more
@@ -94,10 +94,11 @@ def slots(available: Sequence[Node], threads: int, memory: int, gpus: int = 0) -
 
 def offered(available: Sequence[Node]) -> str:
     """What nodes offer, for a message."""
-    largest = ", ".join(
-        sorted({f"{node.cpus} processors and {byte_size(node.memory)}" for node in available})
-    )
-    return largest or "nothing: none is alive"
+    each = set()
+    for node in available:
+        gpus = f", {counted(node.gpus, 'GPU')}" if node.gpus else ""
+        each.add(f"{counted(node.cpus, 'processor')}{gpus} and {byte_size(node.memory)}")
+    return ", ".join(sorted(each)) or "nothing: none is alive"
 
 
 def where_of(error: Any) -> str:

@@ -154,15 +154,15 @@ class _Stored:
 
     @property
     def n_bytes(self) -> int:
-        return sum(
-            part.stat().st_size
-            for path in self.files
-            for part in (path.iterdir() if path.is_dir() else (path,))
-        )
+        return sum(map(_size, self.files))
 
     @property
     def last_used(self) -> float:
-        return max((path.stat().st_mtime for path in self.files), default=0.0)
+        times = [0.0]
+        for path in self.files:
+            with contextlib.suppress(FileNotFoundError):
+                times.append(path.stat().st_mtime)
+        return max(times)
 
     @property
     def group(self) -> tuple[Any, ...]:
@@ -216,6 +216,16 @@ def _walk(root: Path) -> Iterator[_Stored]:
                 continue
             manifest = read_json(folder / f"{stem}.json")
             yield _Stored(folder / stem, name, manifest)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of those in a folder; 0 of what another process has just removed."""
+    try:
+        if path.is_dir():
+            return sum(map(_size, path.iterdir()))
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _is_shape(shape: Any) -> bool:

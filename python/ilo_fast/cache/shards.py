@@ -12,7 +12,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,14 +34,23 @@ Span = tuple[int, int]  # sentences [begin, end)
 
 
 @contextlib.contextmanager
-def held(store: Store, entries: Sequence[Entry]) -> Iterator[None]:
-    """Keep other processes from computing these languages; waits for those that do."""
+def held(
+    store: Store, entries: Sequence[Entry], before_waiting: Callable[[], None]
+) -> Iterator[None]:
+    """Keep other processes from computing these languages; waits for those that do, without limit.
+
+    Parameters
+    ----------
+    before_waiting
+        Lets go of what they may need.
+    """
     with contextlib.ExitStack() as stack:
         # In one order everywhere, or two processes might wait for each other.
         for path, code in sorted((store.path(entry, ".lock"), entry.code) for entry in entries):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = acquire(path)
             if lock is None:
+                before_waiting()
                 logger.info("cache: another process is computing %s; waiting for it", code)
                 lock = acquire(path, wait=True)
             assert lock is not None
@@ -97,6 +106,7 @@ def assemble(
         Shards that are damaged or missing. They are removed, and nothing is written.
     """
     folder, path = shard_folder(store, entry), store.path(entry, ".npy")
+    store.remove_stale(entry)
     bad: list[Span] = []
     header = array_header(shape)
     with (

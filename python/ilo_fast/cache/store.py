@@ -211,6 +211,15 @@ class Store:
         if shutil.disk_usage(self.root).free < needed:
             raise full_disk(self.root, needed, _ANOTHER_DISK)
 
+    def remove_stale(self, entry: Entry) -> None:
+        """Remove what killed processes, on any machine, left half-written of a language.
+
+        Under its lock, where nobody else writes them.
+        """
+        stem = self.path(entry, "")
+        for stale in stem.parent.glob(f".{stem.name}.*.tmp"):
+            stale.unlink(missing_ok=True)
+
     def path(self, entry: Entry, suffix: str) -> Path:
         """The file of an entry."""
         return self._folder(entry.parts["model"]) / f"{entry.code}-{entry.key[:24]}{suffix}"
@@ -238,9 +247,7 @@ class CacheWriter:
         self._store = store
         self._entry = entry
         self._lock = lock
-        # Under the lock nobody else writes them: what is there was left by a killed process.
-        for stale in store.path(entry, "").parent.glob(f".{store.path(entry, '').name}.*.tmp"):
-            stale.unlink(missing_ok=True)
+        store.remove_stale(entry)
         self._log = RowLog(store.path(entry, ".partial"), entry.key, shape)
         self.done = self._log.done
         if self.done.any():

@@ -192,7 +192,7 @@ def extract(
         )
         source.check_languages(tuple(opened.sentences))
         if cluster is not None:
-            cluster.info(source, sum(map(len, opened.sentences.values())))
+            cluster.info(source, {code: len(lines) for code, lines in opened.sentences.items()})
         model_info = source.info()
         limit = length_limit(source.tokenizer, model_info.position_limit, max_length)
         _check_room_for_text(source.tokenizer, limit)

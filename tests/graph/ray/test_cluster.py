@@ -77,7 +77,7 @@ if asked.get("overlap"):
     X = np.load(asked["file"], mmap_mode="r")
     groups = {name: X[i * 300 : i * 300 + 300] for i, name in enumerate(("aa", "bb", "cc", "dd"))}
     scores = overlap(groups, backend="ray", n_threads=1, intervals=False, n_permutations=0)
-    print(json.dumps(scores.ilo.tolist()))
+    print("FOUND", json.dumps(scores.ilo.tolist()))
     sys.exit()
 if asked.get("too_large"):
     X = np.memmap(folder / "sparse", np.float32, "w+", shape=(3_000_000, 256))
@@ -87,10 +87,11 @@ try:
         X, 5, metric=asked.get("metric", "cosine"), checkpoint=asked.get("checkpoint"), **options
     )
 except Exception as error:
-    print(json.dumps([type(error).__name__, str(error), getattr(error, "row", None)]))
+    found = [type(error).__name__, str(error), getattr(error, "row", None)]
+    print("FOUND", json.dumps(found))
     sys.exit()
 graph.save(folder / "graph.npz")
-print(json.dumps(graph.info))
+print("FOUND", json.dumps(graph.info))
 """
 
 
@@ -127,7 +128,9 @@ def finish(driver: subprocess.Popen[str]) -> Any:
         driver.kill()
         raise
     assert driver.returncode == 0, err[-3000:]
-    return json.loads(out.strip().splitlines()[-1])
+    # Among what Ray says of workers that were killed, and when it likes.
+    answers = [line for line in out.splitlines() if line.startswith("FOUND ")]
+    return json.loads(answers[-1].removeprefix("FOUND "))
 
 
 def wait_for(happened: Callable[[], bool], driver: subprocess.Popen[str]) -> None:

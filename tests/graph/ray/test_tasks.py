@@ -210,7 +210,7 @@ def test_no_node_for_a_task_ends_in_an_error(monkeypatch: pytest.MonkeyPatch) ->
     clock = iter(range(0, 10**6, 20))
     monkeypatch.setattr(tasks.time, "monotonic", lambda: float(next(clock)))
     ray = FakeRay(hangs=True, memory=1 << 10)
-    with pytest.raises(RuntimeError, match=r"no node .* 1 threads and 1\.0 MB; nodes offer 2 proc"):
+    with pytest.raises(RuntimeError, match=r"no node .* 1 thread and 1\.0 MB; nodes offer 2 proc"):
         list(executor(ray)(some_tasks(9)))
 
 

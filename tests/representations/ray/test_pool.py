@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from helpers.tiny_models import build, run, tokenizer
 
 from ilo_fast import AccessError, RayWorkers, Representations, extract
+from ilo_fast.cache import Store
+from ilo_fast.cache import shards as cache_shards
 from ilo_fast.representations import shards
 from ilo_fast.representations.ray import backend, pool
 from ilo_fast.representations.ray.worker import Worker
@@ -136,7 +139,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "SENTENCES", 6)
-    monkeypatch.setattr(backend, "SENTENCES", 6)
 
 
 @pytest.fixture
@@ -176,7 +178,7 @@ def test_any_number_of_workers_gives_the_bytes_of_one_process(
         )  # fmt: skip
         assert_same(found, wanted)
         assert len(ray.actors) == count == found.info["cluster"]["workers"]
-        assert ray.ended == ray.actors
+        assert set(ray.ended) == set(ray.actors)
         # Each sentence once; the small languages share a shard.
         spans = [[of.piece for of in work.pieces] for work in ray.shards_done()]
         assert sorted(map(len, spans)) == [1, 1, 1, 1, 2]
@@ -223,6 +225,75 @@ def test_what_a_lost_worker_had_is_given_to_another(
     assert len(sent) == 5 + pool.AHEAD
 
 
+def test_the_worker_that_answers_first_prepares(model: str, tmp_path: Path, connect: Any) -> None:
+    ray = connect(FakeRay(lost={0}))  # no room for it, as where another call has workers
+    found = on_ray(model, tmp_path, workers=RayWorkers(n_threads=1))
+    assert_same(found, extract(model, TEXT, device="cpu", batch_tokens=64))
+    assert [ref.actor for ref in ray.sent if ref.method == "prepare"] == [ray.actors[1]]
+
+
+def test_who_waits_for_another_process_leaves_it_the_room(
+    model: str, tmp_path: Path, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = connect(FakeRay())
+    real, alive = cache_shards.acquire, []
+
+    def acquire(path: Path, *, wait: bool = False) -> Any:
+        if path.name.startswith("fra") and not wait:
+            alive.append(set(ray.actors) - set(ray.ended))
+            return None
+        if wait:
+            alive.append(set(ray.actors) - set(ray.ended))
+        return real(path)
+
+    monkeypatch.setattr(cache_shards, "acquire", acquire)
+    found = on_ray(model, tmp_path)
+    assert [len(now) for now in alive] == [2, 0]
+    assert_same(found, extract(model, TEXT, device="cpu", batch_tokens=64))
+
+
+def test_workers_multiply_as_the_process_that_asks(
+    model: str, tmp_path: Path, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its precision is part of the key of what they write."""
+    seen = set()
+    real, before = Worker.represent, torch.get_float32_matmul_precision()
+
+    def represent(self: Worker, work: Any) -> Any:
+        torch.set_float32_matmul_precision("highest")  # as in a process of its own
+        try:
+            return real(self, work)
+        finally:
+            seen.add(torch.get_float32_matmul_precision())
+
+    monkeypatch.setattr(Worker, "represent", represent)
+    connect(FakeRay())
+    torch.set_float32_matmul_precision("high")
+    try:
+        on_ray(model, tmp_path)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert seen == {"high"}
+
+
+def test_shards_that_are_there_need_no_room_again(
+    model: str, tmp_path: Path, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(FakeRay(dies=6))
+    with pytest.raises(RuntimeError, match="lost 6 times"):
+        on_ray(model, tmp_path)
+    assert len(list(tmp_path.rglob("*.npz"))) >= 3
+    asked: list[int] = []
+    monkeypatch.setattr(Store, "check_space", lambda _, needed: asked.append(needed))
+    connect(FakeRay())
+    wanted = on_ray(model, tmp_path)
+    row = 4 * len(wanted.layers) * wanted["eng_Latn"].shape[2]
+    assert asked[0] % row == 0 and asked[0] // row <= 28 - 3 * 5 + 21
+    connect(FakeRay())
+    on_ray(model, tmp_path / "new")
+    assert asked[1] == row * (28 + 21)
+
+
 def test_nothing_that_moves_ends_in_an_error(
     model: str, tmp_path: Path, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,22 +322,29 @@ def test_nothing_that_moves_ends_in_an_error(
         (FloatingPointError("deu_Latn, line 3"), FloatingPointError, "deu_Latn, line 3"),
         (ModuleNotFoundError("No module 'ilo_fast'"), RuntimeError, "install ilo_fast on every"),
         (
-            FileNotFoundError(2, "cannot be seen from here", "/cache"),
+            FileNotFoundError(2, "cannot be seen from here", "CACHE/x"),
             FileNotFoundError,
-            r"worker on node 10\.0\.0\.7 cannot see the cache .* mount .*/cache",
+            r"worker on node 10\.0\.0\.7 cannot see the cache .* mount .*/x",
+        ),
+        (
+            FileNotFoundError(2, "No such file", "/code/x"),
+            FileNotFoundError,
+            r"^\[Errno 2\] No such",
         ),
         (AccessError("no weights"), AccessError, r"on node 10\.0\.0\.7: no weights: each worker"),
         (MemoryError(), MemoryError, "_Latn, lines .* choose fewer layers"),
-        (KeyError("k"), RuntimeError, r"a worker on node 10\.0\.0\.7 failed: 'k'"),
+        (KeyError("k"), RuntimeError, r"a worker on node 10\.0\.0\.7 failed: KeyError: 'k'"),
     ],
 )
 def test_failures_of_workers_are_told(
     model: str, tmp_path: Path, connect: Any, cause: Exception, kind: Any, message: str
 ) -> None:
+    if isinstance(cause, FileNotFoundError):
+        cause.filename = str(cause.filename).replace("CACHE", str(tmp_path))
     ray = connect(FakeRay(error=cause))
     with pytest.raises(kind, match=message):
         on_ray(model, tmp_path)
-    assert ray.ended == ray.actors != []
+    assert set(ray.ended) == set(ray.actors) != set()
 
 
 def test_workers_with_another_model_are_told(
@@ -281,7 +359,9 @@ def test_workers_with_another_model_are_told(
         return found
 
     monkeypatch.setattr(Worker, "identify", other)
-    with pytest.raises(ValueError, match="is another here, by its weights"):
+    with pytest.raises(
+        ValueError, match=r"on node 10\.0\.0\.7: the model .* is another here, by its weights"
+    ):
         on_ray(model, tmp_path)
 
 
@@ -299,9 +379,11 @@ def test_what_no_worker_can_take_is_refused(model: str, tmp_path: Path, connect:
         RayWorkers(count=0)
     with pytest.raises(ValueError, match="gives each a GPU of its own"):
         on_ray(model, tmp_path, device="cuda:1")
-    with pytest.raises(RuntimeError, match=r"hold a worker of 1 threads, .*nodes offer 1 proc"):
+    with pytest.raises(RuntimeError, match=r"hold a worker of 1 thread, .*nodes offer 1 proc"):
         on_ray(model, tmp_path, workers=RayWorkers(memory=1 << 50))
-    with pytest.raises(RuntimeError, match="and a GPU; nodes offer"):
+    with pytest.raises(
+        RuntimeError, match=r"and a GPU; nodes offer 1 processor and .*device='cpu'"
+    ):
         on_ray(model, tmp_path, device="cuda")
     connect(FakeRay(cpus=()))
     with pytest.raises(RuntimeError, match="nodes offer nothing: none is alive"):

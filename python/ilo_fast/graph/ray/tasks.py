@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pickle import PicklingError
 from typing import Any, Final
 
-from ilo_fast._util.messages import byte_size
+from ilo_fast._util.messages import byte_size, counted
 from ilo_fast._util.ray_cluster import (
     Node,
     failed_import,
@@ -213,7 +213,7 @@ def _named(task: Task) -> str:
 def too_large(available: Sequence[Node], threads: int, memory: int) -> str:
     """The message for a task that no node can hold."""
     return (
-        f"no node of the cluster can hold a task of {threads} threads and {byte_size(memory)}; "
-        f"nodes offer {offered(available)}. Give a smaller max_memory or n_threads (and a new "
-        "checkpoint), or add a node"
+        f"no node of the cluster can hold a task of {counted(threads, 'thread')} and "
+        f"{byte_size(memory)}; nodes offer {offered(available)}. Give a smaller max_memory or "
+        "n_threads (and a new checkpoint), or add a node"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from ilo_fast.representations.ray.work import (
     Spec,
 )
 from ilo_fast.representations.sentences import cost
-from ilo_fast.representations.shards import SENTENCES, Piece, Shard, groups
+from ilo_fast.representations.shards import Piece, Shard, groups
 from ilo_fast.representations.verification import check_vocabulary, choose_samples
 
 _THREADS = 8  # of a worker: it runs eight batches at a time, each on one thread
@@ -103,18 +103,29 @@ class Extraction:
         for store, entry in self._finished:  # a copy of a shard may have come after the end
             remove_shards(store, entry)
 
-    def info(self, source: ModelSource, n_sentences: int) -> ModelInfo:
-        """What the model is: from the cache, or from a worker that has loaded it."""
+    def _let_go(self) -> None:
+        """End the workers before a long wait: who is waited for may need their room."""
+        self.close()
+        self._identity = None  # workers that are made anew are asked again
+
+    def info(self, source: ModelSource, counts: Mapping[str, int]) -> ModelInfo:
+        """What the model is: from the cache, or from a worker that has loaded it.
+
+        Parameters
+        ----------
+        counts
+            Language -> its number of sentences.
+        """
         known = source.known_info()
         if known is not None:
             return known
-        self._start(source, n_sentences)
+        self._start(source, sum(len(group.shards) for group in groups(counts)))
         return source.info()
 
     def compute(self, job: Job, left: list[str], outcome: Outcome, progress: bool) -> None:
         """Represent the languages that the cache lacks; see `run_job`."""
         assert job.store is not None
-        with held(job.store, [job.entry(code) for code in left]):
+        with held(job.store, [job.entry(code) for code in left], self._let_go):
             for code in list(left):  # another process may have finished some in the meantime
                 found = job.cached(code)
                 if found is not None:
@@ -123,12 +134,12 @@ class Extraction:
             if left:
                 self._compute(job, left, outcome, progress)
 
-    def _start(self, source: ModelSource, n_sentences: int) -> tuple[Pool, Identity]:
+    def _start(self, source: ModelSource, n_shards: int) -> tuple[Pool, Identity]:
         """Make the workers; they load the model."""
         if self._pool is None:
             spec, size = self._spec(source), self._size(source)
-            useful = max(1, -(-n_sentences // SENTENCES))
-            self._pool = Pool(self._ray, spec, size, min(useful, self._workers.count or useful))
+            most = min(n_shards, self._workers.count or n_shards)
+            self._pool = Pool(self._ray, spec, size, most)
         if self._identity is None:
             found = self._identity = self._pool.identify()
             source.identify(found.info, found.key, found.weights_hash)
@@ -162,18 +173,19 @@ class Extraction:
         store, texts = job.store, {code: job.texts[code] for code in left}
         assert store is not None
         counts = {code: len(text.ids) for code, text in texts.items()}
-        pool, model = self._start(job.source, sum(counts.values()))
+        shards = [shard for group in groups(counts) for shard in group.shards]
+        pool, model = self._start(job.source, len(shards))
         check_vocabulary(model.vocabulary, model.backbone, texts)
-        settings = Settings(job.layers, job.pooling, job.batch_tokens)
+        settings = Settings(
+            job.layers, job.pooling, job.batch_tokens, torch.get_float32_matmul_precision()
+        )
         samples = [list(ids) for ids in choose_samples(list(texts.values()))]
         prepared = pool.prepare(settings, samples, job.verify)
         outcome.batch_tokens, outcome.padding = prepared.batch_tokens, prepared.padding
         dim = prepared.dim
-        # The shards of all, and the array of one language that is put together from them.
-        store.check_space(4 * len(job.layers) * dim * (sum(counts.values()) + max(counts.values())))
         entries = {code: job.entry(code) for code in left}
         folders = {code: shard_folder(store, entry) for code, entry in entries.items()}
-        shards = [shard for group in groups(counts) for shard in group.shards]
+        there = {code: shards_there(folder) for code, folder in folders.items()}
         key = model.key
 
         def missing(piece: Piece) -> bool:
@@ -191,9 +203,12 @@ class Extraction:
             return sum(cost(len(sentence.ids), dim) for sentence in job.sentences(shard))
 
         unfinished, resumed = set(left), 0
+        # The shards that are left, and the array of one language that is put together from them.
+        rows = sum(p.end - p.begin for shard in shards for p in shard if missing(p))
+        store.check_space(4 * len(job.layers) * dim * (rows + max(counts.values())))
         with job.bar(progress, left, dim) as bar:
             for attempt in range(_ROUNDS):
-                there = {code: shards_there(folders[code]) for code in unfinished}
+                there.update({code: shards_there(folders[code]) for code in unfinished})
                 todo = [shard for shard in shards if any(map(missing, shard))]
                 if attempt == 0:
                     resumed = len(shards) - len(todo)

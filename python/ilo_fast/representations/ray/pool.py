@@ -12,10 +12,11 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from pickle import PicklingError
 from typing import Any, Final
 
-from ilo_fast._util.messages import byte_size
+from ilo_fast._util.messages import byte_size, counted
 from ilo_fast._util.ray_cluster import (
     failed_import,
     first_line,
@@ -105,7 +106,11 @@ class Pool:
             As `run`.
         """
         self._grow()
-        found = self._first([self._send(worker.identify) for worker in self._workers])
+        asked = {self._send(worker.identify): worker for worker in self._workers}
+        ref = self._first(list(asked))
+        # It is asked first from now on: others may have to wait for room.
+        self._workers.sort(key=lambda worker: worker is not asked[ref])
+        found = self._result(ref, "the model")
         assert isinstance(found, Identity)
         return found
 
@@ -114,7 +119,8 @@ class Pool:
     ) -> Prepared:
         """What the work needs to know, as one worker finds it."""
         self._grow()
-        found = self._first([self._send(self._workers[0].prepare, settings, samples, checked)])
+        ref = self._first([self._send(self._workers[0].prepare, settings, samples, checked)])
+        found = self._result(ref, "the model")
         assert isinstance(found, Prepared)
         return found
 
@@ -206,12 +212,12 @@ class Pool:
             raise not_sent("the work of extraction", error) from error
 
     def _first(self, refs: list[Any]) -> Any:
-        """The first result."""
+        """The first that has ended."""
         start = fits = time.monotonic()
         while True:
             ready, _ = self._ray.wait(refs, num_returns=1, timeout=POLL_S)
             if ready:
-                return self._result(ready[0], "the model")
+                return ready[0]
             now = time.monotonic()
             fits = self._check_room(now, fits)
             if now - start > LOAD_S:
@@ -225,7 +231,7 @@ class Pool:
         try:
             return self._ray.get(ref, timeout=LOAD_S)
         except errors.RayTaskError as error:
-            raise _told(error, what) from error
+            raise _told(error, what, self._spec.cache) from error
         except errors.RayError as error:
             raise RuntimeError(
                 f"{what}: the worker was lost {RETRIES + 1} times ({type(error).__name__}: "
@@ -245,18 +251,18 @@ class Pool:
 
     def _too_large(self) -> str:
         size = self._size
-        gpu = " and a GPU" if size.gpus else ""
+        gpu, cpu = (" and a GPU", " or device='cpu'") if size.gpus else ("", "")
         return (
-            f"no node of the cluster can hold a worker of {size.n_threads} threads, "
+            f"no node of the cluster can hold a worker of {counted(size.n_threads, 'thread')}, "
             f"{byte_size(size.memory)}{gpu}; nodes offer {offered(nodes(self._ray))}. Pass "
-            "workers=RayWorkers(n_threads=..., memory=...), or add a node"
+            f"workers=RayWorkers(n_threads=..., memory=...){cpu}, or add a node"
         )
 
 
-def _told(error: Any, what: str) -> Exception:
+def _told(error: Any, what: str, cache: str) -> Exception:
     """What to raise for an exception of a worker."""
     cause, at = error.cause, where_of(error)
-    if isinstance(cause, FileNotFoundError):
+    if isinstance(cause, FileNotFoundError) and Path(str(cause.filename)).is_relative_to(cache):
         return FileNotFoundError(
             cause.errno,
             f"a worker on {at} cannot see the cache ({cause.strerror}): give cache= a folder that "
@@ -275,6 +281,10 @@ def _told(error: Any, what: str) -> Exception:
         )
     if isinstance(cause, MemoryError):
         return MemoryError(f"{what}: a worker on {at} got no memory: choose fewer layers=")
+    if type(cause) is ValueError:  # of the model, or of what is installed there
+        return ValueError(f"on {at}: {cause}")
     if isinstance(cause, (CorpusError, ValueError, OSError, FloatingPointError)):
         return cause
-    return RuntimeError(f"{what}: a worker on {at} failed: {first_line(cause)}")
+    return RuntimeError(
+        f"{what}: a worker on {at} failed: {type(cause).__name__}: {first_line(cause)}"
+    )

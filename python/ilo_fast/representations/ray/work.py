@@ -58,6 +58,7 @@ class Settings:
     layers: tuple[int, ...]
     pooling: str
     batch_tokens: int | None
+    matmul_precision: str  # of the process that asks, and part of the key of what is stored
 
 
 @dataclass(frozen=True)

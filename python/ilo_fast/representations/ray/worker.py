@@ -62,6 +62,7 @@ class Worker:
         """As :func:`~ilo_fast.representations.preparation.prepare`."""
         source = self._loaded()
         parts = source.load()
+        torch.set_float32_matmul_precision(settings.matmul_precision)
         return prepare(
             parts,
             settings.layers,
@@ -94,6 +95,7 @@ class Worker:
             )
         start = time.perf_counter()
         settings, prepared, parts = work.settings, work.prepared, source.load()
+        torch.set_float32_matmul_precision(settings.matmul_precision)
         begins = {of.piece.code: of.piece.begin for of in work.pieces}
         blocks = {
             of.piece.code: np.empty(
