@@ -125,7 +125,8 @@ def test_planted_word_features_are_found_and_follow_the_pieces() -> None:
     decoded, (as_inserted, as_original, _) = decode_words(found, active, swapped, n_null=5, seed=0)
     assert decoded.right.mean(axis=0)[1] > decoded.null[:, 1].max() + 0.05
     other = swapped.inserted != found.word[swapped.occurrence]
-    assert as_inserted[other, 1].mean() > as_original[other, 1].mean() + 0.05  # 0.24 on average, 0.04 from seed to seed
+    # 0.24 on average, with a standard deviation of 0.04 over 40 seeds.
+    assert as_inserted[other, 1].mean() > as_original[other, 1].mean() + 0.05
 
 
 def test_features_of_the_context_tell_words_but_do_not_follow_the_pieces() -> None:
