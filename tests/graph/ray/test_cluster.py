@@ -6,17 +6,16 @@ where ray is not installed.
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers import drivers
+from helpers.drivers import finish, wait_for
 from helpers.engine import independent_of_forcing
 
 from ilo_fast import NeighborGraph, knn_graph
@@ -30,7 +29,6 @@ pytestmark = [
 ]
 
 N, D, K = 1200, 24, 5
-LIMIT_S = 420.0  # of a driver: on a quiet machine it takes 10
 
 
 # What a driver does: argv[1] is a JSON of what is asked for.
@@ -113,32 +111,9 @@ def file(tmp_path: Path) -> Path:
 
 
 def start(cluster: Any, file: Path, **asked: Any) -> subprocess.Popen[str]:
-    given = {"address": cluster.address, "folder": str(file.parent), "file": str(file), **asked}
-    return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, json.dumps(given)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-def finish(driver: subprocess.Popen[str]) -> Any:
-    """What a driver prints; it is killed where it takes too long."""
-    try:
-        out, err = driver.communicate(timeout=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        driver.kill()
-        raise
-    assert driver.returncode == 0, err[-3000:]
-    # Among what Ray says of workers that were killed, and when it likes.
-    answers = [line for line in out.splitlines() if line.startswith("FOUND ")]
-    return json.loads(answers[-1].removeprefix("FOUND "))
-
-
-def wait_for(happened: Callable[[], bool], driver: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + LIMIT_S
-    while not happened():
-        assert driver.poll() is None, driver.communicate()[1][-3000:]
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    return drivers.start(
+        DRIVER, address=cluster.address, folder=str(file.parent), file=str(file), **asked
+    )
 
 
 def assert_same(file: Path, metric: Any = "cosine") -> None:

@@ -10,14 +10,14 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers import drivers
+from helpers.drivers import finish, wait_for
 
 from ilo_fast import Representations, extract
 
@@ -26,7 +26,6 @@ pytest.importorskip("ray", reason="pip install 'ilo_fast[ray]': no extraction on
 # Of ray itself: it opens what it never closes, and uses what is deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-LIMIT_S = 420.0  # of a driver: on a quiet machine it takes 15
 SHARD = 8  # sentences
 
 # What a driver does: argv[1] is a JSON of what is asked for.
@@ -68,10 +67,10 @@ try:
         workers=RayWorkers(n_threads=1, memory=asked.get("memory", 1 << 29)), **options,
     )
 except Exception as error:
-    print(json.dumps([type(error).__name__, str(error)]))
+    print("FOUND", json.dumps([type(error).__name__, str(error)]))
     sys.exit()
 found.save(folder / "found")
-print(json.dumps(found.info))
+print("FOUND", json.dumps(found.info))
 """
 
 
@@ -102,31 +101,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def start(cluster: Any, folder: Path, **asked: Any) -> subprocess.Popen[str]:
-    given = {"address": cluster.address, "folder": str(folder), "shard": SHARD, **asked}
-    return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, json.dumps(given)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-def finish(driver: subprocess.Popen[str]) -> Any:
-    """What a driver prints; it is killed where it takes too long."""
-    try:
-        out, err = driver.communicate(timeout=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        driver.kill()
-        raise
-    assert driver.returncode == 0, err[-3000:]
-    said = [line for line in out.splitlines() if line.startswith(("{", "["))]  # Ray prints, too
-    return json.loads(said[-1])
-
-
-def wait_for(happened: Callable[[], bool], driver: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + LIMIT_S
-    while not happened():
-        assert driver.poll() is None, driver.communicate()[1][-3000:]
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    return drivers.start(DRIVER, address=cluster.address, folder=str(folder), shard=SHARD, **asked)
 
 
 def assert_same(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
