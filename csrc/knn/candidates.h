@@ -11,10 +11,13 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <vector>
 
+#include "knn/buffer.h"
 #include "knn/certificate.h"
 #include "knn/kernels/kernels.h"
+#include "knn/prefetch.h"
 
 namespace ilo {
 
@@ -29,13 +32,44 @@ class Candidates {
         certificate_(certificate),
         bounds_(bounds),
         lists_(rows),
+        grown_(rows),
+        hits_(rows * first_capacity(k)),
         threshold_(padded_rows, std::numeric_limits<float>::infinity()) {
     std::fill_n(threshold_.begin(), rows, -std::numeric_limits<float>::infinity());
+    for (std::int64_t row = 0; row < rows; ++row)
+      lists_[row] = {hits_.data() + row * first_capacity(k), 0,
+                     static_cast<std::uint32_t>(first_capacity_)};
   }
 
   // Room that every row's list has from its first hit on.
   static std::int64_t first_capacity(std::int64_t k) { return 2 * (k + 8 + k / 8); }
-  static constexpr std::int64_t kBytesPerRow = 48;  // beside its hits
+  // Of memory, at most; a list that outgrew its first room leaves that unused.
+  static std::int64_t bytes_per_row(std::int64_t k, std::int64_t limit) {
+    const std::int64_t first = first_capacity(k), grown = limit > first ? limit : 0;
+    return (first + grown) * static_cast<std::int64_t>(sizeof(Hit)) + 32;
+  }
+
+  // The hits of one row. Lists lie one after the other until they outgrow their first room.
+  class List {
+   public:
+    List() = default;
+    List(Hit* data, std::uint32_t size, std::uint32_t capacity)
+        : data_(data), size_(size), capacity_(capacity) {}
+    Hit* begin() { return data_; }
+    Hit* end() { return data_ + size_; }
+    const Hit* begin() const { return data_; }
+    const Hit* end() const { return data_ + size_; }
+    const Hit* data() const { return data_; }
+    const Hit& operator[](std::size_t place) const { return data_[place]; }
+    std::size_t size() const { return size_; }
+    std::size_t capacity() const { return capacity_; }
+    void push(Hit hit) { data_[size_++] = hit; }
+    void cut(std::size_t size) { size_ = static_cast<std::uint32_t>(size); }
+
+   private:
+    Hit* data_ = nullptr;
+    std::uint32_t size_ = 0, capacity_ = 0;
+  };
 
   const float* thresholds() const { return threshold_.data(); }
   float threshold(std::int64_t row) const { return threshold_[row]; }
@@ -69,21 +103,26 @@ class Candidates {
     threshold_[row] = std::max(threshold_[row], estimated_below(row, hits[k_ - 1].score));
   }
 
+  // Asks for the end of a row's list, where a hit will be added soon.
+  void prefetch(std::int64_t row) const {
+    ilo::prefetch(reinterpret_cast<const std::byte*>(lists_[row].end()), 1);
+  }
+
   void add(std::int64_t row, Hit hit) {
-    std::vector<Hit>& list = lists_[row];
+    List& list = lists_[row];
     if (list.size() == list.capacity()) make_room(row);
-    if (hit.score > threshold_[row]) list.push_back(hit);
+    if (hit.score > threshold_[row]) list.push(hit);
   }
 
   // Best first. Not cut down: the lower the threshold, the more the certificate can show.
-  const std::vector<Hit>& sorted(std::int64_t row) {
+  const List& sorted(std::int64_t row) {
     std::sort(lists_[row].begin(), lists_[row].end(), Better{});
     return lists_[row];
   }
 
   // Of a sorted list: what is hardly among the k nearest does not score above it.
   float estimated_threshold(std::int64_t row) const {
-    const std::vector<Hit>& list = lists_[row];
+    const List& list = lists_[row];
     if (list.size() < k_) return -std::numeric_limits<float>::infinity();
     return certificate_.estimated_threshold(bounds_[row], list[k_ - 1].score);
   }
@@ -97,10 +136,12 @@ class Candidates {
   // For checkpoints.
   std::size_t limit() const { return limit_; }  // hits a row may have
   std::int64_t rows() const { return static_cast<std::int64_t>(lists_.size()); }
-  const std::vector<Hit>& list(std::int64_t row) const { return lists_[row]; }
+  const List& list(std::int64_t row) const { return lists_[row]; }
   void restore(std::int64_t row, float threshold, const Hit* hits, std::size_t count) {
-    lists_[row].reserve(std::max(count, first_capacity_));
-    lists_[row].assign(hits, hits + count);
+    lists_[row].cut(0);
+    if (count > lists_[row].capacity()) grow(row, count);
+    std::copy_n(hits, count, lists_[row].begin());
+    lists_[row].cut(count);
     threshold_[row] = threshold;
   }
 
@@ -118,30 +159,40 @@ class Candidates {
   }
 
   void make_room(std::int64_t row) {
-    std::vector<Hit>& list = lists_[row];
-    if (list.empty()) return list.reserve(first_capacity_);
+    List& list = lists_[row];
     std::nth_element(list.begin(), list.begin() + (k_ - 1), list.end(), Better{});
     const float kth = list[k_ - 1].score;
     const float estimated = estimated_below(row, kth);
     if (estimated > threshold_[row]) {
-      list.erase(std::remove_if(list.begin() + k_, list.end(),
-                                [estimated](const Hit& h) { return !(h.score > estimated); }),
-                 list.end());
+      list.cut(std::remove_if(list.begin() + k_, list.end(),
+                              [estimated](const Hit& h) { return !(h.score > estimated); }) -
+               list.begin());
       threshold_[row] = estimated;
     }
     if (list.size() <= list.capacity() / 2) return;
-    if (list.capacity() < limit_) return list.reserve(std::min(limit_, 2 * list.capacity()));
+    if (list.capacity() < limit_) return grow(row, std::min(limit_, 2 * list.capacity()));
     if (list.size() <= limit_ - limit_ / 8) return;
     const std::size_t stay = std::max(k_, limit_ - limit_ / 8);
     std::nth_element(list.begin(), list.begin() + (stay - 1), list.end(), Better{});
-    list.resize(stay);
+    list.cut(stay);
     threshold_[row] = std::max(threshold_[row], list[stay - 1].score);
+  }
+
+  void grow(std::int64_t row, std::size_t capacity) {
+    std::unique_ptr<Hit[]> grown(new Hit[capacity]);
+    List& list = lists_[row];
+    std::copy(list.begin(), list.end(), grown.get());
+    list = {grown.get(), static_cast<std::uint32_t>(list.size()),
+            static_cast<std::uint32_t>(capacity)};
+    grown_[row] = std::move(grown);
   }
 
   std::size_t k_, first_capacity_, limit_;
   const Certificate& certificate_;
   const RowBound* bounds_;
-  std::vector<std::vector<Hit>> lists_;
+  std::vector<List> lists_;
+  std::vector<std::unique_ptr<Hit[]>> grown_;
+  Buffer<Hit> hits_;
   std::vector<float> threshold_;
 };
 

@@ -292,7 +292,7 @@ void Checkpoint::save_steps(std::int64_t steps, const Candidates& candidates, Te
     out.put(steps);
     out.put(candidates.rows());
     for (std::int64_t row = 0; row < candidates.rows(); ++row) {
-      const std::vector<Hit>& list = candidates.list(row);
+      const Candidates::List& list = candidates.list(row);
       out.put(candidates.threshold(row));
       out.put(static_cast<std::uint32_t>(list.size()));
       out.put(list.data(), list.size() * sizeof(Hit));

@@ -40,7 +40,7 @@ Decided rerank(const PackedRows& queries, const PackedRows& base, const Rows& ro
     std::vector<Look> looks;
     std::vector<std::size_t> first{0};
     for (std::int64_t row = begin; row < end; ++row) {
-      const std::vector<Hit>& hits = candidates.sorted(row);
+      const Candidates::List& hits = candidates.sorted(row);
       const float likely = candidates.estimated_threshold(row);
       for (const Hit& hit : hits) {
         if (hit.score <= likely) break;
@@ -67,7 +67,7 @@ Decided rerank(const PackedRows& queries, const PackedRows& base, const Rows& ro
       };
       const Look* const last = looks.data() + first[row - begin + 1];
       const Look* look = looks.data() + first[row - begin];
-      const std::vector<Hit>& hits = candidates.list(row);
+      const Candidates::List& hits = candidates.list(row);
       const Hit* hit = hits.data() + (last - look);
       while (look < last && measured < enough) {
         const Look& now = *look++;

@@ -11,6 +11,9 @@ namespace {
 // Squares of 8 x 8 blocks, whose panels stay in the last-level cache.
 constexpr std::int64_t kSide = 8;
 constexpr std::int64_t kPlaces = kSide * kSide;
+// Lists are fetched so many rows or hits before they are used.
+constexpr std::int64_t kRowsAhead = 4;
+constexpr std::size_t kPending = 48;
 
 }  // namespace
 
@@ -147,10 +150,17 @@ void Filter::multiply(std::int64_t s, std::int64_t i, int slot, std::int64_t oth
     rows_lock.lock();
   }
   const float* half = columns_.half() + col0;
+  // The columns' lists lie far apart: each is fetched at a hit, which is added when more have come.
+  w.pending.clear();
+  const auto add_pending = [&] {
+    for (const Worker::Pending& p : w.pending) of_columns->add(p.column, p.hit);
+    w.pending.clear();
+  };
   for (std::int64_t r = 0; r < n_rows; ++r) {
     const std::int64_t row = row0 + r;
     const float* c = w.tile.data() + r * w.stride;
     std::int64_t n_row = 0, n_column = 0;
+    if (r + kRowsAhead < n_rows) candidates_.prefetch(row + kRowsAhead);
     if (of_columns)
       kernels_.scan_both(c, half, candidates_.threshold(row), rows_.half()[row],
                          of_columns->thresholds() + col0, n_cols, w.row_hits.data(), &n_row,
@@ -170,10 +180,13 @@ void Filter::multiply(std::int64_t s, std::int64_t i, int slot, std::int64_t oth
           row, {w.row_hits[h].score, static_cast<std::int32_t>(col0 + w.row_hits[h].column)});
     for (std::int64_t h = 0; h < n_column; ++h) {
       const std::int64_t column = col0 + w.column_hits[h].column;
-      if (columns_.id(column) != rows_.id(row))
-        of_columns->add(column, {w.column_hits[h].score, static_cast<std::int32_t>(row)});
+      if (columns_.id(column) == rows_.id(row)) continue;
+      of_columns->prefetch(column);
+      w.pending.push_back({column, {w.column_hits[h].score, static_cast<std::int32_t>(row)}});
     }
+    if (w.pending.size() > kPending) add_pending();
   }
+  add_pending();
 }
 
 }  // namespace ilo

@@ -160,7 +160,7 @@ class Graph {
     plan.step_work = std::clamp(3e10 * options_.checkpoint_seconds, 1e8, 1e12);
     if (options_.max_candidates > 0) plan.candidates = std::max(options_.max_candidates, first);
     // Rows: duplicates' bookkeeping, norms, bounds. Workers: the tile, hits, two rows.
-    const std::int64_t taken = queries * (plan.candidates * hit + Candidates::kBytesPerRow) +
+    const std::int64_t taken = queries * Candidates::bytes_per_row(k, plan.candidates) +
                                rows_.n() * 56 + (n + (all_pairs_ ? 0 : queries)) * 48 +
                                threads * (plan.block * (plan.block + 16) * 4 +
                                           rows_.d() * (16 + 4 * width) + kMeasureBytes);

@@ -109,12 +109,14 @@ class Rectangle {
            ceil_div(count(0), block_) * ceil_div(count(1), block_) < 8 * team_.size())
       block_ = ceil_div(block_ / 2, width) * width;
     const std::int64_t rows = count(0) + count(1), hit = sizeof(Hit);
-    const std::int64_t first = Candidates::first_capacity(std::max(wanted(0), wanted(1)));
+    const std::int64_t most_wanted = std::max(wanted(0), wanted(1));
+    const std::int64_t first = Candidates::first_capacity(most_wanted);
     most_candidates_ =
         std::clamp<std::int64_t>(options_.max_memory / 8 / hit / rows, first, 512 + 2 * first);
     if (options_.max_candidates > 0) most_candidates_ = std::max(options_.max_candidates, first);
     const std::int64_t taken =
-        rows * (most_candidates_ * hit + Candidates::kBytesPerRow) + rows_.n() * 72 + rows * 48 +
+        rows * Candidates::bytes_per_row(most_wanted, most_candidates_) + rows_.n() * 72 +
+        rows * 48 +
         team_.size() * (block_ * (block_ + 16) * 4 + rows_.d() * (16 + 4 * width) + kMeasureBytes);
     for_rows_ = std::max<std::int64_t>(0, options_.max_memory - taken);
   }

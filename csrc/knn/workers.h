@@ -20,6 +20,11 @@ struct Worker {
   std::int64_t stride;
   Buffer<float> tile;
   std::vector<Hit> row_hits, column_hits;
+  struct Pending {
+    std::int64_t column;
+    Hit hit;
+  };
+  std::vector<Pending> pending;
   Buffer<double> u;
 };
 
