@@ -131,6 +131,7 @@ void Filter::multiply(std::int64_t s, std::int64_t i, int slot, std::int64_t oth
   const std::int64_t n_rows = std::min(block, rows_.count() - row0);
   const std::int64_t n_cols = columns_.padded(std::min(block, columns_.count() - col0));
   const bool is_diagonal = all_pairs_ && row0 == col0;
+  const bool is_met = is_diagonal || !all_pairs_;  // a row may stand among the columns
   if (is_diagonal)
     square(i * block, n_cols, w);
   else
@@ -169,18 +170,19 @@ void Filter::multiply(std::int64_t s, std::int64_t i, int slot, std::int64_t oth
       candidates_.expect(row, c, half, n_cols);
       n_row = kernels_.scan_row(c, half, candidates_.threshold(row), n_cols, w.row_hits.data());
     }
-    // The row itself is no candidate.
-    const auto end =
-        std::remove_if(w.row_hits.begin(), w.row_hits.begin() + n_row,
-                       [&](const Hit& h) { return columns_.id(col0 + h.column) == rows_.id(row); });
-    n_row = end - w.row_hits.begin();
+    if (is_met) {  // the row itself is no candidate
+      const auto end = std::remove_if(
+          w.row_hits.begin(), w.row_hits.begin() + n_row,
+          [&](const Hit& h) { return columns_.id(col0 + h.column) == rows_.id(row); });
+      n_row = end - w.row_hits.begin();
+    }
     candidates_.expect(row, w.row_hits.data(), n_row);
     for (std::int64_t h = 0; h < n_row; ++h)
       candidates_.add(
           row, {w.row_hits[h].score, static_cast<std::int32_t>(col0 + w.row_hits[h].column)});
     for (std::int64_t h = 0; h < n_column; ++h) {
       const std::int64_t column = col0 + w.column_hits[h].column;
-      if (columns_.id(column) == rows_.id(row)) continue;
+      if (is_met && columns_.id(column) == rows_.id(row)) continue;
       of_columns->prefetch(column);
       w.pending.push_back({column, {w.column_hits[h].score, static_cast<std::int32_t>(row)}});
     }
