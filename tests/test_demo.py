@@ -81,4 +81,4 @@ def test_demo_transcoders_imitate_the_mlps_of_the_demo_model(name):
     explained = 1 - error / (y - y.mean(dim=0)).square().sum(dim=(0, 2))
     assert explained.min() > 0.5 and explained.mean() > 0.7, explained
     files = list(transcoder_path(name).parent.rglob("*"))
-    assert sum(file.stat().st_size for file in files if file.is_file()) <= 10_000_000
+    assert sum(file.stat().st_size for file in files if file.is_file()) <= 4_000_000

@@ -27,9 +27,9 @@ def add_parser(commands: Commands) -> None:
         "added to: the next token and how the prompt goes on, before and after. The page of `clt "
         "graph` names features.",
         examples=(
-            "ilo-fast clt intervene --feature 3/414=0",
-            'ilo-fast clt intervene "He said to them: Go into the" --feature 3/414*3 --at -1',
-            "ilo-fast clt intervene --feature 3/414=0 --feature 4/63+1.5 --frozen attention --json",
+            "ilo-fast clt intervene --feature 3/28=0",
+            'ilo-fast clt intervene "He said to them: Go into the" --feature 3/28*3 --at -1',
+            "ilo-fast clt intervene --feature 3/28=0 --feature 4/5+1.5 --frozen attention --json",
         ),
     )
     parser.add_argument(
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def feature_change(text: str) -> tuple[int, int, str, float]:
-    """``"3/512=0"`` as layer, feature, keyword of `Intervention`, number."""
+    """``"3/28=0"`` as layer, feature, keyword of `Intervention`, number."""
     match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*([=*+-])\s*(\S+)\s*", text)
     try:
         number = float(match[4]) if match else math.nan
@@ -108,7 +108,7 @@ def feature_change(text: str) -> tuple[int, int, str, float]:
     if match is None or not math.isfinite(number):
         raise argparse.ArgumentTypeError(
             f"{text!r} is no change of a feature: give LAYER/FEATURE=X, LAYER/FEATURE*X, "
-            "LAYER/FEATURE+X or LAYER/FEATURE-X, such as 3/512=0"
+            "LAYER/FEATURE+X or LAYER/FEATURE-X, such as 3/28=0"
         )
     way = {"=": "value", "*": "scale"}.get(match[3], "add")
     return int(match[1]), int(match[2]), way, -number if match[3] == "-" else number

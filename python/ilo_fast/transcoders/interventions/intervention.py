@@ -72,7 +72,7 @@ class Intervention:
         return f"intervention on feature {self.feature} of layer {self.layer}"
 
     def __str__(self) -> str:
-        """``3/512=0``, ``3/512*2``, ``3/512+1.5``, as the command line has it."""
+        """``3/28=0``, ``3/28*2``, ``3/28+1.5``, as the command line has it."""
         way = next(name for name in _WAYS if getattr(self, name) is not None)
         number = getattr(self, way)
         sign = "" if way == "add" and number < 0 else _SIGNS[way]

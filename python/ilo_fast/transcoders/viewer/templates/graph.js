@@ -103,7 +103,7 @@ function nodeName(graph, node, notes) {
   const note = notes && notes.find(layer, graph.feature[node]);
   return note && note.description ? note.description : `Feature ${graph.feature[node]} of layer ${layer}`;
 }
-// For lists: which of equal ones it is. Features are named as the command line names them: 3/414.
+// For lists: which of equal ones it is. Features are named as the command line names them: 3/28.
 function longName(graph, node, notes) {
   const name = nodeName(graph, node, notes);
   if (graph.kind[node] !== FEATURE) return graph.kind[node] === TARGET || graph.position[node] < 0 || name.startsWith("Position ") ? name : `${name} (${graph.position[node]})`;
