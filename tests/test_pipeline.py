@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers.tiny_models import SENTENCES, build, tokenizer
 
-from ilo_fast import ParallelCorpus, extract, measure, overlap
+from ilo_fast import ParallelCorpus, RayWorkers, extract, measure, overlap, pipeline
 
 
 def test_measure_is_overlap_of_what_extract_gives(tmp_path: Path) -> None:
@@ -32,6 +32,25 @@ def test_measure_is_overlap_of_what_extract_gives(tmp_path: Path) -> None:
 def test_measure_refuses_a_keyword_that_neither_knows() -> None:
     with pytest.raises(TypeError, match="neighbours"):
         measure("demo", SENTENCES, neighbours=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("workers", "backend"), [(None, "local"), (RayWorkers(count=2, memory=1 << 20), "ray")]
+)
+def test_measure_extracts_over_workers_where_they_are_given_whatever_backend_is(
+    workers: RayWorkers | None, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def extracted(*given: Any, **options: Any) -> Any:
+        asked.append(options)
+        rng = np.random.default_rng(0)
+        return {code: rng.standard_normal((9, 4)) for code in SENTENCES}
+
+    monkeypatch.setattr(pipeline, "extract", extracted)
+    text = {code: list(lines) * 9 for code, lines in SENTENCES.items()}
+    measure("anything", text, threshold=2, workers=workers, backend="exact")
+    assert (asked[0]["backend"], asked[0]["workers"]) == (backend, workers)
 
 
 @pytest.mark.parametrize(

@@ -260,8 +260,8 @@ class PartitionedGraph {
       converted.clear_if_large();
       const double* u = converted.of(row);
       nearest.clear(output_.wanted(row));
-      const std::int64_t count = worth_ranking(row);
-      for (std::int64_t p = 0; p < count; ++p) {
+      const std::int64_t entries = worth_ranking(row);
+      for (std::int64_t p = 0; p < entries; ++p) {
         const std::int64_t column = search_->best.best(row)[p].column;
         nearest.add(kernels_.squared_distance(u, converted.of(column), source_.d()),
                     output_.place(column));

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ilo_fast.corpora.opening import Corpus, open_corpus
 from ilo_fast.corpora.parallel import ParallelCorpus
 from ilo_fast.representations.extraction import extract
+from ilo_fast.representations.ray.options import RayWorkers
 from ilo_fast.scores.checks import check_measurable
 from ilo_fast.scores.overlap import overlap
 from ilo_fast.scores.result import OverlapScores
@@ -36,6 +37,7 @@ def measure(
     trust_remote_code: bool = False,
     verify: bool = True,
     name: str | None = None,
+    workers: RayWorkers | None = None,
     n_neighbors: int = 5,
     threshold: int = 3,
     metric: str = "cosine",
@@ -64,8 +66,11 @@ def measure(
         As in :func:`~ilo_fast.extract`.
     special_tokens, prefix, max_length, revision, trust_remote_code, verify, name
         As there.
+    workers
+        Extract on a Ray cluster, with these workers (``RayWorkers()``: as many as it holds), which
+        needs a `cache` that all nodes see. None: in this process, whatever `backend` is.
     n_neighbors, threshold, metric, backend, n_threads, parallel
-        As in :func:`~ilo_fast.overlap`.
+        As in :func:`~ilo_fast.overlap`; ``backend="ray"`` makes the graphs on the cluster.
     groups, intervals, n_permutations, level, seed, checkpoint
         As there.
     progress
@@ -113,6 +118,8 @@ def measure(
         trust_remote_code=trust_remote_code,
         verify=verify,
         name=name,
+        backend="local" if workers is None else "ray",
+        workers=workers,
         progress=progress,
     )
     return overlap(

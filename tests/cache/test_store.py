@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -159,6 +160,26 @@ def test_hash_of_a_file_follows_a_replacement_of_equal_size_and_time(tmp_path, m
         os.replace(other, path)
         assert len({first, second, opened.file_hash(path)}) == 3
     assert len(json.loads((tmp_path / "cache" / "file_hashes.json").read_text())) == 1
+
+
+def test_hash_of_a_file_on_shared_storage_is_known_to_all_machines(tmp_path, monkeypatch):
+    path = tmp_path / "weights"
+    path.write_bytes(b"1111")
+    os.utime(path, ns=(0, 0))
+    monkeypatch.setattr(store, "_TICK_NS", -1)  # as if it had lain there for long
+    first = store.Store(tmp_path / "cache").file_hash(path)
+    here = Path.stat
+
+    def mounted_elsewhere(self, **options):
+        found = here(self, **options)
+        names = ("st_mode", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+        return SimpleNamespace(
+            st_dev=found.st_dev + 1, **{name: getattr(found, name) for name in names}
+        )
+
+    monkeypatch.setattr(Path, "stat", mounted_elsewhere)
+    monkeypatch.setattr(store, "hash_file", None)
+    assert store.Store(tmp_path / "cache").file_hash(path) == first
 
 
 @pytest.mark.parametrize(

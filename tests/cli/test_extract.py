@@ -55,7 +55,7 @@ def test_extract_of_other_settings_is_refused_before_any_work(
     assert run("-q", "-o", "reps", command="extract") == 0
     before = extracted(here / "reps")
     with monkeypatch.context() as patch:
-        patch.setattr("ilo_fast.representations.extraction.extract", None)
+        patch.setattr("ilo_fast.models.source.ModelSource.open", None)
         assert run("-q", "-o", "reps", "--layers", "1", command="extract") == 1
     message = "holds representations of other settings (layers was all, now [1])"
     assert message in capsys.readouterr().err

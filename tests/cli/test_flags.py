@@ -36,20 +36,33 @@ def recorded(monkeypatch: pytest.MonkeyPatch, function: str, *argv: str) -> dict
     return calls[0]
 
 
+FLAGS_OF_EXTRACT = (
+    "extract", "-q", "--layers", "0,-1", "--device", "cpu", "--dtype", "bfloat16",
+    "--batch-tokens", "99", "--no-cache", "--special-tokens", "exclude", "--max-length", "7",
+    "--revision", "v2", "--trust-remote-code", "--pooling", "last", "--name", "mine",
+    "--tokenizer-languages", "eng_Latn=en_XX, deu_Latn=de_DE", "--prefix", "query: ",
+)  # fmt: skip
+
+
+def test_flags_of_a_model_reach_its_opening(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = "ilo_fast.models.source.ModelSource.open"
+    assert recorded(monkeypatch, opened, *FLAGS_OF_EXTRACT) == {
+        "device": "cpu", "dtype": "bfloat16", "revision": "v2", "trust_remote_code": True,
+        "store": None, "progress": False, "label": "mine",
+    }  # fmt: skip
+    kept = recorded(monkeypatch, opened, "extract", "--cache", "kept")
+    assert kept["store"].root == Path("kept") and kept["progress"] is True
+
+
 def test_flags_of_extract_reach_the_function(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ilo_fast.models.source.ModelSource.open", lambda *_, **__: object())
     given = recorded(
-        monkeypatch, "ilo_fast.representations.extraction.extract",
-        "extract", "-q", "--layers", "0,-1", "--device", "cpu", "--dtype", "bfloat16",
-        "--batch-tokens", "99", "--no-cache", "--special-tokens", "exclude", "--max-length", "7",
-        "--revision", "v2", "--trust-remote-code", "--pooling", "last", "--name", "mine",
-        "--tokenizer-languages", "eng_Latn=en_XX, deu_Latn=de_DE", "--prefix", "query: ",
-    )  # fmt: skip
+        monkeypatch, "ilo_fast.representations.extraction.extract_from", *FLAGS_OF_EXTRACT
+    )
     assert given == {
-        "layers": (0, -1), "device": "cpu", "dtype": "bfloat16", "batch_tokens": 99,
-        "cache": False, "pooling": "last", "name": "mine",
+        "layers": (0, -1), "batch_tokens": 99, "pooling": "last",
         "tokenizer_languages": {"eng_Latn": "en_XX", "deu_Latn": "de_DE"},
-        "special_tokens": "exclude", "max_length": 7, "prefix": "query: ",
-        "revision": "v2", "trust_remote_code": True, "progress": False,
+        "special_tokens": "exclude", "max_length": 7, "prefix": "query: ", "progress": False,
     }  # fmt: skip
 
 

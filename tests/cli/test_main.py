@@ -91,7 +91,7 @@ def test_damaged_files_and_hostile_names_end_in_a_plain_line(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("ilo_fast.representations.extraction.extract", fail)
+    monkeypatch.setattr("ilo_fast.representations.extraction.extract_from", fail)
     assert run("-q") == 1
     printed = capsys.readouterr().err
     assert said in printed and len(printed.splitlines()) == 1
@@ -129,7 +129,7 @@ def test_interrupt_before_the_first_batch_does_not_claim_that_something_is_kept(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ilo_fast.representations.extraction.extract", interrupted)
+    monkeypatch.setattr("ilo_fast.representations.extraction.extract_from", interrupted)
     assert run("-q") == 130
     assert "Nothing was extracted yet" in capsys.readouterr().err
 
@@ -137,7 +137,7 @@ def test_interrupt_before_the_first_batch_does_not_claim_that_something_is_kept(
 def test_what_cannot_be_measured_is_refused_before_the_model_is_opened(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ilo_fast.representations.extraction.extract", None)
+    monkeypatch.setattr("ilo_fast.models.source.ModelSource.open", None)
     for flags, said in (
         (["-l", "eng_Latn"], "corpus has 1 language(s) (eng_Latn)"),
         (["--threshold", "4"], "--threshold 4 cannot be reached with 4 languages"),

@@ -122,7 +122,7 @@ def test_other_settings_are_refused_before_any_work(
 ) -> None:
     assert run("-q", "-o", "out") == 0
     before = (here / "out" / "scores.json").read_bytes()
-    monkeypatch.setattr("ilo_fast.representations.extraction.extract", None)
+    monkeypatch.setattr("ilo_fast.models.source.ModelSource.open", None)
     assert run("-q", "-o", "out", *changed) == 1
     err = capsys.readouterr().err
     assert named in err

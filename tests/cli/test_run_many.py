@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ import pytest
 
 from ilo_fast import load_results, measure
 from ilo_fast._util.locks import acquire
-from ilo_fast.cli import common, main, run_many
+from ilo_fast.cli import common, kept_model, main
+from ilo_fast.models import source
 from ilo_fast.report import files
 from ilo_fast.scores.result import OverlapScores
 
@@ -50,7 +53,7 @@ COMMAND = ("run", "--config", "many.yaml", "-o", "out")
 def freed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How often memory was freed, not done here: half a second each beside all that tests load."""
     times: list[int] = []
-    monkeypatch.setattr(run_many, "_free_memory", lambda: times.append(1))
+    monkeypatch.setattr(kept_model, "_free_memory", lambda: times.append(1))
     return times
 
 
@@ -82,12 +85,40 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     extract = common.extract_representations
 
-    def note(args: Any, corpus: Any) -> Any:
+    def note(args: Any, *given: Any) -> Any:
         found.append(common.model_name(args))
-        return extract(args, corpus)
+        return extract(args, *given)
 
     monkeypatch.setattr(common, "extract_representations", note)
     return found
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The folders whose weights are loaded, in order; no two are ever there at once."""
+    found: list[str] = []
+    there: list[weakref.ref[Any]] = []
+    load = source.load_weights
+
+    def note(files: Any, **options: Any) -> Any:
+        assert [one for one in there if one() is not None] == []
+        model, missing = load(files, **options)
+        found.append(files.folder.name)
+        there.append(weakref.ref(model))
+        return model, missing
+
+    monkeypatch.setattr(source, "load_weights", note)
+    monkeypatch.setattr(kept_model, "_free_memory", gc.collect)
+    return found
+
+
+def train_on(folder: Path) -> None:
+    """Give a model other weights."""
+    from safetensors.torch import load_file, save_file
+
+    file = folder / "model.safetensors"
+    weights = {name: 1.1 * value for name, value in load_file(file).items()}
+    save_file(weights, file, {"format": "pt"})
 
 
 def results(folder: Path) -> list[str]:
@@ -132,13 +163,75 @@ def test_every_model_and_corpus_has_a_file_and_a_row(
     assert OverlapScores.from_json(inside) == scores
 
 
+TWO_MODELS = """
+defaults: {quick: true, device: cpu}
+models:
+  - MODEL
+  - {model: ./other, name: deep, layers: LAYER}
+  - {model: MODEL, name: last, pooling: last}
+  - ./other
+corpora:
+  - TEXT
+  - {corpus: TEXT, name: three, languages: [eng_Latn, deu_Latn, fra_Latn], threshold: 2}
+"""
+
+
+@pytest.fixture
+def other(here: Path, model: Path) -> None:
+    """Another model, in ./other."""
+    shutil.copytree(model, here / "other")
+    train_on(here / "other")
+
+
+@pytest.mark.usefixtures("other")
+def test_a_model_is_loaded_once_for_all_its_results_and_never_beside_another(
+    many: Many, here: Path, corpus: Path, loaded: list[str], measured: list[str]
+) -> None:
+    assert many(TWO_MODELS.replace("LAYER", "1")) == 0
+    assert loaded == ["tiny", "other"]
+    assert measured == ["tiny", "tiny", "last", "last", "deep", "deep", "other", "other"]
+    # Each as if it had been measured alone.
+    found = load_results(here / "out", by="layer").set_index(["model", "corpus", "layer"]).ilo
+    for name, at in (("deep", 1), ("other", 1), ("other", 2)):
+        scores = measure(here / "other", corpus, device="cpu", layers=at)
+        np.testing.assert_allclose(found[name, "text", at], scores.ilo.mean(), atol=1e-12)
+
+
+@pytest.mark.usefixtures("other")
+def test_after_a_failure_the_model_is_loaded_anew(
+    many: Many, here: Path, loaded: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert many(TWO_MODELS.replace("LAYER", "99")) == 1
+    assert "6 measured, 2 failed" in capsys.readouterr().out
+    assert len(load_results(here / "out")) == 6
+    assert loaded == ["tiny", "other", "other"]
+
+
+def test_a_model_that_changes_between_two_results_is_loaded_anew(
+    many: Many, here: Path, model: Path, loaded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(model, here / "mine")
+    score = common.score_into
+
+    def train_after_the_first(*given: Any, **options: Any) -> Any:
+        monkeypatch.setattr(common, "score_into", score)
+        found = score(*given, **options)
+        train_on(here / "mine")
+        return found
+
+    monkeypatch.setattr(common, "score_into", train_after_the_first)
+    assert many(TWO_CORPORA.replace("MODEL", "./mine")) == 0
+    assert loaded == ["mine", "mine"]
+    assert len(set(load_results(here / "out").revision)) == 2
+
+
 def test_second_start_measures_nothing(
     many: Many, measured: list[str], freed: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert many(TWO_CORPORA) == 0
-    assert len(measured) == len(freed) == 2
+    assert len(measured) == 2 and len(freed) == 1
     assert many(TWO_CORPORA) == 0
-    assert len(measured) == len(freed) == 2
+    assert len(measured) == 2 and len(freed) == 1
     assert "2 there already" in capsys.readouterr().out
 
 
@@ -329,17 +422,13 @@ def test_a_damaged_result_is_measured_again_and_another_programs_file_stays(
 def test_a_model_that_changes_is_another_revision(
     many: Many, here: Path, model: Path, measured: list[str]
 ) -> None:
-    from safetensors.torch import load_file, save_file
-
     shutil.copytree(model, here / "mine")
     one = "defaults: {quick: true, device: cpu}\nmodels: ./mine\ncorpora: TEXT"
     assert many(one) == 0
     (here / "mine" / "README.md").write_text("says nothing of the weights")
     assert many(one) == 0
     assert len(measured) == 1
-    weights = load_file(here / "mine" / "model.safetensors")
-    weights = {name: 1.1 * value for name, value in weights.items()}
-    save_file(weights, here / "mine" / "model.safetensors", {"format": "pt"})
+    train_on(here / "mine")
     assert many(one) == 0
     frame = load_results(here / "out")
     assert list(frame.model) == ["mine", "mine"]

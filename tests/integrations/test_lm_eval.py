@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 pytest.importorskip("lm_eval", reason="lm_eval is not installed: pip install 'ilo_fast[lm-eval]'")
 
 import lm_eval
+from helpers.harnesses import LANGUAGES, N
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
@@ -22,17 +22,10 @@ from ilo_fast import OverlapScores, ParallelCorpus, extract, measure, overlap
 from ilo_fast.integrations.lm_eval import OverlapTask
 from ilo_fast.models.demo import demo_model_path
 
-LANGUAGES = ("eng_Latn", "deu_Latn", "fra_Latn", "tha_Thai")
-N = 16
-
 pytestmark = [
     pytest.mark.filterwarnings("default"),  # of the harness and what it needs
+    pytest.mark.usefixtures("seeds_as_before"),
 ]
-
-
-@pytest.fixture(scope="module")
-def corpus() -> ParallelCorpus:
-    return ParallelCorpus.demo(LANGUAGES, limit=N)
 
 
 @pytest.fixture(scope="module")
@@ -255,17 +248,3 @@ def test_a_model_without_hidden_states_is_refused(
 ) -> None:
     with pytest.raises(TypeError, match="which DummyLM does not give: use model='hf'"):
         evaluated("dummy", manager, OverlapTask(corpus))
-
-
-@pytest.fixture(autouse=True)
-def seeds_as_before() -> Iterator[None]:
-    """The harness sets seeds of the whole process."""
-    import random
-
-    import torch
-
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    yield
-    random.setstate(states[0])
-    np.random.set_state(states[1])
-    torch.set_rng_state(states[2])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ pytest.importorskip("mteb", reason="mteb is not installed: pip install 'ilo_fast
 import mteb
 from datasets import Dataset, DatasetDict
 from helpers import tiny_models
+from helpers.harnesses import LANGUAGES, N, small_corpus
 from mteb.abstasks import AbsTaskBitextMining
 from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.models import ModelMeta
@@ -24,17 +24,10 @@ from ilo_fast.integrations.mteb import LayerEncoder, OverlapTask, bitext_corpus,
 from ilo_fast.models.demo import demo_model_path
 from ilo_fast.scores.flat import layer_means, of_languages
 
-LANGUAGES = ("eng_Latn", "deu_Latn", "fra_Latn", "tha_Thai")
-N = 16
-
 pytestmark = [
     pytest.mark.filterwarnings("default"),  # of the harness and what it needs
+    pytest.mark.usefixtures("seeds_as_before"),
 ]
-
-
-@pytest.fixture(scope="module")
-def corpus() -> ParallelCorpus:
-    return ParallelCorpus.demo(LANGUAGES, limit=N)
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +206,7 @@ class Parallel(AbsTaskBitextMining):  # type: ignore[misc]
     )
 
     def load_data(self, *args: Any, **kwargs: Any) -> None:
-        text = ParallelCorpus.demo(LANGUAGES, limit=N)
+        text = small_corpus()
         columns: dict[str, Any] = {code: list(lines) for code, lines in text.sentences.items()}
         columns |= {"id": list(range(N)), "url": [f"page {i // 2}" for i in range(N)]}
         self.dataset = DatasetDict({"devtest": Dataset.from_dict(columns)})
@@ -332,17 +325,3 @@ def test_unloaded_data_come_back(corpus: ParallelCorpus) -> None:
     assert task.dataset is not None and len(task.dataset["test"]) == N
     assert task.languages == ["deu", "eng", "fra", "tha"]
     assert task.abstask_prompt
-
-
-@pytest.fixture(autouse=True)
-def seeds_as_before() -> Iterator[None]:
-    """Every task of MTEB sets seeds of the whole process."""
-    import random
-
-    import torch
-
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    yield
-    random.setstate(states[0])
-    np.random.set_state(states[1])
-    torch.set_rng_state(states[2])

@@ -137,11 +137,11 @@ def test_intervals_and_p_values_stand_in_both_tables_and_in_the_data() -> None:
     text = page_of(scores)
     low, high = scores.intervals.of_layer(1)["ilo"]
     assert f"{low:.3f} \N{EN DASH} {high:.3f}" in text
-    assert "ILO under perfect mixing" in text and "Given the graph" in text
+    assert "drawn at random, as in noise, ILO is" in text and "Given the graph" in text
     assert f"{scores.mixing_test.p_mixing_mean[2]:.3f}" in text
     ilo = _data(text)["runs"][0]["scores"][0]
     assert ilo["low"] and ilo["high"] and ilo["chance"] and ilo["p"]
-    assert "under perfect mixing" not in page_of(overlap_scores())
+    assert "drawn at random, as in noise" not in page_of(overlap_scores())
 
 
 def test_page_without_script_still_has_figures_and_tables(full_page: str) -> None:

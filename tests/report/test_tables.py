@@ -42,7 +42,10 @@ def test_intervals_limits_and_chances_stand_beside_the_means_of_every_layer() ->
         for name, digits in (("ilo", 3), ("translation_share", 4)):
             low, high = scores.intervals.of_layer(h)[name]
             assert f"{low:.{digits}f} - {high:.{digits}f}" in text
-    assert f"mean of both; {scores.limits.ilo_under_mixing.mean():.3f} where languages mix" in text
+    assert (
+        f"mean of both; {scores.limits.ilo_under_mixing.mean():.3f} where neighbours are random"
+        in text
+    )
     assert "99 permutations" in text and "chance in graph" in text
     assert max(map(len, text.splitlines())) <= 100
 

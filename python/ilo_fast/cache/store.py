@@ -292,15 +292,17 @@ class CacheWriter:
 
 
 def _file_state(path: Path) -> str:
-    """What changes when the file does: a copy over it has another inode or time of change."""
+    """What changes when the file does: a copy over it has another inode or time of change.
+
+    Not the number of its file system, which differs between machines that mount the same storage:
+    with it each would hash the weights anew, and forget what the others have found.
+    """
     stat = path.stat()
-    return (
-        f"{path}|{stat.st_dev}|{stat.st_ino}|{stat.st_size}|{stat.st_mtime_ns}|{stat.st_ctime_ns}"
-    )
+    return f"{path}|{stat.st_ino}|{stat.st_size}|{stat.st_mtime_ns}|{stat.st_ctime_ns}"
 
 
 def _still_is(name: str) -> bool:
     try:
-        return _file_state(Path(name.rsplit("|", 5)[0])) == name
+        return _file_state(Path(name.rsplit("|", 4)[0])) == name
     except OSError:
         return False

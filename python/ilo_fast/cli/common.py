@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ilo_fast.corpora.parallel import ParallelCorpus
+    from ilo_fast.models.source import ModelSource
     from ilo_fast.representations.result import Representations
     from ilo_fast.scores.result import OverlapScores
 
@@ -71,29 +72,44 @@ def model_name(args: argparse.Namespace) -> str:
     return DEMO if args.model == DEMO and not args.name else model_title(args)
 
 
-def extract_representations(args: argparse.Namespace, corpus: ParallelCorpus) -> Representations:
-    """Run the model that the flags name over ``corpus``."""
-    logger.info("model: %s", model_name(args))
-    from ilo_fast.representations.extraction import extract
+def open_source(args: argparse.Namespace) -> ModelSource:
+    """The model that the flags name, its weights not yet loaded."""
+    from ilo_fast.cache import Store
+    from ilo_fast.models.source import ModelSource
 
-    set_threads(args)
     with model_output(args.quiet):
-        return extract(
+        return ModelSource.open(
             args.model,
-            corpus,
-            layers=args.layers,
             device=args.device,
             dtype=args.dtype,
+            revision=args.revision,
+            trust_remote_code=args.trust_remote_code,
+            store=Store.open(False if args.no_cache else args.cache or True),
+            progress=not args.quiet,
+            label=args.name,
+        )
+
+
+def extract_representations(
+    args: argparse.Namespace, corpus: ParallelCorpus, source: ModelSource | None = None
+) -> Representations:
+    """Run the model that the flags name over ``corpus``; ``source``: that model, opened before."""
+    logger.info("model: %s", model_name(args))
+    from ilo_fast.representations.extraction import extract_from
+
+    set_threads(args)
+    source = source or open_source(args)
+    with model_output(args.quiet):
+        return extract_from(
+            source,
+            corpus,
+            layers=args.layers,
             batch_tokens=args.batch_tokens,
-            cache=False if args.no_cache else args.cache or True,
             pooling=args.pooling,
             tokenizer_languages=args.tokenizer_languages,
-            name=args.name,
             special_tokens=args.special_tokens,
             prefix=args.prefix,
             max_length=args.max_length,
-            revision=args.revision,
-            trust_remote_code=args.trust_remote_code,
             progress=not args.quiet,
         )
 

@@ -6,9 +6,7 @@ One failure loses nothing of the others. What is finished stays; the next start 
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
-import sys
 import time
 import traceback
 from collections.abc import Mapping
@@ -21,6 +19,7 @@ from ilo_fast._util.messages import counted
 from ilo_fast.cli import common
 from ilo_fast.cli.console import emit
 from ilo_fast.cli.failures import EXIT_ACCESS, EXIT_ERROR, explained
+from ilo_fast.cli.kept_model import KeptModel, model_settings
 from ilo_fast.cli.leaderboard import LEADERBOARD_FILES, write_leaderboard
 from ilo_fast.cli.output import (
     CERTAINTY,
@@ -99,16 +98,23 @@ class _Many:
         self.corpora: dict[tuple[Any, ...], ParallelCorpus | Exception] = {}
         self.settings: dict[Path, dict[str, Any]] = {}  # of each result of this start
         self.tally = _Tally()
+        self.model = KeptModel()
+        self.model_stays = False  # the next result is of the same
 
     def run(self) -> int:
+        jobs = self.config.jobs
+        keys = [_key(job) for job in jobs]
         # What was tried and failed comes last: if it kills the process, the others are done.
-        keys = [_key(job) for job in self.config.jobs]
+        # Else all results of one model follow each other.
         before = [self.attempts.get(key) is not None for key in keys]
-        order = sorted(range(len(keys)), key=lambda at: before[at])
+        models = [model_settings(job.args) for job in jobs]
+        order = sorted(range(len(jobs)), key=lambda at: (before[at], models.index(models[at])))
         written: list[Path] = []
         try:
             for number, at in enumerate(order, start=1):
-                self._try(self.config.jobs[at], keys[at], f"[{number}/{len(order)}]")
+                follows = order[number] if number < len(order) else None
+                self.model_stays = follows is not None and models[follows] == models[at]
+                self._try(jobs[at], keys[at], f"[{number}/{len(order)}]")
         finally:  # also after Ctrl-C
             written = write_leaderboard(self.folder, self._failures(keys))
         self._say(written)
@@ -140,7 +146,9 @@ class _Many:
                 key, about, text, EXIT_ACCESS if status == EXIT_ACCESS else EXIT_ERROR
             )
             self.tally.failed[key] = status
-            _free_memory()
+        else:
+            return
+        self.model.let_go()  # only now: the error held all that was at work
 
     def _measure(self, job: Job, key: str, about: Mapping[str, Any]) -> None:
         from ilo_fast._util.hashing import digest
@@ -182,7 +190,6 @@ class _Many:
                 self._write(path, corpus, settings, args, began, experiment, title)
                 self.tally.measured += 1
                 write_leaderboard(self.folder, [], drawn=False)
-                _free_memory()
             self.attempts.clear(key)
         finally:
             lock.release()
@@ -227,7 +234,12 @@ class _Many:
         from ilo_fast.scores.companions.result import COMPANIONS_FILE, Companions
 
         inside = path.with_suffix("")
-        representations = common.extract_representations(args, corpus)
+        revision = path.relative_to(self.folder).parts[1]
+        representations = common.extract_representations(
+            args, corpus, self.model.source(args, revision)
+        )
+        if not self.model_stays:  # scoring may need its room
+            self.model.let_go()
         inside.mkdir(parents=True, exist_ok=True)
         scores, _ = common.score_into(
             inside, representations, settings, args, began,
@@ -238,7 +250,7 @@ class _Many:
             scores,
             Companions.from_json(beside) if beside.is_file() else None,
             model=common.model_name(args),
-            revision=path.relative_to(self.folder).parts[1],
+            revision=revision,
             corpus=title,
             experiment=experiment,
             settings={
@@ -373,11 +385,3 @@ def _pinned_revision(args: argparse.Namespace) -> str:
     if files.revision == revision:  # what is measured is what its folder will be called
         args.revision = revision
     return revision
-
-
-def _free_memory() -> None:
-    """Before the next model: what the last one left."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()

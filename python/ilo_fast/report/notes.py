@@ -21,9 +21,11 @@ _FEW_COPIES = 0.9
 
 def notes(scores: OverlapScores) -> list[str]:
     """Sentences that a reader needs beside the numbers: caveats, and how the run went."""
+    limits = None if scores.limits is None else scores.limits.means()
+    noise = "near 1" if limits is None else f"{limits['ilo_under_mixing']:.3f} here"
     found = [
         "ILO measures how much languages mix, not whether they mix by meaning: "
-        "unstructured noise scores near 1. Read it beside the share of neighbours that are "
+        f"unstructured noise scores {noise}. Read it beside the share of neighbours that are "
         "translations."
     ]
     best = layer_means(scores)[best_layer_index(scores)]

@@ -108,7 +108,7 @@ def _legend(scores: OverlapScores, parallel: bool) -> str:
     limits = None if scores.limits is None else scores.limits.means()
     if limits is not None:
         entries[-1] += (
-            f"; {limits['ilo_under_mixing']:.3f} where languages mix perfectly, at most "
+            f"; {limits['ilo_under_mixing']:.3f} where neighbours are random (noise), at most "
             f"{limits['ilo_max']:.3f}"
         )
     if parallel:

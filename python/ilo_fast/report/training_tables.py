@@ -104,7 +104,7 @@ def layer_lines(
     if after.limits is not None:
         limits = after.limits.means()
         lines.append(
-            f"ILO is {limits['ilo_under_mixing']:.3f} where languages mix perfectly, at most "
+            f"ILO is {limits['ilo_under_mixing']:.3f} where neighbours are random (noise), at most "
             f"{limits['ilo_max']:.3f}"
         )
     if parallel:

@@ -152,7 +152,6 @@ def extract(
     ImportError
         ``"ray"`` without its package.
     """
-    started = time.perf_counter()
     _check_choice("pooling", pooling, POOLINGS)
     _check_choice("backend", backend, ("local", "ray"))
     if backend != "ray" and workers is not None:
@@ -177,7 +176,6 @@ def extract(
         cluster: Extraction | None = None
         if backend == "ray":
             cluster = stack.enter_context(on_cluster(model, cache, device, workers))
-        store = Store.open(cache)
         source = ModelSource.open(
             model,
             tokenizer=tokenizer,
@@ -185,43 +183,89 @@ def extract(
             dtype=dtype,
             revision=revision,
             trust_remote_code=trust_remote_code,
-            store=store,
+            store=Store.open(cache),
             progress=progress,
             label=name,
             elsewhere=cluster is not None,
         )
-        source.check_languages(tuple(opened.sentences))
-        if cluster is not None:
-            cluster.info(source, {code: len(lines) for code, lines in opened.sentences.items()})
-        model_info = source.info()
-        limit = length_limit(source.tokenizer, model_info.position_limit, max_length)
-        _check_room_for_text(source.tokenizer, limit)
-        spoken = language_codes(source.tokenizer, opened.sentences, tokenizer_languages)
-        texts = {
-            code: tokenize(
-                source.tokenizer,
-                code,
-                [prefix + line for line in lines] if prefix else lines,
-                limit=limit,
-                exclude_special=special_tokens == "exclude",
-                language=spoken.get(code),
-            )
-            for code, lines in opened.sentences.items()
-        }
-        truncated = {code: text.truncated for code, text in texts.items() if text.truncated}
-        _report_truncation(truncated, limit)
-        job = Job(
-            source=source,
-            texts=texts,
-            layers=resolve_layers(layers, model_info.n_blocks),
+        return extract_from(
+            source,
+            opened,
+            tokenizer_languages=tokenizer_languages,
+            layers=layers,
+            batch_tokens=batch_tokens,
             pooling=pooling,
             special_tokens=special_tokens,
-            batch_tokens=batch_tokens,
+            prefix=prefix,
+            max_length=max_length,
             verify=verify,
-            store=store if source.key is not None else None,
+            cluster=cluster,
+            progress=progress,
         )
-        compute = None if cluster is None else cluster.compute
-        outcome = run_job(job, progress=progress, compute=compute)
+
+
+def extract_from(
+    source: ModelSource,
+    corpus: Corpus | ParallelCorpus,
+    *,
+    tokenizer_languages: Mapping[str, str] | None = None,
+    layers: int | Sequence[int] | None = None,
+    batch_tokens: int | None = None,
+    pooling: str = "mean",
+    special_tokens: str = "include",
+    prefix: str = "",
+    max_length: int | None = None,
+    verify: bool = True,
+    cluster: Extraction | None = None,
+    progress: bool = False,
+) -> Representations:
+    """The same of a model that is opened: it is loaded if it must be, and stays loaded.
+
+    Parameters
+    ----------
+    source
+        The model, with the cache that it was opened with.
+    corpus, tokenizer_languages, layers, batch_tokens, pooling, special_tokens, prefix, max_length
+        As :func:`extract` has them, checked.
+    verify, progress
+        As there.
+    cluster
+        Workers; None: this process.
+    """
+    started = time.perf_counter()
+    opened, store = open_corpus(corpus), source.store
+    source.check_languages(tuple(opened.sentences))
+    if cluster is not None:
+        cluster.info(source, {code: len(lines) for code, lines in opened.sentences.items()})
+    model_info = source.info()
+    limit = length_limit(source.tokenizer, model_info.position_limit, max_length)
+    _check_room_for_text(source.tokenizer, limit)
+    spoken = language_codes(source.tokenizer, opened.sentences, tokenizer_languages)
+    texts = {
+        code: tokenize(
+            source.tokenizer,
+            code,
+            [prefix + line for line in lines] if prefix else lines,
+            limit=limit,
+            exclude_special=special_tokens == "exclude",
+            language=spoken.get(code),
+        )
+        for code, lines in opened.sentences.items()
+    }
+    truncated = {code: text.truncated for code, text in texts.items() if text.truncated}
+    _report_truncation(truncated, limit)
+    job = Job(
+        source=source,
+        texts=texts,
+        layers=resolve_layers(layers, model_info.n_blocks),
+        pooling=pooling,
+        special_tokens=special_tokens,
+        batch_tokens=batch_tokens,
+        verify=verify,
+        store=store if source.key is not None else None,
+    )
+    compute = None if cluster is None else cluster.compute
+    outcome = run_job(job, progress=progress, compute=compute)
     info = {
         **source.describe(),
         "layers": list(job.layers),

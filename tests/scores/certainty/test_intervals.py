@@ -22,7 +22,7 @@ from ilo_fast.scores.certainty.intervals import (
     scores_of,
     standard_error,
 )
-from ilo_fast.scores.certainty.replicates import Counts
+from ilo_fast.scores.certainty.replicates import Counts, Replicates
 from ilo_fast.scores.certainty.resampling import Resampling
 
 SCORES = ("bridge", "reach", "ilo", "translation_share")
@@ -141,6 +141,33 @@ def test_the_jackknife_is_the_textbook_s(made):
     wanted = (n - 1) / n * ((values - values.mean(axis=0)) ** 2).sum(axis=0)
     found = standard_error(jackknife_deviations(made, "translation_share")) ** 2
     np.testing.assert_allclose(found, wanted)
+
+
+def test_the_mean_of_zeros_is_as_sure_as_each_of_them():
+    """Also where in some halves every language has a point that bridges: they move together."""
+    n, n_languages, n_pairs = 60, 20, 128
+    points, half = np.full(n_languages, n, np.int32), n // 2
+    nothing = np.zeros((1, n_languages), np.int32)
+    for every in (10**6, 64, 8, 2):  # of the halves, with such points
+        bridging = np.zeros((2 * n_pairs, 1, n_languages), np.int32)
+        bridging[::every] = bridging[0] = 1
+        made = Replicates(
+            whole=Counts(points, nothing, nothing, None),
+            without_one=Counts(
+                np.full((n, n_languages), n - 1, np.int32),
+                *(np.zeros((n, 1, n_languages), np.int32) for _ in range(2)),
+                None,
+            ),
+            subsets=Counts(
+                np.full((2 * n_pairs, n_languages), half, np.int32), bridging, 0 * bridging, None
+            ),
+            n_kept=half, seed=0, unit="sentence", strata=None, n_neighbors=5,
+        )  # fmt: skip
+        found = intervals(made)
+        t = student.ppf(0.975, degrees_of_freedom(made))
+        np.testing.assert_allclose(found.high["bridge"], t**2 / (n + t**2), rtol=1e-9)
+        np.testing.assert_allclose(found.mean_high["bridge"], t**2 / (n + t**2), rtol=1e-9)
+        assert found.mean_low["bridge"] == 0
 
 
 def test_a_score_that_never_moves_has_the_width_of_its_units():

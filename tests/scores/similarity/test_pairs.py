@@ -170,6 +170,17 @@ def test_intervals_of_shares_have_a_length_where_all_are_hits():
     assert 0.94 < low < 0.97 and high == 1
 
 
+@pytest.mark.parametrize("end", [0.0, 1.0])
+def test_one_half_with_another_share_does_not_make_the_end_of_the_scale_sure(end):
+    """Shares of 20 languages: it is 1 / 1000 of them in one half, and none in the whole."""
+    halves = Halves.draw(100)
+    still = halves.interval(end, [0.0] * 16, level=0.95, share=True, at_halves=end)
+    moves = halves.interval(
+        end, [0.001] + [0.0] * 15, level=0.95, share=True, at_halves=abs(end - 0.001 / 32)
+    )
+    np.testing.assert_array_equal(moves, still)
+
+
 def test_too_few_sentences_give_no_interval_and_the_reason(rng):
     found = compare(*rng.standard_normal((2, 6, 3)), intervals=True)
     assert np.isnan(found.low) and "halves need at least 10 sentences, got 6" in found.reason

@@ -92,7 +92,7 @@ def load_results(folder: str | os.PathLike[str], *, by: str = "run") -> Any:
         ``model``, ``revision``, ``experiment`` (settings that are not the default), ``corpus``,
         ``n_languages``, ``n_sentences``, ``layer``, and means over languages: ``ilo``,
         ``ilo_low``, ``ilo_high``, ``bridge``, ``reach``, ``translation_share``, what chance and
-        perfect mixing give, companions with ``_chance``. NaN stands for what was not measured.
+        random neighbours give, companions with ``_chance``. NaN stands for what was not measured.
 
     Raises
     ------

@@ -76,7 +76,7 @@ def leaderboard_table(results: Sequence[Result]) -> Table:
 _KEYS: Final = (
     "layer: the one that shares most, by translations; means over languages there",
     "transl.: share of a sentence's neighbours that are its translations; ratio: over chance",
-    "mixing: ILO where languages mix perfectly, and nearly that of noise",
+    "mixing: ILO where neighbours are drawn at random, as in noise",
     "top ILO, at: highest ILO of all layers, and its layer",
 )
 

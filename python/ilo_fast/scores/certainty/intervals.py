@@ -225,9 +225,11 @@ def intervals(replicates: Replicates, *, level: float = 0.95) -> Intervals:
     level = check_level(level)
     names = tuple(replicates.whole.scores(replicates.n_neighbors))
     n_languages = replicates.whole.points.shape[-1]
-    each = {score: _interval(replicates, score, None, level) for score in names}
+    known = {score: deviations(replicates, score) for score in names}
+    each = {score: _interval(replicates, score, None, level, known[score]) for score in names}
     mean = {
-        score: mean_interval(replicates, score, range(n_languages), level=level) for score in names
+        score: mean_interval(replicates, score, range(n_languages), level=level, known=known[score])
+        for score in names
     }
     return Intervals(
         level=level,
@@ -308,8 +310,8 @@ def _interval(
         units = np.array(units[weights != 0].sum() if _has_strata(replicates) else units[0])
     if _reason(replicates) or (weights is not None and units < MIN_UNITS):
         return np.full_like(value, np.nan), np.full_like(value, np.nan)
-    apart = deviations(replicates, score) if known is None else known
-    apart = apart if weights is None else combined(apart, weights)
+    known = deviations(replicates, score) if known is None else known
+    apart = known if weights is None else combined(known, weights)
     variance = np.square(standard_error(apart))
     with np.errstate(divide="ignore"):
         trials = np.maximum(_binomial(value, steps) / variance, 1)
@@ -322,6 +324,11 @@ def _interval(
     if score == "reach":  # its steps may be coarse: the usual correction by half a step
         half = np.where(variance == 0, 0, 0.5 / steps)
         low, high = np.maximum(low - half, 0), np.minimum(high + half, 1)
+    if weights is not None:
+        # However languages move together, their mean moves no more than they do in the mean.
+        of_each = _interval(replicates, score, None, level, known)
+        low = np.fmax(low, combined(of_each[0], weights))
+        high = np.fmin(high, combined(of_each[1], weights))
     return low, high
 
 

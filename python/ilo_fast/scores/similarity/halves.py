@@ -121,8 +121,10 @@ class Halves:
             at_halves = np.asarray(at_halves, np.float64)
             variance = variance * self._binomial(values) / self._binomial(at_halves)
         with np.errstate(divide="ignore"):
-            trials = self._binomial(values) / variance
-        trials = np.where(variance > 0, np.maximum(trials, 1), self.n_units)
+            trials = np.maximum(self._binomial(values) / variance, 1)
+        # At 0 and 1, and where no pair of halves differs, no unit is more than one trial.
+        at_an_end = (variance == 0) | (values == 0) | (values == 1)
+        trials = np.where(at_an_end, np.minimum(trials, self.n_units), trials)
         return score_interval(values, trials, quantile)
 
     def _binomial(self, values: Array) -> Array:

@@ -172,7 +172,10 @@ class ModelDiff:
         return found
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
-        """Write `to_dict` as one file."""
+        """Write `to_dict` as one file: for other programs, and not to be read back.
+
+        Features to which nothing happened, the most by far, are not in it.
+        """
         write_json(path_of("path", path), self.to_dict())
 
     def plot(self, by: Literal["layer", "language"] = "layer") -> Any:
