@@ -40,7 +40,8 @@ TOOLS = (
     "cmake",
     "ninja",
 )
-LICENCES = ("LICENSE", "NOTICE", "LICENSES/CC-BY-4.0.txt", "LICENSES/CC-BY-SA-4.0.txt")
+SPDX = ("BSD-3-Clause", "CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0")  # beside Apache-2.0
+LICENCES = ("LICENSE", "NOTICE", *(f"LICENSES/{name}.txt" for name in SPDX))
 DEMO = ("corpus", "model", "training", "transcoders")
 
 
@@ -141,6 +142,7 @@ def tool_environment(folder: Path) -> Path:
 def build_environment(tools: Path) -> dict[str, str]:
     """Variables of every build: the commit's time, pinned tools, no flags from outside."""
     kept = ("HOME", "TMPDIR", "LANG", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+    kept += ("CMAKE_BUILD_PARALLEL_LEVEL",)  # where the machine has other work
     env = {
         name: value for name, value in os.environ.items() if name in kept or name.startswith("PIP_")
     }
@@ -291,7 +293,7 @@ def missing_metadata(metadata: Message) -> list[str]:
     wanted += ("Project-URL", "Description-Content-Type", "License-Expression", "License-File")
     problems = [f"METADATA lacks {name}" for name in wanted if not metadata[name]]
     licence = set((metadata["License-Expression"] or "").split(" AND "))
-    if licence != {"Apache-2.0", "CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0"}:
+    if licence != {"Apache-2.0", *SPDX}:
         problems.append(f"licence {metadata['License-Expression']}")
     return problems
 
