@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{path.stat().st_size / 1e6:6.2f} MB  {digest}  {path.name}")
     if options.only in (None, "check"):
         made = sorted(out.glob("ilo_fast-*"))
-        print(run(tools / "python", "-m", "twine", "check", "--strict", *made), end="")
+        run(tools / "python", "-m", "twine", "check", "--strict", *made)
         for wheel in sorted(out.glob("ilo_fast-*.whl")):
             check_content(wheel)
             audit(tools, wheel)
