@@ -217,9 +217,11 @@ def build_wheel(tools: Path, source: Path, python: str, arch: str, work: Path, o
     with tempfile.TemporaryDirectory(dir=work) as folder:
         run(*pip, "wheel", "-q", "--no-deps", "-w", folder, source, env=env)
         (raw,) = Path(folder).glob("*.whl")
-        repair = ("repair", "--plat", f"manylinux_{GLIBC.replace('.', '_')}_{arch}", "-w", out, raw)
-        printed = run(tools / "python", "-m", "auditwheel", *repair, env=env)
+        # Not --plat: it knows the names of this machine's processor alone.
+        printed = run(tools / "python", "-m", "auditwheel", "repair", "-w", out, raw, env=env)
     wheel = out / Path(printed.split("Fixed-up wheel written to ")[1].splitlines()[0].strip()).name
+    if f"manylinux_{GLIBC.replace('.', '_')}_{arch}" not in wheel.name:
+        sys.exit(f"{wheel.name} is not for glibc {GLIBC}")
     print(f"built {wheel.name}", flush=True)
     return wheel
 
