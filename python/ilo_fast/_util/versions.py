@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import platform
-from importlib import metadata
-
 __version__ = "0.1.0"
 
 
 def versions(*packages: str) -> dict[str, str]:
     """Versions of ilo_fast, of Python and of `packages`; "unknown" for one that is missing."""
+    import platform
+
     return {
         "ilo_fast": __version__,
         "python": platform.python_version(),
@@ -19,6 +18,8 @@ def versions(*packages: str) -> dict[str, str]:
 
 def installed_version(package: str) -> str | None:
     """The version of an installed package, or None."""
+    from importlib import metadata  # slower than the rest of `import ilo_fast`
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
