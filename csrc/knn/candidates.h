@@ -41,7 +41,7 @@ class Candidates {
                      static_cast<std::uint32_t>(first_capacity_)};
   }
 
-  // Room that every row's list has from its first hit on.
+  // Room that every row's list has from the start.
   static std::int64_t first_capacity(std::int64_t k) { return 2 * (k + 8 + k / 8); }
   // Of memory, at most; a list that outgrew its first room leaves that unused.
   static std::int64_t bytes_per_row(std::int64_t k, std::int64_t limit) {

@@ -45,7 +45,7 @@ class LayerCurves:
     intervals : mapping
         Score -> lower and upper ends of the interval of its mean, each float64, shape (layers,).
     under_mixing : mapping
-        Score -> its mean where languages mix perfectly.
+        Score -> its mean where neighbours are drawn at random.
     embeddings : bool
         Whether layer 0 is a model's embeddings.
     subtitle : str

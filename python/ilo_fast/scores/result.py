@@ -70,7 +70,7 @@ class OverlapScores(ScoreTable):
         The same if the languages of the neighbours stayed, and their sentences were drawn at
         random.
     limits : Limits or None
-        What the scores are where languages mix perfectly, and the most they can be.
+        What the scores are where neighbours are drawn at random, and the most they can be.
     intervals : Intervals or None
     mixing_test : MixingTest or None
     replicates : Replicates or None

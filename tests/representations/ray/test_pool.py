@@ -367,9 +367,9 @@ def test_workers_with_another_model_are_told(
 
 def test_what_no_worker_can_take_is_refused(model: str, tmp_path: Path, connect: Any) -> None:
     connect(FakeRay())
-    with pytest.raises(ValueError, match="backend='ray' needs cache="):
+    with pytest.raises(ValueError, match="Ray workers need cache="):
         extract(model, TEXT, backend="ray")
-    with pytest.raises(TypeError, match="each worker loads the model itself"):
+    with pytest.raises(TypeError, match="Ray workers need a Hub name or a folder"):
         run(build("llama"), TEXT, backend="ray", cache=tmp_path)
     with pytest.raises(ValueError, match="workers is for backend='ray'"):
         extract(model, TEXT, workers=RayWorkers())

@@ -179,6 +179,8 @@ def test_a_score_that_never_moves_has_the_width_of_its_units():
     quantile = student.ppf(0.975, degrees_of_freedom(made))
     np.testing.assert_allclose(found.low["ilo"], 1 / (1 + quantile**2 / 40), rtol=1e-6)
     assert (found.high["ilo"] == 1).all()
+    # Of the mean, too: six sixths do not add up to 1.
+    assert (found.mean_low["ilo"], found.mean_high["ilo"]) == (found.low["ilo"][0, 0], 1)
 
 
 def test_the_same_seed_gives_the_same_halves_and_another_others():

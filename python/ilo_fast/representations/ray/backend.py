@@ -52,13 +52,13 @@ def on_cluster(
     """
     if not isinstance(model, (str, os.PathLike)):
         raise TypeError(
-            f"model is a {type(model).__name__}, and backend='ray' needs a Hub name or a folder: "
-            "each worker loads the model itself. Save it (save_pretrained), and pass the folder"
+            f"model is a {type(model).__name__}, and Ray workers need a Hub name or a folder: each "
+            "loads the model itself. Save it (save_pretrained), and pass the folder"
         )
     if cache is None or cache is False:
         raise ValueError(
-            "backend='ray' needs cache=, a folder that all nodes mount under one path: workers "
-            "write their results to it"
+            "Ray workers need cache=, a folder that all nodes mount under one path: they write "
+            "their results to it"
         )
     if not isinstance(workers, RayWorkers | None):
         raise TypeError(f"workers={workers!r}, wanted RayWorkers(...)")

@@ -45,8 +45,8 @@ class Worker:
         parts = source.load()
         if source.key is None or source.weights_hash is None:
             raise ValueError(
-                f"backend='ray' keeps shards under a key of the model's content, and "
-                f"{source.name!r} has none (the log of the worker says why): use backend='local'"
+                f"Ray workers keep shards under a key of the model's content, and {source.name!r} "
+                "has none (the log of the worker says why): extract in one process"
             )
         return Identity(
             source.info(),

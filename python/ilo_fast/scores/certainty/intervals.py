@@ -285,50 +285,57 @@ def mean_interval(
     NaN where these languages have fewer than `MIN_UNITS` units in all. `known`: the `deviations` of
     the score, so that those of many groups are made once.
     """
-    weights = np.zeros(replicates.whole.points.shape[-1])
-    weights[list(columns)] = 1 / len(columns)
-    return _interval(replicates, score, weights, level, known)
+    chosen = np.zeros(replicates.whole.points.shape[-1])
+    chosen[list(columns)] = 1
+    return _interval(replicates, score, chosen, level, known)
+
+
+def _mean(values: Array, chosen: Array) -> Array:
+    """Over the languages for which `chosen` is 1, else 0: of ones exactly 1."""
+    mean: Array = combined(values, chosen) / chosen.sum()
+    return mean
 
 
 def _interval(
     replicates: Replicates,
     score: str,
-    weights: Array | None,
+    chosen: Array | None,
     level: float,
     known: Array | None = None,
 ) -> tuple[Array, Array]:
     """Wilson's interval at the number of independent trials that the standard error stands for.
 
-    For a share of n independent trials it is Wilson's own; it stays within 0 and 1. At 0 and 1, and
-    where no pair of halves differs, no unit is more than one trial: the "rule of three".
+    Of each language, or of the mean over those for which `chosen` is 1. For a share of n
+    independent trials it is Wilson's own; it stays within 0 and 1. At 0 and 1, and where no pair
+    of halves differs, no unit is more than one trial: the "rule of three".
     """
     value = scores_of(replicates.whole, replicates, score)
     units = _units(replicates)
     steps = _steps(replicates.whole, replicates, score)
-    if weights is not None:
-        value, steps = combined(value, weights), steps[weights != 0].sum()
-        units = np.array(units[weights != 0].sum() if _has_strata(replicates) else units[0])
-    if _reason(replicates) or (weights is not None and units < MIN_UNITS):
+    if chosen is not None:
+        value, steps = _mean(value, chosen), steps[chosen != 0].sum()
+        units = np.array(units[chosen != 0].sum() if _has_strata(replicates) else units[0])
+    if _reason(replicates) or (chosen is not None and units < MIN_UNITS):
         return np.full_like(value, np.nan), np.full_like(value, np.nan)
     known = deviations(replicates, score) if known is None else known
-    apart = known if weights is None else combined(known, weights)
+    apart = known if chosen is None else _mean(known, chosen)
     variance = np.square(standard_error(apart))
     with np.errstate(divide="ignore"):
         trials = np.maximum(_binomial(value, steps) / variance, 1)
     at_an_end = (variance == 0) | (value == 0) | (value == 1)
     trials = np.where(at_an_end, np.minimum(trials, units), trials)
-    if weights is None:
+    if chosen is None:
         trials[:, list(_reasons(replicates))] = np.nan
     quantile = t_quantile((1 + level) / 2, degrees_of_freedom(replicates))
     low, high = score_interval(value, trials, quantile)
     if score == "reach":  # its steps may be coarse: the usual correction by half a step
         half = np.where(variance == 0, 0, 0.5 / steps)
         low, high = np.maximum(low - half, 0), np.minimum(high + half, 1)
-    if weights is not None:
+    if chosen is not None:
         # However languages move together, their mean moves no more than they do in the mean.
         of_each = _interval(replicates, score, None, level, known)
-        low = np.fmax(low, combined(of_each[0], weights))
-        high = np.fmin(high, combined(of_each[1], weights))
+        low = np.fmax(low, _mean(of_each[0], chosen))
+        high = np.fmin(high, _mean(of_each[1], chosen))
     return low, high
 
 

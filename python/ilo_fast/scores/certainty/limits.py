@@ -1,4 +1,4 @@
-"""What a score is where languages mix perfectly, and the most that it can be."""
+"""What a score is where neighbours are drawn at random, and the most that it can be."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 
 def bridge_under_mixing(sizes: Sequence[int], n_neighbors: int, threshold: int) -> Floats:
-    """Expected bridge of each language where languages are mixed perfectly.
+    """Expected bridge of each language where neighbours are drawn at random.
 
     The graph may be any: where labels are shuffled over all points, the languages of a point's
     neighbours are a random sample of the other labels, without replacement. So this is the exact

@@ -28,7 +28,7 @@ def link_counts(
 
 
 def expected_shares(sizes: Sequence[int]) -> NDArray[np.float64]:
-    """Of the neighbours of a point of language c, the share in c' where languages mix perfectly.
+    """Of a point of language c, the share of neighbours in c' where they are drawn at random.
 
     ``(n_c' - [c = c']) / (N - 1)``: every other point is equally likely to be a neighbour.
     """

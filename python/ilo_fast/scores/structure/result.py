@@ -113,7 +113,7 @@ class Structure:
 
     @cached_property
     def expected(self) -> NDArray[np.float64]:
-        """(languages, languages): the same where languages mix perfectly."""
+        """(languages, languages): the same where neighbours are drawn at random."""
         return expected_shares(self.n_points)
 
     @cached_property
@@ -165,7 +165,7 @@ class Structure:
 
     @cached_property
     def modularity_chance(self) -> dict[str, float]:
-        """The exact mean of `modularity` where languages mix perfectly."""
+        """The exact mean of `modularity` where neighbours are drawn at random."""
         return {by: modularity_chance(self.n_points, self._partition(by)) for by in PARTITIONS}
 
     @property
