@@ -63,7 +63,7 @@ def groups_figure(
     overall
         The mean over all languages: a line through every panel, its interval a band.
     marks
-        Name -> value: dashed lines, as of chance or of perfect mixing.
+        Name -> value: dashed lines, as of chance or of random neighbours.
 
     Raises
     ------
