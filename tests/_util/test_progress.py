@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
 
 import pytest
 
@@ -38,6 +39,20 @@ def test_lines_stand_for_bars_where_they_are_wanted(
             bar.advance(cost, items)
     assert caplog.messages == ["extract 2/10 sentences: 40 %, about 60 s left"]
     assert stderr.getvalue() == ""
+
+
+def test_lines_stand_for_bars_where_tqdm_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    done = []
+    with share_bar(True, "overlap") as update:
+        assert update is not None
+        for share in (0.5, 0.4, 1.0):
+            update(share)
+            done.append(share)
+    with cost_bar(True, "extract", cost=2.0, items=2, unit="sentence") as bar:
+        bar.advance(1.0, 1)
+    assert done == [0.5, 0.4, 1.0]
 
 
 def test_nothing_is_shown_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

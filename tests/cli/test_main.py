@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ilo_fast.cli import main
+from ilo_fast.cli.failures import explained
 
 Run = Callable[..., int]
 
@@ -240,3 +241,10 @@ def test_version_flag_prints_the_version() -> None:
     done = python("-m", "ilo_fast", "--version")
     assert done.returncode == 0
     assert done.stdout.startswith("ilo-fast 0.")
+
+
+def test_a_missing_package_is_named_with_its_command() -> None:
+    missing = ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn")
+    assert explained(missing, str) == ("this needs torch: pip install torch", 1)
+    said = ModuleNotFoundError("torch is broken: reinstall it", name="torch")
+    assert explained(said, str) == ("torch is broken: reinstall it", 1)

@@ -139,7 +139,7 @@ def test_every_model_and_corpus_has_a_file_and_a_row(
         "tiny/experiments/threshold_2/three.json", "tiny/text.json",
     ]  # fmt: skip
     printed = capsys.readouterr().out
-    assert "4 measured; 3 files of all in out" in printed
+    assert "4 measured; leaderboard in 3 files in out" in printed
     assert "a raw ILO near 1 is also what unstructured noise gives" in " ".join(printed.split())
     for name in ("leaderboard.csv", "leaderboard.md", "leaderboard.html"):
         assert "org/last" in (out / name).read_text(encoding="utf-8")

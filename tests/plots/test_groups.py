@@ -18,8 +18,8 @@ ROWS = {
 }
 
 
-def draw(groupings=ROWS, **about):
-    return groups_figure(groupings, score="ILO", title="t", subtitle="s", **about)
+def draw(groupings=ROWS, title="t", subtitle="s", **about):
+    return groups_figure(groupings, score="ILO", title=title, subtitle=subtitle, **about)
 
 
 def test_every_group_is_a_point_with_its_interval_on_one_scale() -> None:
@@ -53,3 +53,8 @@ def test_long_and_hostile_names_are_cut_and_a_figure_needs_groups() -> None:
     assert png_bytes(draw({"mine": [row]}), dpi=50)
     with pytest.raises(ValueError, match="groupings must name groups"):
         draw({"script": []})
+
+
+def test_no_room_is_left_for_a_title_that_is_not_there() -> None:
+    titled, bare = draw(), draw(title="", subtitle="")
+    assert titled.get_size_inches()[1] - bare.get_size_inches()[1] == pytest.approx(0.8)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any, Final
 
 logger = logging.getLogger(__name__)
@@ -77,7 +78,8 @@ def cost_bar(
 
 @contextmanager
 def _shown(description: str, total: float, *, delay: float = 0.0) -> Iterator[Any]:
-    if _lines:
+    # Graphs and scores of arrays do without tqdm.
+    if _lines or find_spec("tqdm") is None:
         yield _Lines(description, total)
         return
     from tqdm.auto import tqdm

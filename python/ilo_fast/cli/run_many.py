@@ -314,7 +314,8 @@ class _Many:
             )
             if number
         ]
-        emit(f"\n{', '.join(parts)}; {counted(len(written), 'file')} of all in {self.folder}\n")
+        files = f"; leaderboard in {counted(len(written), 'file')}" if written else ""
+        emit(f"\n{', '.join(parts)}{files} in {self.folder}\n")
         emit("".join(f"open {path}\n" for path in written if path.name == LEADERBOARD_FILES[-1]))
 
 

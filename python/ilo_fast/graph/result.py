@@ -109,6 +109,7 @@ class NeighborGraph:
         -------
         scipy.sparse.csr_matrix, shape (n, n) or, for queries, (m, n)
         """
+        require("scipy")
         from scipy.sparse import csr_matrix
 
         self._check_one_layer("to_csr()")

@@ -73,7 +73,8 @@ def groups_figure(
     if not groupings or not all(groupings.values()):
         raise ValueError("groupings must name groups: got none, or a grouping without any")
     # Sizes in inches.
-    margin, row, head, bottom, top = 0.15, 0.2, 0.3, 0.34, 0.8
+    margin, row, head, bottom = 0.15, 0.2, 0.3, 0.34
+    top = 0.8 if title or subtitle else 0.0
     inner, right, between = 3.0, 0.15, 0.25
     labels = {by: [_label(r) for r in rows] for by, rows in groupings.items()}
     left = max(text_width(names, 8) for names in labels.values()) + margin + 0.1

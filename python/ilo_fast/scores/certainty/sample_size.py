@@ -152,8 +152,8 @@ def size_warnings(sizes: Sequence[int], *, n_neighbors: int, threshold: int) -> 
     if (n_languages := len(sizes)) < FEW_LANGUAGES:
         found.append(
             f"{n_languages} languages are few: a point has {n_neighbors} neighbours and must meet "
-            f"{threshold} other languages among them, so that even languages that mix perfectly "
-            "stay far below 1; read ILO beside its value under mixing."
+            f"{threshold} other languages among them, so that random neighbours give less than 1; "
+            "read ILO beside what they give, above which it may lie."
         )
     return tuple(found)
 
