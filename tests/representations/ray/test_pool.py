@@ -367,7 +367,7 @@ def test_workers_with_another_model_are_told(
 
 def test_what_no_worker_can_take_is_refused(model: str, tmp_path: Path, connect: Any) -> None:
     connect(FakeRay())
-    with pytest.raises(ValueError, match="backend='ray' needs cache="):
+    with pytest.raises(ValueError, match="Ray cluster needs cache="):
         extract(model, TEXT, backend="ray")
     with pytest.raises(TypeError, match="each worker loads the model itself"):
         run(build("llama"), TEXT, backend="ray", cache=tmp_path)

@@ -50,18 +50,18 @@ def on_cluster(
     ImportError, RuntimeError
         ray is missing, or no cluster runs.
     """
+    if not isinstance(workers, RayWorkers | None):
+        raise TypeError(f"workers={workers!r}, wanted RayWorkers(...)")
     if not isinstance(model, (str, os.PathLike)):
         raise TypeError(
-            f"model is a {type(model).__name__}, and backend='ray' needs a Hub name or a folder: "
+            f"model is a {type(model).__name__}, and a Ray cluster needs a Hub name or a folder: "
             "each worker loads the model itself. Save it (save_pretrained), and pass the folder"
         )
     if cache is None or cache is False:
         raise ValueError(
-            "backend='ray' needs cache=, a folder that all nodes mount under one path: workers "
-            "write their results to it"
+            "extraction on a Ray cluster needs cache=, a folder that all nodes mount under one "
+            "path: workers write their results to it"
         )
-    if not isinstance(workers, RayWorkers | None):
-        raise TypeError(f"workers={workers!r}, wanted RayWorkers(...)")
     with connected() as ray:
         extraction = Extraction(ray, model, device, workers or RayWorkers())
         try:
