@@ -207,6 +207,17 @@ def test_after_a_failure_the_model_is_loaded_anew(
     assert loaded == ["tiny", "other", "other"]
 
 
+def test_what_failed_before_is_scored_without_the_model_in_memory(
+    many: Many, freed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(common, "score_into", None)
+        assert many(TWO_CORPORA) == 1
+    freed.clear()
+    assert many(TWO_CORPORA) == 0
+    assert len(freed) == 2  # once in each, where others keep it for the next
+
+
 def test_a_model_that_changes_between_two_results_is_loaded_anew(
     many: Many, here: Path, model: Path, loaded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,7 +113,10 @@ class _Many:
         try:
             for number, at in enumerate(order, start=1):
                 follows = order[number] if number < len(order) else None
-                self.model_stays = follows is not None and models[follows] == models[at]
+                # What failed has all memory the next time.
+                self.model_stays = (
+                    follows is not None and models[follows] == models[at] and not before[at]
+                )
                 self._try(jobs[at], keys[at], f"[{number}/{len(order)}]")
         finally:  # also after Ctrl-C
             written = write_leaderboard(self.folder, self._failures(keys))

@@ -122,6 +122,18 @@ def test_removing_the_directions_that_keep_languages_apart_lets_them_meet(rng):
     assert (found.translation_share[at[2]] > found.translation_share[at[-1]] + 0.4).all()
 
 
+def test_a_layer_where_all_sentences_of_a_language_are_the_same_has_no_score_without_its_mean(rng):
+    """First tokens before the first layer: without the mean nothing is left but rounding."""
+    reps = languages_apart(rng)
+    for one in reps.values():
+        one[0] = rng.standard_normal(10)
+    found = directions_removed(reps, n_neighbors=3, threshold=2)
+    for scores in (found.ilo, found.translation_share):
+        assert np.argwhere(np.isnan(scores)).tolist() == [[1, 0]]
+    euclidean = directions_removed(reps, n_neighbors=3, threshold=2, metric="euclidean")
+    assert not np.isnan(euclidean.ilo).any()
+
+
 def test_halves_keep_documents_whole_and_a_limit_is_kept(rng):
     groups = [f"d{i // 6}" for i in range(60)]
     reps = languages_apart(rng, groups=groups)

@@ -50,6 +50,8 @@ def on_cluster(
     ImportError, RuntimeError
         ray is missing, or no cluster runs.
     """
+    if not isinstance(workers, RayWorkers | None):
+        raise TypeError(f"workers={workers!r}, wanted RayWorkers(...)")
     if not isinstance(model, (str, os.PathLike)):
         raise TypeError(
             f"model is a {type(model).__name__}, and Ray workers need a Hub name or a folder: each "
@@ -60,8 +62,6 @@ def on_cluster(
             "Ray workers need cache=, a folder that all nodes mount under one path: they write "
             "their results to it"
         )
-    if not isinstance(workers, RayWorkers | None):
-        raise TypeError(f"workers={workers!r}, wanted RayWorkers(...)")
     with connected() as ray:
         extraction = Extraction(ray, model, device, workers or RayWorkers())
         try:

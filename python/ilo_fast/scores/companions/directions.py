@@ -88,17 +88,21 @@ def directions_removed(
             rows = _near_unit([stack[h] for stack in stacks])
             means = np.stack([one[fitted].mean(axis=0, dtype=np.float64) for one in rows])
             for r, rank in enumerate(chosen):
-                points = without([one[scored] for one in rows], means, rank)
-                found = overlap(
-                    {f"language {c}": one for c, one in enumerate(points)},
-                    n_neighbors=n_neighbors,
-                    threshold=threshold,
-                    metric=metric,
-                    n_threads=n_threads,
-                    parallel=True,
-                )
-                assert found.translation_share is not None
-                ilo[r, h], share[r, h] = found.ilo.mean(), found.translation_share.mean()
+                before = [one[scored] for one in rows]
+                points = without(before, means, rank)
+                if metric == "cosine" and _lost_direction(before, points):
+                    ilo[r, h] = share[r, h] = np.nan
+                else:
+                    found = overlap(
+                        {f"language {c}": one for c, one in enumerate(points)},
+                        n_neighbors=n_neighbors,
+                        threshold=threshold,
+                        metric=metric,
+                        n_threads=n_threads,
+                        parallel=True,
+                    )
+                    assert found.translation_share is not None
+                    ilo[r, h], share[r, h] = found.ilo.mean(), found.translation_share.mean()
                 if update:
                     update((h + (r + 1) / len(chosen)) / len(layers))
     return DirectionsRemoved(layers, chosen, ilo, share, len(fitted), len(scored))
@@ -145,6 +149,14 @@ def without(rows: Sequence[Rows], means: Array, rank: int) -> list[Rows]:
         return [(one - mean).astype(one.dtype) for one, mean in zip(rows, means, strict=True)]
     directions = language_directions(means, rank)
     return [(one - (one @ directions) @ directions.T).astype(one.dtype) for one in rows]
+
+
+def _lost_direction(before: Sequence[Rows], after: Sequence[Rows]) -> bool:
+    """Whether of some row nothing but rounding is left."""
+    return any(
+        bool((np.abs(b).max(axis=1) <= np.finfo(b.dtype).eps * np.abs(a).max(axis=1)).any())
+        for a, b in zip(before, after, strict=True)
+    )
 
 
 def _near_unit(rows: Sequence[Rows]) -> list[Rows]:

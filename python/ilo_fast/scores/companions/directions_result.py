@@ -28,6 +28,8 @@ class DirectionsRemoved:
         Directions removed; -1 is nothing at all, 0 the mean of each language.
     ilo, translation_share : float64, shape (ranks, layers)
         Means over languages, of the half of the sentences that the directions were not fitted on.
+        NaN under cosine where of a sentence nothing is left that has a direction: so the means take
+        all where a language's rows are the same, as first tokens before the first layer are.
     n_fitted, n_scored : int
         Sentences of the two halves.
     """
