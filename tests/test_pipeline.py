@@ -55,7 +55,7 @@ def test_measure_extracts_over_workers_where_they_are_given_whatever_backend_is(
 
 def test_measure_over_workers_says_what_they_need_in_its_own_words() -> None:
     text = {code: list(lines) * 9 for code, lines in SENTENCES.items()}
-    with pytest.raises(ValueError, match="extraction on a Ray cluster needs cache="):
+    with pytest.raises(ValueError, match="Ray workers need cache="):
         measure("demo", text, threshold=2, workers=RayWorkers())
     with pytest.raises(TypeError, match=r"workers=2, wanted RayWorkers"):
         measure("demo", text, threshold=2, workers=2)  # type: ignore[arg-type]
