@@ -268,7 +268,7 @@ def check_content(wheel: Path) -> None:
     """Size, licences, metadata, the embedded demo, one compiled file and no test double."""
     problems = []
     if wheel.stat().st_size > MOST_BYTES:
-        print(f"{wheel.name} is larger than {MOST_BYTES / 1e6:.0f} MB", file=sys.stderr)
+        problems.append(f"is larger than {MOST_BYTES / 1e6:.0f} MB")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         (info,) = {name.split("/")[0] for name in names if ".dist-info/" in name}
