@@ -111,7 +111,15 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    try:
+        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    except ModuleNotFoundError as error:
+        if str(error) != f"No module named {error.name!r}":
+            raise  # it says more than that
+        package = (error.name or "").partition(".")[0]
+        raise ModuleNotFoundError(
+            f"ilo_fast.{name} needs {package}: pip install {package}", name=error.name
+        ) from error
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,20 @@ def test_a_folder_of_that_name_is_no_package(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ImportError, match="needs nosuch"):
         require("nosuch", "x")
+
+
+def test_a_name_of_the_package_says_what_it_needs() -> None:
+    """Of an installation without torch, which is enough for graphs of arrays."""
+    code = (
+        "import sys\n"
+        "class Without:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'torch':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Without())\n"
+        "from ilo_fast import knn_graph\n"
+        "from ilo_fast import extract\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last == "ModuleNotFoundError: ilo_fast.extract needs torch: pip install torch"
