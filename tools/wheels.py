@@ -43,6 +43,7 @@ TOOLS = (
 )
 SPDX = ("BSD-3-Clause", "CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0")  # beside Apache-2.0
 LICENCES = ("LICENSE", "NOTICE", *(f"LICENSES/{name}.txt" for name in SPDX))
+LAST_LEVEL = {"x86_64": b"amx_bf16", "aarch64": b"neon_bf16"}  # which a compiler may not know
 DEMO = ("corpus", "model", "training", "transcoders")
 
 
@@ -284,6 +285,11 @@ def check_content(wheel: Path) -> None:
     ]
     if len(compiled) != 1:
         problems.append(f"compiled: {compiled}")
+    problems += [
+        f"lacks the kernels of {level.decode()}"
+        for arch, level in LAST_LEVEL.items()
+        if wheel.stem.endswith(arch) and level not in code
+    ]
     found = {match.decode() for match in DOUBLE.findall(" ".join(names).encode() + code)}
     problems += [f"a test double: {name}" for name in sorted(found)]
     problems += missing_metadata(metadata)
