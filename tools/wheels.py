@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
         for wheel in sorted(out.glob("ilo_fast-*.whl")):
             check_content(wheel)
             audit(tools, wheel)
-        for python in pythons:
+        for python in pythons if os.uname().machine in options.arch else ():
             check_installed(tools, python, out, work)
         if options.emulate:
             check_emulated(tools, shlex.split(options.emulate), out, work)
