@@ -114,9 +114,11 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
     except ModuleNotFoundError as error:
-        if str(error) != f"No module named {error.name!r}":
-            raise  # it says more than that
-        package = (error.name or "").partition(".")[0]
+        from ilo_fast._util.optional import missing_package
+
+        package = missing_package(error)
+        if package is None:
+            raise
         raise ModuleNotFoundError(
             f"ilo_fast.{name} needs {package}: pip install {package}", name=error.name
         ) from error

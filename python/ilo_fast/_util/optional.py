@@ -52,6 +52,13 @@ def require(
         raise ImportError(f"this needs {wanted}, found {found}: {install}")
 
 
+def missing_package(error: Exception) -> str | None:
+    """The package that is not installed, where `error` says no more than that."""
+    if isinstance(error, ModuleNotFoundError) and str(error) == f"No module named {error.name!r}":
+        return (error.name or "").partition(".")[0]
+    return None
+
+
 def _numbers(version: str) -> tuple[int, ...]:
     """(1, 6) for "1.6", "1.6.0" and "1.6rc1": trailing zeros and what is no number are left out."""
     match = re.match(r"\d+(?:\.\d+)*", version)

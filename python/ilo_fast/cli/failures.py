@@ -6,6 +6,7 @@ import errno
 import sys
 from collections.abc import Callable
 
+from ilo_fast._util.optional import missing_package
 from ilo_fast.cli.parser import EXIT_USAGE, UsageError
 from ilo_fast.errors import AccessError
 
@@ -30,8 +31,7 @@ def explained(error: Exception, reword: Callable[[str], str]) -> tuple[str, int]
         text = f"out of memory ({text}); fewer --layers or --languages need less"
     elif type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
         text += " (a smaller --batch-tokens needs less)"
-    elif isinstance(error, ModuleNotFoundError) and str(error) == f"No module named {error.name!r}":
-        package = (error.name or "").partition(".")[0]
+    elif (package := missing_package(error)) is not None:
         text = f"this needs {package}: pip install {package}"
     elif type(error).__name__ == "UnpicklingError":
         # torch's own words advise to run whatever the file holds.
